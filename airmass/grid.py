@@ -27,8 +27,8 @@ class LatLonGrid:
     def __post_init__(self):
         latitude = np.asarray(self.latitude, np.float64)
         longitude = np.asarray(self.longitude, np.float64)
-        _check_latitude(latitude)
-        _check_longitude(longitude)
+        check_latitude(latitude)
+        check_longitude(longitude)
         object.__setattr__(self, "latitude", latitude)
         object.__setattr__(self, "longitude", longitude)
         weights = np.repeat(latitude_weights(latitude), len(longitude)).astype(np.float32)
@@ -37,10 +37,8 @@ class LatLonGrid:
     @classmethod
     def equiangular(cls, n_latitude: int, n_longitude: int, poles: bool = False) -> "LatLonGrid":
         """The grid with `n_latitude` rows, with rows on the poles or half a spacing from them."""
-        if poles:
-            latitude = np.linspace(-90, 90, n_latitude)
-        else:
-            latitude = (np.arange(n_latitude) + 0.5) * 180 / n_latitude - 90
+        spacing = 180 / n_latitude
+        latitude = np.linspace(-90, 90, n_latitude) if poles else (np.arange(n_latitude) + 0.5) * spacing - 90
         return cls(latitude, np.arange(n_longitude) * 360 / n_longitude)
 
     @property
@@ -65,7 +63,7 @@ class LatLonGrid:
             and np.allclose(self.longitude, other.longitude, rtol=0, atol=_TOLERANCE)
         )
 
-    __hash__ = None  # equality has a tolerance, so no hash agrees with it
+    __hash__ = None  # type: ignore[assignment]  # equality has a tolerance, so no hash agrees with it
 
     def __str__(self) -> str:
         rows, columns = self.shape
@@ -91,7 +89,8 @@ def latitude_weights(latitude: Float[np.ndarray, " latitude"]) -> Float[np.ndarr
     return weights / weights.mean()
 
 
-def _check_latitude(latitude: np.ndarray) -> None:
+def check_latitude(latitude: Float[np.ndarray, " latitude"]) -> None:
+    """Raise InputError unless rows run south to north, evenly, from the poles or half a spacing from them."""
     if latitude.ndim != 1 or len(latitude) < 2 or not np.all(np.isfinite(latitude)):
         raise InputError(f"latitude must be a finite vector of two rows or more, found shape {latitude.shape}")
     steps = np.diff(latitude)
@@ -120,7 +119,8 @@ def _check_latitude(latitude: np.ndarray) -> None:
         )
 
 
-def _check_longitude(longitude: np.ndarray) -> None:
+def check_longitude(longitude: Float[np.ndarray, " longitude"]) -> None:
+    """Raise InputError unless columns run from 0 east in even steps around the globe."""
     n = len(longitude)
     expected = np.arange(n) * 360 / n
     if longitude.ndim != 1 or n < 2 or not np.allclose(longitude, expected, rtol=0, atol=_TOLERANCE):

@@ -1,16 +1,20 @@
 """Opening a Zarr store or NetCDF file of fields, with every promise that the rest relies on checked once."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from airmass.errors import InputError
-from airmass.grid import LatLonGrid
+from airmass.grid import LatLonGrid, check_latitude, check_longitude
 from airmass.variables import VARIABLES, same_units
 
 HORIZONTAL = ("latitude", "longitude")
+HECTOPASCALS = ("hPa", "millibars", "mbar", "mb")
+
+# What xarray, zarr and their codecs raise when bytes on disk do not decode.
+_UNREADABLE = (OSError, RuntimeError, ValueError, KeyError)
 
 
 def open_store(path: str | Path) -> xr.Dataset:
@@ -19,40 +23,69 @@ def open_store(path: str | Path) -> xr.Dataset:
     The layout is WeatherBench2's: dims ([time,] [level,] latitude, longitude), latitude south to north, level in hPa
     rising. Raises InputError naming the file, the variable, what was found and what was expected.
     """
-    dataset = _open(path)
-    grid_of(dataset, path)
-    _check_levels(dataset, path)
-    _check_times(dataset, path)
-    for name in dataset.data_vars:
-        if name in VARIABLES:
-            _check_field(dataset, str(name), path)
+    dataset = open_unchecked(path)
+    for where, problem in problems(dataset):
+        raise InputError(f"{path}: {where} {problem}")
     return dataset
+
+
+def open_unchecked(path: str | Path) -> xr.Dataset:
+    """Open a store lazily, whatever its layout. Raises InputError when it cannot be read at all."""
+    text = str(path)
+    if "://" not in text and not Path(path).exists():
+        raise InputError(f"{path}: no such file or folder")
+    try:
+        if text.endswith((".nc", ".nc4", ".netcdf")):
+            return xr.open_dataset(text, engine="h5netcdf", chunks={}, decode_timedelta=True)
+        import zarr
+
+        # Asked for outright: left to guess, xarray warns about every Zarr v3 store, which has none by the standard.
+        consolidated = zarr.open_group(text, mode="r").metadata.consolidated_metadata is not None
+        return xr.open_zarr(text, chunks={}, decode_timedelta=True, consolidated=consolidated)
+    except (*_UNREADABLE, TypeError) as error:
+        raise InputError(f"{path}: cannot be read as a Zarr store or NetCDF file: {_one_line(error)}") from error
+
+
+def problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
+    """Every breach of the layout that `open_store` promises: (coordinate or variable, what is wrong with it)."""
+    yield from _grid_problems(dataset)
+    yield from _level_problems(dataset)
+    yield from _time_problems(dataset)
+    for name in map(str, dataset.data_vars):
+        if name in VARIABLES:
+            yield from _field_problems(dataset, name)
 
 
 def grid_of(dataset: xr.Dataset, path: str | Path) -> LatLonGrid:
     """The grid of a dataset; raises InputError that names `path`."""
-    for name in HORIZONTAL:
-        if name not in dataset.coords:
-            found = ", ".join(map(str, dataset.coords)) or "none"
-            raise InputError(f"{path}: no coordinate {name!r}; coordinates found: {found}")
+    for where, problem in _grid_problems(dataset):
+        raise InputError(f"{path}: {where} {problem}")
+    return LatLonGrid(dataset.latitude.values, dataset.longitude.values)
+
+
+def read(field: xr.DataArray, path: str | Path) -> np.ndarray:
+    """The values of a lazy field; raises InputError naming file, variable and time if they cannot be read."""
     try:
-        return LatLonGrid(dataset.latitude.values, dataset.longitude.values)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        return field.values
+    except _UNREADABLE as error:
+        times = np.atleast_1d(field.time.values) if "time" in field.coords else np.array([])
+        span = f" between {minute(times[0])} and {minute(times[-1])}" if times.size else ""
+        raise InputError(f"{path}: {field.name} cannot be read{span}: {_one_line(error)}") from error
 
 
 def require(dataset: xr.Dataset, path: str | Path, names: Iterable[str], levels: Iterable[int] = ()) -> None:
     """Raise InputError unless the dataset holds all these variables and, where they are on levels, all levels."""
+    names, levels = list(names), list(levels)
     missing = [name for name in names if name not in dataset.data_vars]
     if missing:
         held = ", ".join(sorted(map(str, dataset.data_vars)))
         raise InputError(f"{path}: missing variable {', '.join(missing)}; the store holds {held}")
-    levels = list(levels)
     if levels and any(VARIABLES[name].on_levels for name in names):
-        held_levels = [int(level) for level in dataset.level.values] if "level" in dataset.coords else []
+        held_levels = [float(level) for level in np.atleast_1d(dataset.level.values)] if "level" in dataset else []
         absent = [level for level in levels if level not in held_levels]
         if absent:
-            raise InputError(f"{path}: missing level {absent} hPa; the store holds {held_levels}")
+            held = f"[{', '.join(f'{level:g}' for level in held_levels)}]"
+            raise InputError(f"{path}: missing level {absent} hPa; the store holds {held}")
 
 
 def require_times(dataset: xr.Dataset, path: str | Path, times: Iterable[np.datetime64]) -> None:
@@ -61,9 +94,9 @@ def require_times(dataset: xr.Dataset, path: str | Path, times: Iterable[np.date
     held = dataset.time.values.astype("datetime64[ns]")
     absent = wanted[~np.isin(wanted, held)]
     if absent.size:
-        span = f"{_minute(held[0])} to {_minute(held[-1])}" if held.size else "no times"
+        span = f"{minute(held[0])} to {minute(held[-1])}" if held.size else "no times"
         raise InputError(
-            f"{path}: missing time {_minute(absent[0])}"
+            f"{path}: missing time {minute(absent[0])}"
             + (f" and {absent.size - 1} more" if absent.size > 1 else "")
             + f"; the store holds {span}"
         )
@@ -77,71 +110,94 @@ def require_finite(dataset: xr.Dataset, path: str | Path, names: Iterable[str]) 
     for name in names:
         if VARIABLES[name].missing_over_land:
             continue
-        bad = ~np.isfinite(dataset[name])
-        count = int(bad.sum())
-        if not count:
+        bad = ~np.isfinite(read(dataset[name], path))
+        if not bad.any():
             continue
         where = ""
-        if "time" in bad.dims:
-            first = dataset.time.values[np.argmax(bad.any([d for d in bad.dims if d != "time"]).values)]
-            where = f", first at {_minute(first)}"
-        raise InputError(f"{path}: {name} has {count} NaN or infinite values{where}; expected none")
+        if "time" in dataset[name].dims:
+            by_time = np.moveaxis(bad, dataset[name].dims.index("time"), 0).reshape(dataset.sizes["time"], -1)
+            where = f", first at {minute(dataset.time.values[np.argmax(by_time.any(axis=1))])}"
+        raise InputError(f"{path}: {name} has {int(bad.sum())} NaN or infinite values{where}; expected none")
 
 
-def _open(path: str | Path) -> xr.Dataset:
-    text = str(path)
-    if "://" not in text and not Path(path).exists():
-        raise InputError(f"{path}: no such file or folder")
+def minute(time: np.datetime64) -> str:
+    """A time as text, to the minute."""
+    return str(np.datetime_as_string(time, "m"))
+
+
+def _grid_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
+    for name, check in zip(HORIZONTAL, (check_latitude, check_longitude), strict=True):
+        if name not in dataset.coords:
+            yield name, f"is missing; coordinates found: {', '.join(map(str, dataset.coords)) or 'none'}"
+            continue
+        values = np.asarray(dataset[name].values, np.float64)
+        if missing := int(np.isnan(values).sum()):
+            yield name, f"has {missing} missing values of {values.size}{fill_hint(dataset[name])}"
+            continue
+        if problem := _refusal(check, values):
+            mendable = _refusal(check, np.sort(values % 360 if name == "longitude" else values)) is None
+            hint = "; `airmass data convert` rewrites a store in this order" if mendable else ""
+            yield name, problem.removeprefix(f"{name} ") + hint
+
+
+def _refusal(check: Callable[[np.ndarray], None], values: np.ndarray) -> str | None:
     try:
-        if text.endswith((".nc", ".nc4", ".netcdf")):
-            return xr.open_dataset(text, engine="h5netcdf", chunks={}, decode_timedelta=True)
-        return xr.open_zarr(text, chunks={}, decode_timedelta=True)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as a Zarr store or NetCDF file: {error}") from error
+        check(values)
+    except InputError as error:
+        return str(error)
+    return None
 
 
-def _check_levels(dataset: xr.Dataset, path: str | Path) -> None:
+def fill_hint(field: xr.DataArray) -> str:
+    """Why values may be missing that were written: Zarr v2 arrays whose fill_value, 0, readers take for missing."""
+    if "chunks" in field.encoding and field.encoding.get("_FillValue") == 0:
+        return " (its Zarr v2 fill_value is 0, so zeros read as missing; `airmass data convert` restores them)"
+    return ""
+
+
+def _level_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
     if "level" not in dataset.coords:
         return
-    levels = dataset.level.values
+    levels = np.atleast_1d(dataset.level.values)
     units = dataset.level.attrs.get("units")
-    if units is not None and units not in ("hPa", "millibars", "mbar", "mb"):
-        raise InputError(f"{path}: level has units {units!r}, expected 'hPa'")
-    if levels.max() > 2000:
-        raise InputError(f"{path}: level runs to {levels.max():g}, expected hPa: are these Pa?")
+    if units is not None and units not in HECTOPASCALS:
+        yield "level", f"has units {units!r}, expected 'hPa'"
+    elif levels.max() > 2000:
+        yield "level", f"runs to {levels.max():g}, expected hPa: are these Pa?"
     if np.any(np.diff(levels) <= 0):
-        raise InputError(f"{path}: level is {[float(x) for x in levels]}, expected rising, each once")
+        yield "level", f"is {[float(x) for x in levels]}, expected rising, each once"
 
 
-def _check_times(dataset: xr.Dataset, path: str | Path) -> None:
+def _time_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
     if "time" not in dataset.dims:
         return
     times = dataset.time.values
     if not np.issubdtype(times.dtype, np.datetime64):
-        raise InputError(f"{path}: time is {times.dtype}, expected dates")
+        yield "time", f"is {times.dtype}, expected dates"
+        return
     steps = np.diff(times)
-    if np.any(steps == np.timedelta64(0)):
-        twice = times[1:][steps == np.timedelta64(0)][0]
-        raise InputError(f"{path}: time {_minute(twice)} appears twice")
-    if np.any(steps < np.timedelta64(0)):
-        raise InputError(f"{path}: time runs backwards after {_minute(times[:-1][steps < np.timedelta64(0)][0])}")
+    if np.any(twice := steps == np.timedelta64(0)):
+        more = f", and {twice.sum() - 1} more such" if twice.sum() > 1 else ""
+        yield "time", f"{minute(times[1:][twice][0])} appears twice{more}"
+    if np.any(back := steps < np.timedelta64(0)):
+        yield "time", f"runs backwards after {minute(times[:-1][back][0])}"
 
 
-def _check_field(dataset: xr.Dataset, name: str, path: str | Path) -> None:
+def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[tuple[str, str]]:
     field, variable = dataset[name], VARIABLES[name]
     expected: tuple[str, ...] = HORIZONTAL if variable.static else ("time", *HORIZONTAL)
     if variable.on_levels:
         expected = (*expected[:-2], "level", *HORIZONTAL)
     found = tuple(str(d) for d in field.dims)
     if found != expected:
-        raise InputError(
-            f"{path}: {name} has dimensions {found}, expected {expected}; "
-            f"`airmass data convert` rewrites a store in this order"
+        yield (
+            name,
+            f"has dimensions {found}, expected {expected}; `airmass data convert` rewrites a store in this order",
         )
     units = field.attrs.get("units")
     if units is not None and not same_units(units, variable.units):
-        raise InputError(f"{path}: {name} has units {units!r}, expected {variable.units!r}")
+        yield name, f"has units {units!r}, expected {variable.units!r}"
 
 
-def _minute(time: np.datetime64) -> str:
-    return str(np.datetime64(time, "m"))
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
