@@ -1,0 +1,50 @@
+"""Forcings: fields that are known at any time because they follow from it."""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from airmass.clock import day_progress, year_progress
+from airmass.grid import LatLonGrid
+from airmass.solar import toa_incident_solar_radiation
+
+
+def forcings(names: tuple[str, ...], times: np.ndarray, grid: LatLonGrid) -> Float[np.ndarray, "time node forcing"]:
+    """Values of the named forcings, in their given order, at `times` (datetime64) on the nodes of `grid`."""
+    times = np.atleast_1d(times)
+    out = np.empty((len(times), grid.size, len(names)), np.float32)
+    for column, name in enumerate(names):
+        out[..., column] = _COMPUTE[name](times, grid)
+    return out
+
+
+def _year(wave: Callable) -> Callable:
+    return lambda times, grid: wave(2 * np.pi * year_progress(times))[:, None]
+
+
+def _day(wave: Callable) -> Callable:
+    def compute(times, grid):
+        rows, _ = grid.shape
+        return np.tile(wave(2 * np.pi * day_progress(times, grid.longitude)), (1, rows))
+
+    return compute
+
+
+_COMPUTE: dict[str, Callable[[np.ndarray, LatLonGrid], np.ndarray]] = {
+    "toa_incident_solar_radiation": toa_incident_solar_radiation,
+    "year_progress_sin": _year(np.sin),
+    "year_progress_cos": _year(np.cos),
+    "day_progress_sin": _day(np.sin),
+    "day_progress_cos": _day(np.cos),
+}
+
+# Mean and standard deviation over whole years and the globe. Statistics over a few training months would blow up the
+# year's progress as soon as a forecast leaves them, so these never come from data.
+FORCING_SCALES: dict[str, tuple[float, float]] = {
+    "toa_incident_solar_radiation": (1.07e6, 1.44e6),
+    "year_progress_sin": (0.0, 0.7071),
+    "year_progress_cos": (0.0, 0.7071),
+    "day_progress_sin": (0.0, 0.7071),
+    "day_progress_cos": (0.0, 0.7071),
+}

@@ -1,0 +1,38 @@
+"""The published GraphCast loss: weighted mean squared error in the scaled space."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from airmass.grid import LatLonGrid
+from airmass.layout import Layout
+from airmass.losses.weights import LossSettings, channel_weights, node_weights, variable_weights
+
+
+class SquaredError(eqx.Module):
+    """Mean over latitude, longitude and level of weighted squared errors, then a weighted sum over variables.
+
+    Lam et al. 2023, equation 19. Called with scaled outputs and targets, [node, target] each; returns the loss and its
+    terms by variable before the variables' weights, in the order of the layout's variables.
+    """
+
+    nodes: Float[Array, " node"]
+    by_channel: Float[Array, "target variable"]
+    by_variable: Float[Array, " variable"]
+
+    def __init__(self, settings: LossSettings, layout: Layout, grid: LatLonGrid):
+        self.nodes = node_weights(settings, grid) / grid.size
+        table = np.zeros((len(layout), len(layout.variables)), np.float32)
+        weights = channel_weights(settings, layout)
+        for column, name in enumerate(layout.variables):
+            table[layout.columns(name), column] = weights[layout.columns(name)]
+        self.by_channel = table
+        self.by_variable = variable_weights(settings, layout)
+
+    def __call__(
+        self, output: Float[Array, "node target"], target: Float[Array, "node target"]
+    ) -> tuple[Float[Array, ""], Float[Array, " variable"]]:
+        by_channel = jnp.einsum("n,nc->c", self.nodes, jnp.square(output - target))
+        terms = by_channel @ self.by_channel
+        return terms @ self.by_variable, terms

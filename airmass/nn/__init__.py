@@ -1,0 +1,1 @@
+"""Layers: knows arrays, no weather."""

@@ -1,0 +1,126 @@
+"""Scaling to order one and back, and which outputs are changes to the last frame and which are whole fields."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+
+from airmass.errors import InputError
+from airmass.forcing import FORCING_SCALES
+from airmass.layout import Channel, Layout
+from airmass.task import Task
+
+
+class Normaliser(eqx.Module):
+    """Per-channel scales of a task.
+
+    A target that is also read is predicted as a residual: output * residual_std + last frame. A diagnostic target is
+    output * std + mean. Losses compare in that scaled space. Arrays run over the prognostic, forcing, static and
+    target channels of `task` in the order of `Layout.of`.
+    """
+
+    history_mean: Float[Array, " prognostic"]
+    history_std: Float[Array, " prognostic"]
+    forcing_mean: Float[Array, " forcing"]
+    forcing_std: Float[Array, " forcing"]
+    static_mean: Float[Array, " static"]
+    static_std: Float[Array, " static"]
+    target_offset: Float[Array, " target"]
+    target_scale: Float[Array, " target"]
+    prognostic_columns: tuple[int, ...] = eqx.field(static=True)
+
+    def inputs(
+        self,
+        history: Float[Array, "time node prognostic"],
+        forcing: Float[Array, "window node forcing"],
+        static: Float[Array, "node static"],
+    ) -> Float[Array, "node channel"]:
+        """One vector a node: history oldest first, then forcings oldest first, then static fields."""
+        parts = [
+            *((history - self.history_mean) / self.history_std),
+            *((forcing - self.forcing_mean) / self.forcing_std),
+            (static - self.static_mean) / self.static_std,
+        ]
+        return jnp.concatenate(parts, axis=-1)
+
+    def target(
+        self, frame: Float[Array, "node target"], last: Float[Array, "node prognostic"]
+    ) -> Float[Array, "node target"]:
+        """What the network should have put out for `frame` to follow `last`."""
+        return (frame - self._base(last)) / self.target_scale
+
+    def restore(
+        self, output: Float[Array, "node target"], last: Float[Array, "node prognostic"]
+    ) -> Float[Array, "node target"]:
+        """The physical frame that a network output stands for."""
+        return output * self.target_scale + self._base(last)
+
+    def _base(self, last: Float[Array, "node prognostic"]) -> Float[Array, "node target"]:
+        columns = np.asarray(self.prognostic_columns)
+        base = jnp.broadcast_to(self.target_offset, (last.shape[0], self.target_offset.shape[0]))
+        return base.at[:, columns].set(last) if len(columns) < base.shape[1] else last
+
+    @classmethod
+    def from_statistics(
+        cls, task: Task, mean: xr.Dataset, std: xr.Dataset, residual_std: xr.Dataset, source: str = "statistics"
+    ) -> "Normaliser":
+        """Scales of `task` from statistics by variable and level; raises InputError for what they lack.
+
+        Forcings use the statistics where they are given (as in the published files) and fixed scales otherwise.
+        """
+        history = Layout.of(task.prognostic, task.levels).channels
+        static = Layout.of(task.static, task.levels).channels
+        targets = Layout.of(task.targets, task.levels).channels
+
+        def pick(statistic: xr.Dataset, kind: str, channels: tuple[Channel, ...]) -> np.ndarray:
+            values = [_value(statistic, channel, kind, source) for channel in channels]
+            return np.array(values, np.float32).reshape(-1)
+
+        prognostic_columns = tuple(i for i, (name, _) in enumerate(targets) if name in task.prognostic)
+        offset = pick(mean, "mean", targets)
+        scale = np.array(
+            [
+                _value(residual_std, c, "residual_std", source) if c in history else _value(std, c, "std", source)
+                for c in targets
+            ],
+            np.float32,
+        )
+        forcing = [_forcing_scale(name, mean, std) for name in task.forcing]
+        return cls(
+            pick(mean, "mean", history),
+            _positive(pick(std, "std", history), history, source),
+            np.array([m for m, _ in forcing], np.float32),
+            np.array([s for _, s in forcing], np.float32),
+            pick(mean, "mean", static),
+            _positive(pick(std, "std", static), static, source),
+            offset,
+            _positive(scale, targets, source),
+            prognostic_columns,
+        )
+
+
+def _forcing_scale(name: str, mean: xr.Dataset, std: xr.Dataset) -> tuple[float, float]:
+    if name in mean and name in std:
+        return float(mean[name]), float(std[name])
+    return FORCING_SCALES[name]
+
+
+def _value(statistic: xr.Dataset, channel: Channel, kind: str, source: str) -> float:
+    name, level = channel
+    if name not in statistic:
+        raise InputError(f"{source}: no {kind} of {name}")
+    if level is None:
+        return float(statistic[name])
+    if level not in statistic.level.values:
+        held = [int(x) for x in statistic.level.values]
+        raise InputError(f"{source}: no {kind} of {name} at {level} hPa; levels held are {held}")
+    return float(statistic[name].sel(level=level))
+
+
+def _positive(scale: np.ndarray, channels: tuple[Channel, ...], source: str) -> np.ndarray:
+    for value, (name, level) in zip(scale, channels, strict=True):
+        if not (np.isfinite(value) and value > 0):
+            where = name if level is None else f"{name} at {level} hPa"
+            raise InputError(f"{source}: the spread of {where} is {value:g}, expected above zero")
+    return scale

@@ -1,0 +1,47 @@
+"""Lifts one step to many: a scan to train through, a generator to serve from."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+
+from airmass.models.state import State
+
+Step = Callable[..., tuple[State, PyTree]]
+
+
+def rollout(
+    step: Step, state: State, inputs: PyTree, *, key: PRNGKeyArray, recompute: bool = True
+) -> tuple[State, PyTree]:
+    """One step for each entry of `inputs` along its leading axis, as one scan that can be differentiated.
+
+    `step` takes a state and an entry and returns the next state and an output; outputs are stacked. With `recompute`,
+    each step's activations are made again in the backward pass, so memory grows by one state a step and not by one
+    network.
+    """
+
+    def body(state, scanned):
+        entry, step_key = scanned
+        return step(state, entry, key=step_key)
+
+    steps = jax.tree.leaves(inputs)[0].shape[0]
+    keys = jax.random.split(key, steps)
+    return jax.lax.scan(jax.checkpoint(body) if recompute and steps > 1 else body, state, (inputs, keys))
+
+
+def forcing_windows(
+    forcings: Float[Array, "time node forcing"], history: int
+) -> Float[Array, "step window node forcing"]:
+    """For every step, the forcings at its history's times and at its target time."""
+    steps = forcings.shape[0] - history
+    return jnp.stack([forcings[k : k + history + 1] for k in range(steps)])
+
+
+def serve(
+    step: Step, state: State, windows: Iterable[Float[Array, "window node forcing"]], *, key: PRNGKeyArray
+) -> Iterator[Float[Array, "node target"]]:
+    """Frames one by one, so that memory does not grow with lead time. `step` should be compiled by the caller."""
+    for number, window in enumerate(windows):
+        state, frame = step(state, window, key=jax.random.fold_in(key, number))
+        yield frame

@@ -1,0 +1,1 @@
+"""From examples to parameters: objective, optimiser, loop, checkpoints, monitor."""
