@@ -49,7 +49,7 @@ _TABLE = (
     Variable("2m_temperature", "air_temperature", "2t", "K", False, (160.0, 345.0), aliases=("t2m",)),
     Variable("10m_u_component_of_wind", "eastward_wind", "10u", "m s-1", False, (-120.0, 120.0), aliases=("u10",)),
     Variable("10m_v_component_of_wind", "northward_wind", "10v", "m s-1", False, (-120.0, 120.0), aliases=("v10",)),
-    Variable("mean_sea_level_pressure", "air_pressure_at_mean_sea_level", "msl", "Pa", False, (8.5e4, 1.1e5)),
+    Variable("mean_sea_level_pressure", "air_pressure_at_mean_sea_level", "msl", "Pa", False, (8.5e4, 1.15e5)),
     Variable("surface_pressure", "surface_air_pressure", "sp", "Pa", False, (4.0e4, 1.12e5)),
     Variable(
         "total_precipitation_6hr", "lwe_thickness_of_precipitation_amount", "tp06", "m", False, (-1e-5, 1.5),
