@@ -1,5 +1,7 @@
 """Scaling to order one and back, and which outputs are changes to the last frame and which are whole fields."""
 
+from itertools import pairwise
+
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
@@ -56,10 +58,19 @@ class Normaliser(eqx.Module):
         """The physical frame that a network output stands for."""
         return output * self.target_scale + self._base(last)
 
+    def prognostic(self, frame: Float[Array, "*lead target"]) -> Float[Array, "*lead prognostic"]:
+        """The channels of a frame that the next step reads."""
+        runs = _runs(self.prognostic_columns, frame.shape[-1])
+        return jnp.concatenate([frame[..., start:stop] for start, stop, kept in runs if kept], axis=-1)
+
     def _base(self, last: Float[Array, "node prognostic"]) -> Float[Array, "node target"]:
-        columns = np.asarray(self.prognostic_columns)
-        base = jnp.broadcast_to(self.target_offset, (last.shape[0], self.target_offset.shape[0]))
-        return base.at[:, columns].set(last) if len(columns) < base.shape[1] else last
+        """What outputs are added to: the last frame, or the mean where a channel is not in it."""
+        offset = jnp.broadcast_to(self.target_offset, (last.shape[0], self.target_offset.shape[0]))
+        parts, read = [], 0
+        for start, stop, kept in _runs(self.prognostic_columns, offset.shape[-1]):
+            parts.append(last[:, read : read + stop - start] if kept else offset[:, start:stop])
+            read += (stop - start) * kept
+        return jnp.concatenate(parts, axis=-1)
 
     @classmethod
     def from_statistics(
@@ -77,7 +88,6 @@ class Normaliser(eqx.Module):
             values = [_value(statistic, channel, kind, source) for channel in channels]
             return np.array(values, np.float32).reshape(-1)
 
-        prognostic_columns = tuple(i for i, (name, _) in enumerate(targets) if name in task.prognostic)
         offset = pick(mean, "mean", targets)
         scale = np.array(
             [
@@ -96,8 +106,23 @@ class Normaliser(eqx.Module):
             _positive(pick(std, "std", static), static, source),
             offset,
             _positive(scale, targets, source),
-            prognostic_columns,
+            cls.columns(task),
         )
+
+    @staticmethod
+    def columns(task: Task) -> tuple[int, ...]:
+        """Which target channels are prognostic, in the order of the history's channels."""
+        targets = Layout.of(task.targets, task.levels).channels
+        return tuple(i for i, (name, _) in enumerate(targets) if name in task.prognostic)
+
+
+def _runs(columns: tuple[int, ...], n: int) -> list[tuple[int, int, bool]]:
+    """Stretches (start, stop, whether in `columns`) that cover 0 to n.
+
+    Slices rather than an index: the gradient of an index is a scatter, which XLA folds for seconds when it compiles.
+    """
+    edges = [i for i in range(1, n) if (i in columns) != (i - 1 in columns)]
+    return [(start, stop, start in columns) for start, stop in pairwise([0, *edges, n])]
 
 
 def _forcing_scale(name: str, mean: xr.Dataset, std: xr.Dataset) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from airmass.data.statistics import between
 from airmass.errors import InputError
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
-from airmass.store import fingerprint, grid_of, minute, open_store, read, require, require_finite
+from airmass.store import fingerprint, grid_of, minute, open_store, read, require, require_finite, require_times
 from airmass.task import Task
 from airmass.variables import VARIABLES
 
@@ -59,12 +59,13 @@ class Frames:
 
     def window(self, start: int, length: int) -> Float[np.ndarray, "time node target"]:
         """`length` frames one task step apart from `times[start]`."""
-        wanted = self.times[start] + np.arange(length) * self.task.step * _HOUR
-        rows = np.searchsorted(self.times, wanted)
-        if rows[-1] >= len(self.times) or not np.array_equal(self.times[rows], wanted):
-            absent = wanted[~np.isin(wanted, self.times)][0]
-            held = f"{minute(self.times[0])} to {minute(self.times[-1])}"
-            raise InputError(f"{self.path}: missing time {minute(absent)}; the store holds {held}")
+        return self.at(self.times[start] + np.arange(length) * self.task.step * _HOUR)
+
+    def at(self, times: np.ndarray) -> Float[np.ndarray, "time node target"]:
+        """The frames at these times; raises InputError for one that is absent."""
+        if not np.isin(times, self.times).all():
+            require_times(self._dataset, self.path, times)
+        rows = np.searchsorted(self.times, times)
         if self._held is not None:
             return self._held[rows]
         return np.concatenate([self._read(slice(row, row + 1)) for row in rows])

@@ -131,7 +131,9 @@ def compute_statistics(
             shutil.rmtree(scratch)
             _tabulate(tables, field, moments, changes, store_path)
         for kind, fields in tables.items():
-            xr.Dataset(fields, attrs=attributes).to_netcdf(aside / f"{kind}.nc", engine="h5netcdf")
+            # Through memory: on a full disk HDF5 itself neither closes its file nor says so in one error.
+            table = xr.Dataset(fields, attrs=attributes).to_netcdf(engine="h5netcdf")
+            (aside / f"{kind}.nc").write_bytes(table)
     return Path(out_dir)
 
 
@@ -173,10 +175,10 @@ def _selected(path, dates: tuple[str, str], variables: Sequence[str] | None, lev
         dataset = dataset.sel(level=list(levels))
     if "time" not in dataset.dims:
         raise InputError(f"{path}: no variable of {', '.join(names) or 'the store'} changes in time")
-    return dataset.isel(time=_between(dataset.time.values, dates, path))
+    return dataset.isel(time=between(dataset.time.values, dates, path))
 
 
-def _between(times: np.ndarray, dates: tuple[str, str], path: str | Path) -> slice:
+def between(times: np.ndarray, dates: tuple[str, str], path: str | Path) -> slice:
     """Frames from the first date to the end of the last, which the store must cover to within its step."""
     try:
         first, last = np.datetime64(dates[0]).astype("datetime64[ns]"), np.datetime64(dates[1])

@@ -1,11 +1,11 @@
 """GraphCast (Lam et al. 2023, Science 382): encoder, multi-mesh processor, decoder, and the forecast step around them."""
 
+import dataclasses
 from dataclasses import dataclass
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from airmass.graph import Graphs
@@ -67,42 +67,63 @@ class Network(eqx.Module):
         self.output = MLP([*tail, outputs], key=next(keys), norm=False)
         self.recompute = settings.recompute
 
-    def __call__(self, graphs: Graphs, x: Float[Array, "grid channel"]) -> Float[Array, "grid output"]:
-        grid, mesh = self.encode(graphs, x)  # [grid, width], [mesh, width]
-        mesh = self.process(graphs, mesh)  # [mesh, width]
-        grid = self.decode(graphs, grid, mesh)  # [grid, width]
+    def __call__(
+        self, graphs: Graphs, x: Float[Array, "grid channel"], geometry: "Geometry | None" = None
+    ) -> Float[Array, "grid output"]:
+        geometry = geometry or self.geometry(graphs)
+        grid, mesh = self.encode(graphs, geometry, x)  # [grid, width], [mesh, width]
+        mesh = self.process(graphs, geometry, mesh)  # [mesh, width]
+        grid = self.decode(graphs, geometry, grid, mesh)  # [grid, width]
         return self.output(grid)  # [grid, output]
 
-    def encode(
-        self, graphs: Graphs, x: Float[Array, "grid channel"]
-    ) -> tuple[Float[Array, "grid width"], Float[Array, "mesh width"]]:
-        grid = self.embed_grid(jnp.concatenate([x, graphs.grid_features], axis=-1))
+    def geometry(self, graphs: Graphs) -> "Geometry":
+        """What depends on parameters and geometry alone, to be shared by every step, member and example."""
         # Mesh nodes carry no weather: zeros in every channel, so only the rows of their three features matter.
         first = self.embed_mesh.layers[0]
-        mesh = self.embed_mesh.rest(graphs.mesh_features @ first.weight[-3:] + first.bias)
-        edges = graphs.grid_to_mesh
-        messages = self.encoder.messages(self.embed_grid_to_mesh(edges.features), grid, mesh, edges)
+        return Geometry(
+            self.encoder.on_edges(self.embed_grid_to_mesh(graphs.grid_to_mesh.features)),
+            self.embed_mesh.rest(graphs.mesh_features @ first.weight[-3:] + first.bias),
+            self.embed_mesh_edges(graphs.mesh.features),
+            self.decoder.on_edges(self.embed_mesh_to_grid(graphs.mesh_to_grid.features)),
+        )
+
+    def encode(
+        self, graphs: Graphs, geometry: "Geometry", x: Float[Array, "grid channel"]
+    ) -> tuple[Float[Array, "grid width"], Float[Array, "mesh width"]]:
+        grid = self.embed_grid(jnp.concatenate([x, graphs.grid_features], axis=-1))
+        mesh, edges = geometry.mesh, graphs.grid_to_mesh
+        messages = self.encoder.messages(geometry.grid_to_mesh, grid, mesh, edges)
         mesh = self.encoder.update(mesh, sum_at_receivers(messages, edges, mesh.shape[0]))
         return grid + self.encoder_grid(grid), mesh
 
-    def process(self, graphs: Graphs, mesh: Float[Array, "mesh width"]) -> Float[Array, "mesh width"]:
+    def process(
+        self, graphs: Graphs, geometry: "Geometry", mesh: Float[Array, "mesh width"]
+    ) -> Float[Array, "mesh width"]:
         def step(carry, interaction: Interaction):
             mesh, edge = carry
-            messages = interaction.messages(edge, mesh, mesh, graphs.mesh)
+            messages = interaction.messages(interaction.on_edges(edge), mesh, mesh, graphs.mesh)
             mesh = interaction.update(mesh, sum_at_receivers(messages, graphs.mesh, mesh.shape[0]))
             return (mesh, edge + messages), None
 
-        start = mesh, self.embed_mesh_edges(graphs.mesh.features)
+        start = mesh, geometry.mesh_edges
         (mesh, _), _ = jax.lax.scan(jax.checkpoint(step) if self.recompute else step, start, self.processor)
         return mesh
 
     def decode(
-        self, graphs: Graphs, grid: Float[Array, "grid width"], mesh: Float[Array, "mesh width"]
+        self, graphs: Graphs, geometry: "Geometry", grid: Float[Array, "grid width"], mesh: Float[Array, "mesh width"]
     ) -> Float[Array, "grid width"]:
-        edges = graphs.mesh_to_grid
-        messages = self.decoder.messages(self.embed_mesh_to_grid(edges.features), mesh, grid, edges)
+        messages = self.decoder.messages(geometry.mesh_to_grid, mesh, grid, graphs.mesh_to_grid)
         # Three edges a grid node, in order: their sum needs no scatter.
         return self.decoder.update(grid, messages.reshape(grid.shape[0], 3, -1).sum(axis=1))
+
+
+class Geometry(eqx.Module):
+    """The network's view of its graphs before any weather: edge parts of first maps, embedded mesh nodes and edges."""
+
+    grid_to_mesh: Float[Array, "edge width"]
+    mesh: Float[Array, "mesh width"]
+    mesh_edges: Float[Array, "edge width"]
+    mesh_to_grid: Float[Array, "edge width"]
 
 
 class GraphCast(eqx.Module):
@@ -113,6 +134,11 @@ class GraphCast(eqx.Module):
     normaliser: Normaliser
     static: Float[Array, "node static"]
     step_hours: int = eqx.field(static=True)
+    geometry: Geometry | None = None
+
+    def ready(self) -> "GraphCast":
+        """The same model with the part that no weather enters computed, for use over many steps."""
+        return dataclasses.replace(self, geometry=self.network.geometry(self.graphs))
 
     def step(
         self, state: State, forcing: Float[Array, "window node forcing"], *, key: PRNGKeyArray | None = None
@@ -125,18 +151,15 @@ class GraphCast(eqx.Module):
         frame = self.normaliser.restore(output, state.history[-1])
         return self.advance(state, frame), frame
 
-    def predict(
-        self, state: State, forcing: Float[Array, "window node forcing"]
-    ) -> Float[Array, "node target"]:
+    def predict(self, state: State, forcing: Float[Array, "window node forcing"]) -> Float[Array, "node target"]:
         """The network's output in the scaled space in which losses compare."""
-        return self.network(self.graphs, self.normaliser.inputs(state.history, forcing, self.static))
+        x = self.normaliser.inputs(state.history, forcing, self.static)
+        return self.network(self.graphs, x, self.geometry)
 
     def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
         """The state with `frame` as its newest."""
-        newest = frame[:, np.array(self.normaliser.prognostic_columns)]
-        return State(
-            jnp.concatenate([state.history[1:], newest[None]]), state.valid_time + jnp.int32(self.step_hours)
-        )
+        newest = self.normaliser.prognostic(frame)
+        return State(jnp.concatenate([state.history[1:], newest[None]]), state.valid_time + jnp.int32(self.step_hours))
 
 
 def network_sizes(task: Task) -> tuple[int, int]:

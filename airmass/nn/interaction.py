@@ -20,25 +20,35 @@ class Interaction(eqx.Module):
         self.edge_mlp = MLP([3 * width, *tail], key=edge_key)
         self.node_mlp = MLP([2 * width, *tail], key=node_key)
 
+    def on_edges(self, edge: Float[Array, "edge width"]) -> Float[Array, "edge hidden"]:
+        """The edges' part of the first map, with its bias."""
+        first = self.edge_mlp.layers[0]
+        return edge @ first.weight[: edge.shape[-1]] + first.bias
+
     def messages(
         self,
-        edge: Float[Array, "edge width"],
+        on_edges: Float[Array, "edge hidden"],
         sender: Float[Array, "sender width"],
         receiver: Float[Array, "receiver width"],
         edges: EdgeSet,
     ) -> Float[Array, "edge width"]:
-        """One message an edge. The first linear map is taken on nodes, before they are gathered to edges."""
-        first = self.edge_mlp.layers[0]
-        on_edge, on_sender, on_receiver = first.split(edge, sender, receiver)
-        hidden = on_edge + on_sender[edges.senders] + (on_receiver + first.bias)[edges.receivers]
-        return self.edge_mlp.rest(hidden)
+        """One message an edge, given `on_edges` of the edges.
+
+        The first linear map splits by the rows of its weight: nodes are mapped before they are gathered to edges, of
+        which there are more, and where edges do not change their part is computed once for many steps.
+        """
+        width = sender.shape[-1]
+        weight = self.edge_mlp.layers[0].weight
+        on_sender, on_receiver = sender @ weight[-2 * width : -width], receiver @ weight[-width:]
+        return self.edge_mlp.rest(on_edges + on_sender[edges.senders] + on_receiver[edges.receivers])
 
     def update(
         self, receiver: Float[Array, "receiver width"], incoming: Float[Array, "receiver width"]
     ) -> Float[Array, "receiver width"]:
         """The receivers after their messages."""
-        on_node, on_sum = self.node_mlp.layers[0].split(receiver, incoming)
-        return receiver + self.node_mlp.rest(on_node + on_sum + self.node_mlp.layers[0].bias)
+        first, width = self.node_mlp.layers[0], receiver.shape[-1]
+        hidden = receiver @ first.weight[:width] + incoming @ first.weight[width:] + first.bias
+        return receiver + self.node_mlp.rest(hidden)
 
 
 def sum_at_receivers(

@@ -23,19 +23,6 @@ class Linear(eqx.Module):
     def __call__(self, x: Float[Array, "*n in"]) -> Float[Array, "*n out"]:
         return x @ self.weight + self.bias
 
-    def split(self, *parts: Float[Array, "*n part"]) -> list[Float[Array, "*n out"]]:
-        """The map of each part of a concatenated input by its own rows, without bias.
-
-        Their sum plus the bias is the map of the concatenation; parts that live on nodes can so be mapped before they
-        are gathered to edges.
-        """
-        mapped, start = [], 0
-        for part in parts:
-            stop = start + part.shape[-1]
-            mapped.append(part @ self.weight[start:stop])
-            start = stop
-        return mapped
-
 
 class LayerNorm(eqx.Module):
     """Zero mean and unit variance over the last axis (eps 1e-5), then a learned scale and offset."""

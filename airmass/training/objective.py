@@ -2,7 +2,6 @@
 
 import equinox as eqx
 import jax
-import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from airmass.losses.squared_error import SquaredError
@@ -24,14 +23,14 @@ class Example(eqx.Module):
 
 
 def rollout_loss(
-    model: GraphCast, loss: SquaredError, example: Example, history: int, *, key: PRNGKeyArray
+    model: GraphCast, loss: SquaredError, example: Example, history: int, *, key: PRNGKeyArray, recompute: bool = True
 ) -> tuple[Float[Array, ""], Float[Array, "step variable"]]:
     """Mean over steps of the loss of each step, and its terms by step and variable.
 
     Each target is scaled relative to the frame that the rollout had reached, as in the published code.
     """
-    columns = np.array(model.normaliser.prognostic_columns)
-    start = State(example.frames[:history][..., columns], example.valid_time)
+    model = model.ready()
+    start = State(model.normaliser.prognostic(example.frames[:history]), example.valid_time)
 
     def step(state, entry, *, key):
         window, frame = entry
@@ -41,14 +40,16 @@ def rollout_loss(
         return reached, loss(output, model.normaliser.target(frame, last))
 
     entries = forcing_windows(example.forcings, history), example.frames[history:]
-    _, (losses, terms) = rollout(step, start, entries, key=key)
+    _, (losses, terms) = rollout(step, start, entries, key=key, recompute=recompute)
     return losses.mean(), terms
 
 
 def batch_loss(
-    model: GraphCast, loss: SquaredError, batch: Example, history: int, *, key: PRNGKeyArray
+    model: GraphCast, loss: SquaredError, batch: Example, history: int, *, key: PRNGKeyArray, recompute: bool = True
 ) -> tuple[Float[Array, ""], Float[Array, "step variable"]]:
     """The mean over a batch of `rollout_loss`; every leaf of `batch` has a leading batch axis."""
     keys = jax.random.split(key, batch.valid_time.shape[0])
-    losses, terms = jax.vmap(lambda e, k: rollout_loss(model, loss, e, history, key=k))(batch, keys)
+    losses, terms = jax.vmap(lambda e, k: rollout_loss(model, loss, e, history, key=k, recompute=recompute))(
+        batch, keys
+    )
     return losses.mean(), terms.mean(axis=0)

@@ -1,0 +1,26 @@
+"""`airmass data convert IN OUT.zarr`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Rewrite a store in the layout that airmass reads, saying what was changed."""
+
+    source: tyro.conf.Positional[str]
+    """Store or NetCDF file to read."""
+    out: tyro.conf.Positional[Path]
+    """Zarr store to write."""
+
+
+def run(arguments: list[str]) -> None:
+    options = tyro.cli(Convert, prog="airmass data convert", args=arguments)
+
+    from airmass.data.convert import convert
+
+    for change in convert(options.source, options.out):
+        print(change)
+    print(f"store: {options.out}")

@@ -1,0 +1,26 @@
+"""`airmass simulate OUT.zarr --days N`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from airmass.data.simulate import SimulateSettings
+
+
+@dataclass(frozen=True)
+class Simulate:
+    """Make data with a general circulation model; a store that is there already is continued to the days asked for."""
+
+    out: tyro.conf.Positional[Path]
+    """Zarr store to write or continue."""
+    settings: tyro.conf.OmitArgPrefixes[SimulateSettings]
+
+
+def run(arguments: list[str]) -> None:
+    options = tyro.cli(Simulate, prog="airmass simulate", args=arguments)
+
+    from airmass.data.simulate import simulate
+
+    simulate(options.out, options.settings)
+    print(f"store: {options.out}")

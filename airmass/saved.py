@@ -1,0 +1,132 @@
+"""A trained model as one file, which alone is enough to forecast from an initial state: parameters, settings, scales, grid.
+
+The file is a numpy `.npz` without pickle: `params:<path>`, `scales:<name>`, `latitude`, `longitude` and one JSON text.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import cattrs
+import jax
+import numpy as np
+
+import airmass
+from airmass.errors import InputError
+from airmass.files import new_output
+from airmass.graph import build_graphs
+from airmass.grid import LatLonGrid
+from airmass.layout import Layout
+from airmass.models.graphcast import GraphCast, Network, network_sizes
+from airmass.normalise import Normaliser
+from airmass.recipes import Recipe
+from airmass.variables import VARIABLES
+
+MODEL_FILE = "model.npz"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """What a checkpoint holds. `about` says how it came to be: version, data fingerprint, updates, climatology."""
+
+    recipe: Recipe
+    grid: LatLonGrid
+    normaliser: Normaliser
+    network: Network
+    about: Mapping[str, str | int | float]
+
+    def model(self, static: np.ndarray) -> GraphCast:
+        """The forecast model over static fields [node, static] of the grid."""
+        settings = self.recipe.model
+        graphs = build_graphs(self.grid, settings.mesh_level, settings.radius_fraction)
+        arrays = jax.tree.map(jax.numpy.asarray, (self.network, graphs, self.normaliser, static))
+        return GraphCast(*arrays, step_hours=self.recipe.task.step)
+
+
+def write_model(path: str | Path, saved: SavedModel) -> None:
+    """Write aside, then into place of any older one."""
+    flat = {f"params:{name}": leaf for name, leaf in named_leaves(saved.network).items()}
+    flat |= {f"scales:{name}": leaf for name, leaf in named_leaves(saved.normaliser).items()}
+    text = {
+        "format": _FORMAT,
+        "airmass": airmass.__version__,
+        "recipe": cattrs.unstructure(saved.recipe),
+        "variables": {name: VARIABLES[name].attributes for name in saved.recipe.task.targets},
+        "about": dict(saved.about),
+    }
+    with new_output(path, replace=True) as aside:
+        np.savez(
+            aside, **flat, latitude=saved.grid.latitude, longitude=saved.grid.longitude, json=np.array(json.dumps(text))
+        )
+
+
+def read_model(path: str | Path) -> SavedModel:
+    """Read a checkpoint file, or the one in a run's folder. Raises InputError naming what is wrong with it."""
+    path = Path(path)
+    if path.is_dir():
+        path = path / MODEL_FILE
+    if not path.exists():
+        raise InputError(f"{path}: no such checkpoint")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            flat = {key: stored[key] for key in stored.files}
+        text = json.loads(str(flat["json"]))
+    except KeyError:
+        raise InputError(f"{path}: not a checkpoint of airmass: it has no settings") from None
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
+    if text["format"] != _FORMAT:
+        raise InputError(f"{path}: checkpoint format {text['format']}, expected {_FORMAT}")
+    recipe = cattrs.structure(text["recipe"], Recipe)
+    grid = LatLonGrid(flat["latitude"], flat["longitude"])
+    network = jax.eval_shape(lambda: new_network(recipe, jax.random.key(0)))
+    normaliser = _normaliser_template(recipe)
+    return SavedModel(
+        recipe,
+        grid,
+        with_named_leaves(normaliser, _under("scales:", flat), path),
+        with_named_leaves(network, _under("params:", flat), path),
+        text["about"],
+    )
+
+
+def new_network(recipe: Recipe, key: jax.Array) -> Network:
+    """Random parameters of a recipe's network."""
+    return Network(recipe.model, *network_sizes(recipe.task), key=key)
+
+
+def named_leaves(tree) -> dict[str, np.ndarray]:
+    """Arrays of a tree by the path of their names."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
+
+
+def with_named_leaves(template, leaves: Mapping[str, np.ndarray], source: str | Path):
+    """A tree like `template` with the given arrays; raises InputError for a missing, left-over or misshapen one."""
+    wanted = {
+        jax.tree_util.keystr(path, simple=True, separator="."): leaf
+        for path, leaf in jax.tree_util.tree_flatten_with_path(template)[0]
+    }
+    if missing := sorted(wanted.keys() - leaves.keys()):
+        raise InputError(f"{source}: {len(missing)} arrays missing, first {missing[0]}")
+    if left_over := sorted(leaves.keys() - wanted.keys()):
+        raise InputError(f"{source}: {len(left_over)} arrays that nothing uses, first {left_over[0]}")
+    for name, leaf in wanted.items():
+        if leaves[name].shape != leaf.shape:
+            raise InputError(f"{source}: {name} has shape {leaves[name].shape}, expected {leaf.shape}")
+    return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(template), [leaves[name] for name in wanted])
+
+
+def _normaliser_template(recipe: Recipe) -> Normaliser:
+    task = recipe.task
+    history, targets = Layout.of(task.prognostic, task.levels), Layout.of(task.targets, task.levels)
+    static, forcing = Layout.of(task.static, task.levels), task.forcing
+    sizes = [len(x) for x in (history, history, forcing, forcing, static, static, targets, targets)]
+    return Normaliser(*(np.empty(size, np.float32) for size in sizes), Normaliser.columns(task))
+
+
+def _under(prefix: str, flat: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {key.removeprefix(prefix): value for key, value in flat.items() if key.startswith(prefix)}
