@@ -4,6 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,17 +25,48 @@ def new_output(path: str | Path, replace: bool = False) -> Iterator[Path]:
     path = Path(path)
     if not replace:
         refuse_existing(path)
+    room = _room(path)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        room = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
         try:
             aside = room / path.name
             yield aside
-            if replace and path.exists():
-                os.replace(path, room / f"{path.name}.old")
-            os.replace(aside, path)
-        finally:
-            shutil.rmtree(room, ignore_errors=True)
+            _swap(aside, path, room / f"{path.name}.old")
+        except BaseException:
+            _remove_after_failure(room)
+            raise
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _swap(new: Path, path: Path, old: Path) -> None:
+    """Put `new` at `path`; a folder that stood there goes to `old`, and back again if that fails."""
+    if path.is_dir():
+        path.replace(old)
+    try:
+        new.replace(path)
+    except BaseException:
+        if old.exists():
+            old.replace(path)
+        raise
+
+
+def _room(path: Path) -> Path:
+    """A new folder beside `path`, on the same disk, so that the rename at the end is one step."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+    except OSError as error:
+        raise InputError(f"{path}: cannot write: {error.strerror} ({error.filename})") from error
+
+
+def _remove_after_failure(room: Path) -> None:
+    """Remove a folder that threads of a failed write may still fill or create anew, until it stays away."""
+    quiet = 0
+    for _ in range(50):
+        shutil.rmtree(room, ignore_errors=True)
+        time.sleep(0.05)
+        quiet = 0 if room.exists() else quiet + 1
+        if quiet == 4:
+            return
 
 
 def refuse_existing(path: str | Path) -> None:

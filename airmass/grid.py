@@ -121,8 +121,12 @@ def check_latitude(latitude: Float[np.ndarray, " latitude"]) -> None:
 
 def check_longitude(longitude: Float[np.ndarray, " longitude"]) -> None:
     """Raise InputError unless columns run from 0 east in even steps around the globe."""
+    if longitude.ndim != 1 or len(longitude) < 2:
+        raise InputError(f"longitude must be a vector of two columns or more, found shape {longitude.shape}")
     n = len(longitude)
     expected = np.arange(n) * 360 / n
-    if longitude.ndim != 1 or n < 2 or not np.allclose(longitude, expected, rtol=0, atol=_TOLERANCE):
-        found = f"{longitude[0]:g} to {longitude[-1]:g} in {n} columns" if longitude.ndim == 1 and n else "none"
-        raise InputError(f"longitude runs {found}, expected 0 to {expected[-1]:g} east in even steps of {360 / n:g}")
+    if not np.allclose(longitude, expected, rtol=0, atol=_TOLERANCE):
+        raise InputError(
+            f"longitude runs {longitude[0]:g} to {longitude[-1]:g} in {n} columns, expected 0 to {expected[-1]:g} east "
+            f"in even steps of {360 / n:g}"
+        )

@@ -149,4 +149,4 @@ def _canonical(units: str) -> frozenset[tuple[str, int]]:
     for sign, symbol, power in re.findall(r"(/?)\s*([A-Za-z%°]+)(?:\*\*|\^)?([+-]?\d+)?", text):
         symbol = _SPELLINGS.get(symbol.lower(), symbol)
         powers[symbol] = powers.get(symbol, 0) + int(power or 1) * (-1 if sign else 1)
-    return frozenset((symbol, power) for symbol, power in powers.items() if symbol != "1")
+    return frozenset((symbol, power) for symbol, power in powers.items() if power and symbol != "1")

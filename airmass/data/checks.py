@@ -73,12 +73,13 @@ def _times(dataset: xr.Dataset) -> Iterator[Finding]:
     odd = gaps % usual != np.timedelta64(0)
     if odd.any():
         yield Finding(
-            "time", f"{odd.sum()} steps do not fit the usual {hours}, first after {minute(times[:-1][odd][0])}"
+            "time",
+            f"has {odd.sum()} steps other than whole multiples of {hours}, first after {minute(times[:-1][odd][0])}",
         )
     missing = int((gaps[~odd] // usual - 1).sum())
     if missing:
         first = times[:-1][~odd & (gaps > usual)][0] + usual
-        yield Finding("time", f"{missing} times are missing at a step of {hours}, first {minute(first)}")
+        yield Finding("time", f"misses {missing} at a step of {hours}, first {minute(first)}")
 
 
 @dataclass
