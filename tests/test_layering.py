@@ -11,12 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "airmass"
 # The first part of a module's name inside the package: its room.
 ROOMS = {
     1: ("variables", "grid", "mesh", "solar", "clock", "errors", "files"),
-    2: ("task", "layout", "normalise", "graph", "store", "forcing"),
+    2: ("task", "layout", "normalise", "graph", "store", "forcing", "scores", "forecast_file"),
     3: ("nn", "diffusion", "losses"),
     4: ("models", "rollout"),
     5: (
-        "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_file", "forecast_writer",
-        "judged", "scores",
+        "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_writer", "judged",
     ),
     6: ("cli", "commands", "__main__"),
 }  # fmt: skip
@@ -56,7 +55,7 @@ def breaches(package: Path) -> list[str]:
         else:
             found.append(f"{where} is in no room")
             continue
-        for name in imports(path, package):
+        for name in dict.fromkeys(imports(path, package)):
             if name not in modules or name == own:  # a name of the package itself, as __version__
                 continue
             beside = name in BESIDE and own_room > 3
