@@ -146,7 +146,7 @@ def open_judged(forecasts: Sequence[str | Path], truth: str | Path, climatology:
     path = _climatology_path(systems, climatology)
     normal = None if path is None else _open_climatology(path)
     judged = Judged(systems, truth_store, Path(truth), normal, path, grid)
-    levels = first.example.level.values if "level" in first.example.coords else ()
+    levels = first.example.level.values.tolist() if "level" in first.example.coords else ()
     for dataset, where in ((truth_store, truth), (normal, path)):
         if dataset is not None and where is not None:
             require(dataset, where, judged.variables, levels)

@@ -48,7 +48,7 @@ class Quoted:
     decimals: int
 
     def text(self, value: float) -> str:
-        return f"{value * self.factor:.{self.decimals}f}"
+        return f"{value * self.factor:z.{self.decimals}f}"
 
 
 def quoted(name: str) -> Quoted:

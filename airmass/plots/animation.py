@@ -1,10 +1,10 @@
 """An animated GIF of forecast beside truth."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from PIL import Image
@@ -13,6 +13,7 @@ from airmass.plots.frames import Frame
 from airmass.plots.globe import Globe, map_axes, show
 from airmass.plots.look import colours, look_of, title_of
 from airmass.plots.maps import INK, PALE
+from airmass.plots.picture import in_palette, palette_of, picture_of
 
 _DPI = 80
 _SIZE = (12.0, 3.9)
@@ -22,11 +23,12 @@ _PAUSE = 1500  # ms on the last frame
 def write_animation(path: str | Path, globe: Globe, frames: Sequence[Frame], milliseconds: int = 160) -> None:
     """Write one field at every lead time in `frames`, forecast on the left, truth on the right, in an endless loop.
 
-    The first picture is drawn in full; after it only the images and the dates change, in the colours of the first.
+    The figure is built once; from picture to picture only the images and the date change.
     """
     pictures = _pictures(globe, frames)
-    first = next(pictures).quantize(128, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    rest = [picture.quantize(palette=first, dither=Image.Dither.NONE) for picture in pictures]
+    opening = next(pictures)
+    palette = palette_of(opening)
+    first, *rest = (in_palette(picture, palette) for picture in chain([opening], pictures))
     durations = [milliseconds] * len(rest) + [_PAUSE]
     first.save(path, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=False)
 
@@ -35,20 +37,18 @@ def _pictures(globe: Globe, frames: Sequence[Frame]) -> Iterator[Image.Image]:
     look = look_of(frames[0].variable)
     scale = colours(look, *(look.shown(field) for frame in frames for field in (frame.forecast, frame.truth)))
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
     drawn = []
     for left, text in ((0.008, "Forecast"), (0.504, "Truth")):
-        axes = map_axes(figure, [left, 0.14, 0.488, 0.752], resolution="c")
+        axes = map_axes(figure, (left, 0.14, 0.488, 0.752), resolution="c")
         drawn.append(show(axes, globe.image(np.full(globe.grid.shape, np.nan)), *scale))
-        figure.text(left + 0.004, 0.85, text, fontsize=13, weight="bold", color=INK)
+        figure.text(left + 0.004, 0.86, text, fontsize=11, weight="bold", color=INK)
     _around(figure, frames[0], scale, look.units)
     date = figure.text(0.992, 0.945, "", fontsize=13, color=INK, ha="right", family="DejaVu Sans Mono")
     for frame in frames:
         for image, field in zip(drawn, (frame.forecast, frame.truth), strict=True):
             image.set_array(globe.image(look.shown(field)))
-        date.set_text(f"+{frame.lead_hours:3g} h   {frame.valid_text}")
-        canvas.draw()
-        yield Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+        date.set_text(f"{f'+{frame.lead_hours:g} h':>7}   {frame.valid_text}")
+        yield picture_of(figure)
 
 
 def _around(figure: Figure, frame: Frame, scale, units: str) -> None:

@@ -10,6 +10,7 @@ from airmass.plots.curves import curve_figure
 from airmass.plots.frames import Pair, open_pair
 from airmass.plots.globe import Globe
 from airmass.plots.maps import map_figure
+from airmass.plots.picture import save_png
 from airmass.scores import HEADLINE_FIELDS, read_scores
 
 DEFAULT_FIELDS = ("z500", "2t", "t850", "msl", "tp")
@@ -47,7 +48,7 @@ def plot(
             frames = pair.frames(field, init_index, range(len(pair.lead_hours)))
             write_animation(aside / f"animation_{field}.gif", Globe(pair.grid, 480), frames)
         if table is not None:
-            curve_figure(table).savefig(aside / "curves.png")
+            save_png(curve_figure(table), aside / "curves.png")
         names = sorted(path.name for path in aside.iterdir())
     return [Path(out) / name for name in names]
 
@@ -55,8 +56,7 @@ def plot(
 def _write_maps(folder: Path, pair: Pair, fields: Sequence[str], init_index: int, leads: Sequence[int]) -> None:
     globe = Globe(pair.grid)
     for field in fields:
-        figure = map_figure(globe, pair.frames(field, init_index, leads))
-        figure.savefig(folder / f"map_{field}.png")
+        save_png(map_figure(globe, pair.frames(field, init_index, leads)), folder / f"map_{field}.png")
 
 
 def _fields(pair: Pair, fields: Sequence[str] | None) -> list[str]:

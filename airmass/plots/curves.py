@@ -67,8 +67,8 @@ def _draw(panel: Axes, table: ScoreTable, channel: tuple[str, int | None], metri
     factor = quoted(channel[0]).factor if metric == "rmse" else 1.0
     for system, style in lines.items():
         hours, values = table.curve(system, channel, metric)
-        few = {"marker": "o", "markersize": 4} if len(hours) < 5 else {}
-        panel.plot(np.array(hours) / 24, factor * np.array(values), **style, **few)
+        marker = "o" if len(hours) < 5 else None
+        panel.plot(np.array(hours) / 24, factor * np.array(values), marker=marker, markersize=4, **style)
     last = max(table.hours) / 24
     panel.set_xlim(0, last)
     panel.set_xticks(np.arange(0, last + 1e-9, 1 if last <= 5 else 2))

@@ -63,7 +63,7 @@ class Pair:
         if init_time is None:
             return 0
         try:
-            wanted = np.datetime64(init_time, "ns")
+            wanted = np.datetime64(init_time).astype("datetime64[ns]")
         except ValueError:
             raise InputError(f"initial time {init_time!r} is not a date such as 2020-01-01T06") from None
         if wanted not in held:
@@ -97,15 +97,15 @@ class Pair:
         init_time = self.forecast.init_time.values[init_index]
         valid_times = init_time + self.forecast.lead_time.values[list(lead_indices)]
         require_times(self.truth, self.truth_path, valid_times)
-        at_level = {} if level is None else {"level": level}
-        truth = read(self.truth[variable.name].sel(time=valid_times, **at_level), self.truth_path)
+        expected = self.truth[variable.name].sel(time=valid_times)
+        truth = read(expected if level is None else expected.sel(level=level), self.truth_path)
         block = slice(min(lead_indices), max(lead_indices) + 1)
         values = read_lead_times(self.forecast, self.forecast_path, variable.name, init_index, block)
         if level is not None:
             values = values[:, int(np.flatnonzero(self.forecast.level.values == level)[0])]
         return [
-            Frame(variable, level, init_time, self.lead_hours[lead], values[lead - block.start], expected)
-            for lead, expected in zip(lead_indices, truth, strict=True)
+            Frame(variable, level, init_time, self.lead_hours[lead], values[lead - block.start], field)
+            for lead, field in zip(lead_indices, truth, strict=True)
         ]
 
 

@@ -20,6 +20,8 @@ from airmass.plots.coastlines import coastlines
 PROJECTION = ccrs.Robinson()
 _SPHERE = ccrs.PlateCarree()
 
+Rectangle = tuple[float, float, float, float]
+
 
 class Globe:
     """Interpolates fields of one grid to the pixels of the map, `width` across and half as many down."""
@@ -53,9 +55,9 @@ class Globe:
         return np.ma.masked_array(values / np.where(shown, total, 1), ~shown)
 
 
-def map_axes(figure: Figure, position, resolution: str = "l") -> Axes:
-    """Empty axes of the map with coastlines and its outline; `position` is what `add_subplot` or `add_axes` takes."""
-    axes = figure.add_axes(position) if isinstance(position, tuple | list) else figure.add_subplot(position)
+def map_axes(figure: Figure, rectangle: Rectangle, resolution: str = "l") -> Axes:
+    """Empty axes of the map with coastlines and its outline; `rectangle` is left, bottom, width and height of 1."""
+    axes = figure.add_axes(rectangle)
     west, east, south, north = extent()
     axes.set(xlim=(west, east), ylim=(south, north), aspect="equal")
     axes.set_axis_off()

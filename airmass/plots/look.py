@@ -83,9 +83,15 @@ def colours(look: Look, *fields: np.ndarray, n: int = 30) -> tuple[Colormap, Bou
         return scheme, BoundaryNorm(look.steps, len(look.steps), extend="max")
     values = np.concatenate([np.ravel(field) for field in fields])
     low, high = np.nanpercentile(values, [0.2, 99.8]) if np.isfinite(values).any() else (0.0, 1.0)
-    step = look.isolines or round_up(max(high - low, 1e-9 * max(abs(high), 1.0)) / n)
-    edges = np.arange(np.floor(low / step), np.ceil(high / step) + 1) * step
+    step = spacing(look, low, high) or round_up(max(high - low, 1e-6 * max(abs(high), 1.0)) / n)
+    first = np.floor(low / step)
+    edges = np.arange(first, max(np.ceil(high / step), first + 1) + 1) * step
     return _stepped(look.colours, edges, look.centre)
+
+
+def spacing(look: Look, low: float, high: float) -> float:
+    """The usual spacing of isolines, or a multiple of it where that would make more than sixty; 0 for none."""
+    return look.isolines * max(1.0, np.ceil((high - low) / (60 * look.isolines))) if look.isolines else 0.0
 
 
 def difference_colours(difference: np.ndarray, n: int = 18) -> tuple[Colormap, BoundaryNorm]:
@@ -95,8 +101,10 @@ def difference_colours(difference: np.ndarray, n: int = 18) -> tuple[Colormap, B
     step = round_up(2 * max(reach, 1e-12) / n, (1, 2, 4, 10))  # so that the edges, at odd halves of it, are round
     count = max(2, int(np.ceil(reach / step - 0.5)))
     edges = (np.arange(-count, count + 2) - 0.5) * step
-    scheme = LinearSegmentedColormap.from_list("difference", ["#123a7a", "#5b9bd5", "#ffffff", "#ee7f5b", "#8b1020"])
-    return scheme, BoundaryNorm(edges, 256, extend="both")
+    # An odd number of colours, so that the middle one is white.
+    shades = ["#123a7a", "#5b9bd5", "#ffffff", "#ee7f5b", "#8b1020"]
+    scheme = LinearSegmentedColormap.from_list("difference", shades, N=257)
+    return scheme, BoundaryNorm(edges, 257, extend="both")
 
 
 def round_up(step: float, digits: tuple[float, ...] = (1, 2, 2.5, 5, 10)) -> float:

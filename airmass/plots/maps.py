@@ -9,8 +9,8 @@ from matplotlib.colors import BoundaryNorm, Colormap
 from matplotlib.figure import Figure
 
 from airmass.plots.frames import Frame
-from airmass.plots.globe import Globe, map_axes, show
-from airmass.plots.look import Look, colours, difference_colours, look_of, title_of
+from airmass.plots.globe import Globe, Rectangle, map_axes, show
+from airmass.plots.look import Look, colours, difference_colours, look_of, spacing, title_of
 
 INK, PALE = "#1c1c1c", "#5f6570"
 Scale = tuple[Colormap, BoundaryNorm]
@@ -59,8 +59,8 @@ def _draw_row(figure: Figure, globe: Globe, frame: Frame, bottom: float, scale: 
 def _isolines(axes: Axes, globe: Globe, image: np.ma.MaskedArray, look: Look, faint: bool) -> None:
     if not image.count():
         return
-    first, last = np.floor(image.min() / look.isolines), np.ceil(image.max() / look.isolines)
-    levels = np.arange(first, last + 1) * look.isolines
+    step = spacing(look, image.min(), image.max())
+    levels = np.arange(np.floor(image.min() / step), np.ceil(image.max() / step) + 1) * step
     lines = axes.contour(
         globe.x[::3], globe.y[::3], image[::3, ::3], levels=levels,
         colors="#7a7a7a" if faint else "#202020", linewidths=0.35 if faint else 0.6, zorder=2,
@@ -83,10 +83,9 @@ def _colour_bar(figure: Figure, scale: Scale, left: float, width: float, label: 
     axes = figure.add_axes(_rectangle(figure, left, 0.48, width, 0.14))
     cmap, norm = scale
     bar = figure.colorbar(ScalarMappable(norm, cmap), cax=axes, orientation="horizontal", spacing="uniform")
-    bar.set_ticks(_ticks(norm))
-    bar.ax.set_xticklabels([f"{tick:g}" for tick in _ticks(norm)])
+    bar.set_ticks(_ticks(norm).tolist(), labels=[f"{tick:g}" for tick in _ticks(norm)])
     bar.set_label(label, fontsize=11, color=INK, labelpad=1)
-    bar.outline.set_linewidth(0.6)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.6)
     bar.ax.tick_params(labelsize=9, length=2, colors=INK)
 
 
@@ -103,6 +102,6 @@ def _left(column: int) -> float:
     return _LEFT + column * (_MAP[0] + _GAP)
 
 
-def _rectangle(figure: Figure, left: float, bottom: float, width: float, height: float) -> list[float]:
+def _rectangle(figure: Figure, left: float, bottom: float, width: float, height: float) -> Rectangle:
     across, up = figure.get_size_inches()
-    return [left / across, bottom / up, width / across, height / up]
+    return left / across, bottom / up, width / across, height / up

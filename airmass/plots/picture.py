@@ -1,0 +1,55 @@
+"""Figures to pixels, without pyplot and its global state, and to few colours, to keep files small."""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+from scipy.spatial import cKDTree
+
+_EXACT, _COLOURS = 64, 256
+
+
+def picture_of(figure: Figure) -> Image.Image:
+    """The figure as an RGB image."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+
+
+def save_png(figure: Figure, path: str | Path) -> None:
+    """Write the figure in 256 colours, at a third of the size: maps in steps of colour have little more to show."""
+    picture = picture_of(figure)
+    in_palette(picture, palette_of(picture)).save(path, format="PNG", optimize=True)
+
+
+def palette_of(picture: Image.Image) -> UInt8[np.ndarray, "colour 3"]:
+    """Up to 256 colours: the most frequent ones exactly, so that they match the colour bar and white stays white.
+
+    The others cover what is left (edges between steps) evenly. Pillow's median cut merges rare strong colours.
+    """
+    coded, counts = np.unique(_code(picture), return_counts=True)
+    frequent = _decode(coded[np.argsort(-counts)[:_EXACT]])
+    covering = picture.quantize(_COLOURS - len(frequent), method=Image.Quantize.MAXCOVERAGE).getpalette() or []
+    return np.concatenate([frequent, np.array(covering, np.uint8).reshape(-1, 3)])[:_COLOURS]
+
+
+def in_palette(picture: Image.Image, palette: UInt8[np.ndarray, "colour 3"]) -> Image.Image:
+    """The picture in the nearest colours of the palette. (Pillow's own search is inexact and tints the white.)"""
+    coded, where = np.unique(_code(picture), return_inverse=True)
+    nearest = cKDTree(palette.astype(float)).query(_decode(coded).astype(float))[1].astype(np.uint8)
+    reduced = Image.fromarray(nearest[where].reshape(picture.height, picture.width), mode="P")
+    reduced.putpalette(palette.tobytes())
+    return reduced
+
+
+def _code(picture: Image.Image) -> np.ndarray:
+    """One number a pixel."""
+    red, green, blue = np.moveaxis(np.asarray(picture, np.uint32), -1, 0)
+    return ((red << 16) | (green << 8) | blue).ravel()
+
+
+def _decode(coded: np.ndarray) -> UInt8[np.ndarray, "colour 3"]:
+    return np.stack([coded >> 16, coded >> 8 & 255, coded & 255], axis=-1).astype(np.uint8)

@@ -1,0 +1,143 @@
+"""`report.html`: what was forecast, how good it is, how it looks, and how to do it again. It needs no other file."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from airmass.errors import InputError
+from airmass.files import new_output, refuse_existing
+from airmass.scores import BASELINES, ScoreTable, read_scores
+from airmass.web import page, tables
+
+
+def write_report(
+    out: str | Path,
+    title: str,
+    scores: str | Path,
+    plots: str | Path | None = None,
+    settings: Mapping[str, Mapping[str, object]] | None = None,
+    timings: Mapping[str, float] | None = None,
+    commands: Sequence[str] = (),
+) -> Path:
+    """Write one HTML file with everything in it, pictures too, and return its path.
+
+    `scores` is the folder that `airmass evaluate` wrote, `plots` the one of `airmass plot`. `settings` are tables by
+    heading, `timings` seconds by what took them, `commands` the lines that repeat it all. Raises InputError for
+    a folder that is not what it should be and for an `out` that exists.
+    """
+    refuse_existing(out)
+    table, compared = read_scores(Path(scores) / "scores.json"), _compared(Path(scores))
+    pictures = [] if plots is None else _pictures(Path(plots))
+    body = [
+        *_head(title, table, compared),
+        *_verdicts(table),
+        *_picture_sections(pictures),
+        _all_scores(table),
+        *_method(compared, settings or {}, timings or {}),
+        *([page.section("How to repeat it", page.commands(commands))] if commands else []),
+    ]
+    with new_output(out) as aside:
+        aside.write_text(page.page(title, body), encoding="utf-8")
+    return Path(out)
+
+
+def _head(title: str, table: ScoreTable, compared: Mapping) -> Iterator[str]:
+    yield f"<header>{page.heading(title)}"
+    models = [system for system in table.systems if system not in BASELINES]
+    init_times = compared.get("init_times") or []
+    if init_times:
+        dates = f"{_date(init_times[0])} to {_date(init_times[-1])}" if len(init_times) > 1 else _date(init_times[0])
+        how_many = f"{len(init_times)} initial time{'s' if len(init_times) > 1 else ''}"
+        grid = f", on a grid of {compared['grid']}" if "grid" in compared else ""
+        yield page.paragraph(f"{how_many}, {dates} UTC, to {max(table.hours) / 24:g} days{grid}.", "pale")
+    for system in models:
+        yield page.paragraph(tables.verdict(table, system), "lead")
+    yield "</header>"
+
+
+def _verdicts(table: ScoreTable) -> Iterator[str]:
+    for system in (system for system in table.systems if system not in BASELINES):
+        about = (
+            "Root mean square error, area-weighted, over all initial times. ▲ is an error below the baseline's, "
+            "▼ above it, by so many percent."
+        )
+        yield page.section(f"RMSE of {system}", page.paragraph(about, "pale"), tables.headline_table(table, system))
+
+
+def _picture_sections(pictures: Sequence[Path]) -> Iterator[str]:
+    groups = {"curves": "Error against lead time", "animation": "Forecast and truth in motion", "map": "Maps"}
+    notes = {
+        "curves": "The grey line at an anomaly correlation of 0.6 marks what is commonly taken as the end of useful "
+        "synoptic skill.",
+        "animation": "",
+        "map": "Colours and isolines of forecast and truth share one scale over all lead times, and so do the "
+        "differences; isolines over the differences are those of the truth.",
+    }
+    for prefix, heading in groups.items():
+        found = [path for path in pictures if path.stem.split("_")[0] == prefix]
+        if found:
+            note = [page.paragraph(notes[prefix], "pale")] if notes[prefix] else []
+            yield page.section(heading, *note, *(page.image(path, _describe(path)) for path in found))
+
+
+def _all_scores(table: ScoreTable) -> str:
+    everything = page.download("scores.csv", tables.as_csv(table))
+    about = f'<p class="pale">At the usual lead times; all {len(table.scores)} values: {everything}</p>'
+    return page.section("All scores", about, tables.all_scores(table))
+
+
+def _method(
+    compared: Mapping, settings: Mapping[str, Mapping[str, object]], timings: Mapping[str, float]
+) -> Iterator[str]:
+    parts = [page.pairs(heading, values) for heading, values in settings.items() if values]
+    inputs = {key.replace("_", " "): compared[key] for key in ("forecasts", "truth", "climatology") if key in compared}
+    if inputs:
+        parts.append(page.pairs("Compared", inputs))
+    if timings:
+        parts.append(page.pairs("Time taken", {name: _duration(seconds) for name, seconds in timings.items()}))
+    if parts:
+        yield page.section("What was run", page.columns(parts))
+
+
+def _compared(scores: Path) -> dict:
+    """What `airmass evaluate` says it compared; empty where the folder holds only scores."""
+    path = scores / "evaluation.json"
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: not as `airmass evaluate` writes it: {error}") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds a {type(found).__name__}, expected an object")
+    return found
+
+
+def _pictures(plots: Path) -> list[Path]:
+    if not plots.is_dir():
+        raise InputError(f"{plots}: no such folder, expected one that `airmass plot` wrote")
+    found = sorted(path for path in plots.iterdir() if path.suffix in (".png", ".gif"))
+    if not found:
+        raise InputError(f"{plots}: holds no pictures, expected those of `airmass plot`")
+    return found
+
+
+def _describe(path: Path) -> str:
+    kind, _, field = path.stem.partition("_")
+    return {
+        "curves": "RMSE and anomaly correlation of every system against lead time",
+        "animation": f"Animation of {field}: forecast beside truth",
+        "map": f"Maps of {field}: forecast, truth and difference",
+    }.get(kind, path.stem)
+
+
+def _date(text: str) -> str:
+    return re.sub(r"T(\d\d:\d\d).*", r" \1", text)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

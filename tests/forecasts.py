@@ -1,0 +1,57 @@
+"""A small forecast file for tests of judging and looking: the truth of a synthetic store with a known error."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from tests.conftest import synthetic_dataset
+
+NAMES = ("geopotential", "temperature", "2m_temperature", "total_precipitation_6hr", "sea_surface_temperature")
+HOURS = (6, 12, 24)
+
+
+def truth_dataset(days: float = 4, **options) -> xr.Dataset:
+    return synthetic_dataset(days=days, names=NAMES, **options)
+
+
+def forecast_dataset(
+    truth: xr.Dataset,
+    init_indices: Sequence[int] = (2, 4, 6),
+    lead_hours: Sequence[int] = HOURS,
+    error: float = 0.0,
+    system: str = "graphcast",
+    climatology: str | Path | None = None,
+) -> xr.Dataset:
+    """Truth plus a constant `error`, in the layout of a forecast file."""
+    init_times = truth.time.values[list(init_indices)]
+    leads = np.array(lead_hours) * np.timedelta64(1, "h").astype("timedelta64[ns]")
+    valid = xr.DataArray(init_times[:, None] + leads, dims=("init_time", "lead_time"))
+    dataset = truth.sel(time=valid).drop_vars("time") + np.float32(error)
+    for name in dataset.data_vars:
+        dataset[name].attrs = truth[name].attrs
+    dataset = dataset.assign_coords(init_time=init_times, lead_time=leads, valid_time=valid)
+    dataset = dataset.transpose("init_time", "lead_time", "level", "latitude", "longitude")
+    dataset.attrs = {"airmass_system": system}
+    if climatology is not None:
+        dataset.attrs["airmass_climatology"] = str(climatology)
+    return dataset
+
+
+def write_forecast(path: Path, dataset: xr.Dataset) -> Path:
+    encoding: dict = {name: {"fill_value": np.nan} for name in dataset.data_vars}
+    encoding["lead_time"] = {"units": "hours", "dtype": "int64"}
+    dataset.to_zarr(path, mode="w-", zarr_format=3, consolidated=False, encoding=encoding)
+    return path
+
+
+def write_climatology(path: Path, truth: xr.Dataset) -> Path:
+    """The mean over all times, at every hour and day of year."""
+    mean = truth.mean("time", keep_attrs=True)
+    dataset = mean.expand_dims(hour=[0, 6, 12, 18], dayofyear=np.arange(1, 367)).copy()
+    for name in dataset.data_vars:
+        dataset[name].attrs = truth[name].attrs
+    dataset = dataset.transpose("hour", "dayofyear", "level", "latitude", "longitude")
+    dataset.to_zarr(path, mode="w-", zarr_format=3, consolidated=False)
+    return path

@@ -1,0 +1,173 @@
+"""Pictures: what they are made from is exact, nothing is downloaded, and what is not there is refused."""
+
+import socket
+
+import numpy as np
+import pytest
+from cartopy.crs import PlateCarree
+from PIL import Image
+
+from airmass.errors import InputError
+from airmass.grid import LatLonGrid
+from airmass.plots.coastlines import coastlines
+from airmass.plots.command import plot
+from airmass.plots.frames import open_pair
+from airmass.plots.globe import PROJECTION, Globe, extent
+from airmass.plots.look import colours, difference_colours, look_of, title_of
+from airmass.scores import Score, ScoreTable
+from airmass.variables import VARIABLES
+from tests.conftest import make_store
+from tests.forecasts import forecast_dataset, truth_dataset, write_forecast
+
+TRUTH = truth_dataset()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("looking")
+    make_store(folder / "truth.zarr", TRUTH)
+    write_forecast(folder / "forecast.zarr", forecast_dataset(TRUTH, error=1.5))
+    scores = [
+        Score(system, name, level, hour, metric, 0.1 + 0.01 * hour)
+        for system in ("graphcast", "persistence", "climatology")
+        for name, level in (("geopotential", 500), ("2m_temperature", None))
+        for hour in (6, 12, 24)
+        for metric in ("rmse", "acc")
+        if (system, metric) != ("climatology", "acc")
+    ]
+    (folder / "scores.json").write_text(ScoreTable(scores).to_json())
+    return folder
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """Any attempt to connect or to look up a name fails."""
+
+    def refuse(*args, **kwargs):
+        raise AssertionError(f"a picture reached for the network: {args}")
+
+    for name in ("connect", "connect_ex"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr("cartopy.io.Downloader.acquire_resource", refuse)
+
+
+def test_everything_is_drawn_without_the_network(files, tmp_path, offline):
+    coastlines.cache_clear()
+    paths = plot(
+        files / "forecast.zarr", files / "truth.zarr", tmp_path / "out", ["z500", "tp", "sst"],
+        "2000-11-02T00", [6, 24], scores=files / "scores.json",
+    )  # fmt: skip
+    names = [path.name for path in paths]
+    assert names == ["animation_z500.gif", "curves.png", "map_sst.png", "map_tp.png", "map_z500.png"]
+    for path in paths:
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+            assert picture.width > 700 and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
+            assert tuple(pixels[0, 0]) == (255, 255, 255)
+    with Image.open(paths[0]) as animation:
+        assert animation.n_frames == 3 and animation.info["loop"] == 0
+
+
+def test_usual_fields_and_lead_times_are_chosen_where_none_is_named(files, tmp_path):
+    paths = plot(files / "forecast.zarr", files / "truth.zarr", tmp_path / "out", animate=())
+    assert [path.name for path in paths] == ["map_2t.png", "map_t850.png", "map_tp.png", "map_z500.png"]
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"fields": ["z250"]}, r"forecast.zarr: missing level \[250\] hPa"),
+        ({"fields": ["msl"]}, "forecast.zarr: missing variable mean_sea_level_pressure"),
+        ({"fields": ["z"]}, "is on levels: say which"),
+        ({"lead_times": [18]}, "no lead time of 18 h; it holds 6 to 24 h"),
+        ({"init_time": "2001-01-01"}, "no initial time 2001-01-01T00:00; it holds 3 from 2000-11-01T12:00"),
+        ({"init_time": "soon"}, "is not a date"),
+        ({"scores": "/nowhere/scores.json"}, "no such file"),
+    ],
+)
+def test_what_is_not_there_is_refused(files, tmp_path, options, match):
+    with pytest.raises(InputError, match=match):
+        plot(files / "forecast.zarr", files / "truth.zarr", tmp_path / "out", **options)
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_existing_output_and_another_grid_are_refused(files, tmp_path):
+    with pytest.raises(InputError, match="already exists"):
+        plot(files / "forecast.zarr", files / "truth.zarr", tmp_path)
+    other = make_store(tmp_path / "t.zarr", truth_dataset(n_latitude=16, n_longitude=32))
+    with pytest.raises(InputError, match=r"16 x 8.*32 x 16"):
+        plot(files / "forecast.zarr", other, tmp_path / "out")
+
+
+def test_frames_are_joined_by_valid_time(files):
+    pair = open_pair(files / "forecast.zarr", files / "truth.zarr")
+    for frame in pair.frames("t850", 1, [2, 0]):
+        np.testing.assert_allclose(frame.forecast - frame.truth, 1.5, atol=1e-4)
+        assert frame.rmse(pair.grid) == pytest.approx(1.5, abs=1e-4)
+    assert frame.init_text == "2000-11-02 00:00 UTC" and frame.valid_text == "2000-11-02 06:00 UTC"
+
+
+def test_an_image_is_closed_at_the_seam_and_at_the_poles():
+    globe = Globe(LatLonGrid.equiangular(8, 16), width=200)
+    inside = ~globe.image(np.ones((8, 16))).mask
+    west, east, south, north = extent()
+    x, y = np.meshgrid(globe.x, globe.y)
+    assert inside.mean() == pytest.approx(PROJECTION.domain.area / ((east - west) * (north - south)), abs=0.01)
+    assert inside[:, :2].any() and inside[:, -2:].any() and inside[0].any() and inside[-1].any()
+    assert not inside[(np.abs(x) > 0.97 * east) & (np.abs(y) > 0.9 * north)].any()
+
+
+def test_an_image_interpolates_in_longitude_and_latitude():
+    grid = LatLonGrid.equiangular(32, 64)
+    latitude, longitude = (np.deg2rad(angle).reshape(grid.shape) for angle in grid.nodes)
+    globe = Globe(grid, width=120)
+    image = globe.image(np.cos(latitude) * np.cos(longitude - 1))
+    i, j = np.argwhere(~image.mask)[::37].T
+    for x, y, value in zip(globe.x[j], globe.y[i], image[i, j], strict=True):
+        lon, lat = np.deg2rad(PlateCarree().transform_point(x, y, PROJECTION))
+        assert value == pytest.approx(np.cos(lat) * np.cos(lon - 1), abs=0.03)
+
+
+def test_missing_values_stay_missing_without_spreading():
+    grid = LatLonGrid.equiangular(8, 16)
+    field = np.ones(grid.shape)
+    field[:, :8] = np.nan
+    image = Globe(grid, width=200).image(field)
+    everything = Globe(grid, width=200).image(np.ones(grid.shape))
+    assert image.count() / everything.count() == pytest.approx(0.5, abs=0.04)
+    assert np.all(image.compressed() == 1)
+
+
+@pytest.mark.parametrize("resolution", ["c", "l"])
+def test_coastlines_are_on_the_globe_and_do_not_cross_it(resolution):
+    lines = coastlines(resolution)
+    points = np.concatenate(lines)
+    assert len(lines) > 100 and np.abs(points[:, 0]).max() <= 180 and np.abs(points[:, 1]).max() < 89
+    assert max(np.abs(np.diff(line[:, 0])).max() for line in lines) < 30
+    for lon, lat in ((-5.6, 36.0), (18.5, -34.3), (-68.0, -55.5)):  # Gibraltar, Cape of Good Hope, Tierra del Fuego
+        assert np.hypot(*(points - (lon, lat)).T).min() < 2.0
+
+
+def test_units_that_forecasters_use():
+    assert look_of(VARIABLES["geopotential"]).shown(54000.0) == pytest.approx(550.65, abs=0.01)
+    assert look_of(VARIABLES["2m_temperature"]).shown(273.15) == pytest.approx(0)
+    assert look_of(VARIABLES["2m_temperature"]).shown_difference(2.0) == 2.0
+    assert look_of(VARIABLES["total_precipitation_6hr"]).shown(0.002) == pytest.approx(2.0)
+    assert title_of(VARIABLES["geopotential"], 500) == "Geopotential height at 500 hPa"
+
+
+@pytest.mark.parametrize("name", [name for name, variable in VARIABLES.items() if not variable.static])
+@pytest.mark.parametrize("scale", [0.0, 1e-6, 3.0, 5e4])
+def test_every_variable_has_colours_for_any_values(name, scale):
+    values = scale * np.random.default_rng(0).standard_normal((8, 16))
+    cmap, norm = colours(look_of(VARIABLES[name]), values)
+    assert np.all(np.diff(norm.boundaries) > 0) and len(norm.boundaries) < 200
+    assert cmap(norm(values)).shape == (8, 16, 4)
+
+
+@pytest.mark.parametrize("reach", [0.0, 3e-7, 0.4, 77.0, 4e3])
+def test_differences_are_symmetric_with_white_in_the_middle(reach):
+    cmap, norm = difference_colours(np.linspace(-reach, reach / 3, 50))
+    np.testing.assert_allclose(norm.boundaries, -norm.boundaries[::-1], atol=1e-9 * reach)
+    assert cmap(norm(0.0)) == pytest.approx((1, 1, 1, 1))
