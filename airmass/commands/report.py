@@ -1,0 +1,28 @@
+"""`airmass report --scores DIR --plots DIR --out report.html`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Report:
+    """One self-contained HTML page of scores and pictures."""
+
+    scores: Path
+    """Folder that `airmass evaluate` wrote."""
+    out: Path
+    """HTML file to write."""
+    plots: Path | None = None
+    """Folder that `airmass plot` wrote."""
+    title: str = "Forecast report"
+    """Heading of the page."""
+
+
+def run(arguments: list[str]) -> None:
+    options = tyro.cli(Report, prog="airmass report", args=arguments)
+
+    from airmass.web.report import write_report
+
+    print(f"report: {write_report(options.out, options.title, options.scores, options.plots)}")
