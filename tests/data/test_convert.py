@@ -71,7 +71,7 @@ def test_zeros_lost_to_zarr_v2_come_back_but_not_over_land(tmp_path, healthy):
 
 
 def test_single_level_becomes_a_dimension(tmp_path, healthy):
-    healthy.sel(level=500)[["temperature", "2m_temperature"]].to_zarr(tmp_path / "in.zarr")
+    healthy.sel(level=500)[["temperature", "2m_temperature"]].to_zarr(tmp_path / "in.zarr", consolidated=False)
     convert(tmp_path / "in.zarr", tmp_path / "out.zarr")
     converted = open_store(tmp_path / "out.zarr")
     xr.testing.assert_equal(converted.temperature.load(), healthy.temperature.sel(level=[500]))
@@ -97,7 +97,7 @@ def test_what_cannot_be_mended_is_refused_with_nothing_written(tmp_path, fault, 
 
 def test_static_field_that_changes_is_refused(tmp_path, healthy):
     moving = healthy.land_sea_mask * xr.DataArray(np.linspace(0.5, 1, 4), {"time": healthy.time})
-    healthy.assign(land_sea_mask=moving.astype("f4")).to_zarr(tmp_path / "in.zarr")
+    healthy.assign(land_sea_mask=moving.astype("f4")).to_zarr(tmp_path / "in.zarr", consolidated=False)
     with pytest.raises(InputError, match="land_sea_mask has dimensions"):
         convert(tmp_path / "in.zarr", tmp_path / "out.zarr")
 
