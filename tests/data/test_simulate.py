@@ -121,9 +121,9 @@ def test_geopotential_and_temperature_are_in_hydrostatic_balance(dataset):
     between = 0.5 * (virtual.values[1:] + virtual.values[:-1])[:, above_ground]
     derived = GAS_CONSTANT * between * np.diff(log_pressure)[:, None]
     found = -np.diff(frame.geopotential.values[:, above_ground], axis=0)
-    # The trapezoid rule across a layer boundary, and the model's own rule in the vertical, leave a per cent.
+    # The trapezoid rule leaves some tenths of a per cent where a layer ends between two levels.
     error = np.abs(found / derived - 1)
-    assert error[1:].mean() < 0.005 and error[1:].max() < 0.03
+    assert error[1:].mean() < 0.003 and error[1:].max() < 0.01
 
 
 def test_wind_is_geostrophic_away_from_the_equator(dataset):
@@ -208,7 +208,7 @@ def test_remapping_puts_things_where_they_are():
     target = np.asarray(Regrid((96, 48), (64, 32))(field.astype(np.float32)))
     latitude, longitude = np.deg2rad(np.linspace(-87.1875, 87.1875, 32)), np.deg2rad(np.arange(64) * 5.625)
     truth = np.cos(longitude) * np.cos(latitude)[:, None] + np.sin(latitude)[:, None]
-    assert target == pytest.approx(truth, abs=0.01)
+    assert target == pytest.approx(truth, abs=0.03)
     assert _latitude_overlaps(48, 32).sum(axis=1) == pytest.approx(np.ones(32))
 
 

@@ -1,0 +1,171 @@
+"""The circulation model, six hours at a time: state in, next state and the fields at its start out.
+
+The model is jcm 3: the spectral dynamical core of dinosaur under the physics of SPEEDY (Molteni 2003,
+doi:10.1007/s00382-002-0268-2), over real orography and a daily climatology of sea surface temperature, sea ice, snow
+and soil. Insolation is a daily mean, so there is no diurnal cycle.
+"""
+
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax_datetime as jdt
+import numpy as np
+from jaxtyping import Float
+from jcm import constants
+from jcm.date import DateData
+from jcm.dycore.dinosaur.dycore import DinosaurDycore
+from jcm.forcing import ForcingData
+from jcm.model import Model
+from jcm.physics.speedy.speedy_coords import get_speedy_coords
+from jcm.physics.speedy.speedy_terms import speedy_physics
+from jcm.physics_interface import compute_physics_step_gridpoint
+from jcm.terrain import TerrainData
+
+from airmass.data.simulate.fields import Column, Regrid, ToPressure
+from airmass.data.simulate.settings import FRAME_MINUTES, LEVELS, SimulateSettings
+
+# Mean over the globe in Pa (Trenberth and Smith 2005, doi:10.1175/JCLI-3299.1).
+MEAN_SURFACE_PRESSURE = 98550.0
+_WATER = 1000.0  # kg m-3
+_FREEZING = 271.4  # K, of sea water, as in SPEEDY
+_EPOCH = np.datetime64("1970-01-01", "s")
+
+# XLA's lower optimisation level: a third less time to compile and the same speed after (measured on two cores).
+_COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
+
+
+class State(NamedTuple):
+    """All that a run continues from: the dynamical core's state, what physics carries, and rain of the last six hours.
+
+    `precipitation` is in metres of water on the model's grid (lon, lat).
+    """
+
+    dynamics: Any
+    physics: Any
+    precipitation: Float[jax.Array, "lon lat"]
+
+
+@dataclass(frozen=True)
+class Climate:
+    """The circulation model, ready to step. Compiles at its first step, for half a minute.
+
+    Stable for a year with the default time steps (T21 and T31: 60 minutes, T42: 30; tried with 8 layers).
+    """
+
+    model: Model
+    steps_per_frame: int
+    forcing: ForcingData
+    regrid: Regrid
+
+    @classmethod
+    def build(cls, settings: SimulateSettings) -> "Climate":
+        boundary = resources.files("jcm") / "data/bc/t30/clim"
+        coords = get_speedy_coords(layers=settings.layers, spectral_truncation=settings.truncation)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # jcm's own use of xarray.merge
+            terrain = TerrainData.from_file(str(boundary / "terrain.nc"), coords)
+            forcing = ForcingData.from_file(str(boundary / "forcing.nc"), coords=coords, align_mode="wrap_year")
+        dycore = DinosaurDycore(coords, terrain, 60.0 * settings.time_step_minutes, compute_omega=True)
+        model = Model(dycore, physics=speedy_physics(checkpoint_terms=False))
+        regrid = Regrid(coords.horizontal.nodal_shape, (settings.longitudes, settings.latitudes))
+        return cls(model, settings.steps_per_frame, forcing, regrid)
+
+    @cached_property
+    def static(self) -> dict[str, Float[np.ndarray, "latitude longitude"]]:
+        """Surface geopotential (m2 s-2) as the dynamical core sees it, and the share of land."""
+        fields = {
+            "geopotential_at_surface": self.regrid(self.surface_geopotential),
+            "land_sea_mask": jnp.clip(self.regrid(self.model.terrain.fmask), 0, 1),
+        }
+        return {name: np.asarray(field, np.float32) for name, field in fields.items()}
+
+    @cached_property
+    def surface_geopotential(self) -> Float[jax.Array, "lon lat"]:
+        """Of the mountains that the dynamical core sees, in m2 s-2: smoother than those its physics sees."""
+        return constants.grav * self.model.coords.horizontal.to_nodal(self.model.dycore.primitive.orography)
+
+    def new_state(self, dynamics: Any) -> State:
+        """A state whose physics carries nothing from before."""
+        nothing = jnp.zeros(self.model.coords.horizontal.nodal_shape)
+        return State(dynamics, self.model.initial_physics_carry(), nothing)
+
+    def six_hours(self, state: State, time: np.datetime64) -> tuple[State, dict[str, jax.Array]]:
+        """The state six hours after `time` and the fields at `time`, on pressure levels and the output grid.
+
+        Fields at a time come with the state they belong to, precipitation with that of the six hours before it.
+        """
+        days, seconds = divmod(int((np.datetime64(time, "s") - _EPOCH).astype(int)), 86400)
+        start = jdt.Datetime(jdt.Timedelta(days=jnp.int32(days), seconds=jnp.int32(seconds)))
+        return self._compiled(state, start, self.forcing)
+
+    @cached_property
+    def _compiled(self):
+        return jax.jit(self._six_hours, compiler_options=_COMPILER_OPTIONS)
+
+    def _six_hours(self, state: State, time: jdt.Datetime, forcing: ForcingData):
+        seconds = 60 * FRAME_MINUTES // self.steps_per_frame
+
+        def step(carry, _):
+            state, time = carry
+            date = DateData(time, jnp.int32(0), seconds)
+            state, seen = self._step(state, forcing.select(date), seconds)
+            return (state, time + jdt.Timedelta(seconds=jnp.int32(seconds))), seen
+
+        begin = state._replace(precipitation=jnp.zeros_like(state.precipitation))
+        (after, _), seen = jax.lax.scan(step, (begin, time), length=self.steps_per_frame)
+        first = jax.tree.map(lambda x: x[0], seen)
+        sea = forcing.select(DateData(time, jnp.int32(0), seconds)).sea_surface_temperature
+        return after, self._fields(state, *first, sea)
+
+    def _step(self, state: State, forcing: ForcingData, seconds: int):
+        """One time step; also what the physics saw, and near-surface air and wind, at its start."""
+        grid = self.model.dycore.to_physics_state(state.dynamics)
+        tendency, physics = compute_physics_step_gridpoint(
+            grid, forcing, self.model.terrain, state.physics, physics=self.model.physics, time_step=seconds
+        )
+        # Convective and large-scale precipitation, in kg m-2 s-1. Physics acts over the whole step, so this is all of
+        # the rain, not a sample of it.
+        rain = physics["surface_exchange"].precipitation * seconds / _WATER
+        surface = physics["_surface_flux"]
+        after = State(self.model.dycore.step(state.dynamics, tendency), physics, state.precipitation + rain)
+        return after, (grid, surface.t0, surface.u0, surface.v0)
+
+    def _fields(self, state: State, grid, air_temperature, u_wind, v_wind, sea) -> dict[str, jax.Array]:
+        """Fields by name, (level, latitude, longitude) or (latitude, longitude), from the model's grid."""
+        humidity = jnp.maximum(grid.specific_humidity, 0)
+        surface_pressure = grid.normalized_surface_pressure * constants.p0
+        sigma = jnp.asarray(self.model.coords.vertical.centers)[:, None, None]
+        column = Column(
+            jnp.log(sigma * surface_pressure),
+            grid.temperature,
+            grid.temperature * (1 + constants.vtmpc1 * humidity),
+            grid.geopotential,
+            surface_pressure,
+            self.surface_geopotential,
+        )
+        pressure = ToPressure(LEVELS, column, constants.grav, constants.rd)
+        omega = self.model.dycore.physics_fields(state.dynamics, grid)["omega"]
+        fields = {
+            "geopotential": pressure.geopotential(),
+            "temperature": pressure.temperature(),
+            "u_component_of_wind": pressure.linear(grid.u_wind),
+            "v_component_of_wind": pressure.linear(grid.v_wind),
+            "vertical_velocity": pressure.linear(omega),
+            "specific_humidity": jnp.maximum(pressure.linear(humidity), 0),
+            "2m_temperature": air_temperature,
+            "10m_u_component_of_wind": u_wind,
+            "10m_v_component_of_wind": v_wind,
+            "mean_sea_level_pressure": pressure.mean_sea_level_pressure(),
+            "surface_pressure": surface_pressure,
+            "total_precipitation_6hr": state.precipitation,
+        }
+        regridded = {name: self.regrid(field) for name, field in fields.items()}
+        # The climatology gives the surface of sea ice where there is any; the water under it is at its freezing point.
+        water = jnp.maximum(sea, _FREEZING)
+        regridded["sea_surface_temperature"] = self.regrid.where(water, 1 - self.model.terrain.fmask)
+        return {name: field.astype(jnp.float32) for name, field in regridded.items()}

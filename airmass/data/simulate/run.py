@@ -1,0 +1,76 @@
+"""Run the circulation model and keep what it says, a few days at a time."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from airmass.data.simulate.archive import Archive
+from airmass.data.simulate.climate import Climate, State
+from airmass.data.simulate.restart import archived, first_state, to_dynamics
+from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
+from airmass.errors import InputError
+
+# Days between two moments at which a run can be stopped without losing anything.
+_BLOCK_DAYS = 5
+
+
+def run(out: Path, settings: SimulateSettings, held: int | None, progress: Callable[[str, int, int], None]) -> None:
+    """Bring the store `out`, which holds `held` frames or does not exist (None), to `settings.days`."""
+    climate = climate_of(settings)
+    if held is None:
+        source = f"circulation model jcm {version('jcm')} (SPEEDY physics, dinosaur {version('dinosaur')})"
+        archive = Archive.create(out, settings, climate.static, source)
+    else:
+        archive = Archive(out, held)
+        archive.tidy()
+    progress("compiling", 0, 0)
+    if archive.frames:
+        state = restored(climate, settings, archive.state())
+    else:
+        state = first_state(climate, settings, lambda done, total: progress("settling in", done, total))
+    while archive.frames < settings.frames:
+        state = _block(climate, settings, archive, state)
+        progress("simulating", archive.frames // FRAMES_PER_DAY, settings.days)
+
+
+def climate_of(settings: SimulateSettings) -> Climate:
+    """The circulation model, built and compiled once for all starts, seeds and lengths."""
+    return _climate(dataclasses.replace(settings, days=1, seed=0, start="2000-01-01"))
+
+
+@lru_cache(maxsize=1)
+def _climate(settings: SimulateSettings) -> Climate:
+    return Climate.build(settings)
+
+
+def restored(climate: Climate, settings: SimulateSettings, leaves: list[np.ndarray]) -> State:
+    """A state from what the store kept of one; raises InputError when another version of the model kept it."""
+    template = climate.new_state(to_dynamics(climate, archived(np.datetime64(settings.start))))
+    expected, structure = jax.tree.flatten(template)
+    if [x.shape for x in leaves] != [x.shape for x in expected]:
+        raise InputError("the store was begun with another version of jcm and cannot be continued with this one")
+    return jax.tree.unflatten(structure, leaves)
+
+
+def _block(climate: Climate, settings: SimulateSettings, archive: Archive, state: State) -> State:
+    """Simulate and write up to five days; returns the state after them."""
+    count = min(_BLOCK_DAYS * FRAMES_PER_DAY, settings.frames - archive.frames)
+    first = np.datetime64(settings.start, "h")
+    times = first + (archive.frames + np.arange(count)) * np.timedelta64(24 // FRAMES_PER_DAY, "h")
+    frames = []
+    for time in times:
+        state, fields = climate.six_hours(state, time)
+        frames.append(fields)
+    stacked = {name: np.stack([np.asarray(fields[name]) for fields in frames]) for name in frames[0]}
+    if not all(np.isfinite(stacked[name]).all() for name in stacked if name != "sea_surface_temperature"):
+        raise InputError(
+            f"{archive.path}: the circulation model became unstable after {archive.frames // FRAMES_PER_DAY} days; "
+            f"time_step_minutes is {settings.time_step_minutes}, try a shorter one"
+        )
+    archive.append(times, stacked, [np.asarray(leaf) for leaf in jax.tree.leaves(state)])
+    return state
