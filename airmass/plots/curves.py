@@ -77,7 +77,7 @@ def _draw(panel: Axes, table: ScoreTable, channel: tuple[str, int | None], metri
         panel.set_ylim(bottom=0)
     else:
         panel.set_ylim(top=1.0)
-        panel.axhline(0.6, color="#bbbbbb", linewidth=0.8, zorder=0)  # below it a forecast has no synoptic skill
+        panel.axhline(0.6, color="#9a9a9a", linewidth=1.1, zorder=0)  # below it, little synoptic skill is left
     panel.grid(color="#e6e6e6", linewidth=0.7)
     panel.set_axisbelow(True)
     panel.tick_params(labelsize=9, colors=PALE, length=0)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airmass.errors import InputError
 from airmass.files import new_output, refuse_existing
-from airmass.scores import BASELINES, ScoreTable, read_scores
+from airmass.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, read_scores
 from airmass.web import page, tables
 
 
@@ -117,10 +117,16 @@ def _compared(scores: Path) -> dict:
 def _pictures(plots: Path) -> list[Path]:
     if not plots.is_dir():
         raise InputError(f"{plots}: no such folder, expected one that `airmass plot` wrote")
-    found = sorted(path for path in plots.iterdir() if path.suffix in (".png", ".gif"))
+    found = sorted((path for path in plots.iterdir() if path.suffix in (".png", ".gif")), key=_place)
     if not found:
         raise InputError(f"{plots}: holds no pictures, expected those of `airmass plot`")
     return found
+
+
+def _place(path: Path) -> tuple[int, str]:
+    """Headline fields in their own order, others after them."""
+    field = path.stem.partition("_")[2]
+    return (HEADLINE_FIELDS.index(field) if field in HEADLINE_FIELDS else len(HEADLINE_FIELDS)), path.name
 
 
 def _describe(path: Path) -> str:
