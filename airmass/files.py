@@ -5,9 +5,11 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
 
 from airmass.errors import InputError
 
@@ -84,3 +86,10 @@ def writing(path: str | Path) -> Iterator[None]:
         if error.errno not in _REFUSALS:
             raise
         raise InputError(f"{path}: cannot write: {os.strerror(error.errno)}") from error
+
+
+def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -> None:
+    """Write named arrays as `.npz`, without pickle, to exactly `path`."""
+    save = np.savez_compressed if compress else np.savez
+    with Path(path).open("wb") as out:  # given a name, numpy would append .npz to it
+        save(out, allow_pickle=False, **{str(name): np.asarray(array) for name, array in arrays.items()})

@@ -9,8 +9,9 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
+from airmass.arrays import Array
 from airmass.data.loader import Frames
 from airmass.errors import InputError
 from airmass.files import new_output, refuse_existing
@@ -106,6 +107,6 @@ def _windows(task: Task, grid: LatLonGrid, init: np.datetime64) -> Iterator[Floa
     step = task.step * _HOUR
     window = forcings(task.forcing, init + np.arange(1 - task.history, 1) * step, grid)
     for number in count(1):
-        newest = forcings(task.forcing, init + number * step, grid)
+        newest = forcings(task.forcing, np.array([init + number * step]), grid)
         window = np.concatenate([window[-task.history :], newest])
         yield window

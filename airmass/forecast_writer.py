@@ -31,6 +31,7 @@ class ForecastWriter:
         template.attrs = _attributes(saved, frames)
         template.to_zarr(path, compute=False, zarr_format=3, consolidated=False)
         self._group = zarr.open_group(path, mode="r+")
+        self._arrays = {name: zarr.open_array(path / name, mode="r+") for name in self._layout.variables}
         self._buffer = np.empty((self._together, self._grid.size, len(self._layout)), np.float32)
 
     def __enter__(self) -> "ForecastWriter":
@@ -49,7 +50,7 @@ class ForecastWriter:
         if (step + 1) % self._together == 0 or step + 1 == self._steps:
             first = step - step % self._together
             for name, values in self._layout.unpack(self._buffer[: step + 1 - first], self._grid).items():
-                self._group[name][row, first : step + 1] = values
+                self._arrays[name][row, first : step + 1] = values
 
 
 def _frames_a_chunk(layout: Layout, grid: LatLonGrid, steps: int) -> int:
@@ -86,7 +87,7 @@ def _template(layout: Layout, grid: LatLonGrid, inits, steps: int, step_hours: i
 
 
 def _attributes(saved: SavedModel, frames: Frames) -> dict[str, str | int]:
-    attributes = {
+    attributes: dict[str, str | int] = {
         "title": "Forecast by airmass",
         "Conventions": "CF-1.11",
         "source": f"airmass {airmass.__version__}, GraphCast",

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
-from airmass.files import new_output
+from airmass.arrays import Array
+from airmass.files import new_output, write_arrays
 from airmass.grid import LatLonGrid
 from airmass.mesh import Mesh, icosphere, multi_mesh_edges
 
@@ -73,7 +74,7 @@ def build_graphs(grid: LatLonGrid, mesh_level: int, radius_fraction: float = 0.6
     if not path.exists():
         graphs = _build(grid, mesh_level, radius_fraction)
         with new_output(path, replace=True) as aside:
-            np.savez(aside, **_flatten(graphs))
+            write_arrays(aside, _flatten(graphs))
         return graphs
     with np.load(path, allow_pickle=False) as stored:
         return _unflatten(stored)
@@ -90,15 +91,20 @@ def _build(grid: LatLonGrid, mesh_level: int, radius_fraction: float) -> Graphs:
     points = sphere_points(*grid.nodes)
     radius = radius_fraction * mesh.longest_edge
     to_mesh = _within(points, mesh.vertices, radius)
-    along = multi_mesh_edges(mesh_level).T
+    along = multi_mesh_edges(mesh_level)
     to_grid = mesh.faces[containing_faces(mesh, points)].reshape(-1), np.repeat(np.arange(grid.size), 3)
     return Graphs(
-        EdgeSet.sorted(*to_mesh, edge_features(points, mesh.vertices, *to_mesh)),
-        EdgeSet.sorted(*along, edge_features(mesh.vertices, mesh.vertices, *along)),
-        EdgeSet.sorted(*to_grid, edge_features(mesh.vertices, points, *to_grid)),
+        _edge_set(points, mesh.vertices, *to_mesh),
+        _edge_set(mesh.vertices, mesh.vertices, along[:, 0], along[:, 1]),
+        _edge_set(mesh.vertices, points, *to_grid),
         node_features(points),
         node_features(mesh.vertices),
     )
+
+
+def _edge_set(sender_points, receiver_points, senders, receivers) -> EdgeSet:
+    features = edge_features(sender_points, receiver_points, senders, receivers)
+    return EdgeSet.sorted(senders, receivers, features)
 
 
 def node_features(points: Float[np.ndarray, "node 3"]) -> Float[np.ndarray, "node 3"]:
@@ -158,5 +164,5 @@ def _flatten(graphs: Graphs) -> dict[str, np.ndarray]:
 
 
 def _unflatten(stored) -> Graphs:
-    sets = [EdgeSet(*(stored[f"{edges}.{array}"] for array in _ARRAYS)) for edges in _SETS]
-    return Graphs(*sets, stored["grid_features"], stored["mesh_features"])
+    sets = {edges: EdgeSet(**{array: stored[f"{edges}.{array}"] for array in _ARRAYS}) for edges in _SETS}
+    return Graphs(**sets, grid_features=stored["grid_features"], mesh_features=stored["mesh_features"])

@@ -6,8 +6,9 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from airmass.arrays import Array
 from airmass.errors import InputError
 from airmass.forcing import FORCING_SCALES
 from airmass.layout import Channel, Layout

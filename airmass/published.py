@@ -86,7 +86,7 @@ def to_published(network: Network, task: Task) -> dict[str, np.ndarray]:
     leaves, _ = jax.tree_util.tree_flatten_with_path(network)
     steps = network.processor.edge_mlp.layers[0].bias.shape[0]
     back = np.argsort(_published_rows(task))
-    flat = {}
+    flat: dict[str, np.ndarray] = {}
     for path, leaf in leaves:
         value = np.asarray(leaf)[back] if _name(path) in _SORTED_INPUTS else np.asarray(leaf)
         keys = _published_keys(path, steps)

@@ -14,8 +14,8 @@ class TrainingSettings:
     """The curriculum and its bookkeeping.
 
     `updates[i]` updates are made with rollouts of `rollout[i]` steps, in turn. `dates` are the first and the last
-    training date, both included; None is the whole store. `recompute` makes each rollout step's activations again in the
-    backward pass.
+    training date, both included; None is the whole store. `recompute` makes each rollout step's activations again in
+    the backward pass.
     """
 
     updates: tuple[int, ...]

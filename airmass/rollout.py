@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray, PyTree
+from jaxtyping import Float, PRNGKeyArray, PyTree
 
+from airmass.arrays import Array
 from airmass.models.state import State
 
 Step = Callable[..., tuple[State, PyTree]]

@@ -1,4 +1,4 @@
-"""A trained model as one file, which alone is enough to forecast from an initial state: parameters, settings, scales, grid.
+"""A trained model as one file: parameters, settings, scales and grid, enough to forecast from an initial state.
 
 The file is a numpy `.npz` without pickle: `params:<path>`, `scales:<name>`, `latitude`, `longitude` and one JSON text.
 """
@@ -15,7 +15,7 @@ import numpy as np
 
 import airmass
 from airmass.errors import InputError
-from airmass.files import new_output
+from airmass.files import new_output, write_arrays
 from airmass.graph import build_graphs
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
@@ -36,14 +36,15 @@ class SavedModel:
     grid: LatLonGrid
     normaliser: Normaliser
     network: Network
-    about: Mapping[str, str | int | float]
+    about: Mapping[str, str | int]
 
     def model(self, static: np.ndarray) -> GraphCast:
         """The forecast model over static fields [node, static] of the grid."""
         settings = self.recipe.model
         graphs = build_graphs(self.grid, settings.mesh_level, settings.radius_fraction)
         arrays = jax.tree.map(jax.numpy.asarray, (self.network, graphs, self.normaliser, static))
-        return GraphCast(*arrays, step_hours=self.recipe.task.step)
+        network, graphs, normaliser, fields = arrays
+        return GraphCast(network, graphs, normaliser, fields, self.recipe.task.step)
 
 
 def write_model(path: str | Path, saved: SavedModel) -> None:
@@ -58,9 +59,8 @@ def write_model(path: str | Path, saved: SavedModel) -> None:
         "about": dict(saved.about),
     }
     with new_output(path, replace=True) as aside:
-        np.savez(
-            aside, **flat, latitude=saved.grid.latitude, longitude=saved.grid.longitude, json=np.array(json.dumps(text))
-        )
+        flat |= {"latitude": saved.grid.latitude, "longitude": saved.grid.longitude, "json": np.array(json.dumps(text))}
+        write_arrays(aside, flat)
 
 
 def read_model(path: str | Path) -> SavedModel:
@@ -124,8 +124,8 @@ def _normaliser_template(recipe: Recipe) -> Normaliser:
     task = recipe.task
     history, targets = Layout.of(task.prognostic, task.levels), Layout.of(task.targets, task.levels)
     static, forcing = Layout.of(task.static, task.levels), task.forcing
-    sizes = [len(x) for x in (history, history, forcing, forcing, static, static, targets, targets)]
-    return Normaliser(*(np.empty(size, np.float32) for size in sizes), Normaliser.columns(task))
+    h, f, s, t = (np.empty(len(x), np.float32) for x in (history, forcing, static, targets))
+    return Normaliser(h, h, f, f, s, s, t, t, Normaliser.columns(task))
 
 
 def _under(prefix: str, flat: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -33,7 +33,9 @@ class Task:
             raise InputError(f"task gives {', '.join(twice)} more than one role")
         for name in self.forcing:
             if name not in COMPUTED:
-                raise InputError(f"forcing {name!r} cannot be computed from valid time; known are {', '.join(COMPUTED)}")
+                raise InputError(
+                    f"forcing {name!r} cannot be computed from valid time; known are {', '.join(COMPUTED)}"
+                )
         if list(self.levels) != sorted(set(self.levels)):
             raise InputError(f"levels must rise, each once; found {self.levels}")
         if not self.prognostic or self.step <= 0 or self.history < 1:

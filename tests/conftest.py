@@ -8,8 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import settings
 
 from airmass.variables import COMPUTED, VARIABLES
+
+# No timed tests: compiling takes as long as the machine is busy.
+settings.register_profile("airmass", deadline=None)
+settings.load_profile("airmass")
 
 LEVELS = (300, 500, 850)
 NAMES = tuple(name for name in VARIABLES if name not in COMPUTED)

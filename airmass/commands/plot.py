@@ -1,4 +1,4 @@
-"""`airmass plot F.zarr --truth STORE --out DIR [--scores DIR/scores.json] [--fields z500 2t]`."""
+"""`airmass plot F.zarr --truth STORE --out DIR`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +8,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Plot:
-    """Maps of a forecast beside the truth, an animation, and curves of scores against lead time."""
+    """Maps of forecast, truth and difference, an animation, and curves of scores against lead time."""
 
     forecast: tyro.conf.Positional[str]
     """Forecast store."""
@@ -17,13 +17,13 @@ class Plot:
     out: Path
     """Folder to write."""
     scores: Path | None = None
-    """`scores.json` of `airmass evaluate`; draws the curves."""
-    fields: tuple[str, ...] = ()
+    """`scores.json` of `airmass evaluate`, for the curves."""
+    fields: tuple[str, ...] | None = None
     """Such as z500 2t; by default the usual ones that the forecast has."""
     init_time: str | None = None
-    """Initial time, UTC, such as 2001-01-05T06; by default the first."""
-    lead_times: tuple[float, ...] = ()
-    """Lead times of the maps in hours; by default 24 72 120 240."""
+    """By default the first."""
+    lead_times: tuple[float, ...] | None = None
+    """Hours; by default 24 72 120 240 where the forecast has them."""
     animate: tuple[str, ...] | None = None
     """Fields to animate; by default the first."""
 
@@ -33,15 +33,5 @@ def run(arguments: list[str]) -> None:
 
     from airmass.plots.command import plot
 
-    paths = plot(
-        options.forecast,
-        options.truth,
-        options.out,
-        options.fields,
-        options.init_time,
-        options.lead_times,
-        options.scores,
-        options.animate,
-    )
-    for path in paths:
+    for path in plot(**vars(options)):
         print(path)

@@ -1,4 +1,4 @@
-"""`airmass report --scores DIR --plots DIR --out report.html`."""
+"""`airmass report --scores DIR --out report.html`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ class Report:
     """HTML file to write."""
     plots: Path | None = None
     """Folder that `airmass plot` wrote."""
-    title: str = "Forecast report"
+    title: str = "Forecasts judged"
     """Heading of the page."""
 
 
@@ -25,4 +25,5 @@ def run(arguments: list[str]) -> None:
 
     from airmass.web.report import write_report
 
-    print(f"report: {write_report(options.out, options.title, options.scores, options.plots)}")
+    write_report(options.out, options.title, options.scores, options.plots)
+    print(f"report: {options.out}")

@@ -3,8 +3,9 @@
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from airmass.arrays import Array
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
 from airmass.losses.weights import LossSettings, channel_weights, node_weights, variable_weights

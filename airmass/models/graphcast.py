@@ -1,4 +1,4 @@
-"""GraphCast (Lam et al. 2023, Science 382): encoder, multi-mesh processor, decoder, and the forecast step around them."""
+"""GraphCast (Lam et al. 2023, Science 382): encoder, multi-mesh processor, decoder, and the step around them."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
+from airmass.arrays import Array
 from airmass.graph import Graphs
 from airmass.layout import Layout
 from airmass.models.state import State

@@ -1,7 +1,9 @@
 """What a step starts from and returns; shared by every model."""
 
 import equinox as eqx
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
+
+from airmass.arrays import Array
 
 
 class State(eqx.Module):

@@ -1,9 +1,10 @@
-"""One interaction step: messages along edges, summed at their receivers (Battaglia et al. 2016; Lam et al. 2023, 3.5)."""
+"""One interaction step: messages along edges, summed at their receivers (Lam et al. 2023, supplement 3.5)."""
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
+from airmass.arrays import Array
 from airmass.graph import EdgeSet
 from airmass.nn.mlp import MLP
 

@@ -6,7 +6,9 @@ from itertools import pairwise
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.arrays import Array
 
 
 class Linear(eqx.Module):

@@ -1,41 +1,34 @@
 """The training loop: examples in, parameters out, resumable at any update."""
 
-import json
 import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import cattrs
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Float, Int, PyTree
 from rich.console import Console
 
-import airmass
+from airmass.arrays import Array
 from airmass.data.loader import Frames
-from airmass.data.statistics import CLIMATOLOGY, compute_statistics, load_statistics
 from airmass.errors import InputError
-from airmass.files import new_output, writing
 from airmass.forcing import forcings
 from airmass.layout import Layout
 from airmass.losses.squared_error import SquaredError
 from airmass.models.graphcast import GraphCast, Network
-from airmass.normalise import Normaliser
 from airmass.recipes import Recipe
-from airmass.saved import MODEL_FILE, SavedModel, new_network, write_model
+from airmass.saved import SavedModel, new_network
 from airmass.training.checkpoint import Checkpoints
 from airmass.training.monitor import Monitor
 from airmass.training.objective import Example, batch_loss
 from airmass.training.optimiser import average_decay, optimiser, schedule
+from airmass.training.run_folder import LOG_FILE, claim, export, scales
 
-SETTINGS_FILE = "settings.json"
-STATISTICS_FOLDER = "statistics"
-LOG_FILE = "log.jsonl"
 _REPORT_EVERY = 50
 
 
@@ -56,10 +49,10 @@ def train(recipe: Recipe, data: str | Path, run: str | Path, console: Console | 
     """
     run, console = Path(run), console or Console()
     frames = Frames(data, recipe.task, recipe.training.dates)
-    _claim(run, recipe, frames)
-    normaliser = _scales(run, recipe, frames, data, console)
+    claim(run, recipe, frames, console)
+    normaliser = scales(run, recipe.task)
     checkpoints = Checkpoints(run / "checkpoints")
-    state = _start(recipe)
+    state = start_state(recipe)
     if checkpoints.latest is not None:
         state = checkpoints.restore(checkpoints.latest, state)
     if int(state.update) < recipe.training.total:
@@ -68,7 +61,8 @@ def train(recipe: Recipe, data: str | Path, run: str | Path, console: Console | 
         model = saved.model(frames.static())
         state = _run(recipe, frames, model, state, checkpoints, run, console)
     checkpoints.close()
-    return _export(run, recipe, frames, normaliser, state)
+    network = state.average if recipe.optimiser.average else state.network
+    return export(run, recipe, frames, normaliser, network, int(state.update))
 
 
 def make_update(
@@ -117,7 +111,8 @@ def _example(recipe: Recipe, frames: Frames, start: int, rollout: int) -> Exampl
     )
 
 
-def _start(recipe: Recipe) -> TrainingState:
+def start_state(recipe: Recipe) -> TrainingState:
+    """Random parameters and an empty optimiser, from the seed alone."""
     network = new_network(recipe, jax.random.key(recipe.training.seed))
     transform = optimiser(recipe.optimiser, recipe.training.updates[0])
     return TrainingState(network, network, transform.init(network), jnp.int32(0))
@@ -151,59 +146,6 @@ def _run(recipe, frames, model, state, checkpoints, run, console) -> TrainingSta
 def _rollout_at(recipe: Recipe, update: int) -> int:
     ends = np.cumsum(recipe.training.updates)
     return recipe.training.rollout[int(np.searchsorted(ends, update, side="right"))]
-
-
-def _claim(run: Path, recipe: Recipe, frames: Frames) -> None:
-    """Make the run's folder, or see that it was begun with the same settings and data."""
-    settings = {"recipe": cattrs.unstructure(recipe), "data_fingerprint": frames.fingerprint}
-    settings = json.loads(json.dumps(settings))
-    path = run / SETTINGS_FILE
-    if path.exists():
-        held = json.loads(path.read_text())
-        for name, ours, theirs in _differences(settings, {k: held.get(k) for k in settings}):
-            raise InputError(f"{run}: this run was begun with {name} = {theirs}, not {ours}; name another --run")
-        return
-    if run.exists() and any(run.iterdir()):
-        raise InputError(f"{run}: exists and is not a training run")
-    with writing(run):
-        run.mkdir(parents=True, exist_ok=True)
-    with new_output(path) as aside:
-        aside.write_text(json.dumps(settings | {"airmass": airmass.__version__, "data": str(frames.path)}, indent=1))
-
-
-def _differences(ours, theirs, name: str = ""):
-    """(name, our value, their value) wherever two nested settings differ; costs and scores are prose."""
-    if isinstance(ours, dict) and isinstance(theirs, dict):
-        for key in sorted({*ours, *theirs} - {"cost", "expect", "checkpoint_minutes"}):
-            yield from _differences(ours.get(key), theirs.get(key), f"{name}.{key}".removeprefix(".recipe").lstrip("."))
-    elif ours != theirs:
-        yield name, ours, theirs
-
-
-def _scales(run: Path, recipe: Recipe, frames: Frames, data: str | Path, console: Console) -> Normaliser:
-    """Scales from statistics over the training dates alone, computed on the first start."""
-    task, folder = recipe.task, run / STATISTICS_FOLDER
-    names = (*task.targets, *task.static)
-    if not folder.exists():
-        console.print(f"statistics and climatology over the training dates -> {folder}")
-        dates = recipe.training.dates or (str(frames.times[0])[:16], str(frames.times[-1])[:16])
-        compute_statistics(data, folder, dates, names, task.levels, task.step)
-    mean, stddev, changes = load_statistics(folder, names, task.levels)
-    return Normaliser.from_statistics(task, mean, stddev, changes, str(folder))
-
-
-def _export(run: Path, recipe: Recipe, frames: Frames, normaliser: Normaliser, state: TrainingState) -> Path:
-    about = {
-        "airmass": airmass.__version__,
-        "updates": int(state.update),
-        "data": str(frames.path),
-        "data_fingerprint": frames.fingerprint,
-        "climatology": str((run / STATISTICS_FOLDER / CLIMATOLOGY).resolve()),
-    }
-    network = state.average if recipe.optimiser.average else state.network
-    path = run / MODEL_FILE
-    write_model(path, SavedModel(recipe, frames.grid, normaliser, network, about))
-    return path
 
 
 class _Stop:

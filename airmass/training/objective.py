@@ -2,8 +2,9 @@
 
 import equinox as eqx
 import jax
-from jaxtyping import Array, Float, Int, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
+from airmass.arrays import Array
 from airmass.losses.squared_error import SquaredError
 from airmass.models.graphcast import GraphCast
 from airmass.models.state import State
@@ -13,8 +14,8 @@ from airmass.rollout import forcing_windows, rollout
 class Example(eqx.Module):
     """Consecutive frames: a model's history, then the frames to predict.
 
-    `frames` holds all target channels; `forcings` the frames of the same times; `valid_time` is that of the last frame of
-    history, in hours since 1970.
+    `frames` holds all target channels; `forcings` the frames of the same times; `valid_time` is that of the last frame
+    of history, in hours since 1970.
     """
 
     frames: Float[Array, "time node target"]

@@ -241,7 +241,7 @@ def killed(path):
         (path / "time" / "zarr.json.0123.partial").write_bytes(b"{")
         os.kill(os.getpid(), signal.SIGKILL)
     consolidate(path)
-archive._consolidate, run._BLOCK_DAYS = killed, 1
+archive._consolidate, run.BLOCK_FRAMES = killed, 4
 simulate(sys.argv[1], SimulateSettings(days=3, truncation=21), lambda *_: None)
 """
 

@@ -25,9 +25,9 @@ _ARCHIVED = SimulateSettings(days=1, truncation=31, layers=8)
 _SIX_HOURS = np.timedelta64(6, "h")
 
 # Days from the archived state to the first frame: gravity waves leave within a day or two, and errors of the size
-# put in below grow to differences that a day's forecast does not bridge. Longer where the state is interpolated.
+# put in below grow on their own by then. Other layers ask for longer, their stratosphere being made up.
 _ADJUSTMENT_DAYS = 10
-_ADJUSTMENT_DAYS_INTERPOLATED = 20
+_ADJUSTMENT_DAYS_OTHER_LAYERS = 30
 # Relative size of the change that a seed makes to each wave.
 _PERTURBATION = 0.3
 
@@ -39,8 +39,7 @@ def first_state(climate: Climate, settings: SimulateSettings, progress: Callable
 
     Calls `progress` with the days of adjustment done and to do.
     """
-    same = (settings.truncation, settings.layers) == (_ARCHIVED.truncation, _ARCHIVED.layers)
-    days = _ADJUSTMENT_DAYS if same else _ADJUSTMENT_DAYS_INTERPOLATED
+    days = _ADJUSTMENT_DAYS if settings.layers == _ARCHIVED.layers else _ADJUSTMENT_DAYS_OTHER_LAYERS
     time = np.datetime64(settings.start, "h") - np.timedelta64(days, "D")
     coefficients = perturb(archived(time), settings.seed)
     state = climate.new_state(with_mean_surface_pressure(climate, to_dynamics(climate, coefficients)))

@@ -15,8 +15,8 @@ from airmass.data.simulate.restart import archived, first_state, to_dynamics
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
 from airmass.errors import InputError
 
-# Days between two moments at which a run can be stopped without losing anything.
-_BLOCK_DAYS = 5
+# Frames between two moments at which a run can be stopped without losing anything: five days.
+BLOCK_FRAMES = 5 * FRAMES_PER_DAY
 
 
 def run(out: Path, settings: SimulateSettings, held: int | None, progress: Callable[[str, int, int], None]) -> None:
@@ -33,9 +33,16 @@ def run(out: Path, settings: SimulateSettings, held: int | None, progress: Calla
         state = restored(climate, settings, archive.state())
     else:
         state = first_state(climate, settings, lambda done, total: progress("settling in", done, total))
-    while archive.frames < settings.frames:
-        state = _block(climate, settings, archive, state)
-        progress("simulating", archive.frames // FRAMES_PER_DAY, settings.days)
+    waiting = None
+    for first in range(archive.frames, settings.frames, BLOCK_FRAMES):
+        # The next block is set going before the last one is written: JAX computes while zarr compresses.
+        times = frame_times(settings, first, min(first + BLOCK_FRAMES, settings.frames))
+        state, frames = _simulate(climate, state, times)
+        if waiting is not None:
+            _write(archive, settings, *waiting, progress)
+        waiting = times, frames, state
+    if waiting is not None:
+        _write(archive, settings, *waiting, progress)
 
 
 def climate_of(settings: SimulateSettings) -> Climate:
@@ -57,20 +64,26 @@ def restored(climate: Climate, settings: SimulateSettings, leaves: list[np.ndarr
     return jax.tree.unflatten(structure, leaves)
 
 
-def _block(climate: Climate, settings: SimulateSettings, archive: Archive, state: State) -> State:
-    """Simulate and write up to five days; returns the state after them."""
-    count = min(_BLOCK_DAYS * FRAMES_PER_DAY, settings.frames - archive.frames)
-    first = np.datetime64(settings.start, "h")
-    times = first + (archive.frames + np.arange(count)) * np.timedelta64(24 // FRAMES_PER_DAY, "h")
+def frame_times(settings: SimulateSettings, first: int, end: int) -> np.ndarray:
+    hours = 24 // FRAMES_PER_DAY
+    return np.datetime64(settings.start, "h") + np.arange(first, end) * np.timedelta64(hours, "h")
+
+
+def _simulate(climate: Climate, state: State, times: np.ndarray) -> tuple[State, list[dict[str, jax.Array]]]:
+    """The state after and the fields at `times`; returns at once, JAX computes behind."""
     frames = []
     for time in times:
         state, fields = climate.six_hours(state, time)
         frames.append(fields)
-    stacked = {name: np.stack([np.asarray(fields[name]) for fields in frames]) for name in frames[0]}
-    if not all(np.isfinite(stacked[name]).all() for name in stacked if name != "sea_surface_temperature"):
+    return state, frames
+
+
+def _write(archive: Archive, settings: SimulateSettings, times, frames, state: State, progress) -> None:
+    fields = {name: np.stack([np.asarray(frame[name]) for frame in frames]) for name in frames[0]}
+    if not all(np.isfinite(fields[name]).all() for name in fields if name != "sea_surface_temperature"):
         raise InputError(
             f"{archive.path}: the circulation model became unstable after {archive.frames // FRAMES_PER_DAY} days; "
             f"time_step_minutes is {settings.time_step_minutes}, try a shorter one"
         )
-    archive.append(times, stacked, [np.asarray(leaf) for leaf in jax.tree.leaves(state)])
-    return state
+    archive.append(times, fields, [np.asarray(leaf) for leaf in jax.tree.leaves(state)])
+    progress("simulating", archive.frames // FRAMES_PER_DAY, settings.days)

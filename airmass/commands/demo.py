@@ -1,0 +1,24 @@
+"""`airmass demo [--out DIR]`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Simulate, train, forecast, judge and look, in minutes. Stopped, the same command goes on."""
+
+    out: Path = Path("demo")
+    """Folder for everything it makes."""
+    seed: int = 0
+    """Seed of the simulated climate and of the training."""
+
+
+def run(arguments: list[str]) -> None:
+    options = tyro.cli(Demo, prog="airmass demo", args=arguments)
+
+    from airmass.demo import demo
+
+    demo(options.out, options.seed)

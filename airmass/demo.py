@@ -1,0 +1,162 @@
+"""The whole of airmass in one command: simulate, train, forecast, judge, look."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from airmass.errors import InputError
+from airmass.files import new_output, writing
+from airmass.recipes import RECIPES, Recipe
+
+START = "2000-11-01"
+TRAINING_DATES = ("2000-11-01", "2000-12-30")
+DAYS = 90
+INIT_TIMES = tuple(f"{day}T00" for day in np.arange("2000-12-31", "2001-01-20", dtype="datetime64[D]"))
+LEAD_TIME = "10d"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of the demo: what to tell the person who waits, what it makes, and how.
+
+    `goes_on` marks parts whose output is there before it is complete; they know themselves where to go on.
+    """
+
+    title: str
+    output: Path
+    make: Callable[[], object]
+    goes_on: bool = False
+
+
+def demo(out: str | Path, seed: int = 0, recipe: Recipe = RECIPES["demo"], console: Console | None = None) -> Path:
+    """Run every part whose output is not there yet; returns the path of the report.
+
+    Sixty days are simulated to train on and the next thirty held out; ten-day forecasts start from each of the first
+    twenty held-out days. Stopped at any moment, the same command goes on: the simulation and the training from
+    where they were, other parts from their start. Raises InputError when `out` was made with another seed or recipe.
+    """
+    out, console = Path(out), console or Console()
+    recipe = replace(recipe, training=replace(recipe.training, seed=seed, dates=TRAINING_DATES))
+    _claim(out, seed)
+    parts = _parts(out, seed, recipe, console)
+    for number, part in enumerate(parts, 1):
+        if part.output.exists() and (part.title in _timings(out) or not part.goes_on):
+            console.print(f"[dim]{number}/{len(parts)} {part.title}: done before[/dim]")
+            continue
+        console.print(f"[bold]{number}/{len(parts)} {part.title}[/bold] -> {part.output}")
+        began = time.perf_counter()
+        part.make()
+        _note_timing(out, part.title, time.perf_counter() - began)
+    for title, seconds in _timings(out).items():
+        console.print(f"  {title:<52} {seconds:6.0f} s")
+    console.print(f"Look at [bold]{out / 'report.html'}[/bold]")
+    return out / "report.html"
+
+
+def _parts(out: Path, seed: int, recipe: Recipe, console: Console) -> list[Part]:
+    store, run, forecasts = out / "simulated.zarr", out / "run", out / "forecast.zarr"
+    scores, pictures, report = out / "scores", out / "pictures", out / "report.html"
+    return [
+        Part(f"Simulate {DAYS} days of weather", store, lambda: _simulate(store, seed), True),
+        Part("Train GraphCast on the first 60", run / "model.npz", lambda: _train(recipe, store, run, console), True),
+        Part(
+            f"Forecast {LEAD_TIME} from {len(INIT_TIMES)} held-out days",
+            forecasts,
+            lambda: _forecast(run, store, forecasts, console),
+        ),
+        Part("Judge against persistence and climatology", scores, lambda: _judge(forecasts, store, scores, console)),
+        Part("Draw maps, curves and an animation", pictures, lambda: _draw(forecasts, store, scores, pictures)),
+        Part("Write the report", report, lambda: _report(out, seed, recipe)),
+    ]
+
+
+def _simulate(store: Path, seed: int) -> None:
+    # A process of its own: the circulation model sets JAX up in its way, and gives its memory back at the end.
+    command = [sys.executable, "-m", "airmass", "simulate", str(store), "--days", str(DAYS), "--start", START]
+    status = subprocess.run([*command, "--seed", str(seed)]).returncode
+    if status:
+        raise InputError(f"{store}: the simulation ended with status {status}; the same command goes on with it")
+
+
+def _train(recipe: Recipe, store: Path, run: Path, console: Console) -> None:
+    from airmass.training.loop import train
+
+    train(recipe, store, run, console)
+
+
+def _forecast(run: Path, store: Path, forecasts: Path, console: Console) -> None:
+    from airmass.forecast import forecast
+
+    with Progress(console=console) as shown:
+        bar = shown.add_task("forecasting", total=None)
+        forecast(
+            run,
+            store,
+            INIT_TIMES,
+            LEAD_TIME,
+            forecasts,
+            lambda done, total: shown.update(bar, completed=done, total=total),
+        )
+
+
+def _judge(forecasts: Path, store: Path, scores: Path, console: Console) -> None:
+    from airmass.evaluate import evaluate
+
+    evaluate([forecasts], store, scores, console=console)
+
+
+def _draw(forecasts: Path, store: Path, scores: Path, pictures: Path) -> None:
+    from airmass.plots.command import plot
+
+    plot(forecasts, store, pictures, scores=scores / "scores.json")
+
+
+def _report(out: Path, seed: int, recipe: Recipe) -> None:
+    from airmass.web.report import write_report
+
+    settings = {
+        "Model": asdict(recipe.model),
+        "Training": asdict(recipe.training),
+        "Optimiser": asdict(recipe.optimiser),
+        "Variables": asdict(recipe.task),
+    }
+    command = f"airmass demo --out {out} --seed {seed}"
+    write_report(
+        out / "report.html", "airmass demo", out / "scores", out / "pictures", settings, _timings(out), [command]
+    )
+
+
+def _claim(out: Path, seed: int) -> None:
+    """Make the demo's folder, or see that it is one, of this seed."""
+    mark = out / "demo.json"
+    if mark.exists():
+        held = json.loads(mark.read_text())["seed"]
+        if held != seed:
+            raise InputError(f"{out}: this demo was begun with seed {held}, not {seed}; name another --out")
+        return
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: exists and is not a demo")
+    with writing(out):
+        out.mkdir(parents=True, exist_ok=True)
+    with new_output(mark) as aside:
+        aside.write_text(json.dumps({"seed": seed, "timings": {}}))
+
+
+def _timings(out: Path) -> dict[str, float]:
+    return json.loads((out / "demo.json").read_text())["timings"]
+
+
+def _note_timing(out: Path, title: str, seconds: float) -> None:
+    """Parts are done once their time is noted."""
+    held = json.loads((out / "demo.json").read_text())
+    held["timings"][title] = round(seconds, 1)
+    with new_output(out / "demo.json", replace=True) as aside:
+        aside.write_text(json.dumps(held))

@@ -1,0 +1,124 @@
+"""GraphCast beside the published code's golden vectors, and what follows from its construction."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from airmass.graph import build_graphs
+from airmass.grid import LatLonGrid
+from airmass.losses.squared_error import SquaredError
+from airmass.losses.weights import LossSettings
+from airmass.models.graphcast import GraphCastSettings, Network, network_sizes
+from airmass.models.state import State
+from airmass.published import to_published
+from airmass.recipes import RECIPES
+from airmass.training.objective import Example, rollout_loss
+from tests.golden_case import GOLDEN, STEPS
+
+
+@pytest.fixture(scope="module")
+def predictions() -> np.ndarray:
+    """Three autoregressive steps with the golden edges: [step, node, target]."""
+    model = jax.tree.map(jnp.asarray, GOLDEN.model).ready()
+    step = jax.jit(lambda state, window: model.step(state, window))
+    state, frames = State(jnp.asarray(GOLDEN.frames[:2]), jnp.int32(0)), []
+    for number in range(STEPS):
+        state, frame = step(state, GOLDEN.forcings[number : number + 3])
+        frames.append(frame)
+    return np.stack(frames)
+
+
+@pytest.mark.parametrize(("step", "tolerance"), [(0, 1e-4), (1, 1e-3), (2, 1e-3)])
+def test_predictions_are_the_published_ones(predictions, step, tolerance):
+    expected = GOLDEN.prediction[step]
+    for name in GOLDEN.layout.variables:
+        columns = GOLDEN.layout.columns(name)
+        spread = expected[:, columns].std(axis=0)
+        error = np.abs(predictions[step][:, columns] - expected[:, columns]) / spread
+        assert error.max() < tolerance, name
+
+
+@pytest.fixture(scope="module")
+def loss_and_gradient():
+    loss = SquaredError(LossSettings(), GOLDEN.layout, GOLDEN.grid)
+    example = Example(GOLDEN.frames, GOLDEN.forcings, np.int32(0))
+
+    def objective(network):
+        model = dataclasses.replace(GOLDEN.model, network=network)
+        return rollout_loss(model, loss, example, 2, key=jax.random.key(0))
+
+    return jax.jit(jax.value_and_grad(objective, has_aux=True))(GOLDEN.published.network)
+
+
+def test_loss_and_its_terms_are_the_published_ones(loss_and_gradient):
+    (value, terms), _ = loss_and_gradient
+    np.testing.assert_allclose(value, GOLDEN.expected["loss"], rtol=1e-5)
+    for column, name in enumerate(GOLDEN.layout.variables):
+        np.testing.assert_allclose(terms[:, column].mean(), GOLDEN.expected[f"loss/{name}"], rtol=1e-5, err_msg=name)
+
+
+def test_gradient_norms_are_the_published_ones(loss_and_gradient):
+    _, gradient = loss_and_gradient
+    flat = to_published(gradient, GOLDEN.published.task)
+    expected = {k.removeprefix("grad_norm:"): v for k, v in GOLDEN.expected.items() if k.startswith("grad_norm:")}
+    assert flat.keys() == expected.keys()
+    for name, norm in expected.items():
+        np.testing.assert_allclose(np.linalg.norm(flat[name]), norm, rtol=1e-3, atol=1e-12, err_msg=name)
+
+
+def _count(network) -> int:
+    return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(network))
+
+
+def test_published_sizes_have_the_published_number_of_parameters():
+    task = RECIPES["graphcast-small"].task
+    network = jax.eval_shape(lambda: Network(GraphCastSettings(), *network_sizes(task), key=jax.random.key(0)))
+    assert network_sizes(task) == (183, 83)
+    assert _count(network) == 35_979_347
+
+
+def test_37_levels_have_the_published_channels():
+    levels = tuple(range(1, 38))
+    task = dataclasses.replace(RECIPES["graphcast-small"].task, levels=levels)
+    assert network_sizes(task) == (471, 227)
+
+
+def test_geometry_computed_before_changes_nothing():
+    state, window = State(jnp.asarray(GOLDEN.frames[:2]), jnp.int32(0)), GOLDEN.forcings[:3]
+    _, once = jax.jit(lambda: GOLDEN.model.step(state, window))()
+    _, ready = jax.jit(lambda: GOLDEN.model.ready().step(state, window))()
+    np.testing.assert_allclose(once, ready, rtol=1e-6)
+
+
+def test_recomputing_changes_no_gradient():
+    x = jax.random.normal(jax.random.key(0), (GOLDEN.grid.size, 183))
+
+    def gradient(recompute):
+        leaves, _ = jax.tree.flatten(GOLDEN.published.network)
+        settings = dataclasses.replace(GOLDEN.published.settings, recompute=recompute)
+        like = jax.eval_shape(lambda: Network(settings, 183, 83, key=jax.random.key(0)))
+        network = jax.tree.unflatten(jax.tree.structure(like), leaves)
+        return jax.jit(jax.grad(lambda n: jnp.square(n(GOLDEN.graphs, x)).mean()))(network)
+
+    for a, b in zip(jax.tree.leaves(gradient(True)), jax.tree.leaves(gradient(False)), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_a_step_moves_history_and_time():
+    state = State(jnp.asarray(GOLDEN.frames[:2]), jnp.int32(100))
+    after, frame = jax.jit(lambda: GOLDEN.model.step(state, GOLDEN.forcings[:3]))()
+    np.testing.assert_array_equal(after.history[0], state.history[1])
+    np.testing.assert_array_equal(after.history[1], frame)
+    assert int(after.valid_time) == 106
+
+
+@pytest.mark.parametrize("poles", [True, False])
+@pytest.mark.parametrize("width", [4, 6])
+def test_any_grid_level_width_and_depth(poles, width):
+    graphs = build_graphs(LatLonGrid.equiangular(9, 18, poles), 1, cache=False)
+    settings = GraphCastSettings(mesh_level=1, width=width, steps=3, hidden_layers=2)
+    network = Network(settings, 7, 5, key=jax.random.key(0))
+    assert jax.eval_shape(network, graphs, jnp.ones((162, 7))).shape == (162, 5)

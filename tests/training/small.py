@@ -1,0 +1,54 @@
+"""A recipe so small that its whole training takes seconds."""
+
+import dataclasses
+
+import numpy as np
+import xarray as xr
+
+from airmass.data.loader import Frames
+from airmass.layout import Layout
+from airmass.models.graphcast import GraphCast, GraphCastSettings
+from airmass.normalise import Normaliser
+from airmass.recipes import RECIPES, TrainingSettings
+from airmass.saved import SavedModel
+from airmass.training.loop import start_state
+
+TASK = dataclasses.replace(RECIPES["graphcast-small"].task, levels=(500, 850))
+TASK = dataclasses.replace(
+    TASK,
+    prognostic=("geopotential", "temperature", "2m_temperature"),
+    diagnostic=("total_precipitation_6hr",),
+)
+SMALL = dataclasses.replace(
+    RECIPES["demo"],
+    task=TASK,
+    model=GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=False),
+    training=TrainingSettings(updates=(12, 4), rollout=(1, 2), batch=2),
+)
+# As options of `airmass train demo`.
+OPTIONS = (
+    "--task.prognostic geopotential temperature 2m_temperature --task.levels 500 850 "
+    "--model.mesh-level 1 --model.width 8 --model.steps 2 --training.dates None"
+).split()
+
+
+def small_model(recipe, frames: Frames) -> GraphCast:
+    """The model of a recipe over its frames, scaled by plain numpy statistics."""
+    frames.hold()
+    values = frames.at(frames.times)
+    static = frames.static()
+    mean, std = _table(frames.layout, values, np.mean), _table(frames.layout, values, np.std)
+    change = _table(frames.layout, np.diff(values, axis=0), np.std)
+    for column, (name, _) in enumerate(Layout.of(recipe.task.static, recipe.task.levels).channels):
+        mean[name], std[name] = static[:, column].mean(), static[:, column].std()
+    scales = Normaliser.from_statistics(recipe.task, mean, std, change)
+    return SavedModel(recipe, frames.grid, scales, start_state(recipe).network, {}).model(static)
+
+
+def _table(layout: Layout, values: np.ndarray, statistic) -> xr.Dataset:
+    by_channel, fields = statistic(values, axis=(0, 1)), {}
+    for name in layout.variables:
+        column = by_channel[layout.columns(name)]
+        fields[name] = ("level", column) if layout.levels(name) else ((), column[0])
+    levels = next(layout.levels(name) for name in layout.variables if layout.levels(name))
+    return xr.Dataset(fields, {"level": list(levels)})
