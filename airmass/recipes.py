@@ -76,8 +76,8 @@ RECIPES: dict[str, Recipe] = {
             levels=(100, 200, 300, 500, 700, 850, 1000),
         ),
         model=GraphCastSettings(mesh_level=2, width=64, steps=4, recompute=False),
-        training=TrainingSettings(updates=(3000,), rollout=(1,), dates=("2000-11-01", "2000-12-30"), recompute=False),
-        optimiser=OptimiserSettings(warmup=100, tail_rate=1e-5, average=0.99),
+        training=TrainingSettings(updates=(3000,), rollout=(1,), recompute=False),
+        optimiser=OptimiserSettings(kind="muon", peak_rate=6e-3, warmup=100, tail_rate=6e-6, average=0.995),
     ),
     "graphcast-small": Recipe(
         task=Task(

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cattrs
-import numpy as np
 from rich.console import Console
 
 import airmass
@@ -17,6 +16,7 @@ from airmass.models.graphcast import Network
 from airmass.normalise import Normaliser
 from airmass.recipes import Recipe
 from airmass.saved import MODEL_FILE, SavedModel, write_model
+from airmass.store import minute
 from airmass.task import Task
 
 SETTINGS_FILE = "settings.json"
@@ -42,7 +42,10 @@ def claim(run: Path, recipe: Recipe, frames: Frames, console: Console) -> None:
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise InputError(f"{run}: exists and is not a training run")
     frames.hold()
-    console.print(f"statistics and climatology over the training dates -> {run / STATISTICS_FOLDER}")
+    first, last = minute(frames.times[0]), minute(frames.times[-1])
+    held_back = "" if recipe.training.dates else ", all of the store (--training.dates leaves some of it to judge on)"
+    console.print(f"training on {first} to {last}{held_back}")
+    console.print(f"statistics and climatology over these dates -> {run / STATISTICS_FOLDER}")
     with new_output(run, replace=run.exists()) as aside:
         aside.mkdir()
         _write_statistics(aside / STATISTICS_FOLDER, recipe.task, frames)
@@ -72,7 +75,7 @@ def export(run: Path, recipe: Recipe, frames: Frames, normaliser: Normaliser, ne
 
 
 def _write_statistics(folder: Path, task: Task, frames: Frames) -> None:
-    first, last = (str(np.datetime64(time, "m")) for time in frames.times[[0, -1]])
+    first, last = minute(frames.times[0]), minute(frames.times[-1])
     compute_statistics(
         frames.path, folder, (first, last), (*task.targets, *task.static), task.levels or None, task.step
     )

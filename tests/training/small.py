@@ -28,7 +28,7 @@ SMALL = dataclasses.replace(
 # As options of `airmass train demo`.
 OPTIONS = (
     "--task.prognostic geopotential temperature 2m_temperature --task.levels 500 850 "
-    "--model.mesh-level 1 --model.width 8 --model.steps 2 --training.dates None"
+    "--model.mesh-level 1 --model.width 8 --model.steps 2"
 ).split()
 
 

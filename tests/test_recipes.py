@@ -1,0 +1,68 @@
+"""What every recipe must be; a new one joins by being in the table."""
+
+import cattrs
+import jax
+import pytest
+
+from airmass.cli import main
+from airmass.errors import InputError
+from airmass.layout import Layout
+from airmass.losses.weights import variable_weights
+from airmass.recipes import RECIPES, Recipe, TrainingSettings, recipe
+from airmass.saved import new_network
+from airmass.training.optimiser import optimiser, schedule
+from airmass.variables import VARIABLES
+
+every_recipe = pytest.mark.parametrize("name", RECIPES)
+
+
+@every_recipe
+def test_its_parts_fit_together(name):
+    made = recipe(name)
+    network = jax.eval_shape(lambda: new_network(made, jax.random.key(0)))
+    jax.eval_shape(optimiser(made.optimiser, made.training.updates[0]).init, network)
+    layout = Layout.of(made.task.targets, made.task.levels)
+    assert network.output.layers[-1].bias.shape == (len(layout),)
+    assert len(variable_weights(made.loss, layout)) == len(layout.variables)
+    assert all(VARIABLES[name].static for name in made.task.static)
+
+
+@every_recipe
+def test_its_rate_peaks_after_the_warm_up_and_ends_low(name):
+    made = recipe(name)
+    rate = schedule(made.optimiser, made.training.updates[0])
+    assert float(rate(made.optimiser.warmup)) == pytest.approx(made.optimiser.peak_rate, rel=1e-5)
+    assert float(rate(made.training.total)) < 0.1 * made.optimiser.peak_rate
+
+
+@every_recipe
+def test_it_survives_json(name):
+    import json
+
+    text = json.dumps(cattrs.unstructure(recipe(name)))
+    assert cattrs.structure(json.loads(text), Recipe) == recipe(name)
+
+
+@every_recipe
+def test_it_says_what_it_costs_and_what_to_expect(name):
+    assert recipe(name).cost and recipe(name).expect
+
+
+@every_recipe
+def test_its_options_are_listed(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "--model.width" in shown and "--optimiser.peak-rate" in shown and "--loss.latitude" in shown
+
+
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(InputError, match=r"'graphcst'; known are demo, graphcast-small"):
+        recipe("graphcst")
+
+
+@pytest.mark.parametrize("settings", [{"rollout": (1,)}, {"updates": (0, 1)}, {"batch": 0}])
+def test_a_curriculum_that_cannot_be_is_refused(settings):
+    with pytest.raises(InputError):
+        TrainingSettings(**{"updates": (1, 1), "rollout": (1, 2)} | settings)
