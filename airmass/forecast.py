@@ -18,6 +18,7 @@ from airmass.files import new_output, refuse_existing
 from airmass.forcing import forcings
 from airmass.forecast_writer import ForecastWriter
 from airmass.grid import LatLonGrid
+from airmass.memory import keep_freed_memory
 from airmass.models.graphcast import GraphCast
 from airmass.models.state import State
 from airmass.rollout import serve
@@ -42,6 +43,7 @@ def forecast(
     checkpoint of another grid or other variables than the store's, and for absent or broken initial frames.
     """
     refuse_existing(out)
+    keep_freed_memory()
     saved = read_model(checkpoint)
     task = saved.recipe.task
     frames = Frames(initial, task)

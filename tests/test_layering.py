@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "airmass"
 
 # The first part of a module's name inside the package: its room.
 ROOMS = {
-    1: ("variables", "grid", "mesh", "solar", "clock", "errors", "files", "arrays"),
+    1: ("variables", "grid", "mesh", "solar", "clock", "errors", "files", "arrays", "memory"),
     2: ("task", "layout", "normalise", "graph", "store", "forcing", "scores", "forecast_file"),
     3: ("nn", "diffusion", "losses"),
     4: ("models", "rollout"),

@@ -20,6 +20,7 @@ from airmass.errors import InputError
 from airmass.forcing import forcings
 from airmass.layout import Layout
 from airmass.losses.squared_error import SquaredError
+from airmass.memory import keep_freed_memory
 from airmass.models.graphcast import GraphCast, Network
 from airmass.recipes import Recipe
 from airmass.saved import SavedModel, new_network
@@ -47,6 +48,7 @@ def train(recipe: Recipe, data: str | Path, run: str | Path, console: Console | 
     The same command continues a stopped run to the bit. Raises InputError when the run was begun with other settings or
     data, and KeyboardInterrupt after saving when it is stopped.
     """
+    keep_freed_memory()
     run, console = Path(run), console or Console()
     frames = Frames(data, recipe.task, recipe.training.dates)
     claim(run, recipe, frames, console)
