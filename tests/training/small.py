@@ -12,6 +12,7 @@ from airmass.normalise import Normaliser
 from airmass.recipes import RECIPES, TrainingSettings
 from airmass.saved import SavedModel
 from airmass.training.loop import start_state
+from airmass.training.optimiser import OptimiserSettings
 
 TASK = dataclasses.replace(RECIPES["graphcast-small"].task, levels=(500, 850))
 TASK = dataclasses.replace(
@@ -24,11 +25,12 @@ SMALL = dataclasses.replace(
     task=TASK,
     model=GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=False),
     training=TrainingSettings(updates=(12, 4), rollout=(1, 2), batch=2),
+    optimiser=OptimiserSettings(warmup=5),
 )
 # As options of `airmass train demo`.
 OPTIONS = (
     "--task.prognostic geopotential temperature 2m_temperature --task.levels 500 850 "
-    "--model.mesh-level 1 --model.width 8 --model.steps 2"
+    "--model.mesh-level 1 --model.width 8 --model.steps 2 --optimiser.kind adamw"
 ).split()
 
 

@@ -64,10 +64,7 @@ def _mild_polar_night(coords) -> UpperTemperatureRelaxation:
 
 @dataclass(frozen=True)
 class Climate:
-    """The circulation model, ready to step. Compiles at its first step, for half a minute.
-
-    Stable for a year with the default time steps (T21 and T31: 60 minutes, T42: 30; tried with 8 layers).
-    """
+    """The circulation model, ready to step. Compiles at its first step, for some twenty seconds."""
 
     model: Model
     steps_per_frame: int

@@ -14,6 +14,7 @@ from airmass.data.simulate.climate import Climate, State
 from airmass.data.simulate.restart import archived, first_state, to_dynamics
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
 from airmass.errors import InputError
+from airmass.memory import keep_freed_memory
 
 # Frames between two moments at which a run can be stopped without losing anything: five days.
 BLOCK_FRAMES = 5 * FRAMES_PER_DAY
@@ -21,6 +22,7 @@ BLOCK_FRAMES = 5 * FRAMES_PER_DAY
 
 def run(out: Path, settings: SimulateSettings, held: int | None, progress: Callable[[str, int, int], None]) -> None:
     """Bring the store `out`, which holds `held` frames or does not exist (None), to `settings.days`."""
+    keep_freed_memory()
     climate = climate_of(settings)
     if held is None:
         source = f"circulation model jcm {version('jcm')} (SPEEDY physics, dinosaur {version('dinosaur')})"
