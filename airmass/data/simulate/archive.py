@@ -82,6 +82,16 @@ class Archive:
             _consolidate(aside)
         return cls(path, 0)
 
+    @classmethod
+    def resume(cls, path: Path, frames: int, source: str) -> "Archive":
+        """A store of `frames`, cleared of what a killed run left; raises InputError if another version of jcm made it."""
+        archive = cls(path, frames)
+        made_by = archive._group.attrs["source"]
+        if made_by != source:
+            raise InputError(f"{path}: was made by {made_by}, this is {source}; name another output")
+        archive.tidy()
+        return archive
+
     def append(self, times: np.ndarray, fields: Mapping[str, np.ndarray], state: list[np.ndarray]) -> None:
         """Add frames (time, [level,] latitude, longitude) and the model's state after the last of them.
 

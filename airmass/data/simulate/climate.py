@@ -62,7 +62,7 @@ def _mild_polar_night(coords) -> UpperTemperatureRelaxation:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Climate:
     """The circulation model, ready to step. Compiles at its first step, for some twenty seconds."""
 
@@ -70,6 +70,10 @@ class Climate:
     steps_per_frame: int
     forcing: ForcingData
     regrid: Regrid
+    surface_geopotential: Float[np.ndarray, "lon lat"]
+    """Of the mountains that the dynamical core sees, in m2 s-2: smoother than those its physics sees."""
+    static: dict[str, Float[np.ndarray, "latitude longitude"]]
+    """Surface geopotential and the share of land on the output grid."""
 
     @classmethod
     def build(cls, settings: SimulateSettings) -> "Climate":
@@ -82,21 +86,14 @@ class Climate:
         dycore = DinosaurDycore(coords, terrain, 60.0 * settings.time_step_minutes, compute_omega=True)
         model = Model(dycore, physics=speedy_physics(checkpoint_terms=False) + _mild_polar_night(coords))
         regrid = Regrid(coords.horizontal.nodal_shape, (settings.longitudes, settings.latitudes))
-        return cls(model, settings.steps_per_frame, forcing, regrid)
-
-    @cached_property
-    def static(self) -> dict[str, Float[np.ndarray, "latitude longitude"]]:
-        """Surface geopotential (m2 s-2) as the dynamical core sees it, and the share of land."""
-        fields = {
-            "geopotential_at_surface": self.regrid(self.surface_geopotential),
-            "land_sea_mask": jnp.clip(self.regrid(self.model.terrain.fmask), 0, 1),
+        # Worked out here and not while compiling, so that a run is compiled alike wherever it begins.
+        mountains = constants.grav * coords.horizontal.to_nodal(dycore.primitive.orography)
+        static = {
+            "geopotential_at_surface": regrid(mountains),
+            "land_sea_mask": jnp.clip(regrid(terrain.fmask), 0, 1),
         }
-        return {name: np.asarray(field, np.float32) for name, field in fields.items()}
-
-    @cached_property
-    def surface_geopotential(self) -> Float[jax.Array, "lon lat"]:
-        """Of the mountains that the dynamical core sees, in m2 s-2: smoother than those its physics sees."""
-        return constants.grav * self.model.coords.horizontal.to_nodal(self.model.dycore.primitive.orography)
+        static = {name: np.asarray(field, np.float32) for name, field in static.items()}
+        return cls(model, settings.steps_per_frame, forcing, regrid, np.asarray(mountains), static)
 
     def new_state(self, dynamics: Any) -> State:
         """A state whose physics carries nothing from before."""
@@ -155,7 +152,7 @@ class Climate:
             grid.temperature * (1 + constants.vtmpc1 * humidity),
             grid.geopotential,
             surface_pressure,
-            self.surface_geopotential,
+            jnp.asarray(self.surface_geopotential),
         )
         pressure = ToPressure(LEVELS, column, constants.grav, constants.rd)
         omega = self.model.dycore.physics_fields(state.dynamics, grid)["omega"]
@@ -176,5 +173,6 @@ class Climate:
         regridded = {name: self.regrid(field) for name, field in fields.items()}
         # The climatology gives the surface of sea ice where there is any; the water under it is at its freezing point.
         water = jnp.maximum(sea, _FREEZING)
-        regridded["sea_surface_temperature"] = self.regrid.where(water, 1 - self.model.terrain.fmask)
+        sea_surface = self.regrid.weighted(water, 1 - self.model.terrain.fmask)
+        regridded["sea_surface_temperature"] = jnp.where(self.static["land_sea_mask"] > 0.5, jnp.nan, sea_surface)
         return {name: field.astype(jnp.float32) for name, field in regridded.items()}

@@ -38,7 +38,7 @@ class ToPressure:
         target = jnp.log(jnp.asarray(levels, jnp.float32) * 100)[:, None, None]
         x = column.log_pressure
         self.thickness = jnp.diff(x, axis=0)
-        # How far into each segment between two layers a level lies: 1 above... 0 before it, 1 behind it.
+        # How far into each segment between two layers a level lies: 0 above it, 1 below it.
         self.fraction = jnp.clip((target[:, None] - x[:-1]) / self.thickness, 0, 1)
         self.below = jnp.maximum(target - x[-1], 0)
         self.above = jnp.minimum(target - x[0], 0)
@@ -85,10 +85,9 @@ class Regrid:
     def __call__(self, field: Float[jax.Array, "*level lon lat"]) -> Float[jax.Array, "*level latitude longitude"]:
         return jnp.einsum("ax,by,...xy->...ba", self.longitude, self.latitude, field)
 
-    def where(self, field: Float[jax.Array, "lon lat"], weight: Float[jax.Array, "lon lat"]) -> jax.Array:
-        """Mean over the part of each target cell given by `weight`; NaN where that is less than half of the cell."""
-        share = self(weight)
-        return jnp.where(share >= 0.5, self(field * weight) / jnp.maximum(share, 0.5), jnp.nan)
+    def weighted(self, field: Float[jax.Array, "lon lat"], weight: Float[jax.Array, "lon lat"]) -> jax.Array:
+        """Mean over the part of each target cell given by `weight`, without meaning where there is next to none."""
+        return self(field * weight) / jnp.maximum(self(weight), 1e-3)
 
 
 def _latitude_overlaps(n_source: int, n_target: int) -> Float[np.ndarray, "target source"]:

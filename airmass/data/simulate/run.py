@@ -24,12 +24,11 @@ def run(out: Path, settings: SimulateSettings, held: int | None, progress: Calla
     """Bring the store `out`, which holds `held` frames or does not exist (None), to `settings.days`."""
     keep_freed_memory()
     climate = climate_of(settings)
+    source = f"circulation model jcm {version('jcm')} (SPEEDY physics, dinosaur {version('dinosaur')})"
     if held is None:
-        source = f"circulation model jcm {version('jcm')} (SPEEDY physics, dinosaur {version('dinosaur')})"
         archive = Archive.create(out, settings, climate.static, source)
     else:
-        archive = Archive(out, held)
-        archive.tidy()
+        archive = Archive.resume(out, held, source)
     progress("compiling", 0, 0)
     if archive.frames:
         state = restored(climate, settings, archive.state())
@@ -58,12 +57,9 @@ def _climate(settings: SimulateSettings) -> Climate:
 
 
 def restored(climate: Climate, settings: SimulateSettings, leaves: list[np.ndarray]) -> State:
-    """A state from what the store kept of one; raises InputError when another version of the model kept it."""
+    """A state from what the store kept of one."""
     template = climate.new_state(to_dynamics(climate, archived(np.datetime64(settings.start))))
-    expected, structure = jax.tree.flatten(template)
-    if [x.shape for x in leaves] != [x.shape for x in expected]:
-        raise InputError("the store was begun with another version of jcm and cannot be continued with this one")
-    return jax.tree.unflatten(structure, leaves)
+    return jax.tree.unflatten(jax.tree.structure(template), leaves)
 
 
 def frame_times(settings: SimulateSettings, first: int, end: int) -> np.ndarray:
