@@ -6,7 +6,8 @@ Leutbecher (2008, doi:10.1002/qj.289), as WeatherBench2 uses it. A day is held w
 of it, so that a month after (or before) a short training period is covered. Where the weights of its frames add up to
 less than `FULL_SAMPLE`, what they lack is filled with the mean over all training frames of that hour: with weights
 w_t and sum S, climatology = (sum of w_t x_t + max(0, FULL_SAMPLE - S) mean) / max(S, FULL_SAMPLE). (On 60 simulated
-days judged over the next 30, 8 had the least error in Z500; 1 and 100 were 1 to 3 % worse in Z500, T850 and T2m.)
+days judged over the next 30, the error in Z500 was 820 m2 s-2 with 8, 844 with next to no filling and 845 with the mean
+alone; in T850 and T2m 16 was best by 1 %.)
 
 Days are numbered 1 to 366 as calendars print them, so 1 March is 60 in common years and 61 in leap years, where 60 is
 29 February. Distances run around 366 days. The shift by a day at most is small beside the window.

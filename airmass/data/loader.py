@@ -40,6 +40,7 @@ class Frames:
         chosen = slice(None) if dates is None else between(dataset.time.values, dates, path)
         self._first = chosen.start or 0
         self.times = dataset.time.values.astype("datetime64[ns]")[chosen]
+        self._starts: dict[int, Int[np.ndarray, " start"]] = {}
         self._held: Float[np.ndarray, "time node target"] | None = None
 
     def static(self) -> Float[np.ndarray, "node static"]:
@@ -51,11 +52,12 @@ class Frames:
 
     def starts(self, length: int) -> Int[np.ndarray, " start"]:
         """Indices of `times` from which `length` frames follow, one task step apart, with none missing."""
-        candidates = np.arange(len(self.times))
-        whole = np.ones(len(candidates), bool)
-        for k in range(1, length):
-            whole &= np.isin(self.times + k * self.task.step * _HOUR, self.times)
-        return candidates[whole]
+        if length not in self._starts:
+            whole = np.ones(len(self.times), bool)
+            for k in range(1, length):
+                whole &= np.isin(self.times + k * self.task.step * _HOUR, self.times)
+            self._starts[length] = np.flatnonzero(whole)
+        return self._starts[length]
 
     def window(self, start: int, length: int) -> Float[np.ndarray, "time node target"]:
         """`length` frames one task step apart from `times[start]`."""
