@@ -10,8 +10,8 @@ _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 def keep_freed_memory() -> None:
     """Have glibc keep freed memory for the next call instead of giving it back to the system; elsewhere do nothing.
 
-    On a CPU, XLA takes the room for all temporaries of a call at its start and frees it at its end. glibc maps blocks of
-    that size anew each time, and the system clears their pages as they are touched: half the time of the demo's
+    On a CPU, XLA takes the room for all temporaries of a call at its start and frees it at its end. glibc maps blocks
+    of that size anew each time, and the system clears their pages as they are touched: half the time of the demo's
     training step (gradient 88 ms, with this 46 ms, on one core; `docs/demo.md`).
     """
     if not sys.platform.startswith("linux"):

@@ -12,7 +12,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import zarr
@@ -84,7 +84,7 @@ class Archive:
 
     @classmethod
     def resume(cls, path: Path, frames: int, source: str) -> "Archive":
-        """A store of `frames`, cleared of what a killed run left; raises InputError if another version of jcm made it."""
+        """A store of `frames`, cleared of what a killed run left; InputError if another version of jcm made it."""
         archive = cls(path, frames)
         made_by = archive._group.attrs["source"]
         if made_by != source:
@@ -129,18 +129,22 @@ class Archive:
                 stray.unlink(missing_ok=True)
 
     def _extend(self, name: str, end: int, values: np.ndarray) -> None:
-        array = self._group[name]
+        array = zarr.open_array(self.path / name, mode="r+")
         array.resize((end, *array.shape[1:]))
         array[self.frames :] = values
 
     def _write_state(self, frames: int, state: list[np.ndarray]) -> None:
-        _replace(self._state_path(frames), lambda file: np.savez(file, **{f"leaf{i}": x for i, x in enumerate(state)}))
+        _replace(self._state_path(frames), lambda file: _save_leaves(file, state))
 
     def _state_path(self, frames: int) -> Path:
         return self.path / f".state-{frames:06d}.npz"
 
 
-def _attributes(settings: SimulateSettings, source: str) -> dict[str, str]:
+def _save_leaves(file: BinaryIO, leaves: list[np.ndarray]) -> None:
+    np.savez(file, allow_pickle=False, **{f"leaf{i}": leaf for i, leaf in enumerate(leaves)})
+
+
+def _attributes(settings: SimulateSettings, source: str) -> dict[str, Any]:
     return {
         "Conventions": "CF-1.11",
         "title": "Simulated climate: not observed, not a forecast of any real day",

@@ -89,10 +89,9 @@ class Climate:
         # Worked out here and not while compiling, so that a run is compiled alike wherever it begins.
         mountains = constants.grav * coords.horizontal.to_nodal(dycore.primitive.orography)
         static = {
-            "geopotential_at_surface": regrid(mountains),
-            "land_sea_mask": jnp.clip(regrid(terrain.fmask), 0, 1),
+            "geopotential_at_surface": np.asarray(regrid(mountains), np.float32),
+            "land_sea_mask": np.asarray(jnp.clip(regrid(terrain.fmask), 0, 1), np.float32),
         }
-        static = {name: np.asarray(field, np.float32) for name, field in static.items()}
         return cls(model, settings.steps_per_frame, forcing, regrid, np.asarray(mountains), static)
 
     def new_state(self, dynamics: Any) -> State:
@@ -105,7 +104,7 @@ class Climate:
 
         Fields at a time come with the state they belong to, precipitation with that of the six hours before it.
         """
-        days, seconds = divmod(int((np.datetime64(time, "s") - _EPOCH).astype(int)), 86400)
+        days, seconds = divmod(int((time.astype("datetime64[s]") - _EPOCH).astype(int)), 86400)
         start = jdt.Datetime(jdt.Timedelta(days=jnp.int32(days), seconds=jnp.int32(seconds)))
         return self._compiled(state, start, self.forcing)
 
@@ -124,9 +123,9 @@ class Climate:
 
         begin = state._replace(precipitation=jnp.zeros_like(state.precipitation))
         (after, _), seen = jax.lax.scan(step, (begin, time), length=self.steps_per_frame)
-        first = jax.tree.map(lambda x: x[0], seen)
+        grid, air_temperature, u_wind, v_wind = jax.tree.map(lambda x: x[0], seen)
         sea = forcing.select(DateData(time, jnp.int32(0), seconds)).sea_surface_temperature
-        return after, self._fields(state, *first, sea)
+        return after, self._fields(state, grid, air_temperature, u_wind, v_wind, sea)
 
     def _step(self, state: State, forcing: ForcingData, seconds: int):
         """One time step; also what the physics saw, and near-surface air and wind, at its start."""

@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from airmass.data.simulate.climate import MEAN_SURFACE_PRESSURE, Climate, State
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
-from airmass.files import new_output
+from airmass.files import new_output, write_arrays
 
 _FILE = resources.files("airmass") / "data/simulate/restart_t31l8.npz"
 _ARCHIVED = SimulateSettings(days=1, truncation=31, layers=8)
@@ -52,7 +52,7 @@ def first_state(climate: Climate, settings: SimulateSettings, progress: Callable
 def archived(time: np.datetime64) -> Coefficients:
     """The archived state nearest in the year, by name: full temperature in K, the rest as in the dynamical core."""
     with _FILE.open("rb") as file, np.load(file) as archive:
-        day = (np.datetime64(time, "D") - np.datetime64(time, "Y")).astype(int)
+        day = (time.astype("datetime64[D]") - time.astype("datetime64[Y]")).astype(int)
         away = np.abs(archive["day_of_year"] - day)
         nearest = int(np.argmin(np.minimum(away, 365 - away)))
         return {name: archive[name][nearest] for name in archive.files if name != "day_of_year"}
@@ -79,13 +79,13 @@ def to_dynamics(climate: Climate, coefficients: Coefficients) -> Dynamics:
         fields[name] = _to_truncation(values, coords.horizontal.modal_shape)
     reference = climate.model.dycore.primitive.reference_temperature
     fields["temperature"][:, 0, 0] -= np.asarray(reference) * _constant_one(climate)
-    fields = {name: jnp.asarray(values, jnp.float32) for name, values in fields.items()}
+    on_device = {name: jnp.asarray(values, jnp.float32) for name, values in fields.items()}
     return Dynamics(
-        vorticity=fields["vorticity"],
-        divergence=fields["divergence"],
-        temperature_variation=fields["temperature"],
-        log_surface_pressure=fields["log_surface_pressure"],
-        tracers={"specific_humidity": fields["specific_humidity"]},
+        vorticity=on_device["vorticity"],
+        divergence=on_device["divergence"],
+        temperature_variation=on_device["temperature"],
+        log_surface_pressure=on_device["log_surface_pressure"],
+        tracers={"specific_humidity": on_device["specific_humidity"]},
         sim_time=jnp.float32(0),
     )
 
@@ -127,14 +127,14 @@ def make(path: str | Path, spin_up_days: int = 180) -> None:
     found: dict[int, Coefficients] = {}
     for day in range(-spin_up_days, 365):
         time = start + np.timedelta64(day, "D")
-        if day >= 0 and np.datetime64(time, "D") == np.datetime64(time, "M"):
+        if day >= 0 and time.astype("datetime64[D]") == time.astype("datetime64[M]"):
             found[day] = to_coefficients(climate, with_mean_surface_pressure(climate, state.dynamics))
         for frame in range(FRAMES_PER_DAY):
             state, _ = climate.six_hours(state, time + frame * _SIX_HOURS)
     names = next(iter(found.values()))
     arrays = {name: np.stack([month[name] for month in found.values()]) for name in names}
     with new_output(path, replace=True) as aside:
-        np.savez_compressed(aside, day_of_year=np.asarray(list(found)), **arrays)
+        write_arrays(aside, arrays | {"day_of_year": np.asarray(list(found))}, compress=True)
 
 
 def _constant_one(climate: Climate) -> float:
@@ -163,4 +163,4 @@ def _to_truncation(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 if __name__ == "__main__":
     import sys
 
-    make(*sys.argv[1:])
+    make(sys.argv[1])
