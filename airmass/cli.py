@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"airmass {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"airmass {name}: {stop or 'stopped'}", file=sys.stderr)
+        print(f"airmass {name}: {str(stop) or 'stopped; the same command goes on'}", file=sys.stderr)
         return 130
 
 
