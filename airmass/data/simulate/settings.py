@@ -12,7 +12,7 @@ LEVELS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
 FRAMES_PER_DAY = 4
 FRAME_MINUTES = 24 * 60 // FRAMES_PER_DAY
 
-# With 8 layers, by truncation: stable for a year over real mountains (T21, T31) and for the 60 days tried (T42).
+# With 8 layers, by truncation: stable for a year over real mountains (T21, T31) and for the 40 days tried (T42).
 _TIME_STEP_MINUTES = {21: 60, 31: 60, 42: 30}
 
 
