@@ -1,0 +1,1 @@
+"""Which noise, which denoiser, which sampler: knows arrays, no weather."""

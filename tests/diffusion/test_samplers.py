@@ -1,0 +1,115 @@
+"""A Gaussian has an exact denoiser, so that a sampler's order and what it converges to can be measured."""
+
+from itertools import pairwise
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from airmass.diffusion.samplers import dpm_solver_2s
+from airmass.diffusion.schedule import SamplerSettings, noise_levels
+
+KEY = jax.random.key(0)
+
+
+def gaussian(mean: float = 0.0, variance: float = 1.0):
+    return jax.jit(lambda x, sigma: mean + variance / (variance + sigma**2) * (x - mean))
+
+
+def white(size: int):
+    return lambda key: jax.random.normal(key, (size,))
+
+
+def shrink(settings: SamplerSettings) -> float:
+    """What becomes of a starting noise of 1 in unit Gaussian data, where the exact answer is the spread itself."""
+    start, least = settings.max_noise, settings.min_noise
+    # The flow keeps x / sqrt(1 + sigma^2); the last step denoises once.
+    exact = start * np.sqrt((1 + least**2) / (1 + start**2)) / (1 + least**2)
+    return float(dpm_solver_2s(gaussian(), lambda key: np.float32(1), settings, KEY)) / exact
+
+
+def test_error_falls_with_the_square_of_the_number_of_levels():
+    errors = [1 - shrink(SamplerSettings(levels=n, churn=0)) for n in (10, 20, 40, 80)]
+    orders = [np.log2(coarse / fine) for coarse, fine in pairwise(errors)]
+    np.testing.assert_allclose(orders, 2, atol=0.1)
+    np.testing.assert_allclose(errors[1], 0.0128, atol=0.0005)  # 20 levels lose 1.3 % of the spread
+
+
+def test_published_bias_is_seen_in_samples():
+    samples = dpm_solver_2s(gaussian(), white(100_000), SamplerSettings(churn=0), KEY)
+    np.testing.assert_allclose(samples.std(), 0.987, atol=0.006)
+
+
+@pytest.mark.parametrize("churn", [0.0, 20.0])
+def test_samples_have_the_mean_and_spread_of_the_data(churn):
+    # A wide range: the starting noise has no mean, and the last step takes away a share min_noise^2 of the spread.
+    settings = SamplerSettings(400.0, 0.01, levels=120, churn=churn, churn_min=0.0, inflation=1.0)
+    samples = dpm_solver_2s(gaussian(3, 0.25), white(60_000), settings, KEY)
+    np.testing.assert_allclose(samples.mean(), 3, atol=0.01)
+    np.testing.assert_allclose(samples.std(), 0.5, rtol=0.008)
+
+
+def test_published_steps_written_out():
+    """The published default with churn, for a denoiser that is not linear, beside a loop in float64."""
+    settings = SamplerSettings()
+    noise = np.random.default_rng(0).normal(size=(20, 50))
+    draws = iter(noise)
+    ours = dpm_solver_2s(lambda x, s: jnp.tanh(x / (1 + s)), lambda key: np.float32(next(draws)), settings, KEY)
+
+    draws, sigmas = iter(noise), noise_levels(settings)
+    x = 80 * next(draws)
+    for sigma, target in pairwise(sigmas):
+        hat = sigma * (1.125 if sigma >= 0.75 else 1)
+        if hat > sigma:
+            x = x + 1.05 * np.sqrt(hat**2 - sigma**2) * next(draws)
+        slope = (x - np.tanh(x / (1 + hat))) / hat  # of the flow, d x / d sigma
+        if target:
+            middle = np.sqrt(hat * target)
+            half = x + (middle - hat) * slope
+            slope = (x - np.tanh(half / (1 + middle))) / hat
+        x = x + (target - hat) * slope
+    np.testing.assert_allclose(ours, x, atol=2e-5)
+
+
+@pytest.mark.parametrize("levels", [2, 6, 20])
+def test_number_of_evaluations_and_of_compilations(levels):
+    seen = []
+    compiled = []
+
+    @jax.jit
+    def network(x, sigma):
+        compiled.append(1)
+        return x / (1 + sigma**2)
+
+    def denoiser(x, sigma):
+        seen.append(float(sigma))
+        return network(x, sigma)
+
+    dpm_solver_2s(denoiser, white(3), SamplerSettings(levels=levels), KEY)
+    assert len(seen) == 2 * levels - 1
+    assert len(compiled) == 1
+    np.testing.assert_allclose(seen[-1], 0.03, rtol=1e-6)  # the last step starts from the least noise
+
+
+def test_fresh_noise_is_drawn_only_where_there_is_churn():
+    keys = []
+
+    def draw(key):
+        keys.append(jax.random.key_data(key).tolist())
+        return jax.random.normal(key, (3,))
+
+    dpm_solver_2s(gaussian(), draw, SamplerSettings(churn=0), KEY)
+    assert len(keys) == 1
+    keys.clear()
+    dpm_solver_2s(gaussian(), draw, SamplerSettings(), KEY)
+    assert len(keys) == 1 + (noise_levels(SamplerSettings()) >= 0.75).sum()
+    assert len({tuple(key) for key in keys}) == len(keys)
+
+
+def test_a_sample_depends_on_its_key_alone():
+    first, again, other = (
+        dpm_solver_2s(gaussian(), white(5), SamplerSettings(), jax.random.key(seed)) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.any(first == other)
