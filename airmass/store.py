@@ -25,7 +25,11 @@ def open_store(path: str | Path, dask: bool = True) -> xr.Dataset:
     rising. Without `dask`, values are read where they are asked for, which is several times faster block by block.
     Raises InputError naming the file, the variable, what was found and what was expected.
     """
-    dataset = open_unchecked(path, dask)
+    return checked(open_unchecked(path, dask), path)
+
+
+def checked(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
+    """The dataset itself; raises InputError at the first breach of the layout that `open_store` promises."""
     for where, problem in problems(dataset):
         raise InputError(f"{path}: {where} {problem}")
     return dataset
@@ -38,7 +42,7 @@ def open_unchecked(path: str | Path, dask: bool = True) -> xr.Dataset:
         raise InputError(f"{path}: no such file or folder")
     chunks: dict | None = {} if dask else None
     try:
-        if text.endswith((".nc", ".nc4", ".netcdf")):
+        if is_netcdf(path):
             return xr.open_dataset(text, engine="h5netcdf", chunks=chunks, decode_timedelta=True)
         import zarr
 
@@ -47,6 +51,11 @@ def open_unchecked(path: str | Path, dask: bool = True) -> xr.Dataset:
         return xr.open_zarr(text, chunks=chunks, decode_timedelta=True, consolidated=consolidated)
     except (*_UNREADABLE, TypeError) as error:
         raise InputError(f"{path}: cannot be read as a Zarr store or NetCDF file: {_one_line(error)}") from error
+
+
+def is_netcdf(path: str | Path) -> bool:
+    """Whether a path is taken for a NetCDF file, by its suffix."""
+    return str(path).endswith((".nc", ".nc4", ".netcdf"))
 
 
 def problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:

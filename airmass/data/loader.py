@@ -11,7 +11,17 @@ from airmass.data.statistics import between
 from airmass.errors import InputError
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
-from airmass.store import fingerprint, grid_of, minute, open_store, read, require, require_finite, require_times
+from airmass.store import (
+    fingerprint,
+    grid_of,
+    is_netcdf,
+    minute,
+    open_store,
+    read,
+    require,
+    require_finite,
+    require_times,
+)
 from airmass.task import Task
 from airmass.variables import VARIABLES
 
@@ -130,7 +140,7 @@ class _Plain:
 def _array(field: xr.DataArray, path: str | Path):
     """A lazy array of a variable: tensorstore for Zarr, xarray for NetCDF and packed integers."""
     packed = "scale_factor" in field.encoding or "add_offset" in field.encoding or field.dtype.kind != "f"
-    if packed or str(path).endswith((".nc", ".nc4", ".netcdf")):
+    if packed or is_netcdf(path):
         return _Plain(field, path)
     import tensorstore
     import zarr

@@ -1,0 +1,197 @@
+"""What a forecast starts from: the newest frames of a store, or of one of DeepMind's example files.
+
+An example file has dims (batch, time, [level,] lat, lon); its `time` is a duration and `datetime` (batch, time) the
+valid time. Both spellings of the coordinates are read in either layout.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from airmass.errors import InputError
+from airmass.grid import LatLonGrid
+from airmass.layout import Layout
+from airmass.store import (
+    checked,
+    fingerprint,
+    grid_of,
+    minute,
+    open_unchecked,
+    read,
+    require,
+    require_finite,
+    require_times,
+)
+from airmass.task import Task
+from airmass.variables import VARIABLES
+
+_HOUR = np.timedelta64(1, "h")
+_SPELLINGS = {"lat": "latitude", "lon": "longitude"}
+_MASK = "land_sea_mask"
+# From here on a point is land without any sea; float32 masks that were interpolated miss 1 by a little.
+_LAND = 0.999
+# An archive may lack sea surface temperature over lakes, which a land-sea mask counts as water: 0.3 % of all water.
+_LAKES = 0.005
+
+
+@dataclass(frozen=True, eq=False)
+class Initial:
+    """Frames that a forecast of `task` may start from.
+
+    `inits` are the times at which all frames of history are held, rising; `first` is the one that an example file
+    means. Values are read, and checked for NaN, when they are asked for.
+    """
+
+    path: str | Path
+    task: Task
+    grid: LatLonGrid
+    fingerprint: str
+    inits: np.ndarray
+    first: np.datetime64 | None
+    _dataset: xr.Dataset
+
+    def default_init(self) -> np.datetime64:
+        """The one initial time there is to choose; an example file means the earliest, its later frames being truth."""
+        if self.first is not None:
+            self._times(self.first)
+            return self.first
+        if len(self.inits) > 1:
+            raise InputError(
+                f"{self.path}: {len(self.inits)} initial times are possible, {minute(self.inits[0])} to "
+                f"{minute(self.inits[-1])}; choose with --init-time"
+            )
+        return self.inits[0]
+
+    def history(self, init: np.datetime64) -> Float[np.ndarray, "time node prognostic"]:
+        """The frames that end at `init`, oldest first, float32, in physical units; NaN only where a field is of sea.
+
+        Raises InputError for a time that is not held, a value that cannot be read and NaN where there must be none.
+        """
+        times = self._times(init)
+        dataset = self._dataset.isel(time=np.searchsorted(self._dataset.time.values, times))
+        layout = Layout.of(self.task.prognostic, self.task.levels)
+        frames = np.empty((len(times), self.grid.size, len(layout)), np.float32)
+        for name in layout.variables:
+            field = dataset[name]
+            if levels := layout.levels(name):
+                field = field.sel(level=list(levels))
+            values = read(field, self.path).reshape(len(times), -1, self.grid.size)
+            self._refuse_missing(name, times, values)
+            frames[..., layout.columns(name)] = values.swapaxes(1, 2)
+        return frames
+
+    def static(self) -> Float[np.ndarray, "node static"]:
+        """The static fields, checked for NaN."""
+        if not self.task.static:
+            return np.empty((self.grid.size, 0), np.float32)
+        require_finite(self._dataset, self.path, self.task.static)
+        return Layout.of(self.task.static, self.task.levels).pack(self._dataset)
+
+    def _times(self, init: np.datetime64) -> np.ndarray:
+        times = init - np.arange(self.task.history)[::-1] * self.task.step * _HOUR
+        require_times(self._dataset, self.path, times)
+        return times
+
+    def _refuse_missing(self, name: str, times: np.ndarray, values: Float[np.ndarray, "time level node"]) -> None:
+        bad = ~np.isfinite(values)
+        if not VARIABLES[name].missing_over_land:
+            if bad.any():
+                when = minute(times[np.argmax(bad.any(axis=(1, 2)))])
+                raise InputError(
+                    f"{self.path}: {name} has {bad.sum()} NaN or infinite values, first at {when}; expected none"
+                )
+            return
+        if np.isinf(values).any():
+            raise InputError(f"{self.path}: {name} has {np.isinf(values).sum()} infinite values; expected none")
+        mask = read(self._dataset[_MASK], self.path).reshape(-1)
+        land, sea = mask >= _LAND, mask == 0
+        for time, missing in zip(times, bad[:, 0], strict=True):
+            if filled := int((land & ~missing).sum()):
+                raise InputError(
+                    f"{self.path}: {name} at {minute(time)} has a value at {filled} of the {land.sum()} points that "
+                    f"{_MASK} says are land; expected NaN at all of them"
+                )
+            if (holes := int((sea & missing).sum())) > _LAKES * sea.sum():
+                raise InputError(
+                    f"{self.path}: {name} at {minute(time)} is NaN at {holes} of the {sea.sum()} points that {_MASK} "
+                    f"says are water; expected a value there"
+                )
+
+
+def open_initial(path: str | Path, task: Task) -> Initial:
+    """Open what a forecast of `task` starts from; only prognostic and static variables need be held.
+
+    Raises InputError, naming what was found and expected, for variables, levels, units, order of coordinates and a
+    step between frames that do not fit.
+    """
+    dataset = _with_our_names(open_unchecked(path, dask=False), path)
+    names = [*task.prognostic, *task.static]
+    if any(VARIABLES[name].missing_over_land for name in names) and _MASK not in names:
+        names.append(_MASK)
+    require(dataset, path, names, task.levels)
+    example = "time" in dataset.dims and dataset.time.dtype.kind == "m"
+    dataset = checked(_dated(dataset, path)[names] if example else dataset[names], path)
+    inits = _inits(dataset, task, path)
+    first = dataset.time.values[0] + (task.history - 1) * task.step * _HOUR if example else None
+    return Initial(path, task, grid_of(dataset, path), fingerprint(dataset, path), inits, first, dataset)
+
+
+def read_noise(path: str | Path, task: Task, grid: LatLonGrid) -> Float[np.ndarray, "node target"]:
+    """Noise of unit variance for every target, of dims (batch, time, [level,] lat, lon) with one batch and one time.
+
+    Raises InputError for another grid, a variable or level that is not held, and values that are not finite.
+    """
+    dataset = _with_our_names(open_unchecked(path, dask=False), path)
+    require(dataset, path, task.targets, task.levels)
+    if dataset.sizes.get("time") != 1:
+        raise InputError(f"{path}: time has length {dataset.sizes.get('time', 0)}, expected 1")
+    # Noise has no date and no units.
+    dataset = dataset[list(task.targets)].assign_coords(time=np.zeros(1, "datetime64[ns]")).drop_attrs()
+    if (held := grid_of(checked(dataset, path), path)) != grid:
+        raise InputError(f"{path}: the noise is on the grid {held}, but the forecast on {grid}")
+    layout = Layout.of(task.targets, task.levels)
+    for name in layout.variables:
+        if bad := int((~np.isfinite(read(dataset[name], path))).sum()):
+            raise InputError(f"{path}: {name} has {bad} NaN or infinite values; expected none")
+    return layout.pack(dataset)[0]
+
+
+def _with_our_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
+    """Without the batch, and with latitude and longitude spelt out."""
+    dataset = dataset.rename({short: name for short, name in _SPELLINGS.items() if _holds(dataset, short)})
+    if "batch" not in dataset.dims:
+        return dataset
+    if dataset.sizes["batch"] != 1:
+        raise InputError(f"{path}: batch has length {dataset.sizes['batch']}, expected 1")
+    return dataset.isel(batch=0, drop=True)
+
+
+def _holds(dataset: xr.Dataset, name: str) -> bool:
+    return name in dataset.dims or name in dataset.variables
+
+
+def _dated(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
+    """With valid times in place of durations."""
+    if "datetime" not in dataset.variables:
+        raise InputError(f"{path}: time is a duration, and there is no datetime to say from when")
+    dates = dataset["datetime"]
+    if dates.dims != ("time",) or dates.dtype.kind != "M":
+        raise InputError(f"{path}: datetime has dimensions {dates.dims} and type {dates.dtype}, expected dates by time")
+    return dataset.assign_coords(time=dates.values).drop_vars("datetime")
+
+
+def _inits(dataset: xr.Dataset, task: Task, path: str | Path) -> np.ndarray:
+    if "time" not in dataset.dims or not dataset.sizes["time"]:
+        raise InputError(f"{path}: no times")
+    times = dataset.time.values.astype("datetime64[ns]")
+    whole = np.ones(len(times), bool)
+    for k in range(1, task.history):
+        whole &= np.isin(times - k * task.step * _HOUR, times)
+    if not whole.any():
+        steps = np.unique(np.diff(times)) / _HOUR
+        found = f"time advances by {' or '.join(f'{x:g}' for x in steps[:3])} h" if len(steps) else "one time only"
+        raise InputError(f"{path}: {found}; expected {task.history} frames {task.step} h apart")
+    return times[whole]
