@@ -147,8 +147,20 @@ def load_statistics(
     mean, stddev, diffs = (load_table(folder, kind) for kind in (MEAN, STDDEV, DIFFS_STDDEV))
     changing = [name for name in names if not VARIABLES[name].static]
     for dataset, kind, wanted in ((mean, MEAN, names), (stddev, STDDEV, names), (diffs, DIFFS_STDDEV, changing)):
-        require(dataset, Path(folder) / f"{kind}.nc", wanted, levels)
+        require_statistics(dataset, Path(folder) / f"{kind}.nc", wanted, levels)
     return mean, stddev, diffs
+
+
+def require_statistics(dataset: xr.Dataset, path: str | Path, names: Sequence[str], levels: Sequence[int] = ()) -> None:
+    """Raise InputError unless a table holds a number for each of these variables, by level where it has levels."""
+    require(dataset, path, names, levels)
+    for name in names:
+        field, expected = dataset[name], ("level",) if VARIABLES[name].on_levels else ()
+        if field.dims != expected:
+            raise InputError(f"{path}: {name} has dimensions {field.dims}, expected {expected}")
+        values = field.sel(level=list(levels)) if expected and levels else field
+        if bad := int((~np.isfinite(values.values)).sum()):
+            raise InputError(f"{path}: {name} has {bad} NaN or infinite values of {values.size}; expected none")
 
 
 def load_table(folder: str | Path, kind: str) -> xr.Dataset:
