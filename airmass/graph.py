@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 
 import equinox as eqx
@@ -15,37 +16,48 @@ from airmass.grid import LatLonGrid
 from airmass.mesh import Mesh, icosphere, multi_mesh_edges
 
 # Raised whenever the arithmetic below changes, so that cached graphs of an older one are not read.
-_VERSION = 1
-_ARRAYS = ("senders", "receivers", "features")
+_VERSION = 2
+_ARRAYS = ("senders", "receivers", "kinds", "table")
 _SETS = ("grid_to_mesh", "mesh", "mesh_to_grid")
 
 
 class EdgeSet(eqx.Module):
     """Directed edges sorted by receiver.
 
-    `features` are chord length and the sender's position relative to the receiver in the receiver's local frame,
-    divided by the set's longest edge.
+    An edge's features are chord length and the sender's position relative to the receiver in the receiver's local
+    frame, divided by the set's longest edge: row `kinds[edge]` of `table`. A mesh looks the same after a third of a
+    turn about the poles, and so does a grid whose columns divide by three, so most features occur three times and
+    what follows from them is computed once.
     """
 
     senders: Int[Array, " edge"]
     receivers: Int[Array, " edge"]
-    features: Float[Array, "edge 4"]
+    kinds: Int[Array, " edge"]
+    table: Float[Array, "kind 4"]
 
     @classmethod
     def sorted(cls, senders, receivers, features) -> "EdgeSet":
         """Edges in any order, put in order of receiver, then sender."""
         order = np.lexsort((senders, receivers))
-        return cls(
-            np.asarray(senders, np.int32)[order],
-            np.asarray(receivers, np.int32)[order],
-            np.asarray(features, np.float32)[order],
-        )
+        senders, receivers = np.asarray(senders, np.int32)[order], np.asarray(receivers, np.int32)[order]
+        features = np.asarray(features)[order]
+        # Equal by symmetry means equal to the rounding of float64; anything further apart is another kind.
+        _, first, kinds = np.unique(np.round(features * 2.0**32), axis=0, return_index=True, return_inverse=True)
+        # Kinds are numbered as they come, so that edges in order read the table nearly in order.
+        rank = np.empty(len(first), np.int32)
+        rank[np.argsort(first)] = np.arange(len(first))
+        return cls(senders, receivers, rank[kinds.reshape(-1)], features[np.sort(first)].astype(np.float32))
+
+    @property
+    def features(self) -> Float[Array, "edge 4"]:
+        """The features of every edge."""
+        return self.table[self.kinds]
 
 
 class Graphs(eqx.Module):
     """Everything geometric that GraphCast needs; every field is an array, passed to compiled code as an argument.
 
-    Grid nodes are in the grid's order, mesh nodes in the icosphere's. Node features are cos(colatitude),
+    Grid nodes are in the grid's order, mesh nodes in the icosphere's unless renumbered. Node features are cos(colatitude),
     cos(longitude), sin(longitude). Each grid node receives from the three corners of the mesh triangle that it lies in.
     """
 
@@ -62,17 +74,20 @@ class Graphs(eqx.Module):
             raise ValueError("every grid node must receive from exactly three mesh nodes")
 
 
-def build_graphs(grid: LatLonGrid, mesh_level: int, radius_fraction: float = 0.6, cache: bool = True) -> Graphs:
-    """The three edge sets of GraphCast for a grid and a mesh level.
+def build_graphs(
+    grid: LatLonGrid, mesh_level: int, radius_fraction: float = 0.6, finest_only: bool = False, cache: bool = True
+) -> Graphs:
+    """The three edge sets for a grid and a mesh level: the multi-mesh of GraphCast, or its finest level for GenCast.
 
     Grid to mesh joins every pair closer (by chord) than `radius_fraction` of the longest edge of the finest mesh. Built
     once for each grid, level and fraction, then read from the cache folder (AIRMASS_CACHE, or ~/.cache/airmass).
     """
+    build = partial(_build, grid, mesh_level, radius_fraction, finest_only)
     if not cache:
-        return _build(grid, mesh_level, radius_fraction)
-    path = _cache_path(grid, mesh_level, radius_fraction)
+        return build()
+    path = _cache_path(grid, f"{mesh_level} {radius_fraction!r} {finest_only}")
     if not path.exists():
-        graphs = _build(grid, mesh_level, radius_fraction)
+        graphs = build()
         with new_output(path, replace=True) as aside:
             write_arrays(aside, _flatten(graphs))
         return graphs
@@ -86,12 +101,12 @@ def sphere_points(latitude: np.ndarray, longitude: np.ndarray) -> Float[np.ndarr
     return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
 
 
-def _build(grid: LatLonGrid, mesh_level: int, radius_fraction: float) -> Graphs:
+def _build(grid: LatLonGrid, mesh_level: int, radius_fraction: float, finest_only: bool) -> Graphs:
     mesh = icosphere(mesh_level)
     points = sphere_points(*grid.nodes)
     radius = radius_fraction * mesh.longest_edge
     to_mesh = _within(points, mesh.vertices, radius)
-    along = multi_mesh_edges(mesh_level)
+    along = mesh.edges if finest_only else multi_mesh_edges(mesh_level)
     to_grid = mesh.faces[containing_faces(mesh, points)].reshape(-1), np.repeat(np.arange(grid.size), 3)
     return Graphs(
         _edge_set(points, mesh.vertices, *to_mesh),
@@ -127,7 +142,7 @@ def edge_features(sender_points, receiver_points, senders, receivers) -> Float[n
     east, north = np.cos(longitude) * x + np.sin(longitude) * y, -np.sin(longitude) * x + np.cos(longitude) * y
     local = np.stack([cos_lat * east + sin_lat * z, north, cos_lat * z - sin_lat * east], axis=-1)
     length = np.linalg.norm(local, axis=-1, keepdims=True)
-    return (np.concatenate([length, local], axis=-1) / length.max()).astype(np.float32)
+    return np.concatenate([length, local], axis=-1) / length.max()
 
 
 def containing_faces(mesh: Mesh, points: Float[np.ndarray, "node 3"], candidates: int = 8) -> Int[np.ndarray, " node"]:
@@ -151,11 +166,15 @@ def _within(points: np.ndarray, vertices: np.ndarray, radius: float) -> tuple[np
     return np.concatenate(neighbours).astype(np.int64), np.repeat(np.arange(len(vertices)), counts)
 
 
-def _cache_path(grid: LatLonGrid, mesh_level: int, radius_fraction: float) -> Path:
+def cache_folder() -> Path:
+    """Where what can be made again is kept: AIRMASS_CACHE, or ~/.cache/airmass."""
+    return Path(os.environ.get("AIRMASS_CACHE") or Path.home() / ".cache" / "airmass")
+
+
+def _cache_path(grid: LatLonGrid, what: str) -> Path:
     content = hashlib.sha256(grid.latitude.tobytes() + grid.longitude.tobytes())
-    content.update(f"{mesh_level} {radius_fraction!r} {_VERSION}".encode())
-    root = Path(os.environ.get("AIRMASS_CACHE") or Path.home() / ".cache" / "airmass")
-    return root / "graphs" / f"{content.hexdigest()[:32]}.npz"
+    content.update(f"{what} {_VERSION}".encode())
+    return cache_folder() / "graphs" / f"{content.hexdigest()[:32]}.npz"
 
 
 def _flatten(graphs: Graphs) -> dict[str, np.ndarray]:

@@ -20,23 +20,23 @@ from airmass.variables import COMPUTED, VARIABLES
 
 # Our module -> theirs; {} is the number of the processor's step.
 _MODULES = {
-    "embed_grid": "grid2mesh_gnn/~_networks_builder/encoder_nodes_grid_nodes",
-    "embed_mesh": "grid2mesh_gnn/~_networks_builder/encoder_nodes_mesh_nodes",
-    "embed_grid_to_mesh": "grid2mesh_gnn/~_networks_builder/encoder_edges_grid2mesh",
-    "encoder.edge_mlp": "grid2mesh_gnn/~_networks_builder/processor_edges_0_grid2mesh",
-    "encoder.node_mlp": "grid2mesh_gnn/~_networks_builder/processor_nodes_0_mesh_nodes",
-    "encoder_grid": "grid2mesh_gnn/~_networks_builder/processor_nodes_0_grid_nodes",
+    "encoder.embed_grid": "grid2mesh_gnn/~_networks_builder/encoder_nodes_grid_nodes",
+    "encoder.embed_mesh": "grid2mesh_gnn/~_networks_builder/encoder_nodes_mesh_nodes",
+    "encoder.embed_edges": "grid2mesh_gnn/~_networks_builder/encoder_edges_grid2mesh",
+    "encoder.interaction.edge_mlp": "grid2mesh_gnn/~_networks_builder/processor_edges_0_grid2mesh",
+    "encoder.interaction.node_mlp": "grid2mesh_gnn/~_networks_builder/processor_nodes_0_mesh_nodes",
+    "encoder.grid_update": "grid2mesh_gnn/~_networks_builder/processor_nodes_0_grid_nodes",
     "embed_mesh_edges": "mesh_gnn/~_networks_builder/encoder_edges_mesh",
     "processor.edge_mlp": "mesh_gnn/~_networks_builder/processor_edges_{}_mesh",
     "processor.node_mlp": "mesh_gnn/~_networks_builder/processor_nodes_{}_mesh_nodes",
-    "embed_mesh_to_grid": "mesh2grid_gnn/~_networks_builder/encoder_edges_mesh2grid",
-    "decoder.edge_mlp": "mesh2grid_gnn/~_networks_builder/processor_edges_0_mesh2grid",
-    "decoder.node_mlp": "mesh2grid_gnn/~_networks_builder/processor_nodes_0_grid_nodes",
-    "decoder_mesh": "mesh2grid_gnn/~_networks_builder/processor_nodes_0_mesh_nodes",
-    "output": "mesh2grid_gnn/~_networks_builder/decoder_nodes_grid_nodes",
+    "decoder.embed_edges": "mesh2grid_gnn/~_networks_builder/encoder_edges_mesh2grid",
+    "decoder.interaction.edge_mlp": "mesh2grid_gnn/~_networks_builder/processor_edges_0_mesh2grid",
+    "decoder.interaction.node_mlp": "mesh2grid_gnn/~_networks_builder/processor_nodes_0_grid_nodes",
+    "decoder.mesh_update": "mesh2grid_gnn/~_networks_builder/processor_nodes_0_mesh_nodes",
+    "decoder.output": "mesh2grid_gnn/~_networks_builder/decoder_nodes_grid_nodes",
 }
 _LEAVES = {"weight": "_mlp/~/linear_{}:w", "bias": "_mlp/~/linear_{}:b"}
-_SORTED_INPUTS = ("embed_grid.layers.0.weight", "embed_mesh.layers.0.weight")
+_SORTED_INPUTS = ("encoder.embed_grid.layers.0.weight", "encoder.embed_mesh.layers.0.weight")
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,10 @@ def _name(path) -> str:
 
 def _published_keys(path, steps: int) -> list[str]:
     """The published key of a leaf of ours; one for each step where ours is stacked."""
-    module, *inside = _name(path).split(".")
-    if inside[0].endswith("_mlp"):
-        module = f"{module}.{inside.pop(0)}"
-    leaf = f"_layer_norm:{inside[1]}" if inside[0] == "norm" else _LEAVES[inside[2]].format(inside[1])
+    name = _name(path)
+    module = next(module for module in _MODULES if name.startswith(f"{module}."))
+    kind, *inside = name.removeprefix(f"{module}.").split(".")
+    leaf = f"_layer_norm:{inside[0]}" if kind == "norm" else _LEAVES[inside[1]].format(inside[0])
     prefix = _MODULES[module]
     return [prefix.format(i) + leaf for i in range(steps)] if "{}" in prefix else [prefix + leaf]
 

@@ -22,10 +22,11 @@ from airmass.layout import Layout
 from airmass.models.graphcast import GraphCast, Network, network_sizes
 from airmass.normalise import Normaliser
 from airmass.recipes import Recipe
+from airmass.tiles import Tiles
 from airmass.variables import VARIABLES
 
 MODEL_FILE = "model.npz"
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class SavedModel:
         """The forecast model over static fields [node, static] of the grid."""
         settings = self.recipe.model
         graphs = build_graphs(self.grid, settings.mesh_level, settings.radius_fraction)
-        arrays = jax.tree.map(jax.numpy.asarray, (self.network, graphs, self.normaliser, static))
-        network, graphs, normaliser, fields = arrays
-        return GraphCast(network, graphs, normaliser, fields, self.recipe.task.step)
+        arrays = jax.tree.map(jax.numpy.asarray, (self.network, Tiles.of(graphs), self.normaliser, static))
+        network, tiles, normaliser, fields = arrays
+        return GraphCast(network, tiles, normaliser, fields, self.recipe.task.step)
 
 
 def write_model(path: str | Path, saved: SavedModel) -> None:

@@ -13,6 +13,7 @@ from airmass.layout import Layout
 from airmass.models.graphcast import GraphCast
 from airmass.normalise import Normaliser
 from airmass.published import PublishedGraphCast, read_graphcast
+from airmass.tiles import Tiles
 
 FOLDER = Path(__file__).parent / "golden" / "graphcast"
 STEPS = 3
@@ -76,7 +77,7 @@ class GoldenCase:
         task = self.published.task
         normaliser = Normaliser.from_statistics(task, *load_statistics(FOLDER))
         static = Layout.of(task.static, task.levels).pack(self._open("dataset")[list(task.static)])
-        return GraphCast(self.published.network, self.graphs, normaliser, static, step_hours=task.step)
+        return GraphCast(self.published.network, Tiles.of(self.graphs), normaliser, static, step_hours=task.step)
 
     def _forcings(self, name: str) -> np.ndarray:
         data, (rows, columns) = self._open(name), self.grid.shape

@@ -110,6 +110,6 @@ def test_the_cache_gives_back_what_was_built(tmp_path, monkeypatch):
 
 def test_a_grid_node_without_three_senders_is_refused(built):
     edges = built.mesh_to_grid
-    fewer = EdgeSet(edges.senders[1:], edges.receivers[1:], edges.features[1:])
+    fewer = EdgeSet(edges.senders[1:], edges.receivers[1:], edges.kinds[1:], edges.table)
     with pytest.raises(ValueError, match="three mesh nodes"):
         Graphs(built.grid_to_mesh, built.mesh, fewer, built.grid_features, built.mesh_features)

@@ -1,21 +1,23 @@
 """GraphCast (Lam et al. 2023, Science 382): encoder, multi-mesh processor, decoder, and the step around them."""
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.arrays import Array
-from airmass.graph import Graphs
 from airmass.layout import Layout
+from airmass.models.grid_mesh import Decoder, Encoder, EncoderSeen
 from airmass.models.state import State
-from airmass.nn.interaction import Interaction, sum_at_receivers
+from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, over_tiles
 from airmass.nn.mlp import MLP
 from airmass.normalise import Normaliser
 from airmass.task import Task
+from airmass.tiles import Tiles
 
 
 @dataclass(frozen=True)
@@ -37,101 +39,94 @@ class GraphCastSettings:
 class Network(eqx.Module):
     """The graph network: normalised node vectors in, normalised outputs out. Every leaf is a parameter."""
 
-    embed_grid: MLP
-    embed_mesh: MLP
-    embed_grid_to_mesh: MLP
-    encoder: Interaction
-    encoder_grid: MLP
+    encoder: Encoder
     embed_mesh_edges: MLP
     processor: Interaction  # leaves are stacked over steps
-    embed_mesh_to_grid: MLP
-    decoder: Interaction
-    decoder_mesh: MLP  # published checkpoints carry it; nothing reads what it would put out
-    output: MLP
+    decoder: Decoder
     recompute: bool = eqx.field(static=True)
 
     def __init__(self, settings: GraphCastSettings, channels: int, outputs: int, *, key: PRNGKeyArray):
-        keys = iter(jax.random.split(key, 11))
+        encoder_key, edges_key, processor_key, decoder_key = jax.random.split(key, 4)
         width, hidden = settings.width, settings.hidden_layers
-        tail = [width] * (hidden + 1)
-        self.embed_grid = MLP([channels + 3, *tail], key=next(keys))
-        self.embed_mesh = MLP([channels + 3, *tail], key=next(keys))
-        self.embed_grid_to_mesh = MLP([4, *tail], key=next(keys))
-        self.encoder = Interaction(width, hidden, key=next(keys))
-        self.encoder_grid = MLP([width, *tail], key=next(keys))
-        self.embed_mesh_edges = MLP([4, *tail], key=next(keys))
-        step_keys = jax.random.split(next(keys), settings.steps)
+        self.encoder = Encoder(channels, width, hidden, key=encoder_key)
+        self.embed_mesh_edges = MLP([4, *[width] * (hidden + 1)], key=edges_key)
+        step_keys = jax.random.split(processor_key, settings.steps)
         self.processor = eqx.filter_vmap(lambda k: Interaction(width, hidden, key=k))(step_keys)
-        self.embed_mesh_to_grid = MLP([4, *tail], key=next(keys))
-        self.decoder = Interaction(width, hidden, key=next(keys))
-        self.decoder_mesh = MLP([width, *tail], key=next(keys))
-        self.output = MLP([*tail, outputs], key=next(keys), norm=False)
+        self.decoder = Decoder(outputs, width, hidden, key=decoder_key)
         self.recompute = settings.recompute
 
     def __call__(
-        self, graphs: Graphs, x: Float[Array, "grid channel"], geometry: "Geometry | None" = None
+        self,
+        tiles: Tiles,
+        inputs: Callable[[Int[Array, ""]], Float[Array, "node channel"]],
+        geometry: "Geometry | None" = None,
     ) -> Float[Array, "grid output"]:
-        geometry = geometry or self.geometry(graphs)
-        grid, mesh = self.encode(graphs, geometry, x)  # [grid, width], [mesh, width]
-        mesh = self.process(graphs, geometry, mesh)  # [mesh, width]
-        grid = self.decode(graphs, geometry, grid, mesh)  # [grid, width]
-        return self.output(grid)  # [grid, output]
+        """Outputs on all grid nodes; `inputs` gives the vectors of a tile's nodes."""
+        geometry = geometry or self.geometry(tiles)
+        first_map = self.encoder.embed_grid.layers[0]
 
-    def geometry(self, graphs: Graphs) -> "Geometry":
+        def first(tile):
+            return first_map(jnp.concatenate([inputs(tile), tiles.grid_features[tile]], axis=-1))
+
+        grid, mesh = self.encoder(tiles, geometry.encoder, first)
+        mesh = self.process(tiles, geometry, mesh)
+        return self.decoder(tiles, geometry.decoder, grid, mesh)
+
+    def geometry(self, tiles: Tiles) -> "Geometry":
         """What depends on parameters and geometry alone, to be shared by every step, member and example."""
-        # Mesh nodes carry no weather: zeros in every channel, so only the rows of their three features matter.
-        first = self.embed_mesh.layers[0]
-        return Geometry(
-            self.encoder.on_edges(self.embed_grid_to_mesh(graphs.grid_to_mesh.features)),
-            self.embed_mesh.rest(graphs.mesh_features @ first.weight[-3:] + first.bias),
-            self.embed_mesh_edges(graphs.mesh.features),
-            self.decoder.on_edges(self.embed_mesh_to_grid(graphs.mesh_to_grid.features)),
-        )
-
-    def encode(
-        self, graphs: Graphs, geometry: "Geometry", x: Float[Array, "grid channel"]
-    ) -> tuple[Float[Array, "grid width"], Float[Array, "mesh width"]]:
-        grid = self.embed_grid(jnp.concatenate([x, graphs.grid_features], axis=-1))
-        mesh, edges = geometry.mesh, graphs.grid_to_mesh
-        messages = self.encoder.messages(geometry.grid_to_mesh, grid, mesh, edges)
-        mesh = self.encoder.update(mesh, sum_at_receivers(messages, edges, mesh.shape[0]))
-        return grid + self.encoder_grid(grid), mesh
+        mesh_edges = self.embed_mesh_edges(tiles.mesh.table)
+        on_mesh_edges = jax.tree.map(lambda leaf: leaf[0], self.processor).on_edges(mesh_edges)
+        encoder = self.encoder.seen(self.encoder.embedded(tiles))
+        return Geometry(encoder, mesh_edges, on_mesh_edges, self.decoder.seen(self.decoder.embedded(tiles)))
 
     def process(
-        self, graphs: Graphs, geometry: "Geometry", mesh: Float[Array, "mesh width"]
+        self, tiles: Tiles, geometry: "Geometry", mesh: Float[Array, "mesh width"]
     ) -> Float[Array, "mesh width"]:
-        def step(carry, interaction: Interaction):
+        """Interaction steps along the multi-mesh."""
+        edges = tiles.mesh
+
+        def step(carry, interaction: Interaction, on_kinds=None):
             mesh, edge = carry
-            messages = interaction.messages(interaction.on_edges(edge), mesh, mesh, graphs.mesh)
-            mesh = interaction.update(mesh, sum_at_receivers(messages, graphs.mesh, mesh.shape[0]))
-            return (mesh, edge + messages), None
+            on_senders, on_receivers = interaction.on_senders(mesh), interaction.on_receivers(mesh)
 
-        start = mesh, geometry.mesh_edges
-        (mesh, _), _ = jax.lax.scan(jax.checkpoint(step) if self.recompute else step, start, self.processor)
+            def tile(carry, rows):
+                # The edges are carried and changed in place: as inputs and outputs of the loop they would exist twice.
+                total, edge = carry
+                number, senders, receivers, kinds = rows
+                before = edge[number]
+                on_edge = interaction.on_edges(before) if on_kinds is None else on_kinds[kinds]
+                messages = interaction.messages(
+                    on_edge + on_senders[senders] + at_receivers(on_receivers, receivers)
+                )
+                return (add_at_receivers(total, messages, receivers), edge.at[number].set(before + messages)), None
+
+            numbered = jnp.arange(edges.senders.shape[0]), edges.senders, edges.receivers, edges.kinds
+            (total, edge), _ = over_tiles(tile, (jnp.zeros_like(mesh), edge), numbered)
+            return (interaction.update(mesh, total), edge), None
+
+        body = jax.checkpoint(step) if self.recompute else step
+        # The first step's edges are still geometry, and so is their part of its first map.
+        first, later = (jax.tree.map(lambda leaf: leaf[part], self.processor) for part in (0, slice(1, None)))
+        start = mesh, geometry.mesh_edges[edges.kinds]
+        carry, _ = body(start, first, geometry.on_mesh_edges)
+        (mesh, _), _ = jax.lax.scan(body, carry, later)
         return mesh
-
-    def decode(
-        self, graphs: Graphs, geometry: "Geometry", grid: Float[Array, "grid width"], mesh: Float[Array, "mesh width"]
-    ) -> Float[Array, "grid width"]:
-        messages = self.decoder.messages(geometry.mesh_to_grid, mesh, grid, graphs.mesh_to_grid)
-        # Three edges a grid node, in order: their sum needs no scatter.
-        return self.decoder.update(grid, messages.reshape(grid.shape[0], 3, -1).sum(axis=1))
 
 
 class Geometry(eqx.Module):
-    """The network's view of its graphs before any weather: edge parts of first maps, embedded mesh nodes and edges."""
+    """The network's view of its graphs before any weather."""
 
-    grid_to_mesh: Float[Array, "edge width"]
-    mesh: Float[Array, "mesh width"]
-    mesh_edges: Float[Array, "edge width"]
-    mesh_to_grid: Float[Array, "edge width"]
+    encoder: EncoderSeen
+    mesh_edges: Float[Array, "kind width"]
+    on_mesh_edges: Float[Array, "kind hidden"]
+    decoder: Float[Array, "kind hidden"]
 
 
 class GraphCast(eqx.Module):
     """The forecast step. Only `network` is trained; everything else is geometry, scales and static fields."""
 
     network: Network
-    graphs: Graphs
+    tiles: Tiles
     normaliser: Normaliser
     static: Float[Array, "node static"]
     step_hours: int = eqx.field(static=True)
@@ -139,7 +134,7 @@ class GraphCast(eqx.Module):
 
     def ready(self) -> "GraphCast":
         """The same model with the part that no weather enters computed, for use over many steps."""
-        return dataclasses.replace(self, geometry=self.network.geometry(self.graphs))
+        return dataclasses.replace(self, geometry=self.network.geometry(self.tiles))
 
     def step(
         self, state: State, forcing: Float[Array, "window node forcing"], *, key: PRNGKeyArray | None = None
@@ -154,8 +149,12 @@ class GraphCast(eqx.Module):
 
     def predict(self, state: State, forcing: Float[Array, "window node forcing"]) -> Float[Array, "node target"]:
         """The network's output in the scaled space in which losses compare."""
-        x = self.normaliser.inputs(state.history, forcing, self.static)
-        return self.network(self.graphs, x, self.geometry)
+        fields = state.history, forcing, self.static
+
+        def inputs(tile):
+            return self.normaliser.inputs(*(self.tiles.rows(field, tile) for field in fields))
+
+        return self.network(self.tiles, inputs, self.geometry)
 
     def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
         """The state with `frame` as its newest."""

@@ -1,4 +1,4 @@
-"""Linear maps, LayerNorm and the two-layer perceptron that every part of GraphCast is made of."""
+"""Linear maps, norms and the perceptron that every part of GraphCast and GenCast is made of."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -18,16 +18,31 @@ class Linear(eqx.Module):
     bias: Float[Array, " out"]
 
     def __init__(self, size_in: int, size_out: int, *, key: PRNGKeyArray):
-        # Truncated normal with variance 1/fan-in, as the published models were initialised.
-        self.weight = jax.random.truncated_normal(key, -2, 2, (size_in, size_out)) / jnp.sqrt(size_in)
+        self.weight = unit_gain(key, size_in, size_out)
         self.bias = jnp.zeros(size_out)
 
     def __call__(self, x: Float[Array, "*n in"]) -> Float[Array, "*n out"]:
         return x @ self.weight + self.bias
 
 
+def unit_gain(key: PRNGKeyArray, size_in: int, size_out: int) -> Float[Array, "in out"]:
+    """A random weight: truncated normal with variance 1/fan-in, as the published models were initialised."""
+    return jax.random.truncated_normal(key, -2, 2, (size_in, size_out)) / jnp.sqrt(size_in)
+
+
+def unit_variance(x: Float[Array, "*n width"], centred: bool = False) -> Float[Array, "*n width"]:
+    """Zero mean and unit variance over the last axis (eps 1e-5), in float32 whatever `x` is.
+
+    `centred` says that the mean is zero already.
+    """
+    wide = x.astype(jnp.float32)
+    wide = wide if centred else wide - wide.mean(axis=-1, keepdims=True)
+    variance = jnp.square(wide).mean(axis=-1, keepdims=True)
+    return (wide * jax.lax.rsqrt(variance + 1e-5)).astype(x.dtype)
+
+
 class LayerNorm(eqx.Module):
-    """Zero mean and unit variance over the last axis (eps 1e-5), then a learned scale and offset."""
+    """Unit variance, then a learned scale and offset."""
 
     scale: Float[Array, " width"]
     offset: Float[Array, " width"]
@@ -35,29 +50,81 @@ class LayerNorm(eqx.Module):
     def __init__(self, width: int):
         self.scale, self.offset = jnp.ones(width), jnp.zeros(width)
 
-    def __call__(self, x: Float[Array, "*n width"]) -> Float[Array, "*n width"]:
-        centred = x - x.mean(axis=-1, keepdims=True)
-        variance = jnp.square(centred).mean(axis=-1, keepdims=True)
-        return centred * jax.lax.rsqrt(variance + 1e-5) * self.scale + self.offset
+    def __call__(self, x: Float[Array, "*n width"], condition: None = None) -> Float[Array, "*n width"]:
+        return self.rescale(unit_variance(x))
+
+    def rescale(self, x: Float[Array, "*n width"], condition: None = None) -> Float[Array, "*n width"]:
+        """What follows unit variance."""
+        return x * self.scale + self.offset
+
+
+class ConditionalNorm(eqx.Module):
+    """Unit variance, then a scale and an offset that are linear in a condition (Price et al. 2025, supplement).
+
+    The first half of the linear map's outputs is the scale minus one, the second the offset.
+    """
+
+    linear: Linear
+
+    def __init__(self, width: int, size_condition: int, *, key: PRNGKeyArray):
+        linear = Linear(size_condition, 2 * width, key=key)
+        # Starts as plain unit variance: a random map would shout over the network from the first update.
+        self.linear = eqx.tree_at(lambda m: m.weight, linear, jnp.zeros_like(linear.weight))
+
+    def __call__(
+        self, x: Float[Array, "*n width"], condition: Float[Array, " condition"]
+    ) -> Float[Array, "*n width"]:
+        return self.rescale(unit_variance(x), condition)
+
+    def rescale(
+        self, x: Float[Array, "*n width"], condition: Float[Array, " condition"]
+    ) -> Float[Array, "*n width"]:
+        """What follows unit variance."""
+        scale, offset = jnp.split(self.linear(condition), 2)
+        return x * (1 + scale) + offset
+
+
+Condition = Float[Array, " condition"] | None
 
 
 class MLP(eqx.Module):
-    """Linear maps with swish between, then LayerNorm unless it is the last of a model."""
+    """Linear maps with swish between, then a norm unless it is the last of a model.
+
+    With `size_condition` the norm takes its scale and offset from a condition of that size.
+    """
 
     layers: tuple[Linear, ...]
-    norm: LayerNorm | None
+    norm: LayerNorm | ConditionalNorm | None
 
-    def __init__(self, sizes: Sequence[int], *, key: PRNGKeyArray, norm: bool = True):
+    def __init__(self, sizes: Sequence[int], *, key: PRNGKeyArray, norm: bool = True, size_condition: int = 0):
         keys = jax.random.split(key, len(sizes) - 1)
         self.layers = tuple(Linear(a, b, key=k) for (a, b), k in zip(pairwise(sizes), keys, strict=True))
-        self.norm = LayerNorm(sizes[-1]) if norm else None
+        if not norm:
+            self.norm = None
+        elif size_condition:
+            self.norm = ConditionalNorm(sizes[-1], size_condition, key=jax.random.fold_in(key, 0))
+        else:
+            self.norm = LayerNorm(sizes[-1])
 
-    def __call__(self, x: Float[Array, "*n in"]) -> Float[Array, "*n out"]:
-        return self.rest(self.layers[0](x))
+    def __call__(self, x: Float[Array, "*n in"], condition: Condition = None) -> Float[Array, "*n out"]:
+        return self.rest(self.layers[0](x), condition)
 
-    def rest(self, first: Float[Array, "*n hidden"]) -> Float[Array, "*n out"]:
+    def rest(self, first: Float[Array, "*n hidden"], condition: Condition = None) -> Float[Array, "*n out"]:
         """Everything after the first linear map, for callers that computed that map in parts."""
+        return self.rescale(self.normed(first), condition)
+
+    def normed(self, first: Float[Array, "*n hidden"]) -> Float[Array, "*n out"]:
+        """With unit variance, where there is a norm: everything that does not depend on a condition."""
         x = first
-        for layer in self.layers[1:]:
+        for layer in self.layers[1:-1]:
             x = layer(jax.nn.swish(x))
-        return x if self.norm is None else self.norm(x)
+        last = self.layers[-1]
+        if self.norm is None:
+            return last(jax.nn.swish(x))
+        # A norm takes the mean away from its input, so it may as well be taken from the map that makes it, once.
+        weight = last.weight - last.weight.mean(axis=-1, keepdims=True)
+        return unit_variance(jax.nn.swish(x) @ weight + (last.bias - last.bias.mean()), centred=True)
+
+    def rescale(self, x: Float[Array, "*n out"], condition: Condition = None) -> Float[Array, "*n out"]:
+        """What follows `normed`."""
+        return x if self.norm is None else self.norm.rescale(x, condition)

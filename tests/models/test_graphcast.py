@@ -15,6 +15,7 @@ from airmass.models.graphcast import GraphCastSettings, Network, network_sizes
 from airmass.models.state import State
 from airmass.published import to_published
 from airmass.recipes import RECIPES
+from airmass.tiles import Tiles
 from airmass.training.objective import Example, rollout_loss
 from tests.golden_case import GOLDEN, STEPS
 
@@ -101,7 +102,7 @@ def test_recomputing_changes_no_gradient():
         settings = dataclasses.replace(GOLDEN.published.settings, recompute=recompute)
         like = jax.eval_shape(lambda: Network(settings, 183, 83, key=jax.random.key(0)))
         network = jax.tree.unflatten(jax.tree.structure(like), leaves)
-        return jax.jit(jax.grad(lambda n: jnp.square(n(GOLDEN.graphs, x)).mean()))(network)
+        return jax.jit(jax.grad(lambda n: jnp.square(n(GOLDEN.model.tiles, lambda tile: x)).mean()))(network)
 
     for a, b in zip(jax.tree.leaves(gradient(True)), jax.tree.leaves(gradient(False)), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
@@ -121,4 +122,4 @@ def test_any_grid_level_width_and_depth(poles, width):
     graphs = build_graphs(LatLonGrid.equiangular(9, 18, poles), 1, cache=False)
     settings = GraphCastSettings(mesh_level=1, width=width, steps=3, hidden_layers=2)
     network = Network(settings, 7, 5, key=jax.random.key(0))
-    assert jax.eval_shape(network, graphs, jnp.ones((162, 7))).shape == (162, 5)
+    assert jax.eval_shape(lambda: network(Tiles.of(graphs), lambda tile: jnp.ones((162, 7)))).shape == (162, 5)

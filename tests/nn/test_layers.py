@@ -4,8 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from airmass.graph import EdgeSet
-from airmass.nn.interaction import Interaction, sum_at_receivers
+from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers
 from airmass.nn.mlp import MLP, LayerNorm, Linear
 
 
@@ -50,16 +49,22 @@ def test_layer_norm_has_unit_variance_before_its_scale():
 
 def test_interaction_equals_concatenate_then_multiply():
     rng = np.random.default_rng(0)
-    senders, receivers = rng.integers(0, 6, 20), np.sort(rng.integers(0, 4, 20))
-    edges = EdgeSet(senders, receivers, np.zeros((20, 4)))
+    senders, receivers = rng.integers(0, 6, 20), rng.integers(0, 4, 20)
     edge, sender, receiver = (rng.normal(size=(n, 8)).astype(np.float32) for n in (20, 6, 4))
     module = _randomised(Interaction(8, 1, key=jax.random.key(0)))
-    messages = module.messages(module.on_edges(edge), sender, receiver, edges)
+    on_senders, on_receivers = module.on_senders(sender), module.on_receivers(receiver)
+    messages = module.messages(module.on_edges(edge) + on_senders[senders] + at_receivers(jax.numpy.asarray(on_receivers), receivers))
     joined = np.concatenate([edge, sender[senders], receiver[receivers]], axis=-1)
     expected = _mlp(module.edge_mlp, joined)
     np.testing.assert_allclose(messages, expected, rtol=2e-4, atol=2e-4)
     total = np.zeros((4, 8))
     np.add.at(total, receivers, expected)
-    updated = module.update(receiver, sum_at_receivers(messages, edges, 4))
+    updated = module.update(receiver, add_at_receivers(jax.numpy.zeros((4, 8)), messages, receivers))
     expected = receiver + _mlp(module.node_mlp, np.concatenate([receiver, total], axis=-1))
     np.testing.assert_allclose(updated, expected, rtol=2e-3, atol=2e-3)
+
+
+def test_padding_edges_count_nowhere():
+    total = add_at_receivers(jax.numpy.zeros((3, 2)), np.ones((4, 2), np.float32), np.array([0, 2, 3, 3]))
+    np.testing.assert_array_equal(total, [[1, 1], [0, 0], [1, 1]])
+    assert np.isfinite(at_receivers(jax.numpy.ones((3, 2)), np.array([3]))).all()
