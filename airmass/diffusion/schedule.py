@@ -7,12 +7,15 @@ doi:10.1038/s41586-024-08252-9).
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
-from airmass.arrays import Array
 from airmass.errors import InputError
+
+if TYPE_CHECKING:  # settings are read by the command line, which starts without JAX
+    from airmass.arrays import Array
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def churned_levels(settings: SamplerSettings) -> Float[np.ndarray, " levels"]:
     return np.where((settings.churn_min <= sigma) & (sigma <= settings.churn_max), sigma * (1 + gamma), sigma)
 
 
-def training_noise_level(settings: TrainingNoise, u: Float[Array, "*n"]) -> Float[Array, "*n"]:
+def training_noise_level(settings: TrainingNoise, u: "Float[Array, '*n']") -> "Float[Array, '*n']":
     """Noise level at u, uniform in [0, 1): 0 is the least noise, 1 the most."""
     return _level(settings, u)
 
