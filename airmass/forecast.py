@@ -1,86 +1,85 @@
 """From a checkpoint and an initial state to a forecast on disk, frame by frame."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import count, islice
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
 
-from airmass.arrays import Array
-from airmass.data.loader import Frames
+import airmass
+from airmass.compile_cache import keep_compiled
+from airmass.data.initial import Initial, open_initial, read_noise
 from airmass.errors import InputError
 from airmass.files import new_output, refuse_existing
-from airmass.forcing import forcings
-from airmass.forecast_writer import ForecastWriter
-from airmass.grid import LatLonGrid
+from airmass.forecast_writer import ForecastWriter, chosen_levels
 from airmass.memory import keep_freed_memory
-from airmass.models.graphcast import GraphCast
-from airmass.models.state import State
-from airmass.rollout import serve
-from airmass.saved import read_model
-from airmass.task import Task
+from airmass.system import System, load_system
 
-_HOUR = np.timedelta64(1, "h")
+SUFFIXES = (".zarr", ".nc")
 
 
 def forecast(
     checkpoint: str | Path,
     initial: str | Path,
     init_times: Sequence[str],
-    lead_time: str,
+    lead_time: str | None,
     out: str | Path,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    statistics: str | Path | None = None,
+    members: int | None = None,
+    seed: int | None = None,
+    initial_noise: str | Path | None = None,
+    levels: Sequence[int] = (),
+    precision: str = "float32",
+    memory_limit: float | None = None,
 ) -> Path:
-    """Forecast from the frames of the store `initial` at each of `init_times`; write one Zarr store to `out`.
+    """Forecast from frames of `initial` at each of `init_times`; write a Zarr store or NetCDF file to `out`.
 
-    The store has dims (init_time, lead_time, [level,] latitude, longitude). `lead_time` is such as `10d` or `72h`.
-    `progress` gets (frames done, frames in all). Raises InputError, before anything is compiled or written, for a
-    checkpoint of another grid or other variables than the store's, and for absent or broken initial frames.
+    The dims are (init_time, [number,] lead_time, [level,] latitude, longitude), `number` for ensembles only. Without
+    init times there must be one that is meant; `lead_time` is such as `10d` or `72h`, by default the system's own.
+    `statistics` are for published checkpoints; `members`, `seed` and `initial_noise` (unit variance, used by every
+    member) for ensembles; `levels` are those written, by default all. `progress` gets (frames done, frames in all).
+    Raises InputError, before anything is compiled or written, for what does not fit together, and for absent or broken
+    initial frames.
     """
     refuse_existing(out)
+    if Path(out).suffix not in SUFFIXES:
+        raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
     keep_freed_memory()
-    saved = read_model(checkpoint)
-    task = saved.recipe.task
-    frames = Frames(initial, task)
-    if frames.grid != saved.grid:
-        raise InputError(f"{checkpoint}: was trained on the grid {saved.grid}, but {initial} holds {frames.grid}")
-    inits = np.array([read_time(text) for text in init_times])
+    keep_compiled()
+    system = load_system(checkpoint, statistics, precision, memory_limit)
+    task = system.task
+    count = _members(system, checkpoint, members, seed, initial_noise)
+    steps = _steps(lead_time or system.lead_time, task.step)
+    levels = chosen_levels(task, levels)
+    start = open_initial(initial, task)
+    _check_grid(system, checkpoint, start)
+    inits = np.array([read_time(text) for text in init_times] or [start.default_init()])
     if len(set(inits)) < len(inits):
         raise InputError(f"init times {', '.join(init_times)}: each may be given once")
-    steps = read_hours(lead_time) // task.step
-    if steps < 1 or read_hours(lead_time) % task.step:
-        raise InputError(f"lead time {lead_time}: expected a multiple of the model's step of {task.step} h")
-    starts = [_initial(frames, init) for init in inits]
-    model = jax.jit(lambda model: model.ready())(saved.model(frames.static()))
-    with new_output(out) as aside, ForecastWriter(aside, saved, inits, steps, frames) as writer:
-        for row, (init, start) in enumerate(zip(inits, starts, strict=True)):
-            for step, frame in enumerate(islice(run(model, task, start, frames.grid, init), steps)):
-                writer.write(row, step, np.asarray(frame))
-                if progress:
-                    progress(row * steps + step + 1, len(inits) * steps)
+    static = start.static()
+    for init in inits:
+        start.history(init)  # read again when its turn comes: all at once would not fit, and a NaN is refused now
+    noise = None if initial_noise is None else read_noise(initial_noise, task, start.grid)
+    runner = system.runner(start.grid, static, seed or 0, noise)
+    attributes = _attributes(system, start) | ({"airmass_seed": seed or 0} if system.ensemble else {})
+    frames_in_all = len(inits) * steps * (count or 1)
+    done = 0
+    with (
+        new_output(out) as aside,
+        ForecastWriter(aside, task, start.grid, inits, steps, attributes, count, levels) as writer,
+    ):
+        for row, init in enumerate(inits):
+            lead_times = runner.frames(start.history(init), init, range(count or 1))
+            for step, frames in enumerate(islice(lead_times, steps)):
+                for number, frame in enumerate(frames):
+                    writer.write(row, step, np.asarray(frame), number)
+                    done += 1
+                    if progress:
+                        progress(done, frames_in_all)
     return Path(out)
-
-
-def run(
-    model: GraphCast, task: Task, start: Float[np.ndarray, "time node target"], grid: LatLonGrid, init: np.datetime64
-) -> Iterator[Float[Array, "node target"]]:
-    """Frames of a forecast without end, in physical units, from the frames that end at `init`."""
-    state = State(model.normaliser.prognostic(start), jnp.int32(init.astype("datetime64[h]").astype(int)))
-    step = partial(compiled_step, model)
-    return serve(step, state, _windows(task, grid, init), key=jax.random.key(0))
-
-
-@jax.jit
-def compiled_step(
-    model: GraphCast, state: State, window: Float[Array, "window node forcing"], *, key: PRNGKeyArray
-) -> tuple[State, Float[Array, "node target"]]:
-    """One forecast step; graphs, scales and static fields are arguments, so one compilation serves every date."""
-    return model.step(state, window, key=key)
 
 
 def read_time(text: str) -> np.datetime64:
@@ -99,16 +98,45 @@ def read_hours(text: str) -> int:
     return 24 * int(match[1] or 0) + int(match[2] or 0)
 
 
-def _initial(frames: Frames, init: np.datetime64) -> Float[np.ndarray, "time node target"]:
-    """The frames of history that end at `init`."""
-    return frames.at(init - np.arange(frames.task.history)[::-1] * frames.task.step * _HOUR)
+def _steps(lead_time: str, step: int) -> int:
+    hours = read_hours(lead_time)
+    if hours < step or hours % step:
+        raise InputError(f"lead time {lead_time}: expected a multiple of the model's step of {step} h")
+    return hours // step
 
 
-def _windows(task: Task, grid: LatLonGrid, init: np.datetime64) -> Iterator[Float[np.ndarray, "window node forcing"]]:
-    """For each step, the forcings at its history's times and at its target time; each time is computed once."""
-    step = task.step * _HOUR
-    window = forcings(task.forcing, init + np.arange(1 - task.history, 1) * step, grid)
-    for number in count(1):
-        newest = forcings(task.forcing, np.array([init + number * step]), grid)
-        window = np.concatenate([window[-task.history :], newest])
-        yield window
+def _members(system: System, checkpoint, members: int | None, seed: int | None, noise) -> int | None:
+    """How many members to run; None for a system that knows one future."""
+    if members is not None and members < 1:
+        raise InputError(f"members is {members}, expected 1 or more")
+    if system.ensemble:
+        return members or 1
+    asked = {"--members": members if members != 1 else None, "--seed": seed, "--initial-noise": noise}
+    for option, value in asked.items():
+        if value is not None:
+            raise InputError(f"{checkpoint}: {system.title} draws nothing, so {option} {value} means nothing to it")
+    return None
+
+
+def _check_grid(system: System, checkpoint: str | Path, start: Initial) -> None:
+    grid = start.grid
+    if system.grid is not None and grid != system.grid:
+        raise InputError(f"{checkpoint}: was trained on the grid {system.grid}, but {start.path} holds {grid}")
+    spacing = 360 / len(grid.longitude), grid.latitude[1] - grid.latitude[0]
+    if system.spacing and not np.allclose(spacing, system.spacing, rtol=1e-3):
+        raise InputError(
+            f"{checkpoint}: was trained at {system.spacing:g} degrees, but {start.path} holds {grid}, which is "
+            f"{spacing[1]:g} x {spacing[0]:g} degrees"
+        )
+
+
+def _attributes(system: System, start: Initial) -> dict[str, str | int]:
+    attributes: dict[str, str | int] = {
+        "title": "Forecast by airmass",
+        "Conventions": "CF-1.11",
+        "source": f"airmass {airmass.__version__}, {system.title}",
+        "airmass_system": system.name,
+        "airmass_initial": str(start.path),
+        "airmass_initial_fingerprint": start.fingerprint,
+    }
+    return attributes | {f"airmass_{name}": value for name, value in system.about.items()}

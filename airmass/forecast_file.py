@@ -1,8 +1,9 @@
 """Opening a forecast file, with every promise that judging and plotting rely on checked once.
 
-A forecast file is a Zarr store of dims (init_time, lead_time, [level,] latitude, longitude), with coordinates
-init_time (dates), lead_time (durations), valid_time (init_time, lead_time) and level in hPa. Its attributes name the
-`airmass_system` that made it and, in `airmass_climatology`, the climatology of the dates it was trained on.
+A forecast file is a Zarr store or NetCDF file of dims (init_time, [number,] lead_time, [level,] latitude, longitude),
+with coordinates init_time (dates), lead_time (durations), valid_time (init_time, lead_time), level in hPa and, for an
+ensemble, number (its members). Its attributes name the `airmass_system` that made it and, in `airmass_climatology`,
+the climatology of the dates it was trained on.
 """
 
 from pathlib import Path
@@ -12,18 +13,22 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.errors import InputError
-from airmass.store import HORIZONTAL, grid_of, minute, open_unchecked, read
+from airmass.store import HORIZONTAL, grid_of, is_netcdf, minute, open_unchecked, read
 from airmass.variables import VARIABLES, same_units
 
 FORECAST_TIMES = ("init_time", "lead_time")
+MEMBER = "number"
 
 
-def open_forecast(path: str | Path) -> xr.Dataset:
+def open_forecast(path: str | Path, ensemble: bool = False) -> xr.Dataset:
     """Open a forecast file lazily and check coordinates, order of dimensions and units.
 
-    Raises InputError naming the file, the variable, what was found and what was expected.
+    Raises InputError naming the file, the variable, what was found and what was expected; without `ensemble`, also for
+    a file with an axis of members.
     """
     dataset = open_unchecked(path)
+    if MEMBER in dataset.dims and not ensemble:
+        raise InputError(f"{path}: an ensemble of {dataset.sizes[MEMBER]} members, expected a single forecast")
     _check_times(dataset, path)
     grid_of(dataset, path)
     if "level" in dataset.coords and np.any(np.diff(dataset.level.values) <= 0):
@@ -52,7 +57,8 @@ def read_lead_times(
     takes a fifth of the time of zarr-python.
     """
     encoding = dataset[name].encoding
-    if "://" in str(path) or "scale_factor" in encoding or "add_offset" in encoding:
+    packed = "scale_factor" in encoding or "add_offset" in encoding
+    if packed or "://" in str(path) or is_netcdf(path):
         return read(dataset[name].isel(init_time=init_index, lead_time=leads), path)
     import tensorstore
 
@@ -97,7 +103,8 @@ def _check_field(dataset: xr.Dataset, name: str, path: str | Path) -> None:
     if name not in VARIABLES:
         raise InputError(f"{path}: variable {name!r} is not in the table of variables (ERA5 long names)")
     variable, field = VARIABLES[name], dataset[name]
-    expected = (*FORECAST_TIMES, *(("level",) if variable.on_levels else ()), *HORIZONTAL)
+    times = ("init_time", MEMBER, "lead_time") if MEMBER in dataset.dims else FORECAST_TIMES
+    expected = (*times, *(("level",) if variable.on_levels else ()), *HORIZONTAL)
     if field.dims != expected:
         raise InputError(f"{path}: {name} has dimensions {field.dims}, expected {expected}")
     units = field.attrs.get("units")

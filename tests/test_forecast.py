@@ -9,10 +9,11 @@ import pytest
 from airmass.cli import main
 from airmass.data.loader import Frames
 from airmass.errors import InputError
-from airmass.forecast import compiled_step, forecast, read_hours
+from airmass.forecast import forecast, read_hours
 from airmass.forecast_file import open_forecast
 from airmass.models.state import State
 from airmass.saved import read_model, write_model
+from airmass.system import compiled_step
 from airmass.training.loop import train
 from tests.conftest import make_store
 from tests.training.small import SMALL

@@ -16,6 +16,7 @@ ROOMS = {
     4: ("models", "rollout"),
     5: (
         "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_writer", "judged",
+        "system", "compile_cache",
     ),
     6: ("cli", "commands", "__main__"),
 }  # fmt: skip

@@ -1,10 +1,10 @@
-"""`airmass forecast --checkpoint DIR|FILE --initial STORE --init-time T --lead-time 10d --out F.zarr`."""
+"""`airmass forecast --checkpoint X --initial FILE.nc|STORE --out F.zarr|F.nc`."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
-from rich.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -12,30 +12,47 @@ class Forecast:
     """Forecast from a checkpoint and an initial state."""
 
     checkpoint: Path
-    """A run's folder or a model file."""
+    """A run's folder, a model file, or a published GraphCast or GenCast `.npz`."""
     initial: str
-    """Store with the initial frames and the static fields."""
-    init_time: tuple[str, ...]
-    """One or more initial times, UTC, such as 2001-01-05T06."""
+    """Zarr store or NetCDF file with the initial frames and the static fields."""
     out: Path
-    """Zarr store to write."""
-    lead_time: str = "10d"
-    """How far: 10d, 72h, 5d12h."""
+    """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write."""
+    statistics: Path | None = None
+    """Folder with mean_by_level.nc and the like; for published checkpoints."""
+    init_time: tuple[str, ...] = ()
+    """One or more initial times, UTC, such as 2001-01-05T06; may be left out where only one is meant."""
+    lead_time: str | None = None
+    """How far: 10d, 72h, 5d12h. By default 10d for GraphCast and 15d for GenCast."""
+    members: int | None = None
+    """How many, for an ensemble; by default 1."""
+    seed: int | None = None
+    """Of an ensemble's noise; by default 0."""
+    initial_noise: Path | None = None
+    """NetCDF file of noise of unit variance, for an ensemble, in place of drawn noise."""
+    levels: tuple[int, ...] = ()
+    """Pressure levels to write, hPa; by default all."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Of the network's arithmetic."""
+    memory_limit: float | None = None
+    """GB that the model may take; by default what it likes."""
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Forecast, prog="airmass forecast", args=arguments)
+    options = vars(tyro.cli(Forecast, prog="airmass forecast", args=arguments))
+
+    from rich.progress import Progress
 
     from airmass.forecast import forecast
 
-    with Progress() as shown:
-        bar = shown.add_task("forecasting", total=None)
-        forecast(
-            options.checkpoint,
-            options.initial,
-            options.init_time,
-            options.lead_time,
-            options.out,
-            lambda done, total: shown.update(bar, completed=done, total=total),
-        )
-    print(f"forecast: {options.out}")
+    init_times = options.pop("init_time")
+    try:
+        with Progress() as shown:
+            bar = shown.add_task("forecasting", total=None)
+            forecast(
+                init_times=init_times,
+                progress=lambda done, total: shown.update(bar, completed=done, total=total),
+                **options,
+            )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("stopped; nothing was written") from None
+    print(f"forecast: {options['out']}")

@@ -1,0 +1,215 @@
+"""`airmass forecast` with a published checkpoint: the published numbers, and each bad input refused in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from airmass.cli import main
+from airmass.forecast_file import open_forecast
+from airmass.graph import containing_faces, sphere_points
+from airmass.mesh import icosphere
+from tests.golden_case import FOLDER, GOLDEN
+
+TABLES = ("mean_by_level", "stddev_by_level", "diffs_stddev_by_level")
+
+
+def command(out, checkpoint=FOLDER / "checkpoint.npz", statistics=FOLDER, initial=FOLDER / "dataset.nc", *more):
+    named = {"--checkpoint": checkpoint, "--statistics": statistics, "--initial": initial, "--out": out}
+    given = [str(word) for option, value in named.items() if value is not None for word in (option, value)]
+    return main(["forecast", *given, *map(str, more)])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "f.nc"
+    assert command(out, FOLDER / "checkpoint.npz", FOLDER, FOLDER / "dataset.nc", "--lead-time", "18h") == 0
+    return out
+
+
+def on_a_side() -> np.ndarray:
+    """Grid nodes on the side of a mesh triangle, where either triangle is right and outputs differ."""
+    points, mesh = sphere_points(*GOLDEN.grid.nodes), icosphere(2)
+    corners = mesh.vertices[mesh.faces[containing_faces(mesh, points)]]
+    weights = np.linalg.solve(corners.transpose(0, 2, 1), points[..., None])[..., 0]
+    return weights.min(axis=1) < 1e-6
+
+
+def test_the_first_step_is_the_published_one(made):
+    data = open_forecast(made).isel(init_time=0, lead_time=[0]).rename(lead_time="time")
+    found, expected = GOLDEN.layout.pack(data)[0], GOLDEN.prediction[0]
+    away = np.abs(found - expected) / expected.std(axis=0)
+    elsewhere = away[~on_a_side()]
+    assert on_a_side().sum() == 48
+    assert elsewhere.max() < 1e-3
+    assert (elsewhere < 1e-4).mean() > 0.99
+
+
+def test_the_file_says_what_it_is(made):
+    data = open_forecast(made)
+    assert dict(data.sizes) == {"init_time": 1, "lead_time": 3, "level": 13, "latitude": 19, "longitude": 36}
+    assert data.init_time.values[0] == GOLDEN.times.reshape(-1)[1]
+    np.testing.assert_array_equal(data.valid_time, data.init_time + data.lead_time)
+    assert data.attrs["airmass_system"] == "graphcast" and data.attrs["airmass_license"] == "none"
+    assert data.temperature.attrs["units"] == "K" and data.temperature.attrs["standard_name"] == "air_temperature"
+    assert all(np.isfinite(data[name]).all() for name in data.data_vars)
+
+
+def test_a_zarr_store_holds_the_same_numbers(made, tmp_path):
+    out = tmp_path / "f.zarr"
+    assert command(out, FOLDER / "checkpoint.npz", FOLDER, FOLDER / "dataset.nc", "--lead-time", "18h") == 0
+    xr.testing.assert_identical(open_forecast(out).load(), open_forecast(made).load())
+
+
+def test_some_levels_of_another_initial_time(tmp_path):
+    more = ["--lead-time", "6h", "--levels", "850", "500", "--init-time", "2020-01-01T18"]
+    assert command(tmp_path / "f.nc", FOLDER / "checkpoint.npz", FOLDER, FOLDER / "dataset.nc", *more) == 0
+    data = open_forecast(tmp_path / "f.nc")
+    np.testing.assert_array_equal(data.level, [500, 850])
+    assert data.init_time.values[0] == np.datetime64("2020-01-01T18")
+
+
+@pytest.fixture
+def refused(tmp_path, capsys):
+    """Run the command, which must end with status 2 and one line, and leave nothing; gives the line."""
+
+    def check(suffix=".nc", more=(), **inputs) -> str:
+        folder = tmp_path / "out"
+        defaults = {"checkpoint": FOLDER / "checkpoint.npz", "statistics": FOLDER, "initial": FOLDER / "dataset.nc"}
+        folder.mkdir()
+        assert command(folder / f"f{suffix}", *(defaults | inputs).values(), *more) == 2
+        error = capsys.readouterr().err
+        assert error.startswith("airmass forecast: ") and error.count("\n") == 1
+        assert not list(folder.iterdir())
+        return error
+
+    return check
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
+def test_a_truncated_checkpoint(refused, tmp_path, share):
+    whole = (FOLDER / "checkpoint.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: int(share * len(whole))])
+    assert f"{tmp_path}/cut.npz: cannot be read as a checkpoint" in refused(checkpoint=tmp_path / "cut.npz")
+
+
+def test_a_checkpoint_with_a_broken_array(refused, tmp_path):
+    whole = bytearray((FOLDER / "checkpoint.npz").read_bytes())
+    middle = len(whole) // 2
+    whole[middle : middle + 2000] = bytes(2000)
+    (tmp_path / "broken.npz").write_bytes(whole)
+    assert "broken.npz: cannot be read as a" in refused(checkpoint=tmp_path / "broken.npz")
+
+
+def test_a_file_that_is_no_checkpoint(refused, tmp_path):
+    np.savez(tmp_path / "other.npz", weights=np.ones(3))
+    message = refused(checkpoint=tmp_path / "other.npz")
+    assert "not a checkpoint of airmass nor a published GraphCast or GenCast; keys found: weights" in message
+
+
+def test_a_checkpoint_that_is_not_there(refused, tmp_path):
+    assert "absent.npz: no such checkpoint" in refused(checkpoint=tmp_path / "absent.npz")
+
+
+def tables(folder: Path, change) -> Path:
+    """The statistics with each file changed."""
+    folder.mkdir()
+    for kind in TABLES:
+        table = change(kind, xr.load_dataset(FOLDER / f"{kind}.nc"))
+        if table is not None:
+            table.to_netcdf(folder / f"{kind}.nc")
+    return folder
+
+
+def nan_in(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    return dataset.assign({name: dataset[name] * np.nan})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda kind, d: d.sel(level=d.level != 500),
+            "mean_by_level.nc: missing level [500] hPa; the store holds [50,",
+        ),
+        (lambda kind, d: d.drop_vars("temperature"), "mean_by_level.nc: missing variable temperature; the store holds"),
+        (lambda kind, d: d.drop_vars("day_progress_sin"), "mean_by_level.nc: missing variable day_progress_sin"),
+        (lambda kind, d: None if "diffs" in kind else d, "diffs_stddev_by_level.nc: no such file"),
+        (lambda kind, d: nan_in(d, "temperature"), "mean_by_level.nc: temperature has 13 NaN or infinite values of 13"),
+        (lambda kind, d: d.isel(level=0), "missing level [100,"),
+        (lambda kind, d: d * 0, "the spread of"),
+    ],
+)
+def test_wrong_statistics(refused, tmp_path, change, words):
+    assert words in refused(statistics=tables(tmp_path / "statistics", change))
+
+
+def test_statistics_that_are_not_there(refused, tmp_path):
+    assert "a published checkpoint holds no statistics; name the folder" in refused(statistics=None)
+
+
+def test_statistics_in_a_folder_that_has_none(refused, tmp_path):
+    assert f"{tmp_path}/mean_by_level.nc: no such file" in refused(statistics=tmp_path)
+
+
+INITIAL = {
+    "wrong step": (lambda d: d.isel(time=[0, 2, 4]), "time advances by 12 h; expected 2 frames 6 h apart"),
+    "one frame": (lambda d: d.isel(time=[0]), "one time only; expected 2 frames 6 h apart"),
+    "wrong resolution": (
+        lambda d: d.isel(lat=slice(None, None, 2), lon=slice(None, None, 2)),
+        "was trained at 10 degrees, but",
+    ),
+    "reversed latitude": (lambda d: d.isel(lat=slice(None, None, -1)), "latitude runs north to south (90 to -90)"),
+    "reversed levels": (lambda d: d.isel(level=slice(None, None, -1)), "level is [1000.0, 925.0"),
+    "no precipitation": (
+        lambda d: d.drop_vars("total_precipitation_6hr"),
+        "missing variable total_precipitation_6hr; the store holds",
+    ),
+    "missing level": (lambda d: d.drop_sel(level=500), "missing level [500] hPa"),
+    "NaN": (lambda d: nan_in(d, "temperature"), "temperature has 17784 NaN or infinite values, first at 2020-01-01T06"),
+    "swapped": (lambda d: d.transpose(..., "lon", "lat"), "has dimensions"),
+    "two at once": (lambda d: d.isel(batch=[0, 0]), "batch has length 2, expected 1"),
+    "units": (lambda d: d.assign(temperature=d.temperature.assign_attrs(units="degC")), "temperature has units 'degC'"),
+    "no dates": (lambda d: d.drop_vars("datetime"), "there is no datetime"),
+}
+
+
+@pytest.mark.parametrize("case", INITIAL)
+def test_initial_frames_that_do_not_fit(refused, tmp_path, case):
+    change, words = INITIAL[case]
+    change(xr.load_dataset(FOLDER / "dataset.nc", decode_timedelta=True)).to_netcdf(tmp_path / "bad.nc")
+    message = refused(initial=tmp_path / "bad.nc")
+    assert words in message and "bad.nc" in message
+
+
+def test_an_initial_file_cut_short(refused, tmp_path):
+    whole = (FOLDER / "dataset.nc").read_bytes()
+    (tmp_path / "cut.nc").write_bytes(whole[: len(whole) // 2])
+    assert "cut.nc: cannot be read as a Zarr store or NetCDF file" in refused(initial=tmp_path / "cut.nc")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--init-time", "2020-01-01T06"], "missing time 2020-01-01T00:00; the store holds 2020-01-01T06:00 to"),
+        (["--lead-time", "7h"], "lead time 7h: expected a multiple of the model's step of 6 h"),
+        (["--levels", "500", "510"], "levels [510] hPa: the model has [50, 100,"),
+        (["--members", "2"], "GraphCast draws nothing, so --members 2 means nothing to it"),
+        (["--members", "0"], "members is 0, expected 1 or more"),
+        (["--seed", "0"], "so --seed 0 means nothing to it"),
+        (["--initial-noise", "noise.nc"], "so --initial-noise noise.nc means nothing to it"),
+    ],
+)
+def test_options_that_do_not_fit(refused, more, words):
+    assert words in refused(more=more)
+
+
+def test_an_output_of_another_kind(refused):
+    assert "f.grib: expected a name that ends in .zarr or .nc" in refused(suffix=".grib")
+
+
+def test_ten_days_are_the_default(tmp_path, monkeypatch):
+    monkeypatch.setattr("airmass.system.compiled_step", lambda model, state, window, *, key: (state, GOLDEN.frames[0]))
+    assert command(tmp_path / "f.nc") == 0
+    assert open_forecast(tmp_path / "f.nc").sizes["lead_time"] == 40
