@@ -14,6 +14,7 @@ from airmass.errors import InputError
 from airmass.files import new_output, refuse_existing
 from airmass.forecast_writer import ForecastWriter, chosen_levels
 from airmass.memory import keep_freed_memory
+from airmass.store import minute
 from airmass.system import System, load_system
 
 SUFFIXES = (".zarr", ".nc")
@@ -59,6 +60,8 @@ def forecast(
     inits = np.array([read_time(text) for text in init_times] or [start.default_init()])
     if len(set(inits)) < len(inits):
         raise InputError(f"init times {', '.join(init_times)}: each may be given once")
+    if np.any(odd := inits != inits.astype("datetime64[h]")):
+        raise InputError(f"init time {minute(inits[odd][0])}: expected a whole hour")
     static = start.static()
     for init in inits:
         start.history(init)  # read again when its turn comes: all at once would not fit, and a NaN is refused now

@@ -89,6 +89,8 @@ def load_system(
     `precision` is that of the network's arithmetic, `memory_limit` in GB. Raises InputError for a file that is none of
     these or does not hold together, and for statistics that lack a variable or level of the task.
     """
+    if memory_limit is not None and not memory_limit > 0:
+        raise InputError(f"memory limit is {memory_limit:g} GB, expected above 0")
     path = Path(checkpoint)
     path = path / MODEL_FILE if path.is_dir() else path
     keys = _keys(path)
