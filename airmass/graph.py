@@ -75,17 +75,23 @@ class Graphs(eqx.Module):
 
 
 def build_graphs(
-    grid: LatLonGrid, mesh_level: int, radius_fraction: float = 0.6, finest_only: bool = False, cache: bool = True
+    grid: LatLonGrid,
+    mesh_level: int,
+    radius_fraction: float = 0.6,
+    finest_only: bool = False,
+    corner_length: float | None = None,
+    cache: bool = True,
 ) -> Graphs:
     """The three edge sets for a grid and a mesh level: the multi-mesh of GraphCast, or its finest level for GenCast.
 
-    Grid to mesh joins every pair closer (by chord) than `radius_fraction` of the longest edge of the finest mesh. Built
-    once for each grid, level and fraction, then read from the cache folder (AIRMASS_CACHE, or ~/.cache/airmass).
+    Grid to mesh joins every pair closer (by chord) than `radius_fraction` of the longest edge of the finest mesh.
+    Features from mesh to grid are divided by `corner_length` instead of the longest edge where it is given. Built once
+    for each grid and setting, then read from the cache folder (AIRMASS_CACHE, or ~/.cache/airmass).
     """
-    build = partial(_build, grid, mesh_level, radius_fraction, finest_only)
+    build = partial(_build, grid, mesh_level, radius_fraction, finest_only, corner_length)
     if not cache:
         return build()
-    path = _cache_path(grid, f"{mesh_level} {radius_fraction!r} {finest_only}")
+    path = _cache_path(grid, f"{mesh_level} {radius_fraction!r} {finest_only} {corner_length!r}")
     if not path.exists():
         graphs = build()
         with new_output(path, replace=True) as aside:
@@ -101,7 +107,9 @@ def sphere_points(latitude: np.ndarray, longitude: np.ndarray) -> Float[np.ndarr
     return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
 
 
-def _build(grid: LatLonGrid, mesh_level: int, radius_fraction: float, finest_only: bool) -> Graphs:
+def _build(
+    grid: LatLonGrid, mesh_level: int, radius_fraction: float, finest_only: bool, corner_length: float | None
+) -> Graphs:
     mesh = icosphere(mesh_level)
     points = sphere_points(*grid.nodes)
     radius = radius_fraction * mesh.longest_edge
@@ -111,14 +119,14 @@ def _build(grid: LatLonGrid, mesh_level: int, radius_fraction: float, finest_onl
     return Graphs(
         _edge_set(points, mesh.vertices, *to_mesh),
         _edge_set(mesh.vertices, mesh.vertices, along[:, 0], along[:, 1]),
-        _edge_set(mesh.vertices, points, *to_grid),
+        _edge_set(mesh.vertices, points, *to_grid, corner_length),
         node_features(points),
         node_features(mesh.vertices),
     )
 
 
-def _edge_set(sender_points, receiver_points, senders, receivers) -> EdgeSet:
-    features = edge_features(sender_points, receiver_points, senders, receivers)
+def _edge_set(sender_points, receiver_points, senders, receivers, length: float | None = None) -> EdgeSet:
+    features = edge_features(sender_points, receiver_points, senders, receivers, length)
     return EdgeSet.sorted(senders, receivers, features)
 
 
@@ -128,11 +136,13 @@ def node_features(points: Float[np.ndarray, "node 3"]) -> Float[np.ndarray, "nod
     return np.stack([points[:, 2], np.cos(longitude), np.sin(longitude)], axis=-1).astype(np.float32)
 
 
-def edge_features(sender_points, receiver_points, senders, receivers) -> Float[np.ndarray, "edge 4"]:
+def edge_features(
+    sender_points, receiver_points, senders, receivers, longest: float | None = None
+) -> Float[np.ndarray, "edge 4"]:
     """Chord length and relative position in a frame turned so that the receiver sits at (1, 0, 0).
 
     The turn is about z by minus the receiver's longitude, then about y down to the equator; all four numbers are
-    divided by the longest edge of the set.
+    divided by `longest`, by default the longest edge of the set.
     """
     receiver = receiver_points[receivers]
     x, y, z = (sender_points[senders] - receiver).T
@@ -142,7 +152,7 @@ def edge_features(sender_points, receiver_points, senders, receivers) -> Float[n
     east, north = np.cos(longitude) * x + np.sin(longitude) * y, -np.sin(longitude) * x + np.cos(longitude) * y
     local = np.stack([cos_lat * east + sin_lat * z, north, cos_lat * z - sin_lat * east], axis=-1)
     length = np.linalg.norm(local, axis=-1, keepdims=True)
-    return np.concatenate([length, local], axis=-1) / length.max()
+    return np.concatenate([length, local], axis=-1) / (longest or length.max())
 
 
 def containing_faces(mesh: Mesh, points: Float[np.ndarray, "node 3"], candidates: int = 8) -> Int[np.ndarray, " node"]:

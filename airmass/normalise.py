@@ -64,14 +64,20 @@ class Normaliser(eqx.Module):
         runs = _runs(self.prognostic_columns, frame.shape[-1])
         return jnp.concatenate([frame[..., start:stop] for start, stop, kept in runs if kept], axis=-1)
 
+    def with_prognostic(
+        self, frame: Float[Array, "node target"], newest: Float[Array, "node prognostic"]
+    ) -> Float[Array, "node target"]:
+        """`frame` with its prognostic channels replaced: the inverse of `prognostic`."""
+        parts, read = [], 0
+        for start, stop, kept in _runs(self.prognostic_columns, frame.shape[-1]):
+            parts.append(newest[:, read : read + stop - start] if kept else frame[:, start:stop])
+            read += (stop - start) * kept
+        return jnp.concatenate(parts, axis=-1)
+
     def _base(self, last: Float[Array, "node prognostic"]) -> Float[Array, "node target"]:
         """What outputs are added to: the last frame, or the mean where a channel is not in it."""
         offset = jnp.broadcast_to(self.target_offset, (last.shape[0], self.target_offset.shape[0]))
-        parts, read = [], 0
-        for start, stop, kept in _runs(self.prognostic_columns, offset.shape[-1]):
-            parts.append(last[:, read : read + stop - start] if kept else offset[:, start:stop])
-            read += (stop - start) * kept
-        return jnp.concatenate(parts, axis=-1)
+        return self.with_prognostic(offset, last)
 
     @classmethod
     def from_statistics(

@@ -1,4 +1,4 @@
-"""The golden GraphCast case in our terms: checkpoint, graphs with the published edges, scales, frames and forcings."""
+"""The golden cases in our terms: checkpoint, graphs with the published edges, scales, frames and forcings."""
 
 from functools import cached_property
 from pathlib import Path
@@ -6,25 +6,28 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from airmass.data.statistics import load_statistics
+from airmass.data.statistics import MINIMUM, load_statistics, load_table
+from airmass.forcing import forcings
 from airmass.graph import EdgeSet, Graphs
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
+from airmass.mesh import Mesh
+from airmass.models.gencast import GenCast, missing_fill
 from airmass.models.graphcast import GraphCast
+from airmass.neighbours import Neighbours
 from airmass.normalise import Normaliser
-from airmass.published import PublishedGraphCast, read_graphcast
+from airmass.published import PublishedGenCast, PublishedGraphCast, read_gencast, read_graphcast
 from airmass.tiles import Tiles
 
-FOLDER = Path(__file__).parent / "golden" / "graphcast"
+ROOT = Path(__file__).parent / "golden"
 STEPS = 3
 
 
-class GoldenCase:
-    """Everything is read once, on first use."""
+class Case:
+    """What both models' cases hold. Everything is read once, on first use."""
 
-    @cached_property
-    def published(self) -> PublishedGraphCast:
-        return read_graphcast(FOLDER / "checkpoint.npz")
+    folder: Path
+    published: PublishedGraphCast | PublishedGenCast
 
     @cached_property
     def grid(self) -> LatLonGrid:
@@ -33,7 +36,7 @@ class GoldenCase:
 
     @cached_property
     def raw_graph(self) -> dict[str, np.ndarray]:
-        with np.load(FOLDER / "graph.npz", allow_pickle=False) as stored:
+        with np.load(self.folder / "graph.npz", allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
 
     @cached_property
@@ -47,7 +50,7 @@ class GoldenCase:
 
     @cached_property
     def expected(self) -> dict[str, np.ndarray]:
-        with np.load(FOLDER / "expected.npz", allow_pickle=False) as stored:
+        with np.load(self.folder / "expected.npz", allow_pickle=False) as stored:
             return {key: stored[key] for key in stored.files}
 
     @cached_property
@@ -67,17 +70,13 @@ class GoldenCase:
         return self._open("dataset").datetime.values
 
     @cached_property
-    def forcings(self) -> np.ndarray:
-        """As the published code computed them, at all five times."""
-        parts = [self._forcings("input_forcings"), self._forcings("forcings")]
-        return np.concatenate(parts)
+    def normaliser(self) -> Normaliser:
+        return Normaliser.from_statistics(self.published.task, *load_statistics(self.folder))
 
     @cached_property
-    def model(self) -> GraphCast:
+    def static(self) -> np.ndarray:
         task = self.published.task
-        normaliser = Normaliser.from_statistics(task, *load_statistics(FOLDER))
-        static = Layout.of(task.static, task.levels).pack(self._open("dataset")[list(task.static)])
-        return GraphCast(self.published.network, Tiles.of(self.graphs), normaliser, static, step_hours=task.step)
+        return Layout.of(task.static, task.levels).pack(self._open("dataset")[list(task.static)])
 
     def _forcings(self, name: str) -> np.ndarray:
         data, (rows, columns) = self._open(name), self.grid.shape
@@ -89,8 +88,60 @@ class GoldenCase:
         return np.stack(out, axis=-1).astype(np.float32)
 
     def _open(self, name: str) -> xr.Dataset:
-        data = xr.open_dataset(FOLDER / f"{name}.nc", decode_timedelta=True)
+        data = xr.open_dataset(self.folder / f"{name}.nc", decode_timedelta=True)
         return data.isel(batch=0).rename(lat="latitude", lon="longitude")
 
 
-GOLDEN = GoldenCase()
+class GoldenGraphCast(Case):
+    folder = ROOT / "graphcast"
+
+    @cached_property
+    def published(self) -> PublishedGraphCast:
+        return read_graphcast(self.folder / "checkpoint.npz")
+
+    @cached_property
+    def forcings(self) -> np.ndarray:
+        """As the published code computed them, at all five times."""
+        parts = [self._forcings("input_forcings"), self._forcings("forcings")]
+        return np.concatenate(parts)
+
+    @cached_property
+    def model(self) -> GraphCast:
+        step = self.published.task.step
+        return GraphCast(self.published.network, Tiles.of(self.graphs), self.normaliser, self.static, step)
+
+
+class GoldenGenCast(Case):
+    folder = ROOT / "gencast"
+
+    @cached_property
+    def published(self) -> PublishedGenCast:
+        return read_gencast(self.folder / "checkpoint.npz")
+
+    @cached_property
+    def noise(self) -> np.ndarray:
+        """The unit-variance field that stood in for every draw."""
+        return self.layout.pack(self._open("noise"))[0]
+
+    @cached_property
+    def forcings(self) -> np.ndarray:
+        """Ours at the history's times and the target's; tests/test_forcing.py holds them against the published ones."""
+        return forcings(self.published.task.forcing, self.times[:3], self.grid)
+
+    @cached_property
+    def model(self) -> GenCast:
+        task, settings = self.published.task, self.published.settings
+        mesh = Mesh(self.raw_graph["mesh_vertices"], self.raw_graph["mesh_faces"])
+        return GenCast(
+            self.published.network,
+            Tiles.of(self.graphs),
+            Neighbours.within(mesh, settings.hops),
+            self.normaliser,
+            self.static,
+            missing_fill(task, load_table(self.folder, MINIMUM)),
+            task.step,
+        )
+
+
+GOLDEN = GoldenGraphCast()
+GOLDEN_GENCAST = GoldenGenCast()

@@ -4,34 +4,33 @@ from collections.abc import Callable
 
 import jax
 import numpy as np
-from jaxtyping import Float, PRNGKeyArray
+from jaxtyping import Float
 
 from airmass.arrays import Array
 from airmass.diffusion.schedule import SamplerSettings, churned_levels, noise_levels
 
 Denoiser = Callable[[Float[Array, "*shape"], np.float32], Float[Array, "*shape"]]
-Draw = Callable[[PRNGKeyArray], Float[Array, "*shape"]]
+Draw = Callable[[int], Float[Array, "*shape"]]
 
 
-def dpm_solver_2s(
-    denoiser: Denoiser, draw: Draw, settings: SamplerSettings, key: PRNGKeyArray
-) -> Float[Array, "*shape"]:
+def dpm_solver_2s(denoiser: Denoiser, draw: Draw, settings: SamplerSettings) -> Float[Array, "*shape"]:
     """One sample by DPM-Solver++(2S) (Lu et al. 2022) with churn (Karras et al. 2022), as GenCast samples.
 
-    `denoiser(x, sigma)` returns the expected clean data; `draw(key)` returns white noise of unit variance. A step from
-    noise level s to t with the denoised D held fixed is x <- (t/s) x + (1 - t/s) D, exact for a constant D; taking D at
-    the geometric middle of both levels makes it second order. The denoiser runs 2 `levels` - 1 times.
+    `denoiser(x, sigma)` returns the expected clean data; `draw(number)` returns white noise of unit variance, number 0
+    to start from and number i + 1 to churn with before step i, so that the caller decides which random keys make a
+    sample. A step from noise level s to t with the denoised D held fixed is x <- (t/s) x + (1 - t/s) D, exact for a
+    constant D; taking D at the geometric middle of both levels makes it second order. The denoiser runs
+    2 `levels` - 1 times.
 
     Levels run in a Python loop: pass a jitted denoiser, which then compiles once (a scan would hold the network twice,
     once for each half of a step), and which may keep what depends on sigma alone from one sample to the next.
-    The sample depends on `key`, not on what else is drawn beside it.
     """
     sigmas, churned = noise_levels(settings), churned_levels(settings)
-    x = _scale(draw(jax.random.fold_in(key, 0)), np.float32(sigmas[0]))
+    x = _scale(draw(0), np.float32(sigmas[0]))
     for step, (before, sigma, target) in enumerate(zip(sigmas[:-1], churned, sigmas[1:], strict=True)):
         if sigma > before:
             spread = settings.inflation * np.sqrt(sigma**2 - before**2)
-            x = _add(x, draw(jax.random.fold_in(key, step + 1)), np.float32(spread))
+            x = _add(x, draw(step + 1), np.float32(spread))
         denoised = denoiser(x, np.float32(sigma))
         if target == 0:
             return denoised

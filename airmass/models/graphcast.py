@@ -24,6 +24,7 @@ from airmass.tiles import Tiles
 class GraphCastSettings:
     """Sizes of a GraphCast. The published 1 degree model has the defaults and 35,979,347 parameters.
 
+    `corner_length` is what features of mesh to grid edges are divided by; None is the longest of them.
     `recompute` drops the processor's activations after the forward pass and makes them again in the backward pass:
     memory for a third more arithmetic.
     """
@@ -33,6 +34,7 @@ class GraphCastSettings:
     steps: int = 16
     hidden_layers: int = 1
     radius_fraction: float = 0.6
+    corner_length: float | None = None
     recompute: bool = True
 
 

@@ -13,7 +13,7 @@ from airmass.losses.squared_error import SquaredError
 from airmass.losses.weights import LossSettings
 from airmass.models.graphcast import GraphCastSettings, Network, network_sizes
 from airmass.models.state import State
-from airmass.published import to_published
+from airmass.published.graphcast import to_published
 from airmass.recipes import RECIPES
 from airmass.tiles import Tiles
 from airmass.training.objective import Example, rollout_loss

@@ -1,0 +1,240 @@
+"""GenCast (Price et al. 2025, doi:10.1038/s41586-024-08252-9): a denoiser of the next frame given the last two."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.arrays import Array
+from airmass.diffusion.precondition import denoise
+from airmass.layout import Layout
+from airmass.models.graphcast import network_sizes
+from airmass.models.grid_mesh import Decoder, Encoder, EncoderEmbedded, EncoderSeen
+from airmass.models.state import State
+from airmass.neighbours import Neighbours
+from airmass.nn.mlp import Linear
+from airmass.nn.transformer import Transformer
+from airmass.normalise import Normaliser
+from airmass.task import Task
+from airmass.tiles import Tiles
+
+
+@dataclass(frozen=True)
+class GenCastSettings:
+    """Sizes of a GenCast; the defaults are those of the published 1 degree model.
+
+    The noise level is encoded by `frequencies` waves of its logarithm, the slowest of period `base_period`, and a
+    perceptron of `encoder_sizes`, whose last is the size of the condition that every norm reads. `corner_length` is
+    what features of mesh to grid edges are divided by; None is the longest of them.
+    """
+
+    mesh_level: int = 5
+    width: int = 512
+    layers: int = 16
+    heads: int = 4
+    hops: int = 16
+    feedforward: int = 2048
+    hidden_layers: int = 1
+    radius_fraction: float = 0.6
+    corner_length: float | None = None
+    frequencies: int = 32
+    base_period: float = 16.0
+    encoder_sizes: tuple[int, ...] = (32, 16)
+    recompute: bool = True
+
+
+class NoiseEncoder(eqx.Module):
+    """Noise level to condition: waves of its logarithm, all cosines first, through a small perceptron."""
+
+    layers: tuple[Linear, ...]
+    frequencies: int = eqx.field(static=True)
+    base_period: float = eqx.field(static=True)
+
+    def __init__(self, settings: GenCastSettings, *, key: PRNGKeyArray):
+        sizes = [2 * settings.frequencies, *settings.encoder_sizes]
+        keys = jax.random.split(key, len(sizes) - 1)
+        self.layers = tuple(Linear(a, b, key=k) for a, b, k in zip(sizes[:-1], sizes[1:], keys, strict=True))
+        self.frequencies, self.base_period = settings.frequencies, settings.base_period
+
+    def __call__(self, sigma: Float[Array, ""]) -> Float[Array, " condition"]:
+        angles = 2 * math.pi / self.base_period * jnp.arange(1, self.frequencies + 1) * jnp.log(sigma)
+        x = self.layers[0](jnp.concatenate([jnp.cos(angles), jnp.sin(angles)]))
+        for layer in self.layers[1:]:
+            x = layer(jax.nn.gelu(x))
+        return x
+
+
+class DenoiserNetwork(eqx.Module):
+    """The graph transformer between scaled noisy targets and the preconditioned output. Every leaf is a parameter."""
+
+    noise_encoder: NoiseEncoder
+    encoder: Encoder
+    transformer: Transformer
+    decoder: Decoder
+    recompute: bool = eqx.field(static=True)
+
+    def __init__(self, settings: GenCastSettings, channels: int, outputs: int, *, key: PRNGKeyArray):
+        noise_key, encoder_key, transformer_key, decoder_key = jax.random.split(key, 4)
+        width, hidden, size = settings.width, settings.hidden_layers, settings.encoder_sizes[-1]
+        self.noise_encoder = NoiseEncoder(settings, key=noise_key)
+        self.encoder = Encoder(channels, width, hidden, key=encoder_key, size_condition=size)
+        self.transformer = Transformer(
+            width, settings.layers, settings.heads, settings.feedforward, size, key=transformer_key
+        )
+        self.decoder = Decoder(outputs, width, hidden, key=decoder_key, size_condition=size)
+        self.recompute = settings.recompute
+
+    def embedded(self, tiles: Tiles) -> "Embedded":
+        """What depends on parameters and geometry alone."""
+        return Embedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
+
+    def seen(self, embedded: "Embedded", sigma: Float[Array, ""]) -> "Seen":
+        """What depends, besides, on the noise level: shared by all members."""
+        condition = self.noise_encoder(sigma)
+        return Seen(
+            condition,
+            self.encoder.seen(embedded.encoder, condition),
+            self.decoder.seen(embedded.decoder, condition),
+        )
+
+    def fixed(self, tiles: Tiles, x: Float[Array, "node channel"], tile) -> Float[Array, "node hidden"]:
+        """The first linear map of a tile's nodes without the noisy targets: shared by all noise levels of a frame.
+
+        `x` are the conditioning channels; noisy targets follow them in the rows of the weight, structural features
+        close it.
+        """
+        first = self.encoder.embed_grid.layers[0]
+        return x @ first.weight[: x.shape[-1]] + tiles.grid_features[tile] @ first.weight[-3:] + first.bias
+
+    def __call__(
+        self,
+        tiles: Tiles,
+        neighbours: Neighbours,
+        seen: "Seen",
+        fixed: Float[Array, "tile node hidden"],
+        noisy: Float[Array, "grid target"],
+    ) -> Float[Array, "grid target"]:
+        targets = noisy.shape[-1]
+        for_noisy = self.encoder.embed_grid.layers[0].weight[-3 - targets : -3]
+
+        def first(tile):
+            return fixed[tile] + tiles.rows(noisy, tile) @ for_noisy
+
+        condition = seen.condition
+        grid, mesh = self.encoder(tiles, seen.encoder, first, condition, self.recompute)
+        mesh = self.transformer(mesh, neighbours, condition, self.recompute)
+        return self.decoder(tiles, seen.decoder, grid, mesh, condition, self.recompute)
+
+
+class Embedded(eqx.Module):
+    """Embeddings of edges and mesh nodes up to the scale of their norm."""
+
+    encoder: EncoderEmbedded
+    decoder: Float[Array, "kind width"]
+
+
+class Seen(eqx.Module):
+    """The network's view of its graphs at one noise level."""
+
+    condition: Float[Array, " condition"]
+    encoder: EncoderSeen
+    decoder: Float[Array, "kind hidden"]
+
+
+class Frame(eqx.Module):
+    """What is known of a frame before it is sampled.
+
+    `fixed` is the conditioning part of the first map, `last` the newest frame with missing values filled, `missing`
+    says where any frame of the history had none.
+    """
+
+    fixed: Float[Array, "tile node hidden"]
+    last: Float[Array, "node prognostic"]
+    missing: Float[Array, "node prognostic"]
+
+
+class GenCast(eqx.Module):
+    """The denoiser and what surrounds it. Only `network` is trained.
+
+    `fill` replaces missing values (sea surface temperature over land) in inputs, one number a prognostic channel.
+    """
+
+    network: DenoiserNetwork
+    tiles: Tiles
+    neighbours: Neighbours
+    normaliser: Normaliser
+    static: Float[Array, "node static"]
+    fill: Float[Array, " prognostic"]
+    step_hours: int = eqx.field(static=True)
+    embedded: Embedded | None = None
+
+    def ready(self) -> "GenCast":
+        """The same model with the part that neither weather nor noise level enters computed."""
+        return dataclasses.replace(self, embedded=self.network.embedded(self.tiles))
+
+    def seen(self, sigma: Float[Array, ""]) -> Seen:
+        """What the noise level alone decides, for `denoise`."""
+        embedded = self.embedded or self.network.embedded(self.tiles)
+        return self.network.seen(embedded, sigma)
+
+    def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> Frame:
+        """What every denoising of the frame after `state` shares.
+
+        `forcing` holds the frames at the history's times and at the target time.
+        """
+        missing = jnp.isnan(state.history).any(axis=0)
+        history = self.filled(state.history)
+
+        def fixed(_, tile):
+            fields = (self.tiles.rows(field, tile) for field in (history, forcing, self.static))
+            return None, self.network.fixed(self.tiles, self.normaliser.inputs(*fields), tile)
+
+        _, fixed_map = jax.lax.scan(fixed, None, jnp.arange(self.tiles.count))
+        return Frame(fixed_map, history[-1], missing)
+
+    def denoise(
+        self, frame: Frame, noisy: Float[Array, "node target"], sigma: Float[Array, ""], seen: Seen | None = None
+    ) -> Float[Array, "node target"]:
+        """Expected scaled targets given them plus noise of standard deviation `sigma`."""
+        seen = seen or self.seen(sigma)
+
+        def network(scaled, _):
+            return self.network(self.tiles, self.neighbours, seen, frame.fixed, scaled)
+
+        return denoise(network, noisy, sigma)
+
+    def restore(self, frame: Frame, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """The physical frame, missing where the history was."""
+        physical = self.normaliser.restore(scaled, frame.last)
+        newest = jnp.where(frame.missing, jnp.nan, self.normaliser.prognostic(physical))
+        return self.normaliser.with_prognostic(physical, newest)
+
+    def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
+        """The state with `frame` as its newest."""
+        newest = self.normaliser.prognostic(frame)
+        return State(jnp.concatenate([state.history[1:], newest[None]]), state.valid_time + jnp.int32(self.step_hours))
+
+    def filled(self, history: Float[Array, "*lead prognostic"]) -> Float[Array, "*lead prognostic"]:
+        """Without missing values."""
+        return jnp.where(jnp.isnan(history), self.fill, history)
+
+
+def denoiser_sizes(task: Task) -> tuple[int, int]:
+    """Input channels (without the three structural ones) and outputs of a denoiser for `task`."""
+    channels, outputs = network_sizes(task)
+    return channels + outputs, outputs
+
+
+def missing_fill(task: Task, minimum) -> Float[Array, " prognostic"]:
+    """The least value of each channel that may be missing, NaN for the others, from a table of minima by level."""
+    from airmass.variables import VARIABLES
+
+    values = [
+        float(minimum[name]) if VARIABLES[name].missing_over_land else math.nan
+        for name, _ in Layout.of(task.prognostic, task.levels).channels
+    ]
+    return jnp.array(values)

@@ -1,0 +1,71 @@
+"""A transformer over mesh nodes that attend to their neighbours, under a condition (Price et al. 2025, supplement)."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.arrays import Array
+from airmass.neighbours import Neighbours
+from airmass.nn.attention import attend
+from airmass.nn.mlp import ConditionalNorm, Linear, unit_gain
+
+
+class Block(eqx.Module):
+    """x + attention(norm x), then x + feedforward(norm x)."""
+
+    attention_norm: ConditionalNorm
+    query: Float[Array, "width width"]
+    key: Float[Array, "width width"]
+    value: Float[Array, "width width"]
+    attended: Linear
+    feedforward_norm: ConditionalNorm
+    up: Linear
+    down: Linear
+    heads: int = eqx.field(static=True)
+
+    def __init__(self, width: int, heads: int, hidden: int, size_condition: int, *, key: PRNGKeyArray):
+        keys = iter(jax.random.split(key, 8))
+        self.attention_norm = ConditionalNorm(width, size_condition, key=next(keys))
+        self.query, self.key, self.value = (unit_gain(next(keys), width, width) for _ in range(3))
+        self.attended = Linear(width, width, key=next(keys))
+        self.feedforward_norm = ConditionalNorm(width, size_condition, key=next(keys))
+        self.up, self.down = Linear(width, hidden, key=next(keys)), Linear(hidden, width, key=next(keys))
+        self.heads = heads
+
+    def __call__(
+        self, x: Float[Array, "node width"], neighbours: Neighbours, condition: Float[Array, " condition"]
+    ) -> Float[Array, "node width"]:
+        normed = self.attention_norm(x, condition)
+
+        def split(weight):
+            return (normed @ weight).reshape(len(x), self.heads, -1).swapaxes(0, 1)
+
+        out = attend(split(self.query), split(self.key), split(self.value), neighbours)
+        x = x + self.attended(out.swapaxes(0, 1).reshape(x.shape))
+        return x + self.down(jax.nn.gelu(self.up(self.feedforward_norm(x, condition))))
+
+
+class Transformer(eqx.Module):
+    """Blocks, then a last norm."""
+
+    blocks: Block  # leaves are stacked over blocks
+    norm: ConditionalNorm
+
+    def __init__(self, width: int, layers: int, heads: int, hidden: int, size_condition: int, *, key: PRNGKeyArray):
+        norm_key, *keys = jax.random.split(key, layers + 1)
+        self.blocks = eqx.filter_vmap(lambda k: Block(width, heads, hidden, size_condition, key=k))(jnp.stack(keys))
+        self.norm = ConditionalNorm(width, size_condition, key=norm_key)
+
+    def __call__(
+        self,
+        x: Float[Array, "node width"],
+        neighbours: Neighbours,
+        condition: Float[Array, " condition"],
+        recompute: bool = False,
+    ) -> Float[Array, "node width"]:
+        def step(x, block):
+            return block(x, neighbours, condition), None
+
+        x, _ = jax.lax.scan(jax.checkpoint(step) if recompute else step, x, self.blocks)
+        return self.norm(x, condition)
