@@ -1,9 +1,10 @@
 """From a checkpoint and an initial state to a forecast on disk, frame by frame."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from airmass.memory import keep_freed_memory
 from airmass.store import minute
 from airmass.system import System, load_system
 
+_Item = TypeVar("_Item")
 SUFFIXES = (".zarr", ".nc")
 
 
@@ -75,14 +77,23 @@ def forecast(
         ForecastWriter(aside, task, start.grid, inits, steps, attributes, count, levels) as writer,
     ):
         for row, init in enumerate(inits):
-            lead_times = runner.frames(start.history(init), init, range(count or 1))
-            for step, frames in enumerate(islice(lead_times, steps)):
-                for number, frame in enumerate(frames):
-                    writer.write(row, step, np.asarray(frame), number)
-                    done += 1
-                    if progress:
-                        progress(done, frames_in_all)
+            lead_times = islice(runner.frames(start.history(init), init, range(count or 1)), steps)
+            numbered = ((step, n, frame) for step, frames in enumerate(lead_times) for n, frame in enumerate(frames))
+            for step, number, frame in _one_ahead(numbered):
+                writer.write(row, step, np.asarray(frame), number)
+                done += 1
+                if progress:
+                    progress(done, frames_in_all)
     return Path(out)
+
+
+def _one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """The same items, each given out once the next is asked for, which JAX computes while this one is written."""
+    held = next(items)
+    for item in items:
+        yield held
+        held = item
+    yield held
 
 
 def read_time(text: str) -> np.datetime64:
