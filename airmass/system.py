@@ -4,7 +4,6 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
 from pathlib import Path
 from typing import Protocol
 from zipfile import BadZipFile, ZipFile
@@ -16,21 +15,25 @@ import xarray as xr
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
-from airmass.data.statistics import MEAN, STDDEV, load_statistics, require_statistics
+from airmass.data.statistics import MEAN, MINIMUM, STDDEV, load_statistics, load_table, require_statistics
+from airmass.ensemble import GenCastRunner
 from airmass.errors import InputError
-from airmass.forcing import forcings
+from airmass.forcing import forcing_windows
 from airmass.graph import build_graphs
 from airmass.grid import LatLonGrid
+from airmass.layout import Layout
+from airmass.mesh import icosphere
+from airmass.models.gencast import GenCast
 from airmass.models.graphcast import GraphCast, GraphCastSettings, Network
 from airmass.models.state import State
+from airmass.neighbours import Neighbours
 from airmass.normalise import Normaliser
-from airmass.published import read_graphcast
+from airmass.published import PublishedGenCast, PublishedGraphCast, read_gencast, read_graphcast
 from airmass.rollout import serve
 from airmass.saved import MODEL_FILE, read_model
 from airmass.task import Task
 from airmass.tiles import Tiles
-
-_HOUR = np.timedelta64(1, "h")
+from airmass.variables import VARIABLES
 
 
 class Runner(Protocol):
@@ -134,23 +137,49 @@ def _published_graphcast(
     published = read_graphcast(path)
     mean, std, residual_std = published_statistics(path, statistics, published.task)
     normaliser = Normaliser.from_statistics(published.task, mean, std, residual_std, str(statistics))
-    about = {
+    about = _published_about(path, statistics, published)
+    return _graphcast(
+        published.task, None, published.resolution, about, published.network, published.settings, normaliser,
+        precision, memory_limit,
+    )  # fmt: skip
+
+
+def _published_about(path: Path, statistics, published: PublishedGraphCast | PublishedGenCast) -> dict[str, str | int]:
+    return {
         "checkpoint": str(path),
         "statistics": str(statistics),
         "description": published.description,
         "license": published.license,
     }
-    with np.load(path, allow_pickle=False) as stored:
-        spacing = float(stored["model_config:resolution"]) if "model_config:resolution" in stored else 0.0
-    return _graphcast(
-        published.task, None, spacing, about, published.network, published.settings, normaliser,
-        precision, memory_limit,
-    )  # fmt: skip
 
 
 def _published_gencast(path: Path, statistics: str | Path | None, precision: str, memory_limit: float | None) -> System:
-    # GenCast is plugged in here: a System with ensemble=True and lead_time="15d", whose `runner` makes its Runner.
-    raise InputError(f"{path}: GenCast checkpoints cannot be run yet")
+    published = read_gencast(path)
+    task, settings = published.task, published.settings
+    mean, std, residual_std = published_statistics(path, statistics, task)
+    normaliser = Normaliser.from_statistics(task, mean, std, residual_std, str(statistics))
+    fill = missing_fill(task, str(statistics))
+    about = _published_about(path, statistics, published)
+
+    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
+        graphs = build_graphs(
+            grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
+        )
+        neighbours = Neighbours.within(icosphere(settings.mesh_level), settings.hops)
+        parts = published.network, Tiles.of(graphs), neighbours, normaliser, static, fill
+        model = GenCast(*jax.tree.map(jnp.asarray, parts), step_hours=task.step, precision=precision)
+        return GenCastRunner(model, task, grid, published.sampler, seed, noise)
+
+    return System("gencast", "GenCast", task, None, 0, about, True, "15d", runner)
+
+
+def missing_fill(task: Task, folder: str) -> Float[np.ndarray, " prognostic"]:
+    """What replaces missing values: the least value of each channel that may be missing, NaN for all others."""
+    names = [name for name in task.prognostic if VARIABLES[name].missing_over_land]
+    minimum = load_table(folder, MINIMUM) if names else xr.Dataset()
+    require_statistics(minimum, Path(folder) / f"{MINIMUM}.nc", names)
+    channels = Layout.of(task.prognostic, task.levels).channels
+    return np.array([float(minimum[name]) if name in names else np.nan for name, _ in channels], np.float32)
 
 
 def published_statistics(
@@ -182,8 +211,8 @@ def _graphcast(
     memory_limit: float | None,
 ) -> System:
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
-        tiles = Tiles.of(build_graphs(grid, settings.mesh_level, settings.radius_fraction))
-        arrays = jax.tree.map(jnp.asarray, GraphCast(network, tiles, normaliser, static, task.step))
+        graphs = build_graphs(grid, settings.mesh_level, settings.radius_fraction, corner_length=settings.corner_length)
+        arrays = jax.tree.map(jnp.asarray, GraphCast(network, Tiles.of(graphs), normaliser, static, task.step))
         return GraphCastRunner(arrays, task, grid)
 
     if precision != "float32":
@@ -214,15 +243,3 @@ def compiled_step(
 ) -> tuple[State, Float[Array, "node target"]]:
     """One forecast step; graphs, scales and static fields are arguments, so one compilation serves every date."""
     return model.step(state, window, key=key)
-
-
-def forcing_windows(
-    task: Task, grid: LatLonGrid, init: np.datetime64
-) -> Iterator[Float[np.ndarray, "window node forcing"]]:
-    """For each step, the forcings at its history's times and at its target time; each time is computed once."""
-    step = task.step * _HOUR
-    window = forcings(task.forcing, init + np.arange(1 - task.history, 1) * step, grid)
-    for number in count(1):
-        newest = forcings(task.forcing, np.array([init + number * step]), grid)
-        window = np.concatenate([window[-task.history :], newest])
-        yield window

@@ -10,8 +10,9 @@ from airmass.cli import main
 from airmass.forecast_file import open_forecast
 from airmass.graph import containing_faces, sphere_points
 from airmass.mesh import icosphere
-from tests.golden_case import FOLDER, GOLDEN
+from tests.golden_case import GOLDEN
 
+FOLDER = GOLDEN.folder
 TABLES = ("mean_by_level", "stddev_by_level", "diffs_stddev_by_level")
 
 
