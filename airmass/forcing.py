@@ -1,6 +1,7 @@
 """Forcings: fields that are known at any time because they follow from it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 
 import numpy as np
 from jaxtyping import Float
@@ -8,6 +9,7 @@ from jaxtyping import Float
 from airmass.clock import day_progress, year_progress
 from airmass.grid import LatLonGrid
 from airmass.solar import toa_incident_solar_radiation
+from airmass.task import Task
 
 
 def forcings(names: tuple[str, ...], times: np.ndarray, grid: LatLonGrid) -> Float[np.ndarray, "time node forcing"]:
@@ -17,6 +19,18 @@ def forcings(names: tuple[str, ...], times: np.ndarray, grid: LatLonGrid) -> Flo
     for column, name in enumerate(names):
         out[..., column] = _COMPUTE[name](times, grid)
     return out
+
+
+def forcing_windows(
+    task: Task, grid: LatLonGrid, init: np.datetime64
+) -> Iterator[Float[np.ndarray, "window node forcing"]]:
+    """For each step, the forcings at its history's times and at its target time; each time is computed once."""
+    step = task.step * np.timedelta64(1, "h")
+    window = forcings(task.forcing, init + np.arange(1 - task.history, 1) * step, grid)
+    for number in count(1):
+        newest = forcings(task.forcing, np.array([init + number * step]), grid)
+        window = np.concatenate([window[-task.history :], newest])
+        yield window
 
 
 def _year(wave: Callable) -> Callable:

@@ -49,7 +49,9 @@ class Tiles(eqx.Module):
         """Grid nodes in a tile."""
         return self.grid_features.shape[1]
 
-    def rows(self, field: Float[Array, "*lead grid channel"], tile: Int[Array, ""]) -> Float[Array, "*lead node channel"]:
+    def rows(
+        self, field: Float[Array, "*lead grid channel"], tile: Int[Array, ""]
+    ) -> Float[Array, "*lead node channel"]:
         """The nodes of one tile."""
         return jax.lax.dynamic_slice_in_dim(jnp.asarray(field), tile * self.nodes, self.nodes, axis=-2)
 

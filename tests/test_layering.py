@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "airmass"
 # The first part of a module's name inside the package: its room.
 ROOMS = {
     1: ("variables", "grid", "mesh", "solar", "clock", "errors", "files", "arrays", "memory"),
-    2: ("task", "layout", "normalise", "graph", "store", "forcing", "scores", "forecast_file"),
+    2: ("task", "layout", "normalise", "graph", "store", "forcing", "scores", "forecast_file", "tiles", "neighbours"),
     3: ("nn", "diffusion", "losses"),
     4: ("models", "rollout"),
     5: (
-        "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_writer", "judged",
+        "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_writer", "judged", "ensemble",
         "system", "compile_cache",
     ),
     6: ("cli", "commands", "__main__"),

@@ -11,12 +11,11 @@ from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
 from airmass.diffusion.precondition import denoise
-from airmass.layout import Layout
 from airmass.models.graphcast import network_sizes
 from airmass.models.grid_mesh import Decoder, Encoder, EncoderEmbedded, EncoderSeen
 from airmass.models.state import State
 from airmass.neighbours import Neighbours
-from airmass.nn.mlp import Linear
+from airmass.nn.mlp import Linear, in_precision
 from airmass.nn.transformer import Transformer
 from airmass.normalise import Normaliser
 from airmass.task import Task
@@ -65,7 +64,7 @@ class NoiseEncoder(eqx.Module):
         x = self.layers[0](jnp.concatenate([jnp.cos(angles), jnp.sin(angles)]))
         for layer in self.layers[1:]:
             x = layer(jax.nn.gelu(x))
-        return x
+        return x.astype(self.layers[0].weight.dtype)
 
 
 class DenoiserNetwork(eqx.Module):
@@ -170,11 +169,16 @@ class GenCast(eqx.Module):
     static: Float[Array, "node static"]
     fill: Float[Array, " prognostic"]
     step_hours: int = eqx.field(static=True)
+    precision: str = eqx.field(static=True, default="float32")
     embedded: Embedded | None = None
 
     def ready(self) -> "GenCast":
-        """The same model with the part that neither weather nor noise level enters computed."""
-        return dataclasses.replace(self, embedded=self.network.embedded(self.tiles))
+        """The same model with the part that neither weather nor noise level enters computed.
+
+        The network's arithmetic is done in `precision`; scaling, sampling, residual sums and states stay float32.
+        """
+        network, tiles = in_precision((self.network, self.tiles), self.precision)
+        return dataclasses.replace(self, network=network, tiles=tiles, embedded=network.embedded(tiles))
 
     def seen(self, sigma: Float[Array, ""]) -> Seen:
         """What the noise level alone decides, for `denoise`."""
@@ -191,7 +195,8 @@ class GenCast(eqx.Module):
 
         def fixed(_, tile):
             fields = (self.tiles.rows(field, tile) for field in (history, forcing, self.static))
-            return None, self.network.fixed(self.tiles, self.normaliser.inputs(*fields), tile)
+            x = self.normaliser.inputs(*fields).astype(self.tiles.grid_features.dtype)
+            return None, self.network.fixed(self.tiles, x, tile)
 
         _, fixed_map = jax.lax.scan(fixed, None, jnp.arange(self.tiles.count))
         return Frame(fixed_map, history[-1], missing)
@@ -203,7 +208,8 @@ class GenCast(eqx.Module):
         seen = seen or self.seen(sigma)
 
         def network(scaled, _):
-            return self.network(self.tiles, self.neighbours, seen, frame.fixed, scaled)
+            low = scaled.astype(frame.fixed.dtype)
+            return self.network(self.tiles, self.neighbours, seen, frame.fixed, low).astype(jnp.float32)
 
         return denoise(network, noisy, sigma)
 
@@ -227,14 +233,3 @@ def denoiser_sizes(task: Task) -> tuple[int, int]:
     """Input channels (without the three structural ones) and outputs of a denoiser for `task`."""
     channels, outputs = network_sizes(task)
     return channels + outputs, outputs
-
-
-def missing_fill(task: Task, minimum) -> Float[Array, " prognostic"]:
-    """The least value of each channel that may be missing, NaN for the others, from a table of minima by level."""
-    from airmass.variables import VARIABLES
-
-    values = [
-        float(minimum[name]) if VARIABLES[name].missing_over_land else math.nan
-        for name, _ in Layout.of(task.prognostic, task.levels).channels
-    ]
-    return jnp.array(values)

@@ -14,7 +14,7 @@ from airmass.layout import Layout
 from airmass.models.grid_mesh import Decoder, Encoder, EncoderSeen
 from airmass.models.state import State
 from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, over_tiles
-from airmass.nn.mlp import MLP
+from airmass.nn.mlp import MLP, in_precision
 from airmass.normalise import Normaliser
 from airmass.task import Task
 from airmass.tiles import Tiles
@@ -97,9 +97,7 @@ class Network(eqx.Module):
                 number, senders, receivers, kinds = rows
                 before = edge[number]
                 on_edge = interaction.on_edges(before) if on_kinds is None else on_kinds[kinds]
-                messages = interaction.messages(
-                    on_edge + on_senders[senders] + at_receivers(on_receivers, receivers)
-                )
+                messages = interaction.messages(on_edge + on_senders[senders] + at_receivers(on_receivers, receivers))
                 return (add_at_receivers(total, messages, receivers), edge.at[number].set(before + messages)), None
 
             numbered = jnp.arange(edges.senders.shape[0]), edges.senders, edges.receivers, edges.kinds
@@ -132,11 +130,16 @@ class GraphCast(eqx.Module):
     normaliser: Normaliser
     static: Float[Array, "node static"]
     step_hours: int = eqx.field(static=True)
+    precision: str = eqx.field(static=True, default="float32")
     geometry: Geometry | None = None
 
     def ready(self) -> "GraphCast":
-        """The same model with the part that no weather enters computed, for use over many steps."""
-        return dataclasses.replace(self, geometry=self.network.geometry(self.tiles))
+        """The same model with the part that no weather enters computed, for use over many steps.
+
+        The network's arithmetic is done in `precision`; scaling, residual sums and states stay float32.
+        """
+        network, tiles = in_precision((self.network, self.tiles), self.precision)
+        return dataclasses.replace(self, network=network, tiles=tiles, geometry=network.geometry(tiles))
 
     def step(
         self, state: State, forcing: Float[Array, "window node forcing"], *, key: PRNGKeyArray | None = None
@@ -154,9 +157,10 @@ class GraphCast(eqx.Module):
         fields = state.history, forcing, self.static
 
         def inputs(tile):
-            return self.normaliser.inputs(*(self.tiles.rows(field, tile) for field in fields))
+            x = self.normaliser.inputs(*(self.tiles.rows(field, tile) for field in fields))
+            return x.astype(self.tiles.grid_features.dtype)
 
-        return self.network(self.tiles, inputs, self.geometry)
+        return self.network(self.tiles, inputs, self.geometry).astype(jnp.float32)
 
     def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
         """The state with `frame` as its newest."""

@@ -126,4 +126,3 @@ class Decoder(eqx.Module):
 
         _, out = over_tiles(tile, None, (grid, tiles.corners, tiles.corner_kinds), recompute)
         return out.reshape(-1, out.shape[-1])
-

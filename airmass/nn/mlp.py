@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import equinox as eqx
 import jax
@@ -71,14 +72,10 @@ class ConditionalNorm(eqx.Module):
         # Starts as plain unit variance: a random map would shout over the network from the first update.
         self.linear = eqx.tree_at(lambda m: m.weight, linear, jnp.zeros_like(linear.weight))
 
-    def __call__(
-        self, x: Float[Array, "*n width"], condition: Float[Array, " condition"]
-    ) -> Float[Array, "*n width"]:
+    def __call__(self, x: Float[Array, "*n width"], condition: Float[Array, " condition"]) -> Float[Array, "*n width"]:
         return self.rescale(unit_variance(x), condition)
 
-    def rescale(
-        self, x: Float[Array, "*n width"], condition: Float[Array, " condition"]
-    ) -> Float[Array, "*n width"]:
+    def rescale(self, x: Float[Array, "*n width"], condition: Float[Array, " condition"]) -> Float[Array, "*n width"]:
         """What follows unit variance."""
         scale, offset = jnp.split(self.linear(condition), 2)
         return x * (1 + scale) + offset
@@ -128,3 +125,11 @@ class MLP(eqx.Module):
     def rescale(self, x: Float[Array, "*n out"], condition: Condition = None) -> Float[Array, "*n out"]:
         """What follows `normed`."""
         return x if self.norm is None else self.norm.rescale(x, condition)
+
+
+Tree = TypeVar("Tree")
+
+
+def in_precision(tree: Tree, precision: str) -> Tree:
+    """Every array of floats in float32 or bfloat16; training differentiates through this to float32 parameters."""
+    return jax.tree.map(lambda x: x.astype(precision) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)

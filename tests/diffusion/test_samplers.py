@@ -103,4 +103,3 @@ def test_fresh_noise_is_drawn_only_where_there_is_churn():
     dpm_solver_2s(gaussian(), draw, SamplerSettings())
     churned = noise_levels(SamplerSettings()) >= 0.75
     assert numbers == [0, *(np.flatnonzero(churned) + 1)]
-

@@ -53,7 +53,9 @@ def test_interaction_equals_concatenate_then_multiply():
     edge, sender, receiver = (rng.normal(size=(n, 8)).astype(np.float32) for n in (20, 6, 4))
     module = _randomised(Interaction(8, 1, key=jax.random.key(0)))
     on_senders, on_receivers = module.on_senders(sender), module.on_receivers(receiver)
-    messages = module.messages(module.on_edges(edge) + on_senders[senders] + at_receivers(jax.numpy.asarray(on_receivers), receivers))
+    messages = module.messages(
+        module.on_edges(edge) + on_senders[senders] + at_receivers(jax.numpy.asarray(on_receivers), receivers)
+    )
     joined = np.concatenate([edge, sender[senders], receiver[receivers]], axis=-1)
     expected = _mlp(module.edge_mlp, joined)
     np.testing.assert_allclose(messages, expected, rtol=2e-4, atol=2e-4)

@@ -1,0 +1,123 @@
+"""Ensembles by diffusion: each member's next frame is sampled given its last two."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.arrays import Array
+from airmass.diffusion.samplers import dpm_solver_2s
+from airmass.diffusion.schedule import SamplerSettings
+from airmass.diffusion.sphere import SphereNoise
+from airmass.forcing import forcing_windows
+from airmass.grid import LatLonGrid
+from airmass.models.gencast import Frame, GenCast, Seen
+from airmass.models.state import State
+from airmass.task import Task
+
+
+class GenCastRunner:
+    """Samples members, a few at a time side by side so that they share what the noise level alone decides.
+
+    Every member is computed by the same compiled functions and draws from keys made of seed, initial time, its own
+    number and the frame's, so it does not depend on which others are asked for, nor on the number of devices: members
+    are dealt out to devices in turn. With `noise`, that field replaces every draw.
+    """
+
+    def __init__(
+        self,
+        model: GenCast,
+        task: Task,
+        grid: LatLonGrid,
+        sampler: SamplerSettings,
+        seed: int,
+        noise: Float[np.ndarray, "node target"] | None = None,
+        together: int = 4,
+    ):
+        self._task, self._grid, self._sampler, self._seed, self._together = task, grid, sampler, seed, together
+        model = jax.jit(lambda model: model.ready())(model)
+        white = SphereNoise.build(grid.latitude, grid.longitude) if noise is None else jnp.asarray(noise)
+        self._devices = jax.local_devices()
+        self._held = [jax.device_put((model, white), device) for device in self._devices]
+
+    def frames(
+        self, history: Float[np.ndarray, "time node prognostic"], init: np.datetime64, members: Sequence[int]
+    ) -> Iterator[Iterator[Float[Array, "node target"]]]:
+        """For each lead time, without end, the frame of each of `members` in their order."""
+        hours = int(init.astype("datetime64[h]").astype(int))
+        key = jax.random.fold_in(jax.random.key(self._seed), hours)
+        keys = [jax.random.fold_in(key, member) for member in members]
+        places = [place % len(self._devices) for place in range(len(members))]
+        # Not put on a device yet: a state that has been computed lives where its member does.
+        states = [State(history, np.int32(hours)) for _ in members]
+        for number, window in enumerate(forcing_windows(self._task, self._grid, init)):
+            yield self._advance(states, window, [jax.random.fold_in(key, number) for key in keys], places)
+
+    def _advance(self, states: list[State], window, keys: list[PRNGKeyArray], places: list[int]):
+        """The next frame of every member, in order, moving `states` on."""
+        used = min(len(self._devices), len(states))
+        with ThreadPoolExecutor(used) as pool:
+            waves = [iter(()) for _ in range(used)]
+            for place in range(used):
+                mine = [member for member, at in enumerate(places) if at == place]
+                waves[place] = self._in_groups(place, mine, states, window, keys)
+            if used == 1:
+                yield from (frame for _, frame in waves[0])
+                return
+            held: dict[int, Array] = {}
+            pending = {pool.submit(list, wave) for wave in waves}
+            for done in pending:
+                held |= dict(done.result())
+            yield from (held[member] for member in range(len(states)))
+
+    def _in_groups(self, place: int, mine: list[int], states, window, keys) -> Iterator[tuple[int, Array]]:
+        remaining = iter(mine)
+        while group := list(islice(remaining, self._together)):
+            with jax.default_device(self._devices[place]):
+                sampled = self._sample(place, [states[m] for m in group], window, [keys[m] for m in group])
+            for member, (state, frame) in zip(group, sampled, strict=True):
+                states[member] = state
+                yield member, frame
+
+    def _sample(self, place: int, states: list[State], window, keys: list[PRNGKeyArray]):
+        model, white = self._held[place]
+        frames = [_prepare(model, state, window) for state in states]
+
+        def denoiser(x, sigma):
+            seen = _seen(model, sigma)
+            return jnp.stack([_denoise(model, frame, one, sigma, seen) for frame, one in zip(frames, x, strict=True)])
+
+        def draw(number):
+            return jnp.stack([self._draw(white, jax.random.fold_in(key, number)) for key in keys])
+
+        scaled = dpm_solver_2s(denoiser, draw, self._sampler)
+        return [_finish(model, state, frame, one) for state, frame, one in zip(states, frames, scaled, strict=True)]
+
+    def _draw(self, white: "SphereNoise | Array", key: PRNGKeyArray) -> Float[Array, "node target"]:
+        channels = self._held[0][0].normaliser.target_scale.shape[0]
+        return white.draw(key, channels) if isinstance(white, SphereNoise) else white
+
+
+@jax.jit
+def _prepare(model: GenCast, state: State, window: Float[Array, "window node forcing"]) -> Frame:
+    return model.prepare(state, window)
+
+
+@jax.jit
+def _seen(model: GenCast, sigma: Float[Array, ""]) -> Seen:
+    return model.seen(sigma)
+
+
+@jax.jit
+def _denoise(model: GenCast, frame: Frame, x: Float[Array, "node target"], sigma: Float[Array, ""], seen: Seen):
+    return model.denoise(frame, x, sigma, seen)
+
+
+@jax.jit
+def _finish(model: GenCast, state: State, frame: Frame, scaled: Float[Array, "node target"]):
+    physical = model.restore(frame, scaled)
+    return model.advance(state, physical), physical
