@@ -59,7 +59,7 @@ def hop_matrix(mesh: Mesh, hops: int) -> csr_array:
 
 
 def _bisected(points: np.ndarray, block: int) -> Int[np.ndarray, " node"]:
-    """Nodes in an order in which every `block` in a row lie together: halved across their longest side, again and again."""
+    """Nodes in an order in which every `block` in a row lie together: halved across their longest side over and over."""
     order = []
     todo = [np.arange(len(points))]
     while todo:

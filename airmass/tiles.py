@@ -14,10 +14,13 @@ from airmass.arrays import Array
 from airmass.graph import Graphs
 
 ROWS = 2048
+# Edges along the mesh stand in groups of this many that share a receiver, as many as a node has on one level of the
+# multi-mesh (five of them at the twelve corners of the icosahedron): what a receiver adds is gathered once a group.
+SHARED = 6
 
 
 class EdgeTiles(eqx.Module):
-    """Edges in tiles of equal length; the last ones of a tile may be padding, which no receiver counts."""
+    """Edges in tiles of equal length; some may be padding, which no receiver counts."""
 
     senders: Int[Array, "tile edge"]
     receivers: Int[Array, "tile edge"]
@@ -29,7 +32,8 @@ class Tiles(eqx.Module):
     """What a network needs of `Graphs`; every field is an array, passed to compiled code as an argument.
 
     Senders of `grid_to_mesh` are numbered within their tile, and a padding edge's receiver is the number of mesh
-    nodes, one past the last. Each grid node's three edges of `mesh_to_grid` stand beside each other.
+    nodes, one past the last. Edges of `mesh` stand in groups of `SHARED` with one receiver. Each grid node's three
+    edges of `mesh_to_grid` stand beside each other.
     """
 
     grid_to_mesh: EdgeTiles
@@ -64,7 +68,7 @@ class Tiles(eqx.Module):
         corners = graphs.mesh_to_grid
         tiles = cls(
             _by_sender(graphs, count),
-            _by_receiver(graphs, -(-len(graphs.mesh.senders) // rows)),
+            _by_receiver(graphs, rows),
             corners.senders.reshape(shape),
             corners.kinds.reshape(shape),
             corners.table,
@@ -95,12 +99,20 @@ def _by_sender(graphs: Graphs, count: int) -> EdgeTiles:
     return EdgeTiles(senders, receivers, kinds, edges.table)
 
 
-def _by_receiver(graphs: Graphs, count: int) -> EdgeTiles:
-    edges = graphs.mesh
-    short = -len(edges.senders) % count
+def _by_receiver(graphs: Graphs, rows: int) -> EdgeTiles:
+    """The mesh's edges in groups of `SHARED` with one receiver, filled up where a receiver's edges do not divide."""
+    edges, n_mesh = graphs.mesh, len(graphs.mesh_features)
+    receivers = np.asarray(edges.receivers)
+    degrees = np.bincount(receivers, minlength=n_mesh)
+    groups = -(-degrees // SHARED)
+    first_edge, first_group = np.cumsum(degrees) - degrees, np.cumsum(groups) - groups
+    slot = first_group[receivers] * SHARED + np.arange(len(receivers)) - first_edge[receivers]
+    count = -(-int(groups.sum()) * SHARED // rows)
+    size = -(-int(groups.sum()) // count) * SHARED
 
-    def cut(values: np.ndarray, padding: int) -> np.ndarray:
-        return np.concatenate([values, np.full(short, padding, np.int32)]).reshape(count, -1)
+    def lay(values, padding: int) -> np.ndarray:
+        laid = np.full(count * size, padding, np.int32)
+        laid[slot] = values
+        return laid.reshape(count, size)
 
-    receivers = cut(edges.receivers, len(graphs.mesh_features))
-    return EdgeTiles(cut(edges.senders, 0), receivers, cut(edges.kinds, 0), edges.table)
+    return EdgeTiles(lay(edges.senders, 0), lay(receivers, n_mesh), lay(edges.kinds, 0), edges.table)

@@ -13,11 +13,11 @@ from airmass.arrays import Array
 from airmass.layout import Layout
 from airmass.models.grid_mesh import Decoder, Encoder, EncoderSeen
 from airmass.models.state import State
-from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, over_tiles
+from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, over_tiles, together
 from airmass.nn.mlp import MLP, in_precision
 from airmass.normalise import Normaliser
 from airmass.task import Task
-from airmass.tiles import Tiles
+from airmass.tiles import SHARED, Tiles
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ class Network(eqx.Module):
 
         def step(carry, interaction: Interaction, on_kinds=None):
             mesh, edge = carry
-            on_senders, on_receivers = interaction.on_senders(mesh), interaction.on_receivers(mesh)
+            on_senders, on_receivers, mapped = together(
+                mesh, interaction.for_senders, interaction.for_receivers, interaction.for_updates
+            )
 
             def tile(carry, rows):
                 # The edges are carried and changed in place: as inputs and outputs of the loop they would exist twice.
@@ -97,16 +99,22 @@ class Network(eqx.Module):
                 number, senders, receivers, kinds = rows
                 before = edge[number]
                 on_edge = interaction.on_edges(before) if on_kinds is None else on_kinds[kinds]
-                messages = interaction.messages(on_edge + on_senders[senders] + at_receivers(on_receivers, receivers))
-                return (add_at_receivers(total, messages, receivers), edge.at[number].set(before + messages)), None
+                receivers = receivers.reshape(-1, SHARED)
+                receiver = receivers.min(axis=1)  # padding has the highest number
+                shared = jnp.repeat(at_receivers(on_receivers, receiver), SHARED, axis=0)
+                messages = interaction.messages(on_edge + on_senders[senders] + shared)
+                counted = jnp.where((receivers < len(mesh))[..., None], messages.reshape(*receivers.shape, -1), 0)
+                total = add_at_receivers(total, counted.sum(axis=1), receiver)
+                return (total, edge.at[number].set(before + messages)), None
 
             numbered = jnp.arange(edges.senders.shape[0]), edges.senders, edges.receivers, edges.kinds
             (total, edge), _ = over_tiles(tile, (jnp.zeros_like(mesh), edge), numbered)
-            return (interaction.update(mesh, total), edge), None
+            return (interaction.update(mesh, mapped, total), edge), None
 
         body = jax.checkpoint(step) if self.recompute else step
         # The first step's edges are still geometry, and so is their part of its first map.
-        first, later = (jax.tree.map(lambda leaf: leaf[part], self.processor) for part in (0, slice(1, None)))
+        first = jax.tree.map(lambda leaf: leaf[0], self.processor)
+        later = jax.tree.map(lambda leaf: leaf[1:], self.processor)
         start = mesh, geometry.mesh_edges[edges.kinds]
         carry, _ = body(start, first, geometry.on_mesh_edges)
         (mesh, _), _ = jax.lax.scan(body, carry, later)

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.arrays import Array
-from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, over_tiles
+from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, over_tiles, together
 from airmass.nn.mlp import MLP, Condition
 from airmass.tiles import Tiles
 
@@ -28,10 +28,11 @@ class EncoderEmbedded(eqx.Module):
 
 
 class EncoderSeen(eqx.Module):
-    """What messages to the mesh are made of besides the grid: first maps of edges and receivers, and mesh nodes."""
+    """What the step to the mesh is made of besides the grid: first maps of edges and mesh nodes, and these nodes."""
 
     on_edges: Float[Array, "kind hidden"]
     on_receivers: Float[Array, "mesh hidden"]
+    mapped: Float[Array, "mesh hidden"]
     mesh: Float[Array, "mesh width"]
 
 
@@ -61,27 +62,29 @@ class Encoder(eqx.Module):
 
     def seen(self, embedded: EncoderEmbedded, condition: Condition = None) -> EncoderSeen:
         mesh = self.embed_mesh.rescale(embedded.mesh, condition)
-        edges = self.embed_edges.rescale(embedded.edges, condition)
-        return EncoderSeen(self.interaction.on_edges(edges), self.interaction.on_receivers(mesh), mesh)
+        on_edges = self.interaction.on_embedded(embedded.edges, self.embed_edges, condition)
+        return EncoderSeen(
+            on_edges, *together(mesh, self.interaction.for_receivers, self.interaction.for_updates), mesh
+        )
 
     def __call__(
         self, tiles: Tiles, seen: EncoderSeen, first: FirstMap, condition: Condition = None, recompute: bool = False
     ) -> tuple[Float[Array, "tile node width"], Float[Array, "mesh width"]]:
         """Grid nodes by tile and mesh nodes after the step. Messages are summed in float32."""
-        edges = tiles.grid_to_mesh
+        edges, update = tiles.grid_to_mesh, self.grid_update.layers[0]
 
         def tile(total, number_and_edges):
             number, senders, receivers, kinds = number_and_edges
             grid = self.embed_grid.rest(first(number), condition)
-            on_senders = self.interaction.on_senders(grid)
+            on_senders, mapped = together(grid, self.interaction.for_senders, update.weight)
             hidden = seen.on_edges[kinds] + on_senders[senders] + at_receivers(seen.on_receivers, receivers)
             total = add_at_receivers(total, self.interaction.messages(hidden, condition), receivers)
-            return total, grid + self.grid_update(grid, condition)
+            return total, grid + self.grid_update.rest(mapped + update.bias, condition)
 
         numbered = jnp.arange(tiles.count), edges.senders, edges.receivers, edges.kinds
         total = jnp.zeros(seen.mesh.shape, jnp.float32)
         total, grid = over_tiles(tile, total, numbered, recompute)
-        return grid, self.interaction.update(seen.mesh, total.astype(seen.mesh.dtype), condition)
+        return grid, self.interaction.update(seen.mesh, seen.mapped, total.astype(seen.mesh.dtype), condition)
 
 
 class Decoder(eqx.Module):
@@ -104,7 +107,7 @@ class Decoder(eqx.Module):
         return self.embed_edges.normed(self.embed_edges.layers[0](tiles.corner_table))
 
     def seen(self, embedded: Float[Array, "kind width"], condition: Condition = None) -> Float[Array, "kind hidden"]:
-        return self.interaction.on_edges(self.embed_edges.rescale(embedded, condition))
+        return self.interaction.on_embedded(embedded, self.embed_edges, condition)
 
     def __call__(
         self,
@@ -115,14 +118,15 @@ class Decoder(eqx.Module):
         condition: Condition = None,
         recompute: bool = False,
     ) -> Float[Array, "grid output"]:
-        on_mesh = self.interaction.on_senders(mesh)
+        on_mesh = mesh @ self.interaction.for_senders
 
         def tile(carry, nodes):
             grid, corners, kinds = nodes
-            hidden = seen[kinds] + on_mesh[corners] + self.interaction.on_receivers(grid)[:, None]
+            on_grid, mapped = together(grid, self.interaction.for_receivers, self.interaction.for_updates)
+            hidden = seen[kinds] + on_mesh[corners] + on_grid[:, None]
             # Three edges a grid node, beside each other: their sum needs no scatter.
             incoming = self.interaction.messages(hidden, condition).sum(axis=1)
-            return carry, self.output(self.interaction.update(grid, incoming, condition))
+            return carry, self.output(self.interaction.update(grid, mapped, incoming, condition))
 
         _, out = over_tiles(tile, None, (grid, tiles.corners, tiles.corner_kinds), recompute)
         return out.reshape(-1, out.shape[-1])

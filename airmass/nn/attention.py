@@ -32,8 +32,8 @@ def _forward(query, key, value, neighbours: Neighbours):
         top = scores.max(axis=-1, keepdims=True)
         weights = jnp.exp(scores - top)
         sums = weights.sum(axis=-1, keepdims=True)
-        out = jnp.einsum("hqk,hks->hqs", (weights / sums).astype(value.dtype), value[:, blocks.keys])
-        return out_and_sums, (out, (top + jnp.log(sums))[..., 0])
+        out = jnp.einsum("hqk,hks->hqs", weights.astype(value.dtype), value[:, blocks.keys]) / sums
+        return out_and_sums, (out.astype(value.dtype), (top + jnp.log(sums))[..., 0])
 
     _, (out, log_sums) = jax.lax.scan(block, None, neighbours)
     return _scatter(query, neighbours, out), log_sums
@@ -46,7 +46,7 @@ def _forward_for_gradient(query, key, value, neighbours: Neighbours):
 
 def _backward(kept, gradient):
     query, key, value, neighbours, out, log_sums = kept
-    # The derivative of a softmax needs each row's mean derivative, which is this product (Dao et al. 2022, section B.2).
+    # A softmax's derivative needs each row's mean derivative, which is this product (Dao et al. 2022, section B.2).
     row_means = (gradient * out).sum(axis=-1)
 
     def block(carry, block_and_sums):

@@ -1,7 +1,10 @@
-"""The two perceptrons of one interaction step: messages on edges, updates of nodes (Lam et al. 2023, supplement 3.5)."""
+"""One interaction step's two perceptrons: messages on edges, updates of nodes (Lam et al. 2023, supplement 3.5)."""
+
+from itertools import accumulate
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.arrays import Array
@@ -29,14 +32,36 @@ class Interaction(eqx.Module):
         first = self.edge_mlp.layers[0]
         return edge @ first.weight[: edge.shape[-1]] + first.bias
 
-    def on_senders(self, sender: Float[Array, "sender width"]) -> Float[Array, "sender hidden"]:
-        """The senders' part of the first map."""
-        width = sender.shape[-1]
-        return sender @ self.edge_mlp.layers[0].weight[width : 2 * width]
+    def on_embedded(
+        self, normed: Float[Array, "kind width"], embedder: MLP, condition: Condition = None
+    ) -> Float[Array, "kind hidden"]:
+        """`on_edges` of edges that `embedder` embedded, up to the scale of its norm, which goes into the weight."""
+        assert embedder.norm is not None  # only outputs have none
+        scale, offset = embedder.norm.scale_and_offset(condition)
+        first = self.edge_mlp.layers[0]
+        weight = first.weight[: normed.shape[-1]]
+        return normed @ (scale[:, None] * weight) + (offset @ weight + first.bias)
 
-    def on_receivers(self, receiver: Float[Array, "receiver width"]) -> Float[Array, "receiver hidden"]:
-        """The receivers' part of the first map."""
-        return receiver @ self.edge_mlp.layers[0].weight[2 * receiver.shape[-1] :]
+    @property
+    def for_senders(self) -> Float[Array, "width hidden"]:
+        """The senders' rows of the first map."""
+        return self._rows(1)
+
+    @property
+    def for_receivers(self) -> Float[Array, "width hidden"]:
+        """The receivers' rows of the first map."""
+        return self._rows(2)
+
+    @property
+    def for_updates(self) -> Float[Array, "width hidden"]:
+        """The receivers' rows of the first map of their update."""
+        weight = self.node_mlp.layers[0].weight
+        return weight[: weight.shape[0] // 2]
+
+    def _rows(self, part: int) -> Float[Array, "width hidden"]:
+        weight = self.edge_mlp.layers[0].weight
+        width = weight.shape[0] // 3
+        return weight[part * width : (part + 1) * width]
 
     def messages(self, first: Float[Array, "*n hidden"], condition: Condition = None) -> Float[Array, "*n width"]:
         """Messages from the sum of the first map's three parts."""
@@ -45,13 +70,20 @@ class Interaction(eqx.Module):
     def update(
         self,
         receiver: Float[Array, "receiver width"],
+        mapped: Float[Array, "receiver hidden"],
         incoming: Float[Array, "receiver width"],
         condition: Condition = None,
     ) -> Float[Array, "receiver width"]:
-        """The receivers after their messages."""
+        """The receivers after their messages; `mapped` is `receiver @ for_updates`."""
         first, width = self.node_mlp.layers[0], receiver.shape[-1]
-        hidden = receiver @ first.weight[:width] + incoming @ first.weight[width:] + first.bias
+        hidden = mapped + incoming @ first.weight[width:] + first.bias
         return receiver + self.node_mlp.rest(hidden, condition)
+
+
+def together(x: Float[Array, "*n in"], *weights: Float[Array, "in out"]) -> list[Float[Array, "*n out"]]:
+    """`x @ weight` for each weight as one product, which a CPU makes about a seventh faster than two."""
+    ends = list(accumulate(weight.shape[-1] for weight in weights))
+    return jnp.split(x @ jnp.concatenate(weights, axis=-1), ends[:-1], axis=-1)
 
 
 def at_receivers(nodes: Float[Array, "receiver width"], receivers: Int[Array, " edge"]) -> Float[Array, "edge width"]:

@@ -51,12 +51,8 @@ class LayerNorm(eqx.Module):
     def __init__(self, width: int):
         self.scale, self.offset = jnp.ones(width), jnp.zeros(width)
 
-    def __call__(self, x: Float[Array, "*n width"], condition: None = None) -> Float[Array, "*n width"]:
-        return self.rescale(unit_variance(x))
-
-    def rescale(self, x: Float[Array, "*n width"], condition: None = None) -> Float[Array, "*n width"]:
-        """What follows unit variance."""
-        return x * self.scale + self.offset
+    def scale_and_offset(self, condition: None = None) -> tuple[Float[Array, " width"], Float[Array, " width"]]:
+        return self.scale, self.offset
 
 
 class ConditionalNorm(eqx.Module):
@@ -73,12 +69,14 @@ class ConditionalNorm(eqx.Module):
         self.linear = eqx.tree_at(lambda m: m.weight, linear, jnp.zeros_like(linear.weight))
 
     def __call__(self, x: Float[Array, "*n width"], condition: Float[Array, " condition"]) -> Float[Array, "*n width"]:
-        return self.rescale(unit_variance(x), condition)
+        scale, offset = self.scale_and_offset(condition)
+        return unit_variance(x) * scale + offset
 
-    def rescale(self, x: Float[Array, "*n width"], condition: Float[Array, " condition"]) -> Float[Array, "*n width"]:
-        """What follows unit variance."""
+    def scale_and_offset(
+        self, condition: Float[Array, " condition"]
+    ) -> tuple[Float[Array, " width"], Float[Array, " width"]]:
         scale, offset = jnp.split(self.linear(condition), 2)
-        return x * (1 + scale) + offset
+        return 1 + scale, offset
 
 
 Condition = Float[Array, " condition"] | None
@@ -124,7 +122,10 @@ class MLP(eqx.Module):
 
     def rescale(self, x: Float[Array, "*n out"], condition: Condition = None) -> Float[Array, "*n out"]:
         """What follows `normed`."""
-        return x if self.norm is None else self.norm.rescale(x, condition)
+        if self.norm is None:
+            return x
+        scale, offset = self.norm.scale_and_offset(condition)
+        return x * scale + offset
 
 
 Tree = TypeVar("Tree")

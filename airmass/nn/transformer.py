@@ -8,6 +8,7 @@ from jaxtyping import Float, PRNGKeyArray
 from airmass.arrays import Array
 from airmass.neighbours import Neighbours
 from airmass.nn.attention import attend
+from airmass.nn.interaction import together
 from airmass.nn.mlp import ConditionalNorm, Linear, unit_gain
 
 
@@ -38,10 +39,8 @@ class Block(eqx.Module):
     ) -> Float[Array, "node width"]:
         normed = self.attention_norm(x, condition)
 
-        def split(weight):
-            return (normed @ weight).reshape(len(x), self.heads, -1).swapaxes(0, 1)
-
-        out = attend(split(self.query), split(self.key), split(self.value), neighbours)
+        maps = together(normed, self.query, self.key, self.value)
+        out = attend(*(mapped.reshape(len(x), self.heads, -1).swapaxes(0, 1) for mapped in maps), neighbours)
         x = x + self.attended(out.swapaxes(0, 1).reshape(x.shape))
         return x + self.down(jax.nn.gelu(self.up(self.feedforward_norm(x, condition))))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers
-from airmass.nn.mlp import MLP, LayerNorm, Linear
+from airmass.nn.mlp import MLP, Linear, unit_variance
 
 
 def _randomised(module, seed=0):
@@ -40,9 +40,9 @@ def test_linear_maps_start_with_unit_gain():
     np.testing.assert_allclose(weight.var() * 400, 0.774, rtol=0.02)
 
 
-def test_layer_norm_has_unit_variance_before_its_scale():
+def test_unit_variance():
     x = 3 + 5 * jax.random.normal(jax.random.key(0), (10, 64))
-    y = LayerNorm(64)(x)
+    y = unit_variance(x)
     np.testing.assert_allclose(y.mean(-1), 0, atol=1e-5)
     np.testing.assert_allclose(y.var(-1), 1, rtol=1e-4)
 
@@ -52,16 +52,15 @@ def test_interaction_equals_concatenate_then_multiply():
     senders, receivers = rng.integers(0, 6, 20), rng.integers(0, 4, 20)
     edge, sender, receiver = (rng.normal(size=(n, 8)).astype(np.float32) for n in (20, 6, 4))
     module = _randomised(Interaction(8, 1, key=jax.random.key(0)))
-    on_senders, on_receivers = module.on_senders(sender), module.on_receivers(receiver)
-    messages = module.messages(
-        module.on_edges(edge) + on_senders[senders] + at_receivers(jax.numpy.asarray(on_receivers), receivers)
-    )
+    on_senders, on_receivers = sender @ module.for_senders, jax.numpy.asarray(receiver @ module.for_receivers)
+    messages = module.messages(module.on_edges(edge) + on_senders[senders] + at_receivers(on_receivers, receivers))
     joined = np.concatenate([edge, sender[senders], receiver[receivers]], axis=-1)
     expected = _mlp(module.edge_mlp, joined)
     np.testing.assert_allclose(messages, expected, rtol=2e-4, atol=2e-4)
     total = np.zeros((4, 8))
     np.add.at(total, receivers, expected)
-    updated = module.update(receiver, add_at_receivers(jax.numpy.zeros((4, 8)), messages, receivers))
+    incoming = add_at_receivers(jax.numpy.zeros((4, 8)), messages, receivers)
+    updated = module.update(receiver, receiver @ module.for_updates, incoming)
     expected = receiver + _mlp(module.node_mlp, np.concatenate([receiver, total], axis=-1))
     np.testing.assert_allclose(updated, expected, rtol=2e-3, atol=2e-3)
 
