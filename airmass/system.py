@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from airmass.arrays import Array
 from airmass.data.statistics import MEAN, MINIMUM, STDDEV, load_statistics, load_table, require_statistics
 from airmass.ensemble import GenCastRunner
 from airmass.errors import InputError
+from airmass.footprint import fitting
 from airmass.forcing import forcing_windows
 from airmass.graph import build_graphs
 from airmass.grid import LatLonGrid
@@ -30,10 +32,12 @@ from airmass.neighbours import Neighbours
 from airmass.normalise import Normaliser
 from airmass.published import PublishedGenCast, PublishedGraphCast, read_gencast, read_graphcast
 from airmass.rollout import serve
-from airmass.saved import MODEL_FILE, read_model
+from airmass.saved import MODEL_FILE, SavedModel, read_model
 from airmass.task import Task
 from airmass.tiles import Tiles
 from airmass.variables import VARIABLES
+
+Checkpoint = SavedModel | PublishedGraphCast | PublishedGenCast
 
 
 class Runner(Protocol):
@@ -50,7 +54,10 @@ class Runner(Protocol):
 
 
 class MakeRunner(Protocol):
-    """Builds a runner from static fields; `seed` and `noise` are for systems that draw."""
+    """Builds a runner from static fields; `seed` and `noise` are for systems that draw.
+
+    Raises InputError, before anything is compiled, where it would not fit into memory on `grid`.
+    """
 
     def __call__(
         self,
@@ -94,20 +101,43 @@ def load_system(
     """
     if memory_limit is not None and not memory_limit > 0:
         raise InputError(f"memory limit is {memory_limit:g} GB, expected above 0")
+    path, kind = find_checkpoint(checkpoint)
+    load = {SavedModel: _saved, PublishedGenCast: _published_gencast, PublishedGraphCast: _published_graphcast}[kind]
+    with _whole(path):
+        return load(path, statistics, precision, memory_limit)
+
+
+def read_checkpoint(checkpoint: str | Path) -> Checkpoint:
+    """What a checkpoint holds, without the statistics that a published one needs to run."""
+    path, kind = find_checkpoint(checkpoint)
+    with _whole(path):
+        if kind is SavedModel:
+            return read_model(path)
+        return read_gencast(path) if kind is PublishedGenCast else read_graphcast(path)
+
+
+def find_checkpoint(checkpoint: str | Path) -> tuple[Path, type[Checkpoint]]:
+    """The file that a path means, and its kind; raises InputError for a file that is no checkpoint."""
     path = Path(checkpoint)
     path = path / MODEL_FILE if path.is_dir() else path
     keys = _keys(path)
-    try:
-        if "json" in keys:
-            return _saved(path, statistics, precision, memory_limit)
-        if any(key.startswith("denoiser_architecture_config:") for key in keys):
-            return _published_gencast(path, statistics, precision, memory_limit)
-        if any(key.startswith("model_config:") for key in keys):
-            return _published_graphcast(path, statistics, precision, memory_limit)
-    except (EOFError, zlib.error, BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
+    if "json" in keys:
+        return path, SavedModel
+    if any(key.startswith("denoiser_architecture_config:") for key in keys):
+        return path, PublishedGenCast
+    if any(key.startswith("model_config:") for key in keys):
+        return path, PublishedGraphCast
     found = ", ".join(keys[:5]) or "none"
     raise InputError(f"{path}: not a checkpoint of airmass nor a published GraphCast or GenCast; keys found: {found}")
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    """Turn what a broken archive raises as it is read into an InputError."""
+    try:
+        yield
+    except (EOFError, zlib.error, BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
 
 
 def _keys(path: Path) -> list[str]:
@@ -126,7 +156,7 @@ def _saved(path: Path, statistics: str | Path | None, precision: str, memory_lim
     saved = read_model(path)
     about = {name: value for name, value in saved.about.items() if name != "airmass"}
     return _graphcast(
-        saved.recipe.task, saved.grid, 0, about, saved.network, saved.recipe.model, saved.normaliser,
+        path, saved.recipe.task, saved.grid, 0, about, saved.network, saved.recipe.model, saved.normaliser,
         precision, memory_limit,
     )  # fmt: skip
 
@@ -139,7 +169,7 @@ def _published_graphcast(
     normaliser = Normaliser.from_statistics(published.task, mean, std, residual_std, str(statistics))
     about = _published_about(path, statistics, published)
     return _graphcast(
-        published.task, None, published.resolution, about, published.network, published.settings, normaliser,
+        path, published.task, None, published.resolution, about, published.network, published.settings, normaliser,
         precision, memory_limit,
     )  # fmt: skip
 
@@ -162,13 +192,14 @@ def _published_gencast(path: Path, statistics: str | Path | None, precision: str
     about = _published_about(path, statistics, published)
 
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
+        together = fitting(path, task, settings, grid.shape, precision, memory_limit)
         graphs = build_graphs(
             grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
         )
         neighbours = Neighbours.within(icosphere(settings.mesh_level), settings.hops)
         parts = published.network, Tiles.of(graphs), neighbours, normaliser, static, fill
         model = GenCast(*jax.tree.map(jnp.asarray, parts), step_hours=task.step, precision=precision)
-        return GenCastRunner(model, task, grid, published.sampler, seed, noise)
+        return GenCastRunner(model, task, grid, published.sampler, seed, noise, together)
 
     return System("gencast", "GenCast", task, None, 0, about, True, "15d", runner)
 
@@ -200,6 +231,7 @@ def published_statistics(
 
 
 def _graphcast(
+    path: Path,
     task: Task,
     grid: LatLonGrid | None,
     spacing: float,
@@ -211,6 +243,7 @@ def _graphcast(
     memory_limit: float | None,
 ) -> System:
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
+        fitting(path, task, settings, grid.shape, memory_limit=memory_limit)
         graphs = build_graphs(grid, settings.mesh_level, settings.radius_fraction, corner_length=settings.corner_length)
         arrays = jax.tree.map(jnp.asarray, GraphCast(network, Tiles.of(graphs), normaliser, static, task.step))
         return GraphCastRunner(arrays, task, grid)

@@ -16,7 +16,7 @@ ROOMS = {
     4: ("models", "rollout"),
     5: (
         "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_writer", "judged", "ensemble",
-        "system", "compile_cache",
+        "system", "compile_cache", "footprint", "inspection",
     ),
     6: ("cli", "commands", "__main__"),
 }  # fmt: skip

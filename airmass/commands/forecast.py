@@ -34,7 +34,7 @@ class Forecast:
     precision: Literal["float32", "bfloat16"] = "float32"
     """Of the network's arithmetic."""
     memory_limit: float | None = None
-    """GB that the model may take; by default what it likes."""
+    """GB that the forecast may take; by default what is free. Refused before compiling where it would take more."""
 
 
 def run(arguments: list[str]) -> None:
