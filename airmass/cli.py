@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data convert": ("data_convert", "Rewrite a store in the layout that airmass reads."),
     "train": ("train", "Train a recipe on a store."),
     "forecast": ("forecast", "Forecast from a checkpoint and an initial state."),
+    "inspect": ("inspect", "What a checkpoint is, needs and produces, and what it takes to run here."),
     "evaluate": ("evaluate", "Score forecasts against truth, persistence and climatology."),
     "plot": ("plot", "Maps, curves and an animation of a forecast."),
     "report": ("report", "One self-contained HTML page of scores and pictures."),
