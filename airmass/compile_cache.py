@@ -2,7 +2,7 @@
 
 
 def keep_compiled() -> None:
-    """Have JAX keep what takes half a second or more to compile, in AIRMASS_CACHE or ~/.cache/airmass.
+    """Have JAX keep what takes a twentieth of a second or more to compile, in AIRMASS_CACHE or ~/.cache/airmass.
 
     Leaves alone a folder that the user has given JAX already. Call it before anything is compiled.
     """
@@ -13,5 +13,5 @@ def keep_compiled() -> None:
     if jax.config.values["jax_compilation_cache_dir"]:
         return
     jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

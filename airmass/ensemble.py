@@ -53,26 +53,24 @@ class GenCastRunner:
         keys = [jax.random.fold_in(key, member) for member in members]
         places = [place % len(self._devices) for place in range(len(members))]
         # Not put on a device yet: a state that has been computed lives where its member does.
-        states = [State(history, np.int32(hours)) for _ in members]
+        states = [State(history, np.array(hours, np.int32)) for _ in members]
         for number, window in enumerate(forcing_windows(self._task, self._grid, init)):
             yield self._advance(states, window, [jax.random.fold_in(key, number) for key in keys], places)
 
     def _advance(self, states: list[State], window, keys: list[PRNGKeyArray], places: list[int]):
         """The next frame of every member, in order, moving `states` on."""
-        used = min(len(self._devices), len(states))
-        with ThreadPoolExecutor(used) as pool:
-            waves = [iter(()) for _ in range(used)]
-            for place in range(used):
-                mine = [member for member, at in enumerate(places) if at == place]
-                waves[place] = self._in_groups(place, mine, states, window, keys)
-            if used == 1:
-                yield from (frame for _, frame in waves[0])
-                return
-            held: dict[int, Array] = {}
-            pending = {pool.submit(list, wave) for wave in waves}
-            for done in pending:
+        waves = [
+            self._in_groups(place, [m for m, at in enumerate(places) if at == place], states, window, keys)
+            for place in sorted(set(places))
+        ]
+        if len(waves) == 1:  # handed on as they come, so that only one group is in memory
+            yield from (frame for _, frame in waves[0])
+            return
+        held: dict[int, Array] = {}
+        with ThreadPoolExecutor(len(waves)) as pool:  # a device's sampler waits for that device only
+            for done in [pool.submit(list, wave) for wave in waves]:
                 held |= dict(done.result())
-            yield from (held[member] for member in range(len(states)))
+        yield from (held[member] for member in range(len(states)))
 
     def _in_groups(self, place: int, mine: list[int], states, window, keys) -> Iterator[tuple[int, Array]]:
         remaining = iter(mine)

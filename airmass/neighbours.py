@@ -2,7 +2,6 @@
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Int
 from scipy.sparse import csr_array
@@ -43,7 +42,7 @@ class Neighbours(eqx.Module):
             near[number, : len(nodes), : len(union)] = reach[nodes][:, union].toarray()
         # A filling query needs someone to attend to, or its softmax would divide by zero.
         near[..., 0] |= ~near.any(axis=-1)
-        return jax.tree.map(jnp.asarray, cls(queries, keys, near))
+        return jax.device_put(cls(queries, keys, near))
 
 
 def hop_matrix(mesh: Mesh, hops: int) -> csr_array:
@@ -59,7 +58,7 @@ def hop_matrix(mesh: Mesh, hops: int) -> csr_array:
 
 
 def _bisected(points: np.ndarray, block: int) -> Int[np.ndarray, " node"]:
-    """Nodes in an order in which every `block` in a row lie together: halved across their longest side over and over."""
+    """Nodes so ordered that every `block` in a row lie together: halved across their longest side again and again."""
     order = []
     todo = [np.arange(len(points))]
     while todo:

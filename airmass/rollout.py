@@ -40,9 +40,12 @@ def forcing_windows(
 
 
 def serve(
-    step: Step, state: State, windows: Iterable[Float[Array, "window node forcing"]], *, key: PRNGKeyArray
+    step: Step, state: State, windows: Iterable[Float[Array, "window node forcing"]], *, key: PRNGKeyArray | None
 ) -> Iterator[Float[Array, "node target"]]:
-    """Frames one by one, so that memory does not grow with lead time. `step` should be compiled by the caller."""
+    """Frames one by one, so that memory does not grow with lead time. `step` should be compiled by the caller.
+
+    `key` is None for a model that draws nothing.
+    """
     for number, window in enumerate(windows):
-        state, frame = step(state, window, key=jax.random.fold_in(key, number))
+        state, frame = step(state, window, key=None if key is None else jax.random.fold_in(key, number))
         yield frame

@@ -197,9 +197,9 @@ def _published_gencast(path: Path, statistics: str | Path | None, precision: str
             grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
         )
         neighbours = Neighbours.within(icosphere(settings.mesh_level), settings.hops)
-        parts = published.network, Tiles.of(graphs), neighbours, normaliser, static, fill
-        model = GenCast(*jax.tree.map(jnp.asarray, parts), step_hours=task.step, precision=precision)
-        return GenCastRunner(model, task, grid, published.sampler, seed, noise, together)
+        tiles = Tiles.of(graphs)
+        model = GenCast(published.network, tiles, neighbours, normaliser, static, fill, task.step, precision)
+        return GenCastRunner(jax.device_put(model), task, grid, published.sampler, seed, noise, together)
 
     return System("gencast", "GenCast", task, None, 0, about, True, "15d", runner)
 
@@ -243,13 +243,11 @@ def _graphcast(
     memory_limit: float | None,
 ) -> System:
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
-        fitting(path, task, settings, grid.shape, memory_limit=memory_limit)
+        fitting(path, task, settings, grid.shape, precision, memory_limit)
         graphs = build_graphs(grid, settings.mesh_level, settings.radius_fraction, corner_length=settings.corner_length)
-        arrays = jax.tree.map(jnp.asarray, GraphCast(network, Tiles.of(graphs), normaliser, static, task.step))
-        return GraphCastRunner(arrays, task, grid)
+        model = GraphCast(network, Tiles.of(graphs), normaliser, static, task.step, precision)
+        return GraphCastRunner(jax.device_put(model), task, grid)
 
-    if precision != "float32":
-        raise InputError(f"precision {precision}: GraphCast runs in float32 only")
     return System("graphcast", "GraphCast", task, grid, spacing, about, False, "10d", runner)
 
 
@@ -266,13 +264,13 @@ class GraphCastRunner:
         """The same frame for every member: it knows one future."""
         state = State(jnp.asarray(history), jnp.int32(init.astype("datetime64[h]").astype(int)))
         windows = forcing_windows(self._task, self._grid, init)
-        for frame in serve(partial(compiled_step, self._model), state, windows, key=jax.random.key(0)):
+        for frame in serve(partial(compiled_step, self._model), state, windows, key=None):
             yield (frame for _ in members)
 
 
 @jax.jit
 def compiled_step(
-    model: GraphCast, state: State, window: Float[Array, "window node forcing"], *, key: PRNGKeyArray
+    model: GraphCast, state: State, window: Float[Array, "window node forcing"], *, key: PRNGKeyArray | None
 ) -> tuple[State, Float[Array, "node target"]]:
     """One forecast step; graphs, scales and static fields are arguments, so one compilation serves every date."""
     return model.step(state, window, key=key)

@@ -75,7 +75,7 @@ class Tiles(eqx.Module):
             graphs.grid_features.reshape(shape),
             graphs.mesh_features.reshape(n_mesh, 3),
         )
-        return jax.tree.map(jnp.asarray, tiles)
+        return jax.device_put(tiles)
 
 
 def _divisor(n: int, rows: int) -> int:

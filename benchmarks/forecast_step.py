@@ -33,7 +33,7 @@ def main() -> None:
         for child in ("cold", "warm"):
             fresh(
                 "benchmarks.forecast_step", options.name, "--child", child, *given, JAX_COMPILATION_CACHE_DIR=compiled,
-                JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.5", JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES="-1",
+                JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.05", JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES="-1",
             )  # fmt: skip
 
 

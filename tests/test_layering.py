@@ -15,8 +15,8 @@ ROOMS = {
     3: ("nn", "diffusion", "losses"),
     4: ("models", "rollout"),
     5: (
-        "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_writer", "judged", "ensemble",
-        "system", "compile_cache", "footprint", "inspection",
+        "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_writer", "judged",
+        "ensemble", "system", "compile_cache", "footprint", "inspection",
     ),
     6: ("cli", "commands", "__main__"),
 }  # fmt: skip

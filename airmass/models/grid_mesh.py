@@ -63,9 +63,8 @@ class Encoder(eqx.Module):
     def seen(self, embedded: EncoderEmbedded, condition: Condition = None) -> EncoderSeen:
         mesh = self.embed_mesh.rescale(embedded.mesh, condition)
         on_edges = self.interaction.on_embedded(embedded.edges, self.embed_edges, condition)
-        return EncoderSeen(
-            on_edges, *together(mesh, self.interaction.for_receivers, self.interaction.for_updates), mesh
-        )
+        on_receivers, mapped = together(mesh, self.interaction.for_receivers, self.interaction.for_updates)
+        return EncoderSeen(on_edges, on_receivers, mapped, mesh)
 
     def __call__(
         self, tiles: Tiles, seen: EncoderSeen, first: FirstMap, condition: Condition = None, recompute: bool = False

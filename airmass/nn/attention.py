@@ -61,9 +61,11 @@ def _backward(kept, gradient):
         for_key = for_key.at[:, blocks.keys].add(jnp.einsum("hqk,hqs->hks", for_scores, _gather(query, blocks.queries)))
         return (for_key, for_value), jnp.einsum("hqk,hks->hqs", for_scores, key[:, blocks.keys])
 
-    start = jnp.zeros_like(key), jnp.zeros_like(value)
+    # Many blocks add to one key: in float32, whatever the keys are.
+    start = jnp.zeros(key.shape, jnp.float32), jnp.zeros(value.shape, jnp.float32)
     (for_key, for_value), for_query = jax.lax.scan(block, start, (neighbours, log_sums))
-    return _scatter(query, neighbours, for_query), for_key, for_value, None
+    for_query = _scatter(query, neighbours, for_query.astype(query.dtype))
+    return for_query, for_key.astype(key.dtype), for_value.astype(value.dtype), None
 
 
 attend.defvjp(_forward_for_gradient, _backward)
@@ -88,7 +90,7 @@ def _scores(query, key, block: Neighbours) -> Float[Array, "head query key"]:
 
 
 def _gather(nodes: Float[Array, "head node size"], queries) -> Float[Array, "head query size"]:
-    return nodes.at[:, queries].get(mode="fill", fill_value=0)
+    return jnp.asarray(nodes).at[:, queries].get(mode="fill", fill_value=0)
 
 
 def _scatter(

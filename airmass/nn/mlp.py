@@ -51,7 +51,7 @@ class LayerNorm(eqx.Module):
     def __init__(self, width: int):
         self.scale, self.offset = jnp.ones(width), jnp.zeros(width)
 
-    def scale_and_offset(self, condition: None = None) -> tuple[Float[Array, " width"], Float[Array, " width"]]:
+    def scale_and_offset(self, condition: "Condition" = None) -> tuple[Float[Array, " width"], Float[Array, " width"]]:
         return self.scale, self.offset
 
 
@@ -68,13 +68,12 @@ class ConditionalNorm(eqx.Module):
         # Starts as plain unit variance: a random map would shout over the network from the first update.
         self.linear = eqx.tree_at(lambda m: m.weight, linear, jnp.zeros_like(linear.weight))
 
-    def __call__(self, x: Float[Array, "*n width"], condition: Float[Array, " condition"]) -> Float[Array, "*n width"]:
+    def __call__(self, x: Float[Array, "*n width"], condition: "Condition") -> Float[Array, "*n width"]:
         scale, offset = self.scale_and_offset(condition)
         return unit_variance(x) * scale + offset
 
-    def scale_and_offset(
-        self, condition: Float[Array, " condition"]
-    ) -> tuple[Float[Array, " width"], Float[Array, " width"]]:
+    def scale_and_offset(self, condition: "Condition") -> tuple[Float[Array, " width"], Float[Array, " width"]]:
+        assert condition is not None
         scale, offset = jnp.split(self.linear(condition), 2)
         return 1 + scale, offset
 
