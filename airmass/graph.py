@@ -57,8 +57,8 @@ class EdgeSet(eqx.Module):
 class Graphs(eqx.Module):
     """Everything geometric that GraphCast needs; every field is an array, passed to compiled code as an argument.
 
-    Grid nodes are in the grid's order, mesh nodes in the icosphere's unless renumbered. Node features are
-    cos(colatitude), cos(longitude), sin(longitude). Each grid node receives from the three corners of the mesh triangle that it lies in.
+    Grid nodes are in the grid's order, mesh nodes in the icosphere's. Node features are cos(colatitude),
+    cos(longitude), sin(longitude). Each grid node receives from the three corners of the mesh triangle that it lies in.
     """
 
     grid_to_mesh: EdgeSet

@@ -3,7 +3,8 @@
     python -m benchmarks.forecast_step small|mini|1deg|full [--precision bfloat16] [--rounds 3] [--folder DIR]
 
 Prints peak memory of a process that makes two steps, compile time from cold and from the cache of compiled programs,
-and time in matmul units. Files of random numbers in the published layout are made in --folder first.
+and time in matmul units; for GenCast, the same again with attention in whole bands. Files of random numbers in the
+published layout are made in --folder first.
 """
 
 import argparse
@@ -21,7 +22,7 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/airmass-benchmarks"))
-    parser.add_argument("--child", choices=("cold", "warm"))
+    parser.add_argument("--child", choices=("cold", "warm", "bands"))
     options = parser.parse_args()
     folder = options.folder / options.name
     if options.child:
@@ -30,7 +31,7 @@ def main() -> None:
     given = ["--precision", options.precision, "--rounds", str(options.rounds), "--folder", str(options.folder)]
     fresh("benchmarks.made", options.name, str(folder))
     with tempfile.TemporaryDirectory() as compiled:
-        for child in ("cold", "warm"):
+        for child in ("cold", "warm", *(("bands",) if options.name in ("mini", "1deg") else ())):
             fresh(
                 "benchmarks.forecast_step", options.name, "--child", child, *given, JAX_COMPILATION_CACHE_DIR=compiled,
                 JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0.05", JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES="-1",
@@ -56,6 +57,8 @@ def _child(folder: Path, options) -> None:
     runner = system.runner(initial.grid, static, 0, None)
     jax.block_until_ready(jax.tree.leaves(vars(runner)))
     result = {"read_s": read, "ready_s": time.perf_counter() - start - read, "peak_ready_gib": peak_gib()}
+    if options.child == "bands":
+        _use_bands(folder)
     if system.ensemble:
         run = _denoiser(runner, history, init)
     else:
@@ -66,9 +69,20 @@ def _child(folder: Path, options) -> None:
     result["second_s"] = seconds(run)
     result["peak_gib"] = peak_gib()
     print(options.child, json.dumps({key: round(value, 3) for key, value in result.items()}))
-    if options.child == "warm":
+    if options.child != "cold":
         ((units, wall),) = in_units({"step": run}, options.rounds).values()
-        print(f"{options.name} {options.precision}: {units:.1f} units, {wall:.2f} s")
+        print(f"{options.name} {options.precision} {options.child}: {units:.1f} units, {wall:.2f} s", flush=True)
+
+
+def _use_bands(folder: Path) -> None:
+    """Attention in whole bands in place of ours, everything else alike."""
+    from airmass.nn import transformer
+    from airmass.published import read_gencast
+    from benchmarks.bands import bands
+
+    settings = read_gencast(folder / "checkpoint.npz").settings
+    whole, _ = bands(settings.mesh_level, settings.hops)
+    transformer.attend = lambda query, key, value, neighbours: whole(query, key, value)
 
 
 def _denoiser(runner, history, init):
