@@ -39,6 +39,24 @@ def multi_mesh_edges(level: int) -> Int[np.ndarray, "edge 2"]:
     return np.concatenate([icosphere(n).edges for n in range(level + 1)])
 
 
+def bisected(points: np.ndarray, block: int) -> Int[np.ndarray, " node"]:
+    """Nodes so ordered that every `block` in a row lie together: halved across their longest side again and again."""
+    order = []
+    todo = [np.arange(len(points))]
+    while todo:
+        nodes = todo.pop()
+        if len(nodes) <= block:
+            order.append(nodes)
+            continue
+        centred = points[nodes] - points[nodes].mean(axis=0)
+        _, axes = np.linalg.eigh(centred.T @ centred)
+        ranked = nodes[np.argsort(centred @ axes[:, -1], kind="stable")]
+        # Whole blocks on one side, so that only the last block is short.
+        half = -(-len(nodes) // block) // 2 * block
+        todo += [ranked[half:], ranked[:half]]
+    return np.concatenate(order)
+
+
 def _icosahedron() -> Mesh:
     golden = (1 + np.sqrt(5)) / 2
     corners = [(0.0, a, b * golden) for a in (-1, 1) for b in (-1, 1)]

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Int
 from scipy.sparse import csr_array
 
 from airmass.arrays import Array
-from airmass.mesh import Mesh
+from airmass.mesh import Mesh, bisected
 
 # Larger blocks gather more keys that only some of their nodes attend to, smaller ones make smaller products.
 BLOCK = 64
@@ -30,7 +30,7 @@ class Neighbours(eqx.Module):
         """Nodes at most `hops` edges apart on the mesh's finest level, themselves included."""
         n = len(mesh.vertices)
         reach = hop_matrix(mesh, hops)
-        blocks = np.split(_bisected(mesh.vertices, block), range(block, n, block))
+        blocks = np.split(bisected(mesh.vertices, block), range(block, n, block))
         unions = [np.unique(reach[nodes].indices) for nodes in blocks]
         longest = max(len(union) for union in unions)
         queries = np.full((len(blocks), block), n, np.int32)
@@ -55,21 +55,3 @@ def hop_matrix(mesh: Mesh, hops: int) -> csr_array:
     for _ in range(hops - 1):
         reach = reach @ step
     return csr_array(reach)
-
-
-def _bisected(points: np.ndarray, block: int) -> Int[np.ndarray, " node"]:
-    """Nodes so ordered that every `block` in a row lie together: halved across their longest side again and again."""
-    order = []
-    todo = [np.arange(len(points))]
-    while todo:
-        nodes = todo.pop()
-        if len(nodes) <= block:
-            order.append(nodes)
-            continue
-        centred = points[nodes] - points[nodes].mean(axis=0)
-        _, axes = np.linalg.eigh(centred.T @ centred)
-        ranked = nodes[np.argsort(centred @ axes[:, -1], kind="stable")]
-        # Whole blocks on one side, so that only the last block is short.
-        half = -(-len(nodes) // block) // 2 * block
-        todo += [ranked[half:], ranked[:half]]
-    return np.concatenate(order)

@@ -43,7 +43,9 @@ class SavedModel:
         """The forecast model over static fields [node, static] of the grid."""
         settings = self.recipe.model
         graphs = build_graphs(self.grid, settings.mesh_level, settings.radius_fraction)
-        arrays = jax.tree.map(jax.numpy.asarray, (self.network, Tiles.of(graphs), self.normaliser, static))
+        arrays = jax.tree.map(
+            jax.numpy.asarray, (self.network, Tiles.of(graphs, renumber=True), self.normaliser, static)
+        )
         network, tiles, normaliser, fields = arrays
         return GraphCast(network, tiles, normaliser, fields, self.recipe.task.step)
 

@@ -245,7 +245,8 @@ def _graphcast(
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
         fitting(path, task, settings, grid.shape, precision, memory_limit)
         graphs = build_graphs(grid, settings.mesh_level, settings.radius_fraction, corner_length=settings.corner_length)
-        model = GraphCast(network, Tiles.of(graphs), normaliser, static, task.step, precision)
+        tiles = Tiles.of(graphs, renumber=True)
+        model = GraphCast(network, tiles, normaliser, static, task.step, precision)
         return GraphCastRunner(jax.device_put(model), task, grid)
 
     return System("graphcast", "GraphCast", task, grid, spacing, about, False, "10d", runner)

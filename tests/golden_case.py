@@ -109,7 +109,8 @@ class GoldenGraphCast(Case):
     @cached_property
     def model(self) -> GraphCast:
         step = self.published.task.step
-        return GraphCast(self.published.network, Tiles.of(self.graphs), self.normaliser, self.static, step)
+        tiles = Tiles.of(self.graphs, renumber=True)
+        return GraphCast(self.published.network, tiles, self.normaliser, self.static, step)
 
 
 class GoldenGenCast(Case):

@@ -170,3 +170,22 @@ def test_features_come_back_in_order_of_receiver_then_sender():
     # Numbered as they first come.
     _, first = np.unique(edges.kinds, return_index=True)
     assert np.all(np.diff(first) > 0)
+
+
+def test_renumbering_mesh_nodes_changes_only_their_numbers():
+    # On the level of the other tests all nodes are one patch, which is left as it is.
+    graphs = build_graphs(GRID, 2, cache=False)
+    settings = GraphCastSettings(mesh_level=2, width=8, steps=2)
+    network = Network(settings, 5, 3, key=jax.random.key(0))
+    x = jax.random.normal(jax.random.key(1), (N_GRID, 5))
+    plain, moved = (
+        network(tiles, lambda number, tiles=tiles: tiles.rows(x, number))
+        for tiles in (Tiles.of(graphs), Tiles.of(graphs, renumber=True))
+    )
+    np.testing.assert_allclose(moved, plain, rtol=1e-4, atol=1e-5)
+    still, turned = (
+        np.asarray(Tiles.of(graphs).mesh_features),
+        np.asarray(Tiles.of(graphs, renumber=True).mesh_features),
+    )
+    assert np.any(still != turned)
+    np.testing.assert_array_equal(np.unique(still, axis=0), np.unique(turned, axis=0))
