@@ -22,7 +22,7 @@ def test_its_parts_fit_together(name):
     network = jax.eval_shape(lambda: new_network(made, jax.random.key(0)))
     jax.eval_shape(optimiser(made.optimiser, made.training.updates[0]).init, network)
     layout = Layout.of(made.task.targets, made.task.levels)
-    assert network.output.layers[-1].bias.shape == (len(layout),)
+    assert network.decoder.output.layers[-1].bias.shape == (len(layout),)
     assert len(variable_weights(made.loss, layout)) == len(layout.variables)
     assert all(VARIABLES[name].static for name in made.task.static)
 

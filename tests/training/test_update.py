@@ -15,7 +15,7 @@ from airmass.training.optimiser import OptimiserSettings, average_decay, schedul
 from tests.training.small import SMALL, small_model
 
 # The decoder's update of mesh nodes is in published checkpoints, but nothing reads what it puts out.
-UNREAD = "decoder_mesh"
+UNREAD = "mesh_update"
 
 
 @pytest.fixture(scope="module")
