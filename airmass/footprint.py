@@ -103,9 +103,10 @@ def footprint(
     `together` members are sampled side by side through `levels` noise levels: GenCast only. On an accelerator only
     what lies in its own memory counts; on a CPU, the whole process.
     """
+    size = 2 if precision == "bfloat16" else 4
     if isinstance(settings, GraphCastSettings):
-        return _graphcast(task, settings, shape, accelerator)
-    return _gencast(task, settings, shape, 2 if precision == "bfloat16" else 4, together, levels, accelerator)
+        return _graphcast(task, settings, shape, size, accelerator)
+    return _gencast(task, settings, shape, size, together, levels, accelerator)
 
 
 @cache
@@ -118,12 +119,14 @@ def parameter_count(task: Task, settings: Settings) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(made))
 
 
-def _graphcast(task: Task, settings: GraphCastSettings, shape: tuple[int, int], accelerator: bool) -> Footprint:
-    n, width, row = _Counts.of(settings, shape), settings.width, 4 * settings.width
+def _graphcast(
+    task: Task, settings: GraphCastSettings, shape: tuple[int, int], size: int, accelerator: bool
+) -> Footprint:
+    n, width, row = _Counts.of(settings, shape), settings.width, size * settings.width
     prognostic, targets = _channels(task)
     parts = {
         "Python, JAX and compiling": 0 if accelerator else _BASE_GRAPHCAST,
-        "parameters": _parameters(task, settings, 4, accelerator),
+        "parameters": _parameters(task, settings, size, accelerator),
         "edges and nodes before weather": _tables(n)
         + row * (n.encoder_kinds + n.decoder_kinds + 2 * n.mesh + 2 * n.mesh_kinds),
         # In, out and on the host; the frame besides is held while it is written.

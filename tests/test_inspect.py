@@ -8,6 +8,7 @@ import pytest
 
 from airmass.cli import main
 from airmass.grid import LatLonGrid
+from airmass.inspection import inspection
 from airmass.normalise import Normaliser
 from airmass.saved import SavedModel, _normaliser_template, new_network, write_model
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
@@ -87,10 +88,17 @@ def test_bad_input_is_refused_in_one_line(tmp_path, run, capsys):
         "other.npz: not a checkpoint of airmass": [tmp_path / "other.npz"],
         "was trained on a grid of 8x16, but --grid 9x16 is 9x16": [run, "--grid", "9x16"],
         "grid 1x1: expected rows x columns": [GOLDEN.folder / "checkpoint.npz", "--grid", "1x1"],
-        "GraphCast runs in float32 only": [run, "--precision", "bfloat16"],
         "members is 2, expected 1 for GraphCast": [run, "--members", "2"],
     }
     for words, arguments in cases.items():
         assert main(["inspect", *map(str, arguments)]) == 2
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1
+
+
+def test_graphcast_in_bfloat16_takes_less_memory():
+    whole, low = (
+        inspection(GOLDEN.folder / "checkpoint.npz", "181x360", precision, 1).needed.parts["grid latents"]
+        for precision in ("float32", "bfloat16")
+    )
+    assert low == pytest.approx(whole / 2)

@@ -38,7 +38,6 @@ class Block(eqx.Module):
         self, x: Float[Array, "node width"], neighbours: Neighbours, condition: Float[Array, " condition"]
     ) -> Float[Array, "node width"]:
         normed = self.attention_norm(x, condition)
-
         maps = together(normed, self.query, self.key, self.value)
         out = attend(*(mapped.reshape(len(x), self.heads, -1).swapaxes(0, 1) for mapped in maps), neighbours)
         x = x + self.attended(out.swapaxes(0, 1).reshape(x.shape))

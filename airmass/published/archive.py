@@ -36,15 +36,6 @@ def read_flat(path: str | Path) -> dict[str, np.ndarray]:
         raise InputError(f"{path}: cannot be read as a published checkpoint: {error}") from error
 
 
-def published_keys(path: str | Path) -> set[str]:
-    """The keys of an `.npz`, without reading what they hold."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return set(stored.files)
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
-
-
 def parameters(flat: Flat, template: Tree, keys: Keys, rows: np.ndarray, source: str) -> Tree:
     """Our parameters from `params:*`. Every key is used exactly once; otherwise an InputError names which and how."""
     given = {key.removeprefix("params:"): value for key, value in flat.items() if key.startswith("params:")}
