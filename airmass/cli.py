@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "data check": ("data_check", "Say all that is wrong with a store."),
     "data convert": ("data_convert", "Rewrite a store in the layout that airmass reads."),
     "train": ("train", "Train a recipe on a store."),
+    "plan": ("plan", "What training a recipe takes, before anything is compiled."),
     "forecast": ("forecast", "Forecast from a checkpoint and an initial state."),
     "inspect": ("inspect", "What a checkpoint is, needs and produces, and what it takes to run here."),
     "evaluate": ("evaluate", "Score forecasts against truth, persistence and climatology."),

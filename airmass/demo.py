@@ -87,7 +87,7 @@ def _simulate(store: Path, seed: int) -> None:
 
 
 def _train(recipe: Recipe, store: Path, run: Path, console: Console) -> None:
-    from airmass.training.loop import train
+    from airmass.training.train import train
 
     train(recipe, store, run, console)
 

@@ -10,13 +10,14 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
-from airmass.diffusion.samplers import dpm_solver_2s
+from airmass.diffusion.samplers import sample
 from airmass.diffusion.schedule import SamplerSettings
 from airmass.diffusion.sphere import SphereNoise
 from airmass.forcing import forcing_windows
 from airmass.grid import LatLonGrid
 from airmass.models.gencast import Frame, GenCast, Seen
 from airmass.models.state import State
+from airmass.runner import NOTHING, Made, member_key, whole_hours
 from airmass.task import Task
 
 
@@ -44,17 +45,26 @@ class GenCastRunner:
         self._devices = jax.local_devices()
         self._held = [jax.device_put((model, white), device) for device in self._devices]
 
+    @property
+    def at_once(self) -> int:
+        """Members that go side by side on all devices."""
+        return self._together * len(self._devices)
+
     def frames(
-        self, history: Float[np.ndarray, "time node prognostic"], init: np.datetime64, members: Sequence[int]
+        self,
+        history: Float[np.ndarray, "time node prognostic"],
+        init: np.datetime64,
+        members: Sequence[int],
+        made: Made = NOTHING,
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
-        """For each lead time, without end, the frame of each of `members` in their order."""
-        hours = int(init.astype("datetime64[h]").astype(int))
-        key = jax.random.fold_in(jax.random.key(self._seed), hours)
-        keys = [jax.random.fold_in(key, member) for member in members]
+        """For each lead time after those `made`, without end, the frame of each of `members` in their order."""
+        keys = [member_key(self._seed, init, member) for member in members]
         places = [place % len(self._devices) for place in range(len(members))]
+        hours = np.array(whole_hours(init) + made.count * self._task.step, np.int32)
         # Not put on a device yet: a state that has been computed lives where its member does.
-        states = [State(history, np.array(hours, np.int32)) for _ in members]
-        for number, window in enumerate(forcing_windows(self._task, self._grid, init)):
+        states = [State(last, hours) for last in made.histories([history] * len(members))]
+        windows = islice(forcing_windows(self._task, self._grid, init), made.count, None)
+        for number, window in enumerate(windows, made.count):
             yield self._advance(states, window, [jax.random.fold_in(key, number) for key in keys], places)
 
     def _advance(self, states: list[State], window, keys: list[PRNGKeyArray], places: list[int]):
@@ -92,7 +102,7 @@ class GenCastRunner:
         def draw(number):
             return jnp.stack([self._draw(white, jax.random.fold_in(key, number)) for key in keys])
 
-        scaled = dpm_solver_2s(denoiser, draw, self._sampler)
+        scaled = sample(denoiser, draw, self._sampler)
         return [_finish(model, state, frame, one) for state, frame, one in zip(states, frames, scaled, strict=True)]
 
     def _draw(self, white: "SphereNoise | Array", key: PRNGKeyArray) -> Float[Array, "node target"]:

@@ -34,7 +34,7 @@ def new_output(path: str | Path, replace: bool = False) -> Iterator[Path]:
             yield aside
             _swap(aside, path, room / f"{path.name}.old")
         except BaseException:
-            _remove_after_failure(room)
+            remove_after_failure(room)
             raise
         shutil.rmtree(room, ignore_errors=True)
 
@@ -60,7 +60,7 @@ def _room(path: Path) -> Path:
         raise InputError(f"{path}: cannot write: {error.strerror} ({error.filename})") from error
 
 
-def _remove_after_failure(room: Path) -> None:
+def remove_after_failure(room: Path) -> None:
     """Remove a folder that threads of a failed write may still fill or create anew, until it stays away."""
     quiet = 0
     for _ in range(50):
@@ -93,3 +93,48 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], compress: b
     save = np.savez_compressed if compress else np.savez
     with Path(path).open("wb") as out:  # given a name, numpy would append .npz to it
         save(out, allow_pickle=False, **{str(name): np.asarray(array) for name, array in arrays.items()})
+
+
+def write_durably(path: str | Path, text: str) -> None:
+    """Replace a small file so that after a power cut it holds the old text or the new one, whole."""
+    path = Path(path)
+    aside = path.with_name(f"{path.name}.new")
+    with aside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    sync(path.parent)
+
+
+def sync(*paths: Path) -> None:
+    """Wait until files or folders are on the disk itself."""
+    for path in paths:
+        held = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(held)
+        finally:
+            os.close(held)
+
+
+def exchange(new: Path, path: Path) -> None:
+    """Put `new` at `path` and what stood there, if anything, at `new`, in one step where the system can.
+
+    Where it cannot (anything but Linux, some network disks), there is a moment in which nothing stands at `path`.
+    """
+    if not path.exists():
+        new.replace(path)
+    elif not _exchanged(new, path):
+        old = new.with_name(f"{new.name}.old")
+        _swap(new, path, old)
+        old.replace(new)
+    sync(path.parent)
+
+
+def _exchanged(a: Path, b: Path) -> bool:
+    """Swap two names by renameat2, which Python does not offer; False where that is not to be had."""
+    import ctypes
+
+    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    return rename is not None and rename(here, os.fsencode(a), here, os.fsencode(b), swap) == 0

@@ -57,7 +57,7 @@ class Footprint:
 
 
 @dataclass(frozen=True)
-class _Counts:
+class Counts:
     """How many of everything a network runs over."""
 
     grid: int
@@ -70,7 +70,7 @@ class _Counts:
     tile_edges: int
 
     @classmethod
-    def of(cls, settings: Settings, shape: tuple[int, int]) -> "_Counts":
+    def of(cls, settings: Settings, shape: tuple[int, int]) -> "Counts":
         grid = shape[0] * shape[1]
         encoder_edges = _ENCODER_EDGES * (settings.radius_fraction / 0.6) ** 2 * grid
         # Columns that divide by three look the same after a third of a turn, as the mesh does.
@@ -122,15 +122,15 @@ def parameter_count(task: Task, settings: Settings) -> int:
 def _graphcast(
     task: Task, settings: GraphCastSettings, shape: tuple[int, int], size: int, accelerator: bool
 ) -> Footprint:
-    n, width, row = _Counts.of(settings, shape), settings.width, size * settings.width
+    n, width, row = Counts.of(settings, shape), settings.width, size * settings.width
     prognostic, targets = _channels(task)
     parts = {
         "Python, JAX and compiling": 0 if accelerator else _BASE_GRAPHCAST,
         "parameters": _parameters(task, settings, size, accelerator),
-        "edges and nodes before weather": _tables(n)
+        "edges and nodes before weather": tables(n)
         + row * (n.encoder_kinds + n.decoder_kinds + 2 * n.mesh + 2 * n.mesh_kinds),
         # In, out and on the host; the frame besides is held while it is written.
-        "state and forcings": 4 * n.grid * (3 * task.history * prognostic + 3 * targets + _fixed_channels(task)),
+        "state and forcings": 4 * n.grid * (3 * task.history * prognostic + 3 * targets + fixed_channels(task)),
         "grid latents": row * n.grid,
         "mesh edges": 2 * row * n.mesh_edges,
         "mesh latents and one tile": row * (5 * n.mesh + 2 * n.tile_edges),
@@ -142,7 +142,7 @@ def _graphcast(
         + settings.steps * (n.mesh_edges * (1 + hidden) + n.mesh * (4 + hidden)) * square
         - n.mesh_edges * square  # the first step's edges are geometry
     )
-    return Footprint(_largest_first(parts), 2 * products, 1)
+    return Footprint(largest_first(parts), 2 * products, 1)
 
 
 def _gencast(
@@ -154,7 +154,7 @@ def _gencast(
     levels: int,
     accelerator: bool,
 ) -> Footprint:
-    n, width, row = _Counts.of(settings, shape), settings.width, size * settings.width
+    n, width, row = Counts.of(settings, shape), settings.width, size * settings.width
     prognostic, targets = _channels(task)
     union = _union(settings, n.mesh)
     blocks = -(-n.mesh // BLOCK)
@@ -163,12 +163,12 @@ def _gencast(
     parts = {
         "Python, JAX and compiling": 0 if accelerator else _BASE_GENCAST,
         "parameters": _parameters(task, settings, size, accelerator),
-        "edges and nodes before weather": _tables(n) + geometry,
+        "edges and nodes before weather": tables(n) + geometry,
         # At one noise level, and at the next, which JAX prepares meanwhile.
         "edges and nodes at a noise level": 2 * (geometry + row * n.mesh),
         "attention masks": blocks * BLOCK * union,
         "noise tables": 2.0 * waves**2 * rows,
-        "state and forcings": 4 * n.grid * (3 * together * task.history * prognostic + _fixed_channels(task)),
+        "state and forcings": 4 * n.grid * (3 * together * task.history * prognostic + fixed_channels(task)),
         "conditioning on the last frames": together * n.grid * (row + 5 * prognostic),
         "the sampler's fields": 4 * n.grid * targets * (4 * together + 3),
         "grid latents": row * n.grid,
@@ -184,10 +184,10 @@ def _gencast(
         + settings.layers * blocks * BLOCK * union * 2 * width
         + (n.encoder_kinds + n.decoder_kinds + n.mesh) * square / together
     )
-    return Footprint(_largest_first(parts), 2 * products, 2 * levels - 1)
+    return Footprint(largest_first(parts), 2 * products, 2 * levels - 1)
 
 
-def _encoder_and_decoder(n: _Counts, width: int, hidden: int, targets: int) -> float:
+def _encoder_and_decoder(n: Counts, width: int, hidden: int, targets: int) -> float:
     """Products without the first map of grid nodes: embedding, messages and updates on the way in and out."""
     grid = hidden + 1 + (1 + hidden)  # embed, as senders, update without messages
     grid += 1 + 3 * hidden + 2 + hidden + hidden  # as receivers, messages of three edges, update, output
@@ -201,7 +201,7 @@ def _parameters(task: Task, settings: Settings, size: int, accelerator: bool) ->
     return parameter_count(task, settings) * copies
 
 
-def _tables(n: _Counts) -> float:
+def tables(n: Counts) -> float:
     """Indices and features."""
     return 12 * (n.encoder_edges + n.mesh_edges) + 36 * n.grid + 16 * (n.encoder_kinds + n.decoder_kinds)
 
@@ -216,12 +216,12 @@ def _channels(task: Task) -> tuple[int, int]:
     return len(Layout.of(task.prognostic, task.levels)), len(Layout.of(task.targets, task.levels))
 
 
-def _fixed_channels(task: Task) -> int:
+def fixed_channels(task: Task) -> int:
     """Static fields and two windows of forcings, on the host and on the device."""
     return 2 * len(Layout.of(task.static, task.levels)) + 4 * (task.history + 1) * len(task.forcing)
 
 
-def _largest_first(parts: Mapping[str, float]) -> dict[str, float]:
+def largest_first(parts: Mapping[str, float]) -> dict[str, float]:
     return dict(sorted(parts.items(), key=lambda part: -part[1]))
 
 

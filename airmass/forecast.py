@@ -1,24 +1,32 @@
 """From a checkpoint and an initial state to a forecast on disk, frame by frame."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
+import jax
 import numpy as np
+from jaxtyping import Float
 
 import airmass
 from airmass.compile_cache import keep_compiled
 from airmass.data.initial import Initial, open_initial, read_noise
 from airmass.errors import InputError
 from airmass.files import new_output, refuse_existing
-from airmass.forecast_writer import ForecastWriter, chosen_levels
+from airmass.forecast_file import read_hours
+from airmass.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
 from airmass.memory import keep_freed_memory
+from airmass.partial import SETTINGS, Partial, folder_of, require_room
+from airmass.perturbed import perturbed
 from airmass.store import minute
 from airmass.system import System, load_system
+from airmass.trajectories import Trajectories
 
-_Item = TypeVar("_Item")
+Progress = Callable[[int, int], None]
+
 SUFFIXES = (".zarr", ".nc")
 
 
@@ -28,12 +36,16 @@ def forecast(
     init_times: Sequence[str],
     lead_time: str | None,
     out: str | Path,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     *,
     statistics: str | Path | None = None,
     members: int | None = None,
+    first_member: int = 0,
+    add: bool = False,
     seed: int | None = None,
     initial_noise: str | Path | None = None,
+    perturb: float | None = None,
+    perturb_length: float = 1200.0,
     levels: Sequence[int] = (),
     precision: str = "float32",
     memory_limit: float | None = None,
@@ -42,58 +54,91 @@ def forecast(
 
     The dims are (init_time, [number,] lead_time, [level,] latitude, longitude), `number` for ensembles only. Without
     init times there must be one that is meant; `lead_time` is such as `10d` or `72h`, by default the system's own.
-    `statistics` are for published checkpoints; `members`, `seed` and `initial_noise` (unit variance, used by every
-    member) for ensembles; `levels` are those written, by default all. `progress` gets (frames done, frames in all).
-    Raises InputError, before anything is compiled or written, for what does not fit together, and for absent or broken
-    initial frames.
+    `statistics` are for published checkpoints; `members` (numbered from `first_member`), `seed` and `initial_noise`
+    (unit variance, used by every member) for ensembles; `perturb` and `perturb_length` (km) make an ensemble of a model
+    that draws nothing (see `perturbed`); `levels` are those written, by default all. `progress` gets (frames done,
+    frames in all).
+
+    A Zarr store grows beside its place (see `partial`), and the same call goes on with one that was stopped, to the
+    same bits: from the last frames of those under way if they hold all that a step reads, else from their start. With
+    `add`, a finished store gains the members that it lacks. Raises InputError, before anything is compiled or written,
+    for what does not fit together, for absent or broken initial frames, and for a disk without room.
     """
-    refuse_existing(out)
-    if Path(out).suffix not in SUFFIXES:
-        raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
+    out = Path(out)
+    _check_out(out, add)
     keep_freed_memory()
     keep_compiled()
     system = load_system(checkpoint, statistics, precision, memory_limit)
+    system = system if perturb is None else perturbed(system, perturb, perturb_length)
     task = system.task
-    count = _members(system, checkpoint, members, seed, initial_noise)
+    given = {"--seed": seed, "--initial-noise": initial_noise, "--first-member": first_member or None}
+    numbers = _numbers(system, checkpoint, members, first_member, given | {"--add": add or None})
     steps = _steps(lead_time or system.lead_time, task.step)
     levels = chosen_levels(task, levels)
     start = open_initial(initial, task)
     _check_grid(system, checkpoint, start)
-    inits = np.array([read_time(text) for text in init_times] or [start.default_init()])
-    if len(set(inits)) < len(inits):
-        raise InputError(f"init times {', '.join(init_times)}: each may be given once")
-    if np.any(odd := inits != inits.astype("datetime64[h]")):
-        raise InputError(f"init time {minute(inits[odd][0])}: expected a whole hour")
+    inits = _inits(init_times, start)
     static = start.static()
-    for init in inits:
-        start.history(init)  # read again when its turn comes: all at once would not fit, and a NaN is refused now
     noise = None if initial_noise is None else read_noise(initial_noise, task, start.grid)
+    own: dict[str, Any] = {"seed": seed or 0, "initial_noise": None if noise is None else _digest([noise])}
+    own |= {"perturb": perturb, "perturb_length": perturb and perturb_length}
+    made_with = {"lead_time": f"{steps * task.step}h", "levels": list(levels), "precision": precision}
+    settings = _settings(system, start, inits, static) | made_with
+    if numbers is not None:
+        settings |= {"members": len(numbers), "first_member": numbers.start} | own
+    shape = len(inits), len(numbers or range(1))
+    place = Partial(out, settings, shape, steps, add) if out.suffix == ".zarr" else None
+    left = shape[0] * shape[1] * steps - (place.done if place else 0)
+    require_room(out, left * bytes_a_frame(task, start.grid, levels), f"{left} frames")
     runner = system.runner(start.grid, static, seed or 0, noise)
-    attributes = _attributes(system, start) | ({"airmass_seed": seed or 0} if system.ensemble else {})
-    frames_in_all = len(inits) * steps * (count or 1)
-    done = 0
-    with (
-        new_output(out) as aside,
-        ForecastWriter(aside, task, start.grid, inits, steps, attributes, count, levels) as writer,
-    ):
-        for row, init in enumerate(inits):
-            lead_times = islice(runner.frames(start.history(init), init, range(count or 1)), steps)
-            numbered = ((step, n, frame) for step, frames in enumerate(lead_times) for n, frame in enumerate(frames))
-            for step, number, frame in _one_ahead(numbered):
-                writer.write(row, step, np.asarray(frame), number)
-                done += 1
-                if progress:
-                    progress(done, frames_in_all)
-    return Path(out)
+    attributes = _attributes(system, start, settings)
+
+    def writer(path: Path, going_on: bool = False) -> ForecastWriter:
+        return ForecastWriter(path, task, start.grid, inits, steps, attributes, numbers, levels, going_on)
+
+    trajectories = Trajectories(runner, start, inits, steps, numbers or range(1))
+    wrote = _telling(progress, shape[0] * shape[1] * steps, left)
+    if place is None:
+        with new_output(out) as aside, writer(aside) as file:
+            trajectories.write(file, None, wrote)
+        return out
+    with place.opened():
+        with writer(place.store, place.begun) as file:
+            if not place.begun:
+                place.begin(file.layout.variables)
+            trajectories.write(file, place, wrote)
+        place.finish()
+    return out
 
 
-def _one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The same items, each given out once the next is asked for, which JAX computes while this one is written."""
-    held = next(items)
-    for item in items:
-        yield held
-        held = item
-    yield held
+def _settings(
+    system: System, start: Initial, inits: np.ndarray, static: Float[np.ndarray, "node static"]
+) -> dict[str, Any]:
+    """What decides a forecast's bits besides its options.
+
+    Every initial frame is read for it, and so checked, and read again when its turn comes: all at once would not fit.
+    """
+    frames = _digest(chain((start.grid.latitude, start.grid.longitude, static), map(start.history, inits)))
+    return {
+        "airmass": airmass.__version__,
+        "jax": f"{jax.__version__} on {jax.local_devices()[0].device_kind}",
+        "checkpoint": system.fingerprint,
+        "initial frames": frames,
+        "init_times": [minute(init) for init in inits],
+    }
+
+
+def _telling(progress: Progress | None, total: int, left: int) -> Callable[[], None]:
+    """Counts frames; those that a stopped run computes again, because it did not write all levels, not twice."""
+    done = total - left
+
+    def wrote() -> None:
+        nonlocal done
+        done = min(done + 1, total)
+        if progress:
+            progress(done, total)
+
+    return wrote
 
 
 def read_time(text: str) -> np.datetime64:
@@ -104,12 +149,22 @@ def read_time(text: str) -> np.datetime64:
         raise InputError(f"time {text!r}: expected one such as 2001-01-05T06") from None
 
 
-def read_hours(text: str) -> int:
-    """Hours in a duration such as `10d`, `72h` or `5d12h`."""
-    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?", text.strip())
-    if not match or not text.strip():
-        raise InputError(f"lead time {text!r}: expected one such as 10d, 72h or 5d12h")
-    return 24 * int(match[1] or 0) + int(match[2] or 0)
+def _check_out(out: Path, add: bool) -> None:
+    if out.suffix not in SUFFIXES:
+        raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
+    if add and out.suffix != ".zarr":
+        raise InputError(f"{out}: members can be added to a Zarr store only")
+    if not add and not folder_of(out).exists():
+        refuse_existing(out)
+
+
+def _inits(texts: Sequence[str], start: Initial) -> np.ndarray:
+    inits = np.array([read_time(text) for text in texts] or [start.default_init()])
+    if len(set(inits)) < len(inits):
+        raise InputError(f"init times {', '.join(texts)}: each may be given once")
+    if np.any(odd := inits != inits.astype("datetime64[h]")):
+        raise InputError(f"init time {minute(inits[odd][0])}: expected a whole hour")
+    return inits
 
 
 def _steps(lead_time: str, step: int) -> int:
@@ -119,14 +174,15 @@ def _steps(lead_time: str, step: int) -> int:
     return hours // step
 
 
-def _members(system: System, checkpoint, members: int | None, seed: int | None, noise) -> int | None:
-    """How many members to run; None for a system that knows one future."""
+def _numbers(system: System, checkpoint, members: int | None, first: int, given: Mapping[str, Any]) -> range | None:
+    """The members to run; None for a system that knows one future, for which none of the options `given` may be."""
     if members is not None and members < 1:
         raise InputError(f"members is {members}, expected 1 or more")
+    if first < 0:
+        raise InputError(f"first member is {first}, expected 0 or more")
     if system.ensemble:
-        return members or 1
-    asked = {"--members": members if members != 1 else None, "--seed": seed, "--initial-noise": noise}
-    for option, value in asked.items():
+        return range(first, first + (members or 1))
+    for option, value in {"--members": members if members != 1 else None, **given}.items():
         if value is not None:
             raise InputError(f"{checkpoint}: {system.title} draws nothing, so {option} {value} means nothing to it")
     return None
@@ -144,13 +200,24 @@ def _check_grid(system: System, checkpoint: str | Path, start: Initial) -> None:
         )
 
 
-def _attributes(system: System, start: Initial) -> dict[str, str | int]:
-    attributes: dict[str, str | int] = {
+def _digest(arrays: Iterable[np.ndarray]) -> str:
+    """16 hex digits of all values."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]
+
+
+def _attributes(system: System, start: Initial, settings: Mapping[str, Any]) -> dict[str, str | int | float]:
+    attributes: dict[str, str | int | float] = {
         "title": "Forecast by airmass",
         "Conventions": "CF-1.11",
         "source": f"airmass {airmass.__version__}, {system.title}",
         "airmass_system": system.name,
         "airmass_initial": str(start.path),
         "airmass_initial_fingerprint": start.fingerprint,
+        SETTINGS: json.dumps(settings),
     }
+    if system.ensemble:
+        attributes["airmass_seed"] = settings["seed"]
     return attributes | {f"airmass_{name}": value for name, value in system.about.items()}

@@ -73,11 +73,11 @@ def inspection(checkpoint: str | Path, grid: str | None, precision: str, members
 
 def tables(inspected: Inspection, boxed: bool) -> Iterator[Table]:
     """To print: what it is, what it reads and writes, its settings, memory by part, and time."""
-    yield _table("what it is", inspected.about, boxed)
-    yield _table("needs and produces", _needs(inspected.task), boxed)
-    yield _table("settings", {name: _words(value) for name, value in asdict(inspected.settings).items()}, boxed)
-    yield _table("memory (an estimate)", _memory(inspected), boxed)
-    yield _table("time here (an estimate)", _times(inspected), boxed)
+    yield table("what it is", inspected.about, boxed)
+    yield table("needs and produces", _needs(inspected.task), boxed)
+    yield table("settings", {name: _words(value) for name, value in asdict(inspected.settings).items()}, boxed)
+    yield table("memory (an estimate)", _memory(inspected), boxed)
+    yield table("time here (an estimate)", _times(inspected), boxed)
 
 
 def _about(held: Checkpoint) -> dict[str, str]:
@@ -114,9 +114,9 @@ def _needs(task: Task) -> dict[str, str]:
 def _memory(inspected: Inspection) -> dict[str, str]:
     available, whose = available_memory()
     return {
-        **{name: _gigabytes(size) for name, size in inspected.needed.parts.items()},
-        "in all": _gigabytes(inspected.needed.peak),
-        whose: _gigabytes(available),
+        **{name: gigabytes(size) for name, size in inspected.needed.parts.items()},
+        "in all": gigabytes(inspected.needed.peak),
+        whose: gigabytes(available),
     }
 
 
@@ -127,16 +127,16 @@ def _times(inspected: Inspection) -> dict[str, str]:
     shown = {"matrix products": f"{rate / 1e9:,.0f} Gflop/s measured now on {device}"}
     if not inspected.ensemble:
         days, what = 10, "forecast"
-        shown |= {"a step": f"{_duration(frame)}, {needed.flops / 1e9:,.1f} Gflop"}
+        shown |= {"a step": f"{duration(frame)}, {needed.flops / 1e9:,.1f} Gflop"}
     else:
         days, what = 15, f"forecast of {inspected.members} member{'s' * (inspected.members > 1)}"
         one = needed.seconds_a_frame(rate) / needed.evaluations
         shown |= {
-            "an evaluation of the denoiser": f"{_duration(one)}, {needed.flops / 1e9:,.1f} Gflop",
-            "a frame of a member": f"{_duration(frame)}, {needed.evaluations} evaluations",
+            "an evaluation of the denoiser": f"{duration(one)}, {needed.flops / 1e9:,.1f} Gflop",
+            "a frame of a member": f"{duration(frame)}, {needed.evaluations} evaluations",
         }
     steps = days * 24 // inspected.task.step
-    return shown | {f"a {days} day {what}": f"{_duration(frame * steps * inspected.members)}, {steps} steps"}
+    return shown | {f"a {days} day {what}": f"{duration(frame * steps * inspected.members)}, {steps} steps"}
 
 
 def _shape(held: Checkpoint, task: Task, grid: str | None, source: Path) -> tuple[tuple[int, int], str]:
@@ -160,7 +160,7 @@ def _shape(held: Checkpoint, task: Task, grid: str | None, source: Path) -> tupl
     return shape, "--grid"
 
 
-def _table(title: str, rows: Mapping[str, str], boxed: bool) -> Table:
+def table(title: str, rows: Mapping[str, str], boxed: bool) -> Table:
     # Texts, not strings: a description may hold square brackets.
     table = Table(title=title, title_justify="left", show_header=False, box=box.ROUNDED if boxed else None)
     table.add_column(style="bold", overflow="fold")
@@ -176,11 +176,11 @@ def _words(value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _gigabytes(size: float) -> str:
+def gigabytes(size: float) -> str:
     return f"{size / 1e9:,.2f} GB"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """In the largest unit that leaves a number above one."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:

@@ -8,6 +8,7 @@ from jaxtyping import Float, PRNGKeyArray, PyTree
 
 from airmass.arrays import Array
 from airmass.models.state import State
+from airmass.nn.loops import over_tiles
 
 Step = Callable[..., tuple[State, PyTree]]
 
@@ -28,7 +29,8 @@ def rollout(
 
     steps = jax.tree.leaves(inputs)[0].shape[0]
     keys = jax.random.split(key, steps)
-    return jax.lax.scan(jax.checkpoint(body) if recompute and steps > 1 else body, state, (inputs, keys))
+    # One step makes no loop: JAX would compute what is equal in all of a loop's steps, as gathers of geometry, ahead.
+    return over_tiles(body, state, (inputs, keys), recompute and steps > 1)
 
 
 def forcing_windows(

@@ -9,45 +9,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
-import cattrs
 import jax
 import numpy as np
+from jaxtyping import Float
 
 import airmass
 from airmass.errors import InputError
 from airmass.files import new_output, write_arrays
-from airmass.graph import build_graphs
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
-from airmass.models.graphcast import GraphCast, Network, network_sizes
+from airmass.models.assemble import gencast, graphcast, new_network
+from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings
+from airmass.models.graphcast import GraphCast, Network
 from airmass.normalise import Normaliser
-from airmass.recipes import Recipe
-from airmass.tiles import Tiles
+from airmass.recipes import Recipe, as_settings, from_settings
 from airmass.variables import VARIABLES
 
 MODEL_FILE = "model.npz"
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What a checkpoint holds. `about` says how it came to be: version, data fingerprint, updates, climatology."""
+    """What a checkpoint holds.
+
+    `about` says how it came to be: version, data fingerprint, updates, climatology. `fill` replaces missing values, one
+    number a prognostic channel, NaN where none may be missing.
+    """
 
     recipe: Recipe
     grid: LatLonGrid
     normaliser: Normaliser
-    network: Network
+    network: Network | DenoiserNetwork
     about: Mapping[str, str | int]
+    fill: Float[np.ndarray, " prognostic"]
 
-    def model(self, static: np.ndarray) -> GraphCast:
-        """The forecast model over static fields [node, static] of the grid."""
-        settings = self.recipe.model
-        graphs = build_graphs(self.grid, settings.mesh_level, settings.radius_fraction)
-        arrays = jax.tree.map(
-            jax.numpy.asarray, (self.network, Tiles.of(graphs, renumber=True), self.normaliser, static)
-        )
-        network, tiles, normaliser, fields = arrays
-        return GraphCast(network, tiles, normaliser, fields, self.recipe.task.step)
+    def model(
+        self, static: Float[np.ndarray, "node static"], precision: str = "float32", parts: int = 1
+    ) -> GraphCast | GenCast:
+        """The forecast model over static fields of the grid, whole or for so many devices that share an example."""
+        settings, step = self.recipe.model, self.recipe.task.step
+        if isinstance(settings, GenCastSettings):
+            assert isinstance(self.network, DenoiserNetwork)
+            given = self.network, settings, self.grid, self.normaliser, static, self.fill, step
+            return gencast(*given, precision, parts)
+        assert isinstance(self.network, Network)
+        return graphcast(self.network, settings, self.grid, self.normaliser, static, step, precision, parts)
 
 
 def write_model(path: str | Path, saved: SavedModel) -> None:
@@ -57,12 +64,13 @@ def write_model(path: str | Path, saved: SavedModel) -> None:
     text = {
         "format": _FORMAT,
         "airmass": airmass.__version__,
-        "recipe": cattrs.unstructure(saved.recipe),
+        "recipe": as_settings(saved.recipe),
         "variables": {name: VARIABLES[name].attributes for name in saved.recipe.task.targets},
         "about": dict(saved.about),
     }
     with new_output(path, replace=True) as aside:
-        flat |= {"latitude": saved.grid.latitude, "longitude": saved.grid.longitude, "json": np.array(json.dumps(text))}
+        flat |= {"latitude": saved.grid.latitude, "longitude": saved.grid.longitude, "fill": saved.fill}
+        flat |= {"json": np.array(json.dumps(text))}
         write_arrays(aside, flat)
 
 
@@ -83,9 +91,9 @@ def read_model(path: str | Path) -> SavedModel:
         raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
     if text["format"] != _FORMAT:
         raise InputError(f"{path}: checkpoint format {text['format']}, expected {_FORMAT}")
-    recipe = cattrs.structure(text["recipe"], Recipe)
+    recipe = from_settings(text["recipe"])
     grid = LatLonGrid(flat["latitude"], flat["longitude"])
-    network = jax.eval_shape(lambda: new_network(recipe, jax.random.key(0)))
+    network = jax.eval_shape(lambda: new_network(recipe.task, recipe.model, jax.random.key(0)))
     normaliser = _normaliser_template(recipe)
     return SavedModel(
         recipe,
@@ -93,12 +101,8 @@ def read_model(path: str | Path) -> SavedModel:
         with_named_leaves(normaliser, _under("scales:", flat), path),
         with_named_leaves(network, _under("params:", flat), path),
         text["about"],
+        flat["fill"],
     )
-
-
-def new_network(recipe: Recipe, key: jax.Array) -> Network:
-    """Random parameters of a recipe's network."""
-    return Network(recipe.model, *network_sizes(recipe.task), key=key)
 
 
 def named_leaves(tree) -> dict[str, np.ndarray]:

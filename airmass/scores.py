@@ -1,18 +1,31 @@
-"""Scores as they are kept in `scores.json`, and which of them people look at first."""
+"""Scores as they are kept, and which of them people look at first.
+
+A folder of scores holds `scores.json`, and beside it `rank_histograms.json` where an ensemble was judged and
+`spectra.json` where spectra were asked for. Each is a flat list of objects.
+"""
 
 import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from airmass.errors import InputError
-from airmass.variables import VARIABLES, variable_at_level
+from airmass.variables import VARIABLES, Variable, variable_at_level
 
 # The fields and lead times of WeatherBench 2's scorecards, with 6 h for what a model of one step does.
 HEADLINE_FIELDS = ("z500", "t850", "u850", "q700", "2t", "msl", "10u", "tp")
 HEADLINE_HOURS = (6, 24, 72, 120, 240)
 BASELINES = ("persistence", "climatology")
+
+# Judged, though no file holds it: the length of the wind from its components.
+WIND_SPEED = Variable("10m_wind_speed", "wind_speed", "10si", "m s-1", False, (0.0, 150.0))
+_WIND = ("10m_u_component_of_wind", "10m_v_component_of_wind")
+
+SCORES, RANK_HISTOGRAMS, SPECTRA = "scores.json", "rank_histograms.json", "spectra.json"
 
 # Units in which errors are quoted where they differ from those on disk: (factor, units, decimals).
 _QUOTED = {
@@ -25,6 +38,27 @@ _QUOTED = {
     "vertical_velocity": (1.0, "Pa/s", 3),
 }
 _PLAIN = {"m s-1": "m/s", "J m-2": "J/m²"}
+_WITH_UNITS = ("rmse", "bias", "crps", "energy", "spread")
+
+
+def scored(name: str) -> Variable:
+    """The variable that scores of this name are of. Raises KeyError for an unknown one."""
+    return WIND_SPEED if name == WIND_SPEED.name else VARIABLES[name]
+
+
+def parts_of(name: str) -> tuple[str, ...]:
+    """The variables on disk that a scored one is made of: itself, or the components of the wind."""
+    return _WIND if name == WIND_SPEED.name else (name,)
+
+
+def combined(name: str, parts: Sequence[np.ndarray]) -> np.ndarray:
+    """A scored variable from its parts, each of the same shape."""
+    return np.hypot(*parts) if name == WIND_SPEED.name else parts[0]
+
+
+def has_units(metric: str) -> bool:
+    """Whether a metric is in its variable's units; others are plain numbers."""
+    return metric in _WITH_UNITS
 
 
 @dataclass(frozen=True)
@@ -37,6 +71,37 @@ class Score:
     lead_time_hours: float
     metric: str
     value: float
+
+
+@dataclass(frozen=True)
+class RankHistogram:
+    """Share of the area where truth lies above 0, 1, ... m of an ensemble's m members; shares add up to 1."""
+
+    system: str
+    variable: str
+    level: int | None
+    lead_time_hours: float
+    shares: list[float]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Zonal power by wavenumber from 0, area-weighted from 60°S to 60°N, mean over initial times, in squared units.
+
+    That of an ensemble is the mean over its members' spectra; where `of_mean`, that of the mean of its members.
+    The system "truth" is the truth. `ratio` is power over that of the truth, None where it has none.
+    """
+
+    system: str
+    variable: str
+    level: int | None
+    lead_time_hours: float
+    of_mean: bool
+    power: list[float]
+    ratio: list[float | None]
+
+
+Kept = TypeVar("Kept", Score, RankHistogram, Spectrum)
 
 
 @dataclass(frozen=True)
@@ -53,7 +118,7 @@ class Quoted:
 
 def quoted(name: str) -> Quoted:
     """The units in which a variable's errors are quoted."""
-    units = VARIABLES[name].units
+    units = scored(name).units
     return Quoted(*_QUOTED.get(name, (1.0, _PLAIN.get(units, units), 2)))
 
 
@@ -106,22 +171,46 @@ class ScoreTable:
         return [hour for hour, _ in defined], [value for _, value in defined]
 
     def to_json(self) -> str:
-        """A flat list of objects, one a line. Undefined values must have been left out: JSON has no NaN."""
-        return "[\n" + ",\n".join(json.dumps(vars(score), allow_nan=False) for score in self.scores) + "\n]\n"
+        """Undefined values must have been left out: JSON has no NaN."""
+        return to_json(self.scores)
+
+
+def to_json(kept: Iterable[Score | RankHistogram | Spectrum]) -> str:
+    """A flat list of objects, one a line."""
+    return "[\n" + ",\n".join(json.dumps(vars(one), allow_nan=False) for one in kept) + "\n]\n"
 
 
 def read_scores(path: str | Path) -> ScoreTable:
     """Read `scores.json`. Raises InputError for a missing or foreign file."""
-    try:
-        records = json.loads(Path(path).read_text())
-        table = ScoreTable(Score(**record) for record in records)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a list of scores as `airmass evaluate` writes it: {error}") from None
+    table = ScoreTable(_read(path, Score))
     for score in table.scores:
-        if score.variable not in VARIABLES or not math.isfinite(score.value):
+        if not math.isfinite(score.value):
             raise InputError(f"{path}: {score} is not a score: unknown variable or undefined value")
     if not table.scores:
         raise InputError(f"{path}: holds no scores")
     return table
+
+
+def read_rank_histograms(folder: str | Path) -> list[RankHistogram]:
+    """Those in a folder of scores; none where no ensemble was judged. Raises InputError for a foreign file."""
+    path = Path(folder) / RANK_HISTOGRAMS
+    return _read(path, RankHistogram) if path.exists() else []
+
+
+def read_spectra(folder: str | Path) -> list[Spectrum]:
+    """Those in a folder of scores; none where none were asked for. Raises InputError for a foreign file."""
+    path = Path(folder) / SPECTRA
+    return _read(path, Spectrum) if path.exists() else []
+
+
+def _read(path: str | Path, kind: type[Kept]) -> list[Kept]:
+    try:
+        found = [kind(**record) for record in json.loads(Path(path).read_text())]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a list of scores as `airmass evaluate` writes it: {error}") from None
+    for one in found:
+        if one.variable not in VARIABLES and one.variable != WIND_SPEED.name:
+            raise InputError(f"{path}: {one} is not a score: unknown variable or undefined value")
+    return found

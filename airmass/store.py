@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -44,13 +45,26 @@ def open_unchecked(path: str | Path, dask: bool = True) -> xr.Dataset:
     try:
         if is_netcdf(path):
             return xr.open_dataset(text, engine="h5netcdf", chunks=chunks, decode_timedelta=True)
-        import zarr
-
-        # Asked for outright: left to guess, xarray warns about every Zarr v3 store, which has none by the standard.
-        consolidated = zarr.open_group(text, mode="r").metadata.consolidated_metadata is not None
-        return xr.open_zarr(text, chunks=chunks, decode_timedelta=True, consolidated=consolidated)
+        return _open_zarr(text, chunks)
+    except InputError:
+        raise
     except (*_UNREADABLE, TypeError) as error:
         raise InputError(f"{path}: cannot be read as a Zarr store or NetCDF file: {_one_line(error)}") from error
+
+
+def _open_zarr(text: str, chunks: dict | None) -> xr.Dataset:
+    import zarr
+
+    source: Any = text
+    if "://" in text:
+        from airmass.kvstore import RemoteStore
+
+        source = RemoteStore(text)
+    # Asked for outright: left to guess, xarray warns about every Zarr v3 store, which has none by the standard.
+    consolidated = zarr.open_group(source, mode="r").metadata.consolidated_metadata is not None
+    if "://" in text and not consolidated:
+        raise InputError(f"{text}: has no consolidated metadata, which a remote store needs, as it cannot be listed")
+    return xr.open_zarr(source, chunks=chunks, decode_timedelta=True, consolidated=consolidated)
 
 
 def is_netcdf(path: str | Path) -> bool:

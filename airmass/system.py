@@ -1,12 +1,13 @@
 """What a checkpoint can forecast, whoever made it: a run of ours or a published file, behind one interface."""
 
+import hashlib
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice, tee
 from pathlib import Path
-from typing import Protocol
 from zipfile import BadZipFile, ZipFile
 
 import jax
@@ -17,55 +18,26 @@ from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
 from airmass.data.statistics import MEAN, MINIMUM, STDDEV, load_statistics, load_table, require_statistics
+from airmass.diffusion.schedule import SamplerSettings
 from airmass.ensemble import GenCastRunner
 from airmass.errors import InputError
 from airmass.footprint import fitting
 from airmass.forcing import forcing_windows
-from airmass.graph import build_graphs
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
-from airmass.mesh import icosphere
-from airmass.models.gencast import GenCast
+from airmass.models.assemble import gencast, graphcast
+from airmass.models.gencast import DenoiserNetwork, GenCastSettings
 from airmass.models.graphcast import GraphCast, GraphCastSettings, Network
 from airmass.models.state import State
-from airmass.neighbours import Neighbours
 from airmass.normalise import Normaliser
 from airmass.published import PublishedGenCast, PublishedGraphCast, read_gencast, read_graphcast
 from airmass.rollout import serve
+from airmass.runner import NOTHING, History, Made, MakeRunner, Runner, whole_hours
 from airmass.saved import MODEL_FILE, SavedModel, read_model
 from airmass.task import Task
-from airmass.tiles import Tiles
 from airmass.variables import VARIABLES
 
 Checkpoint = SavedModel | PublishedGraphCast | PublishedGenCast
-
-
-class Runner(Protocol):
-    """A model that is ready to run on one grid."""
-
-    def frames(
-        self, history: Float[np.ndarray, "time node prognostic"], init: np.datetime64, members: Sequence[int]
-    ) -> Iterator[Iterator[Float[Array, "node target"]]]:
-        """For each lead time, without end, the frame of each of `members`, in physical units.
-
-        `history` ends at `init`. Members are numbered from 0; a number gives the same forecast whichever others are
-        asked for. Where a field is missing over land, so is the frame.
-        """
-
-
-class MakeRunner(Protocol):
-    """Builds a runner from static fields; `seed` and `noise` are for systems that draw.
-
-    Raises InputError, before anything is compiled, where it would not fit into memory on `grid`.
-    """
-
-    def __call__(
-        self,
-        grid: LatLonGrid,
-        static: Float[np.ndarray, "node static"],
-        seed: int = 0,
-        noise: Float[np.ndarray, "node target"] | None = None,
-    ) -> Runner: ...
 
 
 @dataclass(frozen=True)
@@ -74,7 +46,8 @@ class System:
 
     `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
     into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
-    is meant to look.
+    is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None for a system that
+    draws. `fingerprint` tells checkpoint and statistics from others.
     """
 
     name: str
@@ -82,10 +55,12 @@ class System:
     task: Task
     grid: LatLonGrid | None
     spacing: float
-    about: Mapping[str, str | int]
+    about: Mapping[str, str | int | float]
     ensemble: bool
     lead_time: str
     runner: MakeRunner
+    residual_std: Float[np.ndarray, " prognostic"] | None = None
+    fingerprint: str = ""
 
 
 def load_system(
@@ -104,7 +79,17 @@ def load_system(
     path, kind = find_checkpoint(checkpoint)
     load = {SavedModel: _saved, PublishedGenCast: _published_gencast, PublishedGraphCast: _published_graphcast}[kind]
     with _whole(path):
-        return load(path, statistics, precision, memory_limit)
+        system = load(path, statistics, precision, memory_limit)
+    return replace(system, fingerprint=_fingerprint(path, statistics))
+
+
+def _fingerprint(path: Path, statistics: str | Path | None) -> str:
+    """16 hex digits of all bytes that a system was read from."""
+    digest = hashlib.sha256()
+    for file in (path, *(sorted(Path(statistics).glob("*_by_level.nc")) if statistics else ())):
+        with file.open("rb") as held:
+            digest.update(hashlib.file_digest(held, "sha256").digest())
+    return digest.hexdigest()[:16]
 
 
 def read_checkpoint(checkpoint: str | Path) -> Checkpoint:
@@ -155,9 +140,16 @@ def _saved(path: Path, statistics: str | Path | None, precision: str, memory_lim
         raise InputError(f"{path}: carries its own statistics; leave out --statistics {statistics}")
     saved = read_model(path)
     about = {name: value for name, value in saved.about.items() if name != "airmass"}
+    task, settings, normaliser = saved.recipe.task, saved.recipe.model, saved.normaliser
+    if isinstance(settings, GenCastSettings):
+        assert isinstance(saved.network, DenoiserNetwork) and saved.recipe.diffusion is not None
+        return _gencast(
+            path, task, saved.grid, about, saved.network, settings, normaliser, saved.fill,
+            saved.recipe.diffusion.sampling, precision, memory_limit,
+        )  # fmt: skip
+    assert isinstance(saved.network, Network)
     return _graphcast(
-        path, saved.recipe.task, saved.grid, 0, about, saved.network, saved.recipe.model, saved.normaliser,
-        precision, memory_limit,
+        path, task, saved.grid, 0, about, saved.network, settings, normaliser, precision, memory_limit
     )  # fmt: skip
 
 
@@ -185,23 +177,36 @@ def _published_about(path: Path, statistics, published: PublishedGraphCast | Pub
 
 def _published_gencast(path: Path, statistics: str | Path | None, precision: str, memory_limit: float | None) -> System:
     published = read_gencast(path)
-    task, settings = published.task, published.settings
+    task = published.task
     mean, std, residual_std = published_statistics(path, statistics, task)
     normaliser = Normaliser.from_statistics(task, mean, std, residual_std, str(statistics))
     fill = missing_fill(task, str(statistics))
     about = _published_about(path, statistics, published)
+    return _gencast(
+        path, task, None, about, published.network, published.settings, normaliser, fill, published.sampler,
+        precision, memory_limit,
+    )  # fmt: skip
 
+
+def _gencast(
+    path: Path,
+    task: Task,
+    grid: LatLonGrid | None,
+    about: Mapping[str, str | int | float],
+    network: DenoiserNetwork,
+    settings: GenCastSettings,
+    normaliser: Normaliser,
+    fill: Float[np.ndarray, " prognostic"],
+    sampler: SamplerSettings,
+    precision: str,
+    memory_limit: float | None,
+) -> System:
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
         together = fitting(path, task, settings, grid.shape, precision, memory_limit)
-        graphs = build_graphs(
-            grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
-        )
-        neighbours = Neighbours.within(icosphere(settings.mesh_level), settings.hops)
-        tiles = Tiles.of(graphs)
-        model = GenCast(published.network, tiles, neighbours, normaliser, static, fill, task.step, precision)
-        return GenCastRunner(jax.device_put(model), task, grid, published.sampler, seed, noise, together)
+        model = gencast(network, settings, grid, normaliser, static, fill, task.step, precision)
+        return GenCastRunner(model, task, grid, sampler, seed, noise, together)
 
-    return System("gencast", "GenCast", task, None, 0, about, True, "15d", runner)
+    return System("gencast", "GenCast", task, grid, 0, about, True, "15d", runner)
 
 
 def missing_fill(task: Task, folder: str) -> Float[np.ndarray, " prognostic"]:
@@ -235,7 +240,7 @@ def _graphcast(
     task: Task,
     grid: LatLonGrid | None,
     spacing: float,
-    about: Mapping[str, str | int],
+    about: Mapping[str, str | int | float],
     network: Network,
     settings: GraphCastSettings,
     normaliser: Normaliser,
@@ -244,29 +249,41 @@ def _graphcast(
 ) -> System:
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
         fitting(path, task, settings, grid.shape, precision, memory_limit)
-        graphs = build_graphs(grid, settings.mesh_level, settings.radius_fraction, corner_length=settings.corner_length)
-        tiles = Tiles.of(graphs, renumber=True)
-        model = GraphCast(network, tiles, normaliser, static, task.step, precision)
-        return GraphCastRunner(jax.device_put(model), task, grid)
+        model = graphcast(network, settings, grid, normaliser, static, task.step, precision)
+        return GraphCastRunner(model, task, grid)
 
-    return System("graphcast", "GraphCast", task, grid, spacing, about, False, "10d", runner)
+    residual_std = np.asarray(normaliser.prognostic(normaliser.target_scale))
+    return System("graphcast", "GraphCast", task, grid, spacing, about, False, "10d", runner, residual_std)
 
 
 class GraphCastRunner:
     """GraphCast with all that no weather enters computed once."""
+
+    at_once = 1
 
     def __init__(self, model: GraphCast, task: Task, grid: LatLonGrid):
         self._model = jax.jit(lambda model: model.ready())(model)
         self._task, self._grid = task, grid
 
     def frames(
-        self, history: Float[np.ndarray, "time node prognostic"], init: np.datetime64, members: Sequence[int] = (0,)
+        self, history: History, init: np.datetime64, members: Sequence[int] = (0,), made: Made = NOTHING
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
         """The same frame for every member: it knows one future."""
-        state = State(jnp.asarray(history), jnp.int32(init.astype("datetime64[h]").astype(int)))
-        windows = forcing_windows(self._task, self._grid, init)
-        for frame in serve(partial(compiled_step, self._model), state, windows, key=None):
+        for frames in self.trajectories(made.histories([history])[:1], init, made.count):
+            frame = next(frames)
             yield (frame for _ in members)
+
+    def trajectories(
+        self, histories: Sequence[History], init: np.datetime64, count: int
+    ) -> Iterator[Iterator[Float[Array, "node target"]]]:
+        """For each lead time after the first `count`, without end, the frame that follows each of `histories`."""
+        hours = jnp.int32(whole_hours(init) + count * self._task.step)
+        windows = tee(islice(forcing_windows(self._task, self._grid, init), count, None), len(histories))
+        states = [State(jnp.asarray(history), hours) for history in histories]
+        step = partial(compiled_step, self._model)
+        runs = [serve(step, state, own, key=None) for state, own in zip(states, windows, strict=True)]
+        while True:
+            yield (next(run) for run in runs)
 
 
 @jax.jit

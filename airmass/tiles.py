@@ -4,13 +4,17 @@ A tile of about two thousand rows of 512 numbers stays in a CPU's cache: the net
 besides needing less memory (benchmarks/README.md).
 """
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 from jaxtyping import Float, Int
 
 from airmass.arrays import Array
+from airmass.errors import InputError
 from airmass.graph import EdgeSet, Graphs
 from airmass.mesh import bisected
 
@@ -36,7 +40,9 @@ class Tiles(eqx.Module):
 
     Senders of `grid_to_mesh` are numbered within their tile, and a padding edge's receiver is the number of mesh
     nodes, one past the last. Edges of `mesh` stand in groups of `SHARED` with one receiver. Each grid node's three
-    edges of `mesh_to_grid` stand beside each other.
+    edges of `mesh_to_grid` stand beside each other. `space` names the axis of devices that share the tiles, inside
+    `jax.shard_map` along it: a device holds some of them, which are a range of grid nodes and some edges of the mesh,
+    and all mesh nodes.
     """
 
     grid_to_mesh: EdgeTiles
@@ -46,6 +52,7 @@ class Tiles(eqx.Module):
     corner_table: Float[Array, "kind 4"]
     grid_features: Float[Array, "tile node 3"]
     mesh_features: Float[Array, "mesh 3"]
+    space: str | None = eqx.field(static=True, default=None)
 
     @property
     def count(self) -> int:
@@ -62,26 +69,39 @@ class Tiles(eqx.Module):
         """The nodes of one tile."""
         return jax.lax.dynamic_slice_in_dim(jnp.asarray(field), tile * self.nodes, self.nodes, axis=-2)
 
-    @classmethod
-    def of(cls, graphs: Graphs, rows: int = ROWS, renumber: bool = False) -> "Tiles":
-        """Tiles of about `rows` grid nodes, and of about `rows` edges along the mesh.
+    def specs(self) -> "Tiles":
+        """Where each array lies on a mesh of devices: tiles along `space`, the rest on every device."""
+        along: Any = PartitionSpec(self.space)
+        everywhere: Any = PartitionSpec()
+        edges = EdgeTiles(along, along, along, everywhere)
+        return Tiles(edges, edges, along, along, everywhere, along, everywhere, self.space)
 
-        With `renumber`, mesh nodes are put in an order in which neighbours are near in memory too. The multi-mesh reads
-        them all over the sphere, and its steps took a twentieth less time so.
+    @classmethod
+    def of(
+        cls, graphs: Graphs, rows: int = ROWS, renumber: bool = False, parts: int = 1, space: str | None = None
+    ) -> "Tiles":
+        """Tiles of about `rows` grid nodes, and of about `rows` edges along the mesh; `parts` divides how many.
+
+        Raises InputError where `parts` does not divide the grid's nodes. With `renumber`, mesh nodes are put in an
+        order in which neighbours are near in memory too. The multi-mesh reads them all over the sphere, and its steps
+        took a twentieth less time so.
         """
         graphs = _renumbered(graphs) if renumber else graphs
         n_grid, n_mesh = len(graphs.grid_features), len(graphs.mesh_features)
-        count = _divisor(n_grid, rows)
+        if n_grid % parts:
+            raise InputError(f"devices: {parts} share an example, expected a divisor of its {n_grid} grid nodes")
+        count = parts * _divisor(n_grid // parts, rows)
         shape = (count, n_grid // count, 3)
         corners = graphs.mesh_to_grid
         tiles = cls(
             _by_sender(graphs, count),
-            _by_receiver(graphs, rows),
+            _by_receiver(graphs, rows, parts),
             corners.senders.reshape(shape),
             corners.kinds.reshape(shape),
             corners.table,
             graphs.grid_features.reshape(shape),
             graphs.mesh_features.reshape(n_mesh, 3),
+            space,
         )
         return jax.device_put(tiles)
 
@@ -127,7 +147,7 @@ def _by_sender(graphs: Graphs, count: int) -> EdgeTiles:
     return EdgeTiles(senders, receivers, kinds, edges.table)
 
 
-def _by_receiver(graphs: Graphs, rows: int) -> EdgeTiles:
+def _by_receiver(graphs: Graphs, rows: int, parts: int) -> EdgeTiles:
     """The mesh's edges in groups of `SHARED` with one receiver, filled up where a receiver's edges do not divide."""
     edges, n_mesh = graphs.mesh, len(graphs.mesh_features)
     receivers = np.asarray(edges.receivers)
@@ -135,7 +155,7 @@ def _by_receiver(graphs: Graphs, rows: int) -> EdgeTiles:
     groups = -(-degrees // SHARED)
     first_edge, first_group = np.cumsum(degrees) - degrees, np.cumsum(groups) - groups
     slot = first_group[receivers] * SHARED + np.arange(len(receivers)) - first_edge[receivers]
-    count = -(-int(groups.sum()) * SHARED // rows)
+    count = parts * -(-int(groups.sum()) * SHARED // (rows * parts))
     size = -(-int(groups.sum()) // count) * SHARED
 
     def lay(values, padding: int) -> np.ndarray:

@@ -9,11 +9,12 @@ import xarray as xr
 from tests.conftest import synthetic_dataset
 
 NAMES = ("geopotential", "temperature", "2m_temperature", "total_precipitation_6hr", "sea_surface_temperature")
+WINDS = ("10m_u_component_of_wind", "10m_v_component_of_wind")
 HOURS = (6, 12, 24)
 
 
-def truth_dataset(days: float = 4, **options) -> xr.Dataset:
-    return synthetic_dataset(days=days, names=NAMES, **options)
+def truth_dataset(days: float = 4, names: Sequence[str] = NAMES, **options) -> xr.Dataset:
+    return synthetic_dataset(days=days, names=tuple(names), **options)
 
 
 def forecast_dataset(
@@ -37,6 +38,28 @@ def forecast_dataset(
     if climatology is not None:
         dataset.attrs["airmass_climatology"] = str(climatology)
     return dataset
+
+
+def ensemble_dataset(
+    truth: xr.Dataset,
+    members: int = 4,
+    spread: float = 2.0,
+    error: float = 0.0,
+    system: str = "gencast",
+    seed: int = 0,
+    **options,
+) -> xr.Dataset:
+    """Members that are truth plus an `error` that all share plus normal noise of standard deviation `spread`."""
+    single = forecast_dataset(truth, error=error, system=system, **options)
+    rng = np.random.default_rng(seed)
+    noise = {name: spread * rng.standard_normal((members, *field.shape)) for name, field in single.data_vars.items()}
+    fields = {
+        name: (("number", *field.dims), (field.values + noise[name]).astype(np.float32), field.attrs)
+        for name, field in single.data_vars.items()
+    }
+    coords = dict(single.coords) | {"number": np.arange(members)}
+    dataset = xr.Dataset(fields, coords, single.attrs)
+    return dataset.transpose("init_time", "number", "lead_time", "level", "latitude", "longitude")
 
 
 def write_forecast(path: Path, dataset: xr.Dataset) -> Path:

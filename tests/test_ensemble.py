@@ -1,5 +1,6 @@
 """A member is made of seed, initial time and its number, bit for bit, whatever else is computed beside it."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,11 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 from airmass.cli import main
 from airmass.diffusion.schedule import SamplerSettings
 from airmass.ensemble import GenCastRunner
 from airmass.forecast_file import open_forecast
+from airmass.system import load_system
 from tests.golden_case import GOLDEN_GENCAST as GOLDEN
 
 ROOT = Path(__file__).parents[1]
@@ -140,24 +143,58 @@ def test_more_members_leave_those_there_are_alone(three, tmp_path):
     assert five.attrs["airmass_seed"] == 1
 
 
-def test_a_killed_run_leaves_no_output_and_runs_again_to_the_same(three, tmp_path):
-    out = tmp_path / "f.nc"
-    # Three hundred frames: more than can be made between the first on disk and the signal.
-    command = [sys.executable, "-m", "airmass", *arguments(out, 3, "--lead-time", "50d")]
+def _killed_when(ready, code: str, *more: str) -> None:
+    """Run Python code in a process of its own until `ready`, then send the signal that cannot be caught."""
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", code, *more]
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL) as running:
         try:
-            while running.poll() is None and not _frames_on_disk(tmp_path):
+            while running.poll() is None and not ready():
                 time.sleep(0.02)
         finally:
             running.send_signal(signal.SIGKILL)
         assert running.wait() == -signal.SIGKILL
+
+
+_MAIN = "import sys; from airmass.cli import main; main(sys.argv[1:])"
+# A chunk for every frame, so that every frame may be the last one there is.
+_FINE = f"from airmass import forecast_writer; forecast_writer._CHUNK_BYTES = 1; {_MAIN}"
+
+
+def test_a_killed_run_into_netcdf_leaves_no_output_and_runs_again_to_the_same(three, tmp_path):
+    out = tmp_path / "f.nc"
+    # Three hundred frames: more than can be made between the first on disk and the signal.
+    _killed_when(lambda: _frames_on_disk(tmp_path), _MAIN, *arguments(out, 3, "--lead-time", "50d"))
     assert not out.exists()
     assert all(path.name.startswith(".f.nc.partial-") for path in tmp_path.iterdir())
     assert main(arguments(out, 3, "--lead-time", "24h")) == 0
     again = open_forecast(out, ensemble=True).load()
     for name in three.data_vars:
         np.testing.assert_array_equal(three[name], again[name], err_msg=str(name))
+
+
+def test_a_killed_run_into_zarr_goes_on_to_the_same(three, tmp_path):
+    """Killed after its first frames, then three days on; sea surface temperature that is missing stays so."""
+    out, record = tmp_path / "f.zarr", tmp_path / "f.zarr.partial" / "progress.json"
+    given = arguments(out, 2, "--lead-time", "30d")
+
+    def frames() -> int:
+        return min(json.loads(record.read_text())["whole"][0]) if record.exists() else 0
+
+    for moment in (1, 6):
+        _killed_when(lambda moment=moment: frames() >= moment, _FINE, *given)
+        assert not out.exists() and moment <= frames() < 60
+    kept = frames()
+    history = np.asarray(GOLDEN.normaliser.prognostic(GOLDEN.frames[:2]))
+    held = xr.open_zarr(tmp_path / "f.zarr.partial" / "f.zarr", consolidated=False, decode_timedelta=True).load()
+    for name in three.data_vars:
+        np.testing.assert_array_equal(held[name][:, :, :2], three[name].sel(number=[0, 1]), err_msg=str(name))
+    system = load_system(FOLDER / "checkpoint.npz", FOLDER)
+    whole = system.runner(GOLDEN.grid, GOLDEN.static, 1).frames(history, INIT, (0, 1))
+    for step, frames_of_step in enumerate(islice(whole, kept)):
+        for member, frame in enumerate(frames_of_step):
+            found = GOLDEN.layout.pack(held.isel(init_time=0, number=member, lead_time=[step]))
+            np.testing.assert_array_equal(found[0], frame, err_msg=f"member {member} step {step}")
 
 
 def _frames_on_disk(folder: Path) -> bool:

@@ -42,7 +42,7 @@ def test_parameters_of_the_published_graphcast_small():
 @pytest.mark.parametrize(("shape", "level"), [((61, 120), 3), ((61, 120), 4), ((64, 128), 3)])
 def test_edges_are_counted_without_a_graph(shape, level):
     graphs = build_graphs(LatLonGrid.equiangular(*shape, poles=bool(shape[0] % 2)), level, cache=False)
-    counts = module._Counts.of(GraphCastSettings(mesh_level=level), shape)
+    counts = module.Counts.of(GraphCastSettings(mesh_level=level), shape)
     assert counts.mesh_edges == len(graphs.mesh.senders) and counts.mesh == len(graphs.mesh_features)
     assert counts.encoder_edges == pytest.approx(len(graphs.grid_to_mesh.senders), rel=0.04)
     assert counts.encoder_kinds == pytest.approx(len(graphs.grid_to_mesh.table), rel=0.1)

@@ -9,7 +9,8 @@ import pytest
 from airmass.cli import main
 from airmass.data.loader import Frames
 from airmass.errors import InputError
-from airmass.forecast import forecast, read_hours
+from airmass.forecast import forecast
+from airmass.forecast_file import read_hours
 from airmass.forecast_file import open_forecast
 from airmass.models.state import State
 from airmass.saved import read_model, write_model

@@ -16,6 +16,7 @@ from airmass.forecast_file import open_forecast, read_lead_times
 from airmass.forecast_writer import ForecastWriter
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
+from airmass.runner import NOTHING
 from airmass.system import System
 from airmass.task import Task
 from tests.conftest import make_store
@@ -33,7 +34,8 @@ def frames(members: int = 1, seed: int = 0) -> np.ndarray:
 
 
 def write(path, values: np.ndarray, members=None, levels=()):
-    with new_output(path) as aside, ForecastWriter(aside, TASK, GRID, INITS, STEPS, {}, members, levels) as writer:
+    numbers = None if members is None else range(members)
+    with new_output(path) as aside, ForecastWriter(aside, TASK, GRID, INITS, STEPS, {}, numbers, levels) as writer:
         for (row, step, number), _ in np.ndenumerate(values[..., 0, 0]):
             writer.write(row, step, values[row, step, number], number)
     return path
@@ -141,9 +143,11 @@ class Members:
     def __init__(self, grid, static, seed=0, noise=None):
         self.size, self.start = grid.size, seed * 1000
 
-    def frames(self, history, init, members):
+    at_once = 2
+
+    def frames(self, history, init, members, made=NOTHING):
         channels = len(Layout.of(TASK.targets, TASK.levels))
-        for step in count():
+        for step in count(made.count):
             yield (np.full((self.size, channels), self.start + 100 * step + m, np.float32) for m in members)
 
 

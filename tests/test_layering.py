@@ -11,12 +11,16 @@ PACKAGE = Path(__file__).parent.parent / "airmass"
 # The first part of a module's name inside the package: its room.
 ROOMS = {
     1: ("variables", "grid", "mesh", "solar", "clock", "errors", "files", "arrays", "memory"),
-    2: ("task", "layout", "normalise", "graph", "store", "forcing", "scores", "forecast_file", "tiles", "neighbours"),
+    2: (
+        "task", "layout", "normalise", "graph", "store", "forcing", "scores", "forecast_file", "tiles", "neighbours",
+        "kvstore", "climatology_file",
+    ),
     3: ("nn", "diffusion", "losses"),
     4: ("models", "rollout"),
     5: (
         "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_writer", "judged",
-        "ensemble", "system", "compile_cache", "footprint", "inspection",
+        "ensemble", "system", "runner", "perturbed", "partial", "trajectories", "compile_cache", "footprint",
+        "training_footprint", "inspection", "plan", "judged_systems", "judging", "spectra",
     ),
     6: ("cli", "commands", "__main__"),
 }  # fmt: skip

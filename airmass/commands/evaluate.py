@@ -8,7 +8,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score forecasts against truth, with persistence and climatology beside them on the same dates."""
+    """Score forecasts, single or ensembles, against truth, with persistence and climatology on the same dates."""
 
     forecasts: tyro.conf.Positional[tuple[str, ...]]
     """Forecast stores; those of one system are joined by initial time."""
@@ -18,12 +18,18 @@ class Evaluate:
     """Folder to write."""
     climatology: Path | None = None
     """Climatology, or a folder of statistics that holds one; by default the one that the forecasts name."""
+    lead_times: tuple[str, ...] | None = None
+    """Such as 24h 5d, which every system must hold; "common" for all that they share. By default theirs must agree."""
+    init_times: tuple[str, ...] | None = None
+    """Such as 2001-01-05T00, likewise."""
+    spectra: tuple[str, ...] = ()
+    """Lead times, such as 24h 5d, at which to take power spectra of headline fields."""
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Evaluate, prog="airmass evaluate", args=arguments)
+    options = vars(tyro.cli(Evaluate, prog="airmass evaluate", args=arguments))
 
     from airmass.evaluate import evaluate
 
-    evaluate(options.forecasts, options.truth, options.out, options.climatology)
-    print(f"scores: {options.out / 'scores.json'}")
+    evaluate(**options)
+    print(f"scores: {options['out'] / 'scores.json'}")

@@ -16,7 +16,8 @@ class Forecast:
     initial: str
     """Zarr store or NetCDF file with the initial frames and the static fields."""
     out: Path
-    """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write."""
+    """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A Zarr store grows in OUT.partial, and the same command
+    goes on with one that was stopped; a NetCDF file is begun anew."""
     statistics: Path | None = None
     """Folder with mean_by_level.nc and the like; for published checkpoints."""
     init_time: tuple[str, ...] = ()
@@ -24,9 +25,18 @@ class Forecast:
     lead_time: str | None = None
     """How far: 10d, 72h, 5d12h. By default 10d for GraphCast and 15d for GenCast."""
     members: int | None = None
-    """How many, for an ensemble; by default 1."""
+    """How many, for an ensemble; by default 1. A member is made of seed, initial time and its number alone."""
+    first_member: int = 0
+    """The number of the first one, to spread an ensemble over machines."""
+    add: bool = False
+    """Add to a finished Zarr store the members that it lacks of --members; all else as it was made."""
     seed: int | None = None
     """Of an ensemble's noise; by default 0."""
+    perturb: float | None = None
+    """Make an ensemble of a GraphCast: perturb its initial states by this many standard deviations of the change over
+    one step, each variable and level by its own. Member 0 stays unperturbed."""
+    perturb_length: float = 1200.0
+    """Over how many km such a perturbation is correlated."""
     initial_noise: Path | None = None
     """NetCDF file of noise of unit variance, for an ensemble, in place of drawn noise."""
     levels: tuple[int, ...] = ()
@@ -54,5 +64,8 @@ def run(arguments: list[str]) -> None:
                 **options,
             )
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("stopped; nothing was written") from None
+        goes_on = options["out"].suffix == ".zarr"
+        raise KeyboardInterrupt(
+            f"stopped; {'the same command goes on' if goes_on else 'nothing was written'}"
+        ) from None
     print(f"forecast: {options['out']}")

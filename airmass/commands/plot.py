@@ -8,7 +8,7 @@ import tyro
 
 @dataclass(frozen=True)
 class Plot:
-    """Maps of forecast, truth and difference, an animation, and curves of scores against lead time."""
+    """Maps of forecast, truth and difference, an animation, plumes and stamps of ensembles, and curves of scores."""
 
     forecast: tyro.conf.Positional[str]
     """Forecast store."""
@@ -17,7 +17,7 @@ class Plot:
     out: Path
     """Folder to write."""
     scores: Path | None = None
-    """`scores.json` of `airmass evaluate`, for the curves."""
+    """`scores.json` of `airmass evaluate`, for the curves; what lies beside it is drawn too."""
     fields: tuple[str, ...] | None = None
     """Such as z500 2t; by default the usual ones that the forecast has."""
     init_time: str | None = None
@@ -26,6 +26,10 @@ class Plot:
     """Hours; by default 24 72 120 240 where the forecast has them."""
     animate: tuple[str, ...] | None = None
     """Fields to animate; by default the first."""
+    places: tuple[tuple[float, float], ...] | None = None
+    """Latitude and longitude of each place at which an ensemble's plume is drawn; by default four."""
+    climatology: Path | None = None
+    """For the plumes: a climatology, or a folder of statistics; by default the one that the forecast names."""
 
 
 def run(arguments: list[str]) -> None:

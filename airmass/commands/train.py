@@ -1,50 +1,31 @@
 """`airmass train RECIPE --data STORE --run DIR`, with every field of the recipe an option."""
 
 import sys
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import tyro
 
-from airmass.errors import InputError
-from airmass.losses.weights import LossSettings
-from airmass.models.graphcast import GraphCastSettings
-from airmass.recipes import RECIPES, Recipe, TrainingSettings, recipe
-from airmass.task import Task
-from airmass.training.optimiser import OptimiserSettings
+from airmass.commands.recipe_options import chosen, listed
 
-
-@dataclass(frozen=True)
-class Train:
-    """Train a recipe on a store; the same command goes on with a stopped run."""
-
-    data: Path
-    """Store to train on."""
-    run: Path
-    """Folder of the run: settings, statistics, checkpoints, log and the model."""
-    task: Task
-    model: GraphCastSettings
-    training: TrainingSettings
-    optimiser: OptimiserSettings
-    loss: LossSettings
+_OWN = {
+    "data": (str, tyro.MISSING, "Store to train on; may be remote (s3://, gs://, https://)."),
+    "run": (Path, tyro.MISSING, "Folder of the run: settings, statistics, checkpoints, logs and the model."),
+    "start": (Path | None, None, "Run, model file or published .npz whose parameters to begin with."),
+    "statistics": (Path | None, None, "Folder of the statistics of a published --start."),
+    "accept_changes": (bool, False, "Go on with a run that was begun with other settings, data or devices."),
+}
 
 
 def run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: airmass train RECIPE --data STORE --run DIR [--model.width 128 ...]\n\nrecipes:")
-        for name, value in RECIPES.items():
-            print(f"  {name:<16}  {value.cost or ''}")
-        print("\n`airmass train RECIPE --help` lists every option of a recipe with its value.")
+        listed("train RECIPE --data STORE --run DIR [--model.width 128 ...]")
         return
-    if arguments[0].startswith("-"):
-        raise InputError(f"expected a recipe first, found {arguments[0]!r}; known are {', '.join(RECIPES)}")
-    base = recipe(arguments[0])
-    parts = {field.name: getattr(base, field.name) for field in fields(Train) if hasattr(base, field.name)}
-    default = Train(data=tyro.MISSING, run=tyro.MISSING, **parts)
-    chosen = tyro.cli(Train, prog=f"airmass train {arguments[0]}", args=arguments[1:], default=default)
+    about = "Train a recipe on a store; the same command goes on with a stopped run."
+    recipe, options = chosen("train", about, arguments, _OWN)
 
-    from airmass.training.loop import train
+    from airmass.training.run_folder import Start
+    from airmass.training.train import train
 
-    settled = Recipe(**{name: getattr(chosen, name) for name in parts}, cost=base.cost, expect=base.expect)
-    path = train(settled, chosen.data, chosen.run)
+    start = Start(options.start, options.statistics)
+    path = train(recipe, options.data, options.run, start=start, accept_changes=options.accept_changes)
     print(f"model: {path}", file=sys.stderr)

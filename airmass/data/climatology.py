@@ -19,17 +19,16 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from airmass.errors import InputError
-from airmass.store import fill_hint, grid_of, minute, open_unchecked
+from airmass.climatology_file import DAYS, days_apart, hour_and_day, quantiles_name
+from airmass.data.quantiles import Quantiles
+from airmass.data.scratch import zeros
 from airmass.variables import VARIABLES
 
 HALF_WIDTH = 30
 FULL_SAMPLE = 8.0
 
-_DAYS = 366
 _CHUNK_BYTES = 2 * 2**20
 _BLOCK_BYTES = 128 * 2**20
-_MEMORY_BYTES = 2**30
 
 
 class DaySums:
@@ -45,9 +44,9 @@ class DaySums:
         self.counts = np.zeros((len(self.hours), len(self.days)), np.int64)
         np.add.at(self.counts, self._bins(times), 1)
         full = (*self.counts.shape, *shape)
-        self._sums = _zeros(full, np.float64, scratch / "sums")
+        self._sums = zeros(full, np.float64, scratch / "sums")
         # How many frames have a value, point by point, where values may be missing.
-        self._valid = _zeros(full, np.int32, scratch / "valid") if missing else None
+        self._valid = zeros(full, np.int32, scratch / "valid") if missing else None
 
     def add(self, times: np.ndarray, values: Float[np.ndarray, "time *level latitude longitude"]) -> None:
         for frame, where in zip(values, zip(*self._bins(times), strict=True), strict=True):
@@ -79,21 +78,10 @@ class DaySums:
         return np.searchsorted(self.hours, hours), np.searchsorted(self.days, days)
 
 
-def hour_and_day(times: np.ndarray) -> tuple[Int[np.ndarray, " time"], Int[np.ndarray, " time"]]:
-    """Hour 0 to 23 and day of year 1 to 366 of each time; raises InputError for a time between hours."""
-    times = np.asarray(times, "datetime64[s]")
-    days = times.astype("datetime64[D]")
-    between = times != times.astype("datetime64[h]")
-    if between.any():
-        raise InputError(f"time {minute(times[between][0])} is not on the hour; a climatology is held by full hours")
-    hours = (times - days).astype("timedelta64[h]").astype(np.int64)
-    return hours, (days - days.astype("datetime64[Y]")).astype(np.int64) + 1
-
-
 def covered_days(days: Int[np.ndarray, " bin"]) -> Int[np.ndarray, " day"]:
     """Days of year within `HALF_WIDTH` days of one of `days`."""
-    every = np.arange(1, _DAYS + 1)
-    return every[_distance(every, days).min(axis=1) <= HALF_WIDTH]
+    every = np.arange(1, DAYS + 1)
+    return every[days_apart(every, days).min(axis=1) <= HALF_WIDTH]
 
 
 def day_weights(
@@ -103,7 +91,7 @@ def day_weights(
 
     `counts` are the frames of each training day at one hour; weights times counts add up to 1 for each covered day.
     """
-    triangle = np.maximum(0.0, 1 - _distance(covered, days) / (HALF_WIDTH + 1))
+    triangle = np.maximum(0.0, 1 - days_apart(covered, days) / (HALF_WIDTH + 1))
     sample = triangle @ counts
     lacking = np.maximum(0.0, FULL_SAMPLE - sample)
     return (triangle + (lacking / counts.sum())[:, None]) / np.maximum(sample, FULL_SAMPLE)[:, None]
@@ -124,8 +112,6 @@ class ClimatologyWriter:
 
     def write(self, name: str, sums: DaySums) -> None:
         """Smooth and write one variable."""
-        import zarr.codecs
-
         field = self._dataset[name]
         dims = tuple(str(d) for d in field.dims if d != "time")
         for dim in dims:
@@ -133,75 +119,41 @@ class ClimatologyWriter:
                 self._coordinate(dim, field[dim].values, dict(field[dim].attrs))
         shape = tuple(field.sizes[d] for d in dims)
         days = int(np.clip(_CHUNK_BYTES // (4 * np.prod(shape)), 1, len(self._covered)))
-        array = self._group.create_array(
-            name,
-            shape=(len(sums.hours), len(self._covered), *shape),
-            chunks=(1, days, *shape),
-            dtype="float32",
-            fill_value=np.nan,
-            compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
-            dimension_names=("hour", "dayofyear", *dims),
-            attributes=dict(VARIABLES[name].attributes),
-        )
+        full, chunks = (len(sums.hours), len(self._covered), *shape), (1, days, *shape)
+        array = self._array(name, full, chunks, ("hour", "dayofyear", *dims), VARIABLES[name].attributes)
         for hour, counts in enumerate(sums.counts):
             weights = day_weights(self._covered, sums.days, counts)
             for start in range(0, len(self._covered), days):
                 block = slice(start, start + days)
                 array[hour, block] = sums.smoothed(hour, weights[block])
 
+    def write_quantiles(self, name: str, quantiles: Quantiles, attributes: dict) -> None:
+        """Compute and write the quantiles of one field, one hour and day at a time."""
+        if "quantile" not in self._group:
+            self._coordinate("quantile", np.array(quantiles.held), {"long_name": "climatological quantile"})
+            self._coordinate("quantile_day", quantiles.days, {"long_name": "day of year that stands for those near it"})
+        shape = (len(quantiles.hours), len(quantiles.days), len(quantiles.held), *quantiles.shape)
+        dims = ("hour", "quantile_day", "quantile", "latitude", "longitude")
+        array = self._array(quantiles_name(name), shape, (1, 1, 1, *quantiles.shape), dims, attributes)
+        for hour, day in np.ndindex(shape[:2]):
+            array[hour, day] = quantiles.at(hour, day)
+
+    def _array(self, name: str, shape: tuple, chunks: tuple, dims: tuple[str, ...], attributes: dict):
+        import zarr.codecs
+
+        return self._group.create_array(
+            name,
+            shape=shape,
+            chunks=chunks,
+            dtype="float32",
+            fill_value=np.nan,
+            compressors=zarr.codecs.BloscCodec(cname="zstd", clevel=1, shuffle="bitshuffle"),
+            dimension_names=dims,
+            attributes=dict(attributes),
+        )
+
     def _coordinate(self, name: str, values: np.ndarray, attributes: dict) -> None:
         array = self._group.create_array(
             name, shape=values.shape, dtype=values.dtype, dimension_names=(name,), attributes=attributes
         )
         array[:] = values
-
-
-def open_climatology(path: str | Path) -> xr.Dataset:
-    """Open a climatology lazily; raises InputError unless it has hour, dayofyear and an accepted grid."""
-    dataset = open_unchecked(path)
-    absent = [name for name in ("hour", "dayofyear") if name not in dataset.coords]
-    if absent:
-        raise InputError(f"{path}: no coordinate {', '.join(absent)}, expected a climatology by hour and dayofyear")
-    for name in ("hour", "dayofyear"):
-        if np.isnan(dataset[name].values.astype(np.float64)).any():
-            raise InputError(f"{path}: {name} has missing values{fill_hint(dataset[name])}")
-    grid_of(dataset, path)
-    return dataset
-
-
-def climatology_at(climatology: xr.Dataset, valid_times: np.ndarray) -> xr.Dataset:
-    """Climatology at each valid time (datetime64), over a dimension `time` in the order given; lazy if it was.
-
-    Raises InputError naming the first time whose hour or day of year the climatology does not hold.
-    """
-    valid_times = np.atleast_1d(np.asarray(valid_times, "datetime64[ns]"))
-    hours, days = hour_and_day(valid_times)
-    for name, wanted in (("hour", hours), ("dayofyear", days)):
-        held = climatology[name].values
-        absent = ~np.isin(wanted, held)
-        if absent.any():
-            source = climatology.encoding.get("source", "climatology")
-            raise InputError(
-                f"{source}: does not cover {minute(valid_times[absent][0])} ({name} {wanted[absent][0]})"
-                f"{f' and {absent.sum() - 1} more times' if absent.sum() > 1 else ''}; it holds {name} {_spans(held)}"
-            )
-    picked = climatology.sel(hour=xr.DataArray(hours, dims="time"), dayofyear=xr.DataArray(days, dims="time"))
-    return picked.drop_vars(["hour", "dayofyear"]).assign_coords(time=valid_times)
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Days between days of year, the shorter way around."""
-    apart = np.abs(a[:, None] - b[None])
-    return np.minimum(apart, _DAYS - apart)
-
-
-def _spans(numbers: np.ndarray) -> str:
-    """`1 to 60, 306 to 366` for what a climatology holds."""
-    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
-
-
-def _zeros(shape: tuple[int, ...], dtype: type, path: Path) -> np.ndarray:
-    if np.prod(shape, dtype=float) * np.dtype(dtype).itemsize <= _MEMORY_BYTES:
-        return np.zeros(shape, dtype)
-    return np.memmap(path, dtype, "w+", shape=shape)

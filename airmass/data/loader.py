@@ -1,57 +1,59 @@
 """Frames of a store as arrays of channels, read through tensorstore, for training and for initial states."""
 
-from collections.abc import Iterator
+import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
+from airmass.data.lazy import lazy_array
+from airmass.data.stamps import Stamps
 from airmass.data.statistics import between
 from airmass.errors import InputError
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
-from airmass.store import (
-    fingerprint,
-    grid_of,
-    is_netcdf,
-    minute,
-    open_store,
-    read,
-    require,
-    require_finite,
-    require_times,
-)
+from airmass.store import fingerprint, grid_of, minute, open_store, require, require_finite, require_times
 from airmass.task import Task
 from airmass.variables import VARIABLES
 
 _HOUR = np.timedelta64(1, "h")
-# Up to this size the frames of a training period are read once and kept.
-_IN_MEMORY_BYTES = 4 * 2**30
+# Frames are decoded into a block of this size, then turned into channels last: larger only costs memory.
+_BLOCK_BYTES = 256 * 2**20
+ALL = slice(None)
 
 
 class Frames:
     """All target channels of a task at the times of a store, or of one period of it.
 
     Checked when opened: variables, levels, units, order of coordinates, a step that divides the task's. A window that
-    reaches over a missing time is not offered; a NaN raises InputError when its frame is read.
+    reaches over a missing time is not offered; a NaN raises InputError when its frame is read. With `missing`, NaN is
+    allowed in variables that the table says are missing over land, in the same places at every time.
+    Reading is safe from several threads at once.
     """
 
-    def __init__(self, path: str | Path, task: Task, dates: tuple[str, str] | None = None):
+    def __init__(self, path: str | Path, task: Task, dates: tuple[str, str] | None = None, missing: bool = False):
         self.path, self.task = path, task
         dataset = open_store(path, dask=False)
         require(dataset, path, (*task.targets, *task.static), task.levels)
-        _refuse_unsupported(dataset, task, path)
+        _refuse_unsupported(dataset, task, path, missing)
         self.grid: LatLonGrid = grid_of(dataset, path)
         self.layout = Layout.of(task.targets, task.levels)
+        chosen = slice(
+            *(ALL if dates is None else between(dataset.time.values, dates, path)).indices(dataset.sizes["time"])
+        )
+        self._stamps = Stamps(path, dataset, (*map(str, dataset.coords), *task.targets, *task.static), chosen)
         self.fingerprint = fingerprint(dataset, path)
         self._dataset = dataset
-        self._arrays = {name: _array(dataset[name], path) for name in task.targets}
-        chosen = slice(None) if dates is None else between(dataset.time.values, dates, path)
-        self._first = chosen.start or 0
+        self._first = chosen.start
         self.times = dataset.time.values.astype("datetime64[ns]")[chosen]
+        self._arrays = {name: self._lazy(name) for name in task.targets}
         self._starts: dict[int, Int[np.ndarray, " start"]] = {}
-        self._held: Float[np.ndarray, "time node target"] | None = None
+        self._held: _Held | None = None
+        self._gaps: dict[str, np.ndarray] = {}
+        if missing:
+            self._gaps = {name: np.isnan(self._first_frame(name)) for name in task.targets if _over_sea(name)}
 
     def static(self) -> Float[np.ndarray, "node static"]:
         """The static fields, checked for NaN."""
@@ -69,92 +71,203 @@ class Frames:
             self._starts[length] = np.flatnonzero(whole)
         return self._starts[length]
 
+    def dropped(self, length: int) -> int:
+        """How many windows of the period `starts` leaves out because they touch a missing time."""
+        if len(self.times) < 2:
+            return 0
+        spacing = np.diff(self.times).min()
+        slots = (self.times[-1] - self.times[0]) // spacing + 1
+        reach = (length - 1) * self.task.step * _HOUR // spacing
+        return max(0, int(slots - reach)) - len(self.starts(length))
+
     def window(self, start: int, length: int) -> Float[np.ndarray, "time node target"]:
         """`length` frames one task step apart from `times[start]`."""
         return self.at(self.times[start] + np.arange(length) * self.task.step * _HOUR)
 
-    def at(self, times: np.ndarray) -> Float[np.ndarray, "time node target"]:
-        """The frames at these times; raises InputError for one that is absent."""
+    def at(
+        self, times: np.ndarray, nodes: slice = ALL, out: Float[np.ndarray, "time node target"] | None = None
+    ) -> Float[np.ndarray, "time node target"]:
+        """The frames at these times on a run of nodes, in `out` if given; raises InputError for an absent time."""
         if not np.isin(times, self.times).all():
             require_times(self._dataset, self.path, times)
-        rows = np.searchsorted(self.times, times)
-        if self._held is not None:
-            return self._held[rows]
-        return np.concatenate([self._read(slice(row, row + 1)) for row in rows])
+        rows, band = np.searchsorted(self.times, times), _Band.of(nodes, self.grid)
+        if out is None:
+            out = np.empty((len(rows), band.size, len(self.layout)), np.float32)
+        held = self._held.part(band) if self._held is not None else None
+        if held is None:
+            self._read(rows, band, out)
+        else:
+            for k, row in enumerate(rows):
+                out[k] = held[row]
+        return out
 
-    def hold(self) -> bool:
-        """Read the whole period into memory if it is small; says whether it was."""
-        size = len(self.times) * self.grid.size * len(self.layout) * 4
-        if size <= _IN_MEMORY_BYTES and self._held is None:
-            held = np.empty((len(self.times), self.grid.size, len(self.layout)), np.float32)
-            for block in _blocks(len(self.times), 32):
-                held[block] = self._read(block)
-            self._held = held
-        return self._held is not None
+    def hold(self, limit_gib: float = 4.0, nodes: slice = ALL) -> bool:
+        """Read these nodes of the whole period into memory if they take no more than that; says whether it did."""
+        band = _Band.of(nodes, self.grid)
+        if self._held is not None and self._held.part(band) is not None:
+            return True
+        shape = len(self.times), band.size, len(self.layout)
+        if 4 * np.prod(shape, dtype=float) > limit_gib * 2**30:
+            return False
+        frames = np.empty(shape, np.float32)
+        self._read(np.arange(len(self.times)), band, frames)
+        self._held = _Held(band, frames)
+        return True
 
-    def _read(self, rows: slice) -> Float[np.ndarray, "time node target"]:
-        frames = np.empty((rows.stop - rows.start, self.grid.size, len(self.layout)), np.float32)
-        stored = slice(self._first + rows.start, self._first + rows.stop)
-        pending = {name: self._request(name, stored) for name in self.layout.variables}
+    def require_unchanged(self) -> None:
+        """Raise InputError that says what differs if the store is no longer what it was when it was opened.
+
+        Compares metadata, and sizes and times of change of up to 1024 chunk files of each variable; of a remote store,
+        the contents of three chunks.
+        """
+        self._stamps.require_same()
+
+    def _read(self, rows: Int[np.ndarray, " time"], band: "_Band", out: np.ndarray) -> None:
+        size = max(1, _BLOCK_BYTES // (4 * band.rows * self.grid.shape[1] * len(self.layout)))
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
+            values = self._decoded(block, band)
+            self._require_valid(values, block, band)
+            for k, frame in enumerate(values):
+                out[start + k] = frame.reshape(len(frame), -1)[:, band.inner].T
+
+    def _decoded(self, rows, band: "_Band") -> Float[np.ndarray, "time target latitude longitude"]:
+        """One request a variable, all made before any is waited for, each straight into its place."""
+        values = np.empty((len(rows), len(self.layout), band.rows, self.grid.shape[1]), np.float32)
+        pending = {name: self._request(name, rows, band, values) for name in self.layout.variables}
         for name, future in pending.items():
-            values = self._result(name, future, rows)
-            if bad := int((~np.isfinite(values)).sum()):
-                when = self.times[rows][np.argmax(~np.isfinite(values).reshape(len(values), -1).all(axis=1))]
-                raise InputError(
-                    f"{self.path}: {name} has {bad} NaN or infinite values, first at {minute(when)}; expected none"
-                )
-            frames[..., self.layout.columns(name)] = values.reshape(len(values), -1, self.grid.size).swapaxes(1, 2)
-        return frames
+            try:
+                future.result()
+            except ValueError as error:
+                raise self._unreadable(name, rows, error) from error
+        return values
 
-    def _request(self, name: str, stored: slice):
-        array = self._arrays[name][stored]
+    def _request(self, name: str, rows, band: "_Band", values: np.ndarray):
+        place = values[:, self.layout.columns(name)]
+        stored = _as_slice(self._first + rows)
         if levels := self.layout.levels(name):
-            array = array[:, np.searchsorted(self._dataset.level.values, levels)]
-        return array.read()
+            chosen = _as_slice(np.searchsorted(self._dataset.level.values, levels))
+            return self._arrays[name].into(place, (stored, chosen, band.latitudes))
+        return self._arrays[name].into(place[:, 0], (stored, band.latitudes))
 
-    def _result(self, name: str, future, rows: slice) -> np.ndarray:
+    def _unreadable(self, name: str, rows, error: ValueError) -> InputError:
+        """The error that names the first time that cannot be read, and the file or chunk that holds it."""
+        for row in rows if len(rows) > 1 else ():
+            try:
+                self._decoded_alone(name, row)
+            except ValueError as first:
+                return self._unreadable(name, [row], first)
+        row = rows[0]
+        encoding = self._dataset[name].encoding
+        chunks = encoding.get("chunks") or encoding.get("chunksizes")
+        chunk = f", chunk {(self._first + row) // chunks[0]} along time" if chunks else ""
+        reason = " ".join(str(error).split())[:400]
+        return InputError(f"{self.path}: {name} cannot be read at {minute(self.times[row])}{chunk}: {reason}")
+
+    def _decoded_alone(self, name: str, row: int) -> np.ndarray:
+        band = _Band.of(ALL, self.grid)
+        values = np.empty((1, len(self.layout), *self.grid.shape), np.float32)
+        self._request(name, np.array([row]), band, values).result()
+        return values[0, self.layout.columns(name)]
+
+    def _first_frame(self, name: str) -> Float[np.ndarray, "level latitude longitude"]:
         try:
-            return future.result()
+            return self._decoded_alone(name, 0)
         except ValueError as error:
-            span = f"{minute(self.times[rows][0])} and {minute(self.times[rows][-1])}"
-            reason = " ".join(str(error).split())[:300]
-            raise InputError(f"{self.path}: {name} cannot be read between {span}: {reason}") from error
+            raise self._unreadable(name, [0], error) from error
+
+    def _lazy(self, name: str):
+        return lazy_array(self._dataset[name], self.path)
+
+    def _require_valid(self, values: np.ndarray, rows, band: "_Band") -> None:
+        with np.errstate(all="ignore"):
+            # A NaN or infinity shows in the sum, which is read once where a mask would be written and read.
+            suspect = ~np.isfinite(values.sum((-2, -1))).all(0)
+        for name in self.layout.variables:
+            columns = self.layout.columns(name)
+            if name in self._gaps:
+                self._require_gaps(name, values[:, columns], rows, band)
+            elif suspect[columns].any():
+                self._require_finite(name, ~np.isfinite(values[:, columns]), rows)
+
+    def _require_finite(self, name: str, bad: np.ndarray, rows, kind: str = "NaN or infinite") -> None:
+        if count := int(bad.sum()):
+            when = minute(self.times[rows[np.argmax(bad.any((1, 2, 3)))]])
+            raise InputError(f"{self.path}: {name} has {count} {kind} values, first at {when}; expected none")
+
+    def _require_gaps(self, name: str, values: np.ndarray, rows, band: "_Band") -> None:
+        self._require_finite(name, np.isinf(values), rows, "infinite")
+        gaps, expected = np.isnan(values), self._gaps[name][:, band.latitudes]
+        for row, found in zip(rows, gaps, strict=True):
+            if not np.array_equal(found, expected):
+                differ = int((found != expected).sum())
+                raise InputError(
+                    f"{self.path}: {name} is NaN at {int(found.sum())} points at {minute(self.times[row])}, expected "
+                    f"the {int(expected.sum())} of {minute(self.times[0])}; {differ} points differ"
+                )
 
 
-class _Plain:
-    """A NetCDF variable behind the few words of tensorstore that are used here."""
+@dataclasses.dataclass(frozen=True)
+class _Band:
+    """A run of nodes, and the whole rows of the grid that have to be read for it."""
 
-    def __init__(self, field: xr.DataArray, path: str | Path):
-        self._field, self._path = field, path
+    first: int
+    stop: int
+    longitudes: int
 
-    def __getitem__(self, key):
-        return _Plain(self._field[key], self._path)
+    @classmethod
+    def of(cls, nodes: slice, grid: LatLonGrid) -> "_Band":
+        first, stop, step = nodes.indices(grid.size)
+        if step != 1 or stop <= first:
+            raise ValueError(f"nodes are {nodes}, expected a run of at least one")
+        return cls(first, stop, grid.shape[1])
 
-    def read(self):
-        return self
+    @property
+    def size(self) -> int:
+        return self.stop - self.first
 
-    def result(self) -> np.ndarray:
-        return read(self._field, self._path)
+    @property
+    def latitudes(self) -> slice:
+        return slice(self.first // self.longitudes, -(-self.stop // self.longitudes))
 
+    @property
+    def rows(self) -> int:
+        return self.latitudes.stop - self.latitudes.start
 
-def _array(field: xr.DataArray, path: str | Path):
-    """A lazy array of a variable: tensorstore for Zarr, xarray for NetCDF and packed integers."""
-    packed = "scale_factor" in field.encoding or "add_offset" in field.encoding or field.dtype.kind != "f"
-    if packed or is_netcdf(path):
-        return _Plain(field, path)
-    import tensorstore
-    import zarr
-
-    version = zarr.open_group(str(path), mode="r").metadata.zarr_format
-    remote = "://" in str(path)
-    kvstore = f"{path}/{field.name}/" if remote else {"driver": "file", "path": f"{Path(path).resolve()}/{field.name}/"}
-    spec = {"driver": "zarr3" if version == 3 else "zarr", "kvstore": kvstore}
-    return tensorstore.open(spec, open=True, read=True).result()
+    @property
+    def inner(self) -> slice:
+        """Where the nodes stand among those of the rows."""
+        start = self.first - self.latitudes.start * self.longitudes
+        return slice(start, start + self.size)
 
 
-def _refuse_unsupported(dataset: xr.Dataset, task: Task, path: str | Path) -> None:
-    masked = [name for name in task.targets if VARIABLES[name].missing_over_land]
-    if masked:
+class _Held(NamedTuple):
+    band: _Band
+    frames: Float[np.ndarray, "time node target"]
+
+    def part(self, band: _Band) -> np.ndarray | None:
+        """The frames on these nodes, None where some are not held."""
+        if band.first < self.band.first or band.stop > self.band.stop:
+            return None
+        return self.frames[:, band.first - self.band.first : band.stop - self.band.first]
+
+
+def _as_slice(indices: Int[np.ndarray, " i"]) -> slice | np.ndarray:
+    """Evenly spaced indices as a slice, for which tensorstore has a quicker way."""
+    steps = np.diff(indices)
+    if len(steps) and (np.any(steps != steps[0]) or steps[0] < 1):
+        return indices
+    step = int(steps[0]) if len(steps) else 1
+    return slice(int(indices[0]), int(indices[-1]) + 1, step)
+
+
+def _over_sea(name: str) -> bool:
+    return VARIABLES[name].missing_over_land
+
+
+def _refuse_unsupported(dataset: xr.Dataset, task: Task, path: str | Path, missing: bool) -> None:
+    masked = [name for name in task.targets if _over_sea(name)]
+    if masked and not missing:
         raise InputError(f"{path}: {', '.join(masked)} is NaN over land, which GraphCast cannot read or predict")
     if "time" not in dataset.dims or not dataset.sizes["time"]:
         raise InputError(f"{path}: no times")
@@ -162,8 +275,3 @@ def _refuse_unsupported(dataset: xr.Dataset, task: Task, path: str | Path) -> No
     step = int(np.diff(times).min() / _HOUR) if len(times) > 1 else task.step
     if step <= 0 or task.step % step:
         raise InputError(f"{path}: time advances by {step} h, expected a divisor of the task's step of {task.step} h")
-
-
-def _blocks(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, min(n, start + size))

@@ -16,9 +16,12 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 import airmass
+from airmass.climatology_file import EXTREMES, quantiles_name
 from airmass.data.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
+from airmass.data.quantiles import Quantiles
 from airmass.errors import InputError
 from airmass.files import new_output, refuse_existing
+from airmass.scores import combined, parts_of, scored
 from airmass.store import fill_hint, fingerprint, minute, open_store, read, require
 from airmass.variables import COMPUTED, VARIABLES, variable
 
@@ -130,6 +133,11 @@ def compute_statistics(
                 writer.write(name, sums)
             shutil.rmtree(scratch)
             _tabulate(tables, field, moments, changes, store_path)
+        for name in EXTREMES:
+            if set(parts_of(name)) <= set(dataset.data_vars):
+                scratch.mkdir()
+                _write_quantiles(writer, name, dataset, store_path, scratch, progress)
+                shutil.rmtree(scratch)
         for kind, fields in tables.items():
             # Through memory: on a full disk HDF5 itself neither closes its file nor says so in one error.
             table = xr.Dataset(fields, attrs=attributes).to_netcdf(engine="h5netcdf")
@@ -231,6 +239,22 @@ def _pass(
         if progress is not None:
             progress(str(field.name), min(block.stop, len(times)), len(times))
     return moments, changes.moments, sums
+
+
+def _write_quantiles(
+    writer: ClimatologyWriter, name: str, dataset: xr.Dataset, path: str | Path, scratch: Path, progress
+) -> None:
+    """Quantiles of one field, as far as the frames are enough for any."""
+    parts = [dataset[part] for part in parts_of(name)]
+    times, label = parts[0].time.values, quantiles_name(name)
+    quantiles = Quantiles(times, parts[0].shape[1:], scratch)
+    if not quantiles.held:
+        return
+    for block in _blocks(parts[0]):
+        quantiles.add(block.start, combined(name, [_finite(part.isel(time=block), path) for part in parts]))
+        if progress is not None:
+            progress(label, min(block.stop, len(times)), len(times))
+    writer.write_quantiles(name, quantiles, scored(name).attributes)
 
 
 def _blocks(field: xr.DataArray) -> Iterator[slice]:

@@ -1,58 +1,35 @@
-"""From noise to data, given a denoiser."""
+"""From noise to data, given a denoiser: the samplers by name."""
 
-from collections.abc import Callable
-
-import jax
-import numpy as np
 from jaxtyping import Float
 
 from airmass.arrays import Array
-from airmass.diffusion.schedule import SamplerSettings, churned_levels, noise_levels
+from airmass.diffusion.ancestral import ddim, ddpm
+from airmass.diffusion.dpm_solver import dpm_solver_2m, dpm_solver_2s
+from airmass.diffusion.ode import adaptive, euler, heun
+from airmass.diffusion.schedule import SamplerSettings
+from airmass.diffusion.sde import langevin, predictor_corrector, reverse_sde
+from airmass.diffusion.walk import Denoiser, Draw, Sampler
 
-Denoiser = Callable[[Float[Array, "*shape"], np.float32], Float[Array, "*shape"]]
-Draw = Callable[[int], Float[Array, "*shape"]]
+# Each takes the levels of its settings, or a `TimeGrid` along any process; `schedule.KINDS` has the same names.
+SAMPLERS: dict[str, Sampler] = {
+    "dpmpp-2s": dpm_solver_2s,
+    "dpmpp-2m": dpm_solver_2m,
+    "ddim": ddim,
+    "ddpm": ddpm,
+    "euler": euler,
+    "heun": heun,
+    "adaptive": adaptive,
+    "reverse-sde": reverse_sde,
+    "predictor-corrector": predictor_corrector,
+    "langevin": langevin,
+}
 
 
-def dpm_solver_2s(denoiser: Denoiser, draw: Draw, settings: SamplerSettings) -> Float[Array, "*shape"]:
-    """One sample by DPM-Solver++(2S) (Lu et al. 2022) with churn (Karras et al. 2022), as GenCast samples.
+def sample(denoiser: Denoiser, draw: Draw, settings: SamplerSettings) -> Float[Array, "*shape"]:
+    """One sample by the sampler that `settings` names.
 
-    `denoiser(x, sigma)` returns the expected clean data; `draw(number)` returns white noise of unit variance, number 0
-    to start from and number i + 1 to churn with before step i, so that the caller decides which random keys make a
-    sample. A step from noise level s to t with the denoised D held fixed is x <- (t/s) x + (1 - t/s) D, exact for a
-    constant D; taking D at the geometric middle of both levels makes it second order. The denoiser runs
-    2 `levels` - 1 times.
-
-    Levels run in a Python loop: pass a jitted denoiser, which then compiles once (a scan would hold the network twice,
-    once for each half of a step), and which may keep what depends on sigma alone from one sample to the next.
+    `denoiser(x, sigma)` returns the expected clean data of x = data + sigma noise; `draw(number)` returns white noise
+    of unit variance, number 0 to start from and the others as the sampler goes, so that the caller decides which random
+    keys make a sample.
     """
-    sigmas, churned = noise_levels(settings), churned_levels(settings)
-    x = _scale(draw(0), np.float32(sigmas[0]))
-    for step, (before, sigma, target) in enumerate(zip(sigmas[:-1], churned, sigmas[1:], strict=True)):
-        if sigma > before:
-            spread = settings.inflation * np.sqrt(sigma**2 - before**2)
-            x = _add(x, draw(step + 1), np.float32(spread))
-        denoised = denoiser(x, np.float32(sigma))
-        if target == 0:
-            return denoised
-        middle = np.sqrt(sigma * target)
-        halfway = _mix(x, denoised, np.float32(middle / sigma))
-        x = _mix(x, denoiser(halfway, np.float32(middle)), np.float32(target / sigma))
-    raise AssertionError("noise levels end at 0")
-
-
-# Noise levels are arguments, so that each of these compiles once, not once a level.
-
-
-@jax.jit
-def _scale(x, factor):
-    return factor * x
-
-
-@jax.jit
-def _add(x, noise, spread):
-    return x + spread * noise
-
-
-@jax.jit
-def _mix(x, denoised, ratio):
-    return ratio * x + (1 - ratio) * denoised
+    return SAMPLERS[settings.kind](denoiser, draw, settings)

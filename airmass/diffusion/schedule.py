@@ -5,6 +5,7 @@ Noise levels are standard deviations in units of the normalised data. Levels are
 doi:10.1038/s41586-024-08252-9).
 """
 
+import difflib
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,10 +18,19 @@ from airmass.errors import InputError
 if TYPE_CHECKING:  # settings are read by the command line, which starts without JAX
     from airmass.arrays import Array
 
+# The keys of `samplers.SAMPLERS`, here because that module needs JAX.
+KINDS = (
+    "dpmpp-2s", "dpmpp-2m", "ddim", "ddpm", "euler", "heun", "adaptive", "reverse-sde", "predictor-corrector",
+    "langevin",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """Noise levels from `max_noise` down to `min_noise` and how much fresh noise goes in between.
+    """Noise levels from `max_noise` down to `min_noise`, how much fresh noise goes in between, and the sampler.
+
+    `kind` is one of `KINDS`; the published one is `dpmpp-2s`. It, `ddim`, `euler` and `heun` take churn; the others
+    have noise of their own, or a memory that fresh noise would make wrong, and do not read the churn settings.
 
     Before each step whose noise level lies in [`churn_min`, `churn_max`] the level is raised by a factor of
     1 + `churn` / `levels` (at most the square root of 2), with noise `inflation` times as strong as that needs:
@@ -35,8 +45,13 @@ class SamplerSettings:
     churn_min: float = 0.75
     churn_max: float = math.inf
     inflation: float = 1.05
+    kind: str = "dpmpp-2s"
 
     def __post_init__(self):
+        if self.kind not in KINDS:
+            near = difflib.get_close_matches(str(self.kind), KINDS, n=3, cutoff=0.5)
+            hint = f"did you mean {', '.join(near)}? known are" if near else "known are"
+            raise InputError(f"sampler: kind is {self.kind!r}; {hint} {', '.join(KINDS)}")
         _check_range("sampler", self.min_noise, self.max_noise, self.rho)
         if self.levels != int(self.levels) or self.levels < 2:
             raise InputError(f"sampler: levels is {self.levels}, expected a whole number of 2 or more")

@@ -14,8 +14,8 @@ from airmass.losses.weights import LossSettings, channel_weights, node_weights, 
 class SquaredError(eqx.Module):
     """Mean over latitude, longitude and level of weighted squared errors, then a weighted sum over variables.
 
-    Lam et al. 2023, equation 19. Called with scaled outputs and targets, [node, target] each; returns the loss and its
-    terms by variable before the variables' weights, in the order of the layout's variables.
+    Lam et al. 2023, equation 19. Called with scaled outputs and targets, [node, target] each; returns the loss and the
+    mean over nodes of squared errors by channel.
     """
 
     nodes: Float[Array, " node"]
@@ -33,7 +33,10 @@ class SquaredError(eqx.Module):
 
     def __call__(
         self, output: Float[Array, "node target"], target: Float[Array, "node target"]
-    ) -> tuple[Float[Array, ""], Float[Array, " variable"]]:
-        by_channel = jnp.einsum("n,nc->c", self.nodes, jnp.square(output - target))
-        terms = by_channel @ self.by_channel
-        return terms @ self.by_variable, terms
+    ) -> tuple[Float[Array, ""], Float[Array, " target"]]:
+        errors = jnp.einsum("n,nc->c", self.nodes, jnp.square(output - target))
+        return self.terms(errors) @ self.by_variable, errors
+
+    def terms(self, errors: Float[Array, "*lead target"]) -> Float[Array, "*lead variable"]:
+        """The loss by variable before the variables' weights, in the order of the layout's variables."""
+        return errors @ self.by_channel

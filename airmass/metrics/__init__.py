@@ -1,4 +1,4 @@
-"""Metrics: a statistic of each field, its area mean, a score for each initial time, a mean over initial times.
+"""Metrics: a statistic of the fields, its area mean, a score for each initial time, a mean over initial times.
 
 Every module here that defines a `Metric` is found by itself; nothing lists them.
 """
@@ -7,9 +7,9 @@ import importlib
 import pkgutil
 from functools import cache
 
-from airmass.metrics.base import Metric, State, area_mean, state_of
+from airmass.metrics.base import Fields, Metric, State, area_mean, state_of
 
-__all__ = ["Metric", "State", "area_mean", "known_metrics", "state_of"]
+__all__ = ["Fields", "Metric", "State", "area_mean", "known_metrics", "state_of"]
 
 
 @cache
@@ -21,5 +21,5 @@ def known_metrics() -> dict[str, Metric]:
         for item in vars(module).values():
             is_metric = isinstance(item, type) and issubclass(item, Metric) and item is not Metric
             if is_metric and item.__module__ == module.__name__:
-                found[item.name] = item()
+                found.update({metric.name: metric for metric in item.instances()})
     return dict(sorted(found.items()))

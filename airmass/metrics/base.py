@@ -3,35 +3,76 @@
 Only the mean over initial times is ever accumulated, as a sum and a count. Such states add, so initial times can be
 taken in any order, in any chunks, on any number of workers.
 
-Shapes: fields are "*batch node"; area means and scores are "*batch" (a batch is usually lead time and level).
+Shapes: fields are "*batch node", those of an ensemble "member *batch node"; area means and scores are "*batch" (a
+batch is usually lead time and level), with an axis of parts behind it where a metric is made of several means.
 """
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-# (forecast, truth, climatology) -> a field of the same shape. Climatology is None where no metric asked needs it.
-Statistic = Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
+
+@dataclass(frozen=True)
+class Fields:
+    """What is compared: members of a forecast with the truth. A single forecast is an ensemble of one member.
+
+    `climatology` and `thresholds`, the climatological quantiles by their probability, are there where a metric asked
+    for needs them. Only nodes where truth is `present` count, all of them if None.
+    """
+
+    members: Float[np.ndarray, "member *batch node"]
+    truth: Float[np.ndarray, "*batch node"]
+    weights: Float[np.ndarray, " node"]
+    climatology: Float[np.ndarray, "*batch node"] | None = None
+    present: Bool[np.ndarray, "*batch node"] | None = None
+    thresholds: Mapping[float, Float[np.ndarray, "*batch node"]] = field(default_factory=dict)
+
+    @cached_property
+    def forecast(self) -> Float[np.ndarray, "*batch node"]:
+        """The mean of the members, exact where they are equal."""
+        first = self.members[0]
+        return first if len(self.members) == 1 else first + np.subtract(self.members, first, dtype=np.float64).mean(0)
+
+    @cached_property
+    def errors(self) -> Float[np.ndarray, "member *batch node"]:
+        """Members - truth: differences between members are theirs too, and lose fewer digits than the values'."""
+        return np.subtract(self.members, self.truth, dtype=np.float64)
+
+    def mean(self, values: Float[np.ndarray, "*batch node"]) -> Float[np.ndarray, "*batch"]:
+        return area_mean(values, self.weights, self.present)
+
+
+# The area mean of something computed from the fields.
+Statistic = Callable[[Fields], np.ndarray]
 
 
 class Metric(ABC):
-    """One deterministic metric.
+    """One metric of forecasts, whether single or ensembles.
 
-    `statistics` are functions of the fields, and their area means are handed to `score` in the same order. `perfect`
-    is the value of a forecast equal to the truth.
+    `statistics` are handed to `score` in the same order. `perfect` is the value of a forecast all of whose members
+    equal the truth. Fewer than `least_members` leave it undefined. `quantile` is the probability of the climatological
+    quantile that it needs, None for none.
     """
 
-    name: ClassVar[str]
-    statistics: ClassVar[tuple[Statistic, ...]]
+    name: str
+    statistics: tuple[Statistic, ...]
     perfect: ClassVar[float]
     needs_climatology: ClassVar[bool] = False
+    least_members: ClassVar[int] = 1
+    quantile: float | None = None
+
+    @classmethod
+    def instances(cls) -> Iterable["Metric"]:
+        """The metrics that this class stands for: one, unless it is a family."""
+        return (cls(),)
 
     def score(self, *means: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
-        """The score of one initial time from the area means of the statistics; the first of them by default."""
+        """The score of one initial time from the statistics; the first of them by default."""
         return means[0]
 
     def finish(self, mean: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
@@ -71,28 +112,14 @@ def area_mean(
         return np.where(present, field, 0.0) @ weights / area
 
 
-def scores_of(
-    metrics: Mapping[str, Metric],
-    forecast: Float[np.ndarray, "*batch node"],
-    truth: Float[np.ndarray, "*batch node"],
-    weights: Float[np.ndarray, " node"],
-    climatology: Float[np.ndarray, "*batch node"] | None = None,
-    present: Bool[np.ndarray, "*batch node"] | None = None,
-) -> dict[str, Float[np.ndarray, "*batch"]]:
+def scores_of(metrics: Mapping[str, Metric], fields: Fields) -> dict[str, Float[np.ndarray, "*batch"]]:
     """Scores before any mean over initial times, by metric. A statistic that metrics share is computed once."""
     shared: Iterable[Statistic] = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
-    means = {s: area_mean(s(forecast, truth, climatology), weights, present) for s in shared}
+    means = {statistic: statistic(fields) for statistic in shared}
     return {name: metric.score(*[means[s] for s in metric.statistics]) for name, metric in metrics.items()}
 
 
-def state_of(
-    metric: Metric,
-    forecast: Float[np.ndarray, "init_time *batch node"],
-    truth: Float[np.ndarray, "init_time *batch node"],
-    weights: Float[np.ndarray, " node"],
-    climatology: Float[np.ndarray, "init_time *batch node"] | None = None,
-    present: Bool[np.ndarray, "init_time *batch node"] | None = None,
-) -> State:
-    """The state over a stack of initial times; `metric.finish(state.mean)` is the value."""
-    scores = scores_of({metric.name: metric}, forecast, truth, weights, climatology, present)[metric.name]
+def state_of(metric: Metric, fields: Fields) -> State:
+    """The state over initial times, the first axis of the batch; `metric.finish(state.mean)` is the value."""
+    scores = scores_of({metric.name: metric}, fields)[metric.name]
     return State(scores.sum(axis=0), len(scores))

@@ -3,15 +3,17 @@
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
 from airmass.diffusion.precondition import denoise
-from airmass.models.graphcast import network_sizes
+from airmass.models.graphcast import check_recompute, network_sizes
 from airmass.models.grid_mesh import Decoder, Encoder, EncoderEmbedded, EncoderSeen
 from airmass.models.state import State
 from airmass.neighbours import Neighbours
@@ -29,6 +31,9 @@ class GenCastSettings:
     The noise level is encoded by `frequencies` waves of its logarithm, the slowest of period `base_period`, and a
     perceptron of `encoder_sizes`, whose last is the size of the condition that every norm reads. `corner_length` is
     what features of mesh to grid edges are divided by; None is the longest of them.
+
+    With `recompute` 0 the backward pass finds every activation kept; with k it makes those of k blocks at a time again,
+    and those of each tile of encoder and decoder: memory for a third more arithmetic.
     """
 
     mesh_level: int = 5
@@ -43,7 +48,10 @@ class GenCastSettings:
     frequencies: int = 32
     base_period: float = 16.0
     encoder_sizes: tuple[int, ...] = (32, 16)
-    recompute: bool = True
+    recompute: int = 1
+
+    def __post_init__(self):
+        check_recompute(self.recompute)
 
 
 class NoiseEncoder(eqx.Module):
@@ -74,7 +82,7 @@ class DenoiserNetwork(eqx.Module):
     encoder: Encoder
     transformer: Transformer
     decoder: Decoder
-    recompute: bool = eqx.field(static=True)
+    recompute: int = eqx.field(static=True)
 
     def __init__(self, settings: GenCastSettings, channels: int, outputs: int, *, key: PRNGKeyArray):
         noise_key, encoder_key, transformer_key, decoder_key = jax.random.split(key, 4)
@@ -123,10 +131,10 @@ class DenoiserNetwork(eqx.Module):
         def first(tile):
             return fixed[tile] + tiles.rows(noisy, tile) @ for_noisy
 
-        condition = seen.condition
-        grid, mesh = self.encoder(tiles, seen.encoder, first, condition, self.recompute)
+        condition, tile_by_tile = seen.condition, self.recompute > 0
+        grid, mesh = self.encoder(tiles, seen.encoder, first, condition, tile_by_tile)
         mesh = self.transformer(mesh, neighbours, condition, self.recompute)
-        return self.decoder(tiles, seen.decoder, grid, mesh, condition, self.recompute)
+        return self.decoder(tiles, seen.decoder, grid, mesh, condition, tile_by_tile)
 
 
 class Embedded(eqx.Module):
@@ -179,6 +187,16 @@ class GenCast(eqx.Module):
         """
         network, tiles = in_precision((self.network, self.tiles), self.precision)
         return dataclasses.replace(self, network=network, tiles=tiles, embedded=network.embedded(tiles))
+
+    def specs(self) -> "GenCast":
+        """Where each array, or tree of arrays, lies on a mesh of devices that share an example: `tiles.specs`.
+
+        The transformer's mesh nodes are on every device, and each of them runs all of it.
+        """
+        along, everywhere = PartitionSpec(self.tiles.space), PartitionSpec()
+        parts: dict[str, Any] = dict.fromkeys(("network", "neighbours", "normaliser", "fill"), everywhere)
+        parts |= {"static": along, "embedded": None if self.embedded is None else everywhere}
+        return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
 
     def seen(self, sigma: Float[Array, ""]) -> Seen:
         """What the noise level alone decides, for `denoise`."""

@@ -3,21 +3,27 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from jax.sharding import PartitionSpec
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.arrays import Array
+from airmass.errors import InputError
 from airmass.layout import Layout
 from airmass.models.grid_mesh import Decoder, Encoder, EncoderSeen
 from airmass.models.state import State
-from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, over_tiles, together
+from airmass.nn.interaction import Interaction
+from airmass.nn.loops import over_groups
 from airmass.nn.mlp import MLP, in_precision
+from airmass.nn.processor import interact
 from airmass.normalise import Normaliser
 from airmass.task import Task
-from airmass.tiles import SHARED, Tiles
+from airmass.tiles import Tiles
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,9 @@ class GraphCastSettings:
     """Sizes of a GraphCast. The published 1 degree model has the defaults and 35,979,347 parameters.
 
     `corner_length` is what features of mesh to grid edges are divided by; None is the longest of them.
-    `recompute` drops the processor's activations after the forward pass and makes them again in the backward pass:
-    memory for a third more arithmetic.
+    `recompute` is memory for arithmetic in the backward pass. 0 keeps the activations of every layer. 1 keeps one array
+    an edge and step and makes the others again, and all of encoder and decoder tile by tile. k keeps mesh nodes and
+    edges every k steps alone, and what 0 keeps of the k steps it is at.
     """
 
     mesh_level: int = 5
@@ -35,7 +42,16 @@ class GraphCastSettings:
     hidden_layers: int = 1
     radius_fraction: float = 0.6
     corner_length: float | None = None
-    recompute: bool = True
+    recompute: int = 1
+
+    def __post_init__(self):
+        check_recompute(self.recompute)
+
+
+def check_recompute(layers: int) -> None:
+    """Raises InputError for a number of layers that cannot be."""
+    if layers < 0:
+        raise InputError(f"model: recompute {layers}, expected 0 (keep everything) or a number of layers")
 
 
 class Network(eqx.Module):
@@ -45,7 +61,7 @@ class Network(eqx.Module):
     embed_mesh_edges: MLP
     processor: Interaction  # leaves are stacked over steps
     decoder: Decoder
-    recompute: bool = eqx.field(static=True)
+    recompute: int = eqx.field(static=True)
 
     def __init__(self, settings: GraphCastSettings, channels: int, outputs: int, *, key: PRNGKeyArray):
         encoder_key, edges_key, processor_key, decoder_key = jax.random.split(key, 4)
@@ -70,9 +86,10 @@ class Network(eqx.Module):
         def first(tile):
             return first_map(jnp.concatenate([inputs(tile), tiles.grid_features[tile]], axis=-1))
 
-        grid, mesh = self.encoder(tiles, geometry.encoder, first)
+        tile_by_tile = self.recompute > 0
+        grid, mesh = self.encoder(tiles, geometry.encoder, first, None, tile_by_tile)
         mesh = self.process(tiles, geometry, mesh)
-        return self.decoder(tiles, geometry.decoder, grid, mesh)
+        return self.decoder(tiles, geometry.decoder, grid, mesh, None, tile_by_tile)
 
     def geometry(self, tiles: Tiles) -> "Geometry":
         """What depends on parameters and geometry alone, to be shared by every step, member and example."""
@@ -85,39 +102,15 @@ class Network(eqx.Module):
         self, tiles: Tiles, geometry: "Geometry", mesh: Float[Array, "mesh width"]
     ) -> Float[Array, "mesh width"]:
         """Interaction steps along the multi-mesh."""
-        edges = tiles.mesh
-
-        def step(carry, interaction: Interaction, on_kinds=None):
-            mesh, edge = carry
-            on_senders, on_receivers, mapped = together(
-                mesh, interaction.for_senders, interaction.for_receivers, interaction.for_updates
-            )
-
-            def tile(carry, rows):
-                # The edges are carried and changed in place: as inputs and outputs of the loop they would exist twice.
-                total, edge = carry
-                number, senders, receivers, kinds = rows
-                before = edge[number]
-                on_edge = interaction.on_edges(before) if on_kinds is None else on_kinds[kinds]
-                receivers = receivers.reshape(-1, SHARED)
-                receiver = receivers.min(axis=1)  # padding has the highest number
-                shared = jnp.repeat(at_receivers(on_receivers, receiver), SHARED, axis=0)
-                messages = interaction.messages(on_edge + on_senders[senders] + shared)
-                counted = jnp.where((receivers < len(mesh))[..., None], messages.reshape(*receivers.shape, -1), 0)
-                total = add_at_receivers(total, counted.sum(axis=1), receiver)
-                return (total, edge.at[number].set(before + messages)), None
-
-            numbered = jnp.arange(edges.senders.shape[0]), edges.senders, edges.receivers, edges.kinds
-            (total, edge), _ = over_tiles(tile, (jnp.zeros_like(mesh), edge), numbered)
-            return (interaction.update(mesh, mapped, total), edge), None
-
-        body = jax.checkpoint(step) if self.recompute else step
+        start = mesh.astype(jnp.float32), geometry.mesh_edges.astype(jnp.float32)[tiles.mesh.kinds]
         # The first step's edges are still geometry, and so is their part of its first map.
-        first = jax.tree.map(lambda leaf: leaf[0], self.processor)
+        first = jax.tree.map(lambda leaf: leaf[:1], self.processor)
         later = jax.tree.map(lambda leaf: leaf[1:], self.processor)
-        start = mesh, geometry.mesh_edges[edges.kinds]
-        carry, _ = body(start, first, geometry.on_mesh_edges)
-        (mesh, _), _ = jax.lax.scan(body, carry, later)
+        run = partial(interact, self.recompute != 1, tiles.space, edges=tiles.mesh)
+        carry = run(first, start, on_kinds=geometry.on_mesh_edges)
+        # With 1, `interact` itself makes again what can be without any step's start.
+        size = self.recompute if self.recompute > 1 else 0
+        mesh, _ = over_groups(lambda carry, steps: run(steps, carry), carry, later, size)
         return mesh
 
 
@@ -148,6 +141,13 @@ class GraphCast(eqx.Module):
         """
         network, tiles = in_precision((self.network, self.tiles), self.precision)
         return dataclasses.replace(self, network=network, tiles=tiles, geometry=network.geometry(tiles))
+
+    def specs(self) -> "GraphCast":
+        """Where each array, or tree of arrays, lies on a mesh of devices that share an example: `tiles.specs`."""
+        along, everywhere = PartitionSpec(self.tiles.space), PartitionSpec()
+        geometry = None if self.geometry is None else everywhere
+        parts: dict[str, Any] = {"network": everywhere, "normaliser": everywhere, "static": along, "geometry": geometry}
+        return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
 
     def step(
         self, state: State, forcing: Float[Array, "window node forcing"], *, key: PRNGKeyArray | None = None

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.arrays import Array
-from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, over_tiles, together
+from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, together
+from airmass.nn.loops import over_tiles, summed_over
 from airmass.nn.mlp import MLP, Condition
 from airmass.tiles import Tiles
 
@@ -67,7 +68,12 @@ class Encoder(eqx.Module):
         return EncoderSeen(on_edges, on_receivers, mapped, mesh)
 
     def __call__(
-        self, tiles: Tiles, seen: EncoderSeen, first: FirstMap, condition: Condition = None, recompute: bool = False
+        self,
+        tiles: Tiles,
+        seen: EncoderSeen,
+        first: FirstMap,
+        condition: Condition = None,
+        recompute: bool = False,
     ) -> tuple[Float[Array, "tile node width"], Float[Array, "mesh width"]]:
         """Grid nodes by tile and mesh nodes after the step. Messages are summed in float32."""
         edges, update = tiles.grid_to_mesh, self.grid_update.layers[0]
@@ -81,9 +87,9 @@ class Encoder(eqx.Module):
             return total, grid + self.grid_update.rest(mapped + update.bias, condition)
 
         numbered = jnp.arange(tiles.count), edges.senders, edges.receivers, edges.kinds
-        total = jnp.zeros(seen.mesh.shape, jnp.float32)
-        total, grid = over_tiles(tile, total, numbered, recompute)
-        return grid, self.interaction.update(seen.mesh, seen.mapped, total.astype(seen.mesh.dtype), condition)
+        total, grid = over_tiles(tile, jnp.zeros(seen.mesh.shape, jnp.float32), numbered, recompute)
+        incoming = summed_over(tiles.space, total).astype(seen.mesh.dtype)
+        return grid, self.interaction.update(seen.mesh, seen.mapped, incoming, condition)
 
 
 class Decoder(eqx.Module):
@@ -117,7 +123,7 @@ class Decoder(eqx.Module):
         condition: Condition = None,
         recompute: bool = False,
     ) -> Float[Array, "grid output"]:
-        on_mesh = mesh @ self.interaction.for_senders
+        on_mesh = mesh.astype(grid.dtype) @ self.interaction.for_senders
 
         def tile(carry, nodes):
             grid, corners, kinds = nodes

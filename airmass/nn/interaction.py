@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.arrays import Array
-from airmass.nn.mlp import MLP, Condition
+from airmass.nn.mlp import MLP, Condition, Linear
 
 
 class Interaction(eqx.Module):
@@ -28,10 +28,14 @@ class Interaction(eqx.Module):
         self.edge_mlp = MLP([3 * width, *tail], key=edge_key, size_condition=size_condition)
         self.node_mlp = MLP([2 * width, *tail], key=node_key, size_condition=size_condition)
 
+    @property
+    def dtype(self) -> jnp.dtype:
+        """That of the parameters, in which products are made."""
+        return self.edge_mlp.layers[0].weight.dtype
+
     def on_edges(self, edge: Float[Array, "*n width"]) -> Float[Array, "*n hidden"]:
         """The edges' part of the first map, with its bias."""
-        first = self.edge_mlp.layers[0]
-        return edge @ first.weight[: edge.shape[-1]] + first.bias
+        return self.for_edges(edge)
 
     def on_embedded(
         self, normed: Float[Array, "kind width"], embedder: MLP, condition: Condition = None
@@ -42,6 +46,12 @@ class Interaction(eqx.Module):
         first = self.edge_mlp.layers[0]
         weight = first.weight[: normed.shape[-1]]
         return normed @ (scale[:, None] * weight) + (offset @ weight + first.bias)
+
+    @property
+    def for_edges(self) -> Linear:
+        """The edges' rows of the first map, with its bias."""
+        first = self.edge_mlp.layers[0]
+        return eqx.tree_at(lambda linear: linear.weight, first, self._rows(0))
 
     @property
     def for_senders(self) -> Float[Array, "width hidden"]:
@@ -97,15 +107,3 @@ def add_at_receivers(
 ) -> Float[Array, "receiver width"]:
     """`total` with each message added at its receiver; padding edges fall off the end."""
     return jnp.asarray(total).at[receivers].add(messages.astype(total.dtype), mode="drop")
-
-
-def over_tiles(body, carry, xs, recompute: bool = False):
-    """`jax.lax.scan` over the leading axis of `xs`, without a loop where there is one tile.
-
-    With `recompute` the backward pass makes each tile's activations again.
-    """
-    body = jax.checkpoint(body) if recompute else body
-    if jax.tree.leaves(xs)[0].shape[0] > 1:
-        return jax.lax.scan(body, carry, xs)
-    carry, out = body(carry, jax.tree.map(lambda x: x[0], xs))
-    return carry, jax.tree.map(lambda x: x[None], out)

@@ -38,8 +38,12 @@ def unit_variance(x: Float[Array, "*n width"], centred: bool = False) -> Float[A
     """
     wide = x.astype(jnp.float32)
     wide = wide if centred else wide - wide.mean(axis=-1, keepdims=True)
-    variance = jnp.square(wide).mean(axis=-1, keepdims=True)
-    return (wide * jax.lax.rsqrt(variance + 1e-5)).astype(x.dtype)
+    return (wide * inverse_deviation(wide)).astype(x.dtype)
+
+
+def inverse_deviation(centred: Float[Array, "*n width"]) -> Float[Array, "*n 1"]:
+    """What brings rows of zero mean to unit variance."""
+    return jax.lax.rsqrt(jnp.square(centred).mean(axis=-1, keepdims=True) + 1e-5)
 
 
 class LayerNorm(eqx.Module):
@@ -109,15 +113,16 @@ class MLP(eqx.Module):
 
     def normed(self, first: Float[Array, "*n hidden"]) -> Float[Array, "*n out"]:
         """With unit variance, where there is a norm: everything that does not depend on a condition."""
-        x = first
-        for layer in self.layers[1:-1]:
-            x = layer(jax.nn.swish(x))
-        last = self.layers[-1]
-        if self.norm is None:
-            return last(jax.nn.swish(x))
-        # A norm takes the mean away from its input, so it may as well be taken from the map that makes it, once.
-        weight = last.weight - last.weight.mean(axis=-1, keepdims=True)
-        return unit_variance(jax.nn.swish(x) @ weight + (last.bias - last.bias.mean()), centred=True)
+        x = through(self.tail(), first)
+        return x if self.norm is None else unit_variance(x, centred=True)
+
+    def tail(self) -> tuple[Linear, ...]:
+        """The maps after the first. Before a norm, which would take the mean from its input, the last makes none."""
+        *others, last = self.layers[1:]
+        if self.norm is not None:
+            centred = last.weight - last.weight.mean(axis=-1, keepdims=True), last.bias - last.bias.mean()
+            last = eqx.tree_at(lambda linear: (linear.weight, linear.bias), last, centred)
+        return *others, last
 
     def rescale(self, x: Float[Array, "*n out"], condition: Condition = None) -> Float[Array, "*n out"]:
         """What follows `normed`."""
@@ -125,6 +130,13 @@ class MLP(eqx.Module):
             return x
         scale, offset = self.norm.scale_and_offset(condition)
         return x * scale + offset
+
+
+def through(tail: Sequence[Linear], first: Float[Array, "*n hidden"]) -> Float[Array, "*n out"]:
+    """What the maps of a `tail`, each after a swish, make of the first map's value."""
+    for layer in tail:
+        first = layer(jax.nn.swish(first))
+    return first
 
 
 Tree = TypeVar("Tree")

@@ -9,6 +9,7 @@ from airmass.arrays import Array
 from airmass.neighbours import Neighbours
 from airmass.nn.attention import attend
 from airmass.nn.interaction import together
+from airmass.nn.loops import over_groups
 from airmass.nn.mlp import ConditionalNorm, Linear, unit_gain
 
 
@@ -37,11 +38,12 @@ class Block(eqx.Module):
     def __call__(
         self, x: Float[Array, "node width"], neighbours: Neighbours, condition: Float[Array, " condition"]
     ) -> Float[Array, "node width"]:
-        normed = self.attention_norm(x, condition)
+        normed = self.attention_norm(x, condition).astype(self.query.dtype)
         maps = together(normed, self.query, self.key, self.value)
         out = attend(*(mapped.reshape(len(x), self.heads, -1).swapaxes(0, 1) for mapped in maps), neighbours)
         x = x + self.attended(out.swapaxes(0, 1).reshape(x.shape))
-        return x + self.down(jax.nn.gelu(self.up(self.feedforward_norm(x, condition))))
+        normed = self.feedforward_norm(x, condition).astype(self.query.dtype)
+        return x + self.down(jax.nn.gelu(self.up(normed)))
 
 
 class Transformer(eqx.Module):
@@ -60,10 +62,17 @@ class Transformer(eqx.Module):
         x: Float[Array, "node width"],
         neighbours: Neighbours,
         condition: Float[Array, " condition"],
-        recompute: bool = False,
+        recompute: int = 0,
     ) -> Float[Array, "node width"]:
+        """The nodes after the last norm, in float32 whatever the weights are: sums over blocks are.
+
+        The backward pass makes the activations of `recompute` blocks at a time again; 0 keeps all.
+        """
+
         def step(x, block):
             return block(x, neighbours, condition), None
 
-        x, _ = jax.lax.scan(jax.checkpoint(step) if recompute else step, x, self.blocks)
-        return self.norm(x, condition)
+        def run(x, blocks):
+            return jax.lax.scan(step, x, blocks)[0]
+
+        return self.norm(over_groups(run, x.astype(jnp.float32), self.blocks, recompute), condition)

@@ -12,7 +12,7 @@ from PIL import Image
 from airmass.plots.frames import Frame
 from airmass.plots.globe import Globe, map_axes, show
 from airmass.plots.look import colours, look_of, title_of
-from airmass.plots.maps import INK, PALE
+from airmass.plots.panels import INK, PALE
 from airmass.plots.picture import in_palette, palette_of, picture_of
 
 _DPI = 80
@@ -20,12 +20,15 @@ _SIZE = (12.0, 3.9)
 _PAUSE = 1500  # ms on the last frame
 
 
-def write_animation(path: str | Path, globe: Globe, frames: Sequence[Frame], milliseconds: int = 160) -> None:
+def write_animation(
+    path: str | Path, globe: Globe, frames: Sequence[Frame], milliseconds: int = 160, label: str = "Forecast"
+) -> None:
     """Write one field at every lead time in `frames`, forecast on the left, truth on the right, in an endless loop.
 
+    Of an ensemble, hand in frames of one member: unlike the mean, it has the detail of weather.
     The figure is built once; from picture to picture only the images and the date change.
     """
-    pictures = _pictures(globe, frames)
+    pictures = _pictures(globe, frames, label)
     opening = next(pictures)
     palette = palette_of(opening)
     first, *rest = (in_palette(picture, palette) for picture in chain([opening], pictures))
@@ -33,12 +36,12 @@ def write_animation(path: str | Path, globe: Globe, frames: Sequence[Frame], mil
     first.save(path, format="GIF", save_all=True, append_images=rest, duration=durations, loop=0, optimize=False)
 
 
-def _pictures(globe: Globe, frames: Sequence[Frame]) -> Iterator[Image.Image]:
+def _pictures(globe: Globe, frames: Sequence[Frame], label: str) -> Iterator[Image.Image]:
     look = look_of(frames[0].variable)
     scale = colours(look, *(look.shown(field) for frame in frames for field in (frame.forecast, frame.truth)))
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white")
     drawn = []
-    for left, text in ((0.008, "Forecast"), (0.504, "Truth")):
+    for left, text in ((0.008, label), (0.504, "Truth")):
         axes = map_axes(figure, (left, 0.14, 0.488, 0.752), resolution="c")
         drawn.append(show(axes, globe.image(np.full(globe.grid.shape, np.nan)), *scale))
         figure.text(left + 0.004, 0.86, text, fontsize=11, weight="bold", color=INK)

@@ -1,6 +1,6 @@
 """The fields to draw: one variable at one level and lead time, forecast and truth, on one grid."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.errors import InputError
-from airmass.forecast_file import hours, open_forecast, read_lead_times
+from airmass.forecast_file import hours, members_of, open_forecast, read_members
 from airmass.grid import LatLonGrid, latitude_weights
 from airmass.plots.look import look_of
 from airmass.store import grid_of, minute, open_store, read, require, require_times
@@ -18,7 +18,7 @@ from airmass.variables import Variable, variable_at_level
 
 @dataclass(frozen=True)
 class Frame:
-    """One field, in the units on disk; missing values are NaN."""
+    """One field, in the units on disk; missing values are NaN. The forecast of an ensemble is its members' mean."""
 
     variable: Variable
     level: int | None
@@ -26,6 +26,15 @@ class Frame:
     lead_hours: float
     forecast: Float[np.ndarray, "latitude longitude"]
     truth: Float[np.ndarray, "latitude longitude"]
+    members: Float[np.ndarray, "member latitude longitude"] | None = None
+
+    @property
+    def forecast_text(self) -> str:
+        return "Forecast" if self.members is None else f"Mean of {len(self.members)} members"
+
+    @property
+    def lead_text(self) -> str:
+        return f"{self.lead_hours:g} h" + (f" (day {self.lead_hours / 24:g})" if self.lead_hours >= 24 else "")
 
     @property
     def init_text(self) -> str:
@@ -57,6 +66,10 @@ class Pair:
     def lead_hours(self) -> list[float]:
         return hours(self.forecast.lead_time.values)
 
+    @property
+    def members(self) -> int:
+        return members_of(self.forecast)
+
     def init_index(self, init_time: str | np.datetime64 | None) -> int:
         """Which initial time is meant; the first if none is said. Raises InputError for one that is not there."""
         held = self.forecast.init_time.values
@@ -73,6 +86,9 @@ class Pair:
             )
         return int(np.searchsorted(held, wanted))
 
+    def init_text(self, init_index: int) -> str:
+        return _utc(self.forecast.init_time.values[init_index])
+
     def lead_indices(self, lead_hours: Iterable[float]) -> list[int]:
         held = self.lead_hours
         absent = [hour for hour in lead_hours if hour not in held]
@@ -88,30 +104,54 @@ class Pair:
         levels = self.forecast.level.values if "level" in self.forecast.coords else ()
         return variable.name in self.forecast.data_vars and (level is None or level in levels)
 
-    def frames(self, field: str, init_index: int, lead_indices: Sequence[int]) -> list[Frame]:
-        """One field at several lead times. Raises InputError where forecast or truth lacks it."""
-        variable, level = variable_at_level(field)
-        levels = [] if level is None else [level]
-        for dataset, path in ((self.forecast, self.forecast_path), (self.truth, self.truth_path)):
-            require(dataset, path, [variable.name], levels)
+    def frames(
+        self, field: str, init_index: int, lead_indices: Sequence[int], members: int | None = None
+    ) -> list[Frame]:
+        """One field at several lead times, of the first so many `members`, all if None.
+
+        Raises InputError where forecast or truth lacks it.
+        """
+        variable, level = self._found(field)
         init_time = self.forecast.init_time.values[init_index]
-        valid_times = init_time + self.forecast.lead_time.values[list(lead_indices)]
-        require_times(self.truth, self.truth_path, valid_times)
-        expected = self.truth[variable.name].sel(time=valid_times)
-        truth = read(expected if level is None else expected.sel(level=level), self.truth_path)
-        block = slice(min(lead_indices), max(lead_indices) + 1)
-        values = read_lead_times(self.forecast, self.forecast_path, variable.name, init_index, block)
-        if level is not None:
-            values = values[:, int(np.flatnonzero(self.forecast.level.values == level)[0])]
-        return [
-            Frame(variable, level, init_time, self.lead_hours[lead], values[lead - block.start], field)
-            for lead, field in zip(lead_indices, truth, strict=True)
-        ]
+        truth = self.truth_at(field, init_time + self.forecast.lead_time.values[list(lead_indices)])
+        frames = []
+        for lead, expected, values in zip(
+            lead_indices, truth, self.members_at(field, init_index, lead_indices), strict=True
+        ):
+            values = values[:members]
+            kept = values if len(values) > 1 else None
+            frames.append(Frame(variable, level, init_time, self.lead_hours[lead], values.mean(0), expected, kept))
+        return frames
+
+    def members_at(
+        self, field: str, init_index: int, lead_indices: Sequence[int]
+    ) -> Iterator[Float[np.ndarray, "member latitude longitude"]]:
+        """One field at one lead time after another, so that no more than one of all members is in memory."""
+        variable, level = self._found(field)
+        for lead in lead_indices:
+            block = slice(lead, lead + 1)
+            values = read_members(self.forecast, self.forecast_path, variable.name, init_index, block)[:, 0]
+            if level is not None:
+                values = values[:, int(np.flatnonzero(self.forecast.level.values == level)[0])]
+            yield values
+
+    def truth_at(self, field: str, times: np.ndarray) -> Float[np.ndarray, "time latitude longitude"]:
+        """One field of the truth. Raises InputError for one or a time that is not there."""
+        variable, level = self._found(field)
+        require_times(self.truth, self.truth_path, times)
+        expected = self.truth[variable.name].sel(time=times)
+        return read(expected if level is None else expected.sel(level=level), self.truth_path)
+
+    def _found(self, field: str) -> tuple[Variable, int | None]:
+        variable, level = variable_at_level(field)
+        for dataset, path in ((self.forecast, self.forecast_path), (self.truth, self.truth_path)):
+            require(dataset, path, [variable.name], [] if level is None else [level])
+        return variable, level
 
 
 def open_pair(forecast: str | Path, truth: str | Path) -> Pair:
     """Open a forecast file and a truth store. Raises InputError unless they are on one grid."""
-    dataset, store = open_forecast(forecast), open_store(truth)
+    dataset, store = open_forecast(forecast, ensemble=True), open_store(truth)
     grid, other = grid_of(dataset, forecast), grid_of(store, truth)
     if grid != other:
         raise InputError(f"{forecast}: grid is {grid}, but {truth} is on {other}")

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from airmass.plots.frames import Frame
 from airmass.plots.globe import Globe, Rectangle, map_axes, show
 from airmass.plots.look import Look, colours, difference_colours, look_of, spacing, title_of
+from airmass.plots.panels import INK, PALE
 
-INK, PALE = "#1c1c1c", "#5f6570"
 Scale = tuple[Colormap, BoundaryNorm]
 
 # All in inches.
@@ -31,8 +31,8 @@ def map_figure(globe: Globe, frames: Sequence[Frame]) -> Figure:
         bottom = height - _TOP - (row + 1) * (_MAP[1] + _ROW_HEAD)
         _draw_row(figure, globe, frame, bottom, scale, difference)
     _headings(figure, frames[0], height)
-    _colour_bar(figure, scale, _LEFT + 0.9, 2 * _MAP[0] + _GAP - 1.8, look.units)
-    _colour_bar(figure, difference, _left(2) + 0.5, _MAP[0] - 1.0, f"forecast − truth, {look.difference_units}")
+    colour_bar(figure, scale, _LEFT + 0.9, 2 * _MAP[0] + _GAP - 1.8, look.units)
+    colour_bar(figure, difference, _left(2) + 0.5, _MAP[0] - 1.0, f"forecast − truth, {look.difference_units}")
     return figure
 
 
@@ -43,20 +43,20 @@ def _draw_row(figure: Figure, globe: Globe, frame: Frame, bottom: float, scale: 
     for column, (image, chosen, lines) in enumerate(
         ((forecast, scale, forecast), (truth, scale, truth), (error, difference, truth))
     ):
-        axes = map_axes(figure, _rectangle(figure, _left(column), bottom, *_MAP))
+        axes = map_axes(figure, rectangle(figure, _left(column), bottom, *_MAP))
         show(axes, image, *chosen)
         if look.isolines:
-            _isolines(axes, globe, lines, look, faint=column == 2)
+            isolines(axes, globe, lines, look, faint=column == 2)
     width, height = figure.get_size_inches()
     y = (bottom + _MAP[1] + 0.06) / height
-    lead = f"{frame.lead_hours:g} h" + (f" (day {frame.lead_hours / 24:g})" if frame.lead_hours >= 24 else "")
-    figure.text(_left(0) / width, y, lead, fontsize=12, weight="bold", color=INK)
+    figure.text(_left(0) / width, y, frame.lead_text, fontsize=12, weight="bold", color=INK)
     figure.text((_left(1)) / width, y, f"valid {frame.valid_text}", fontsize=11, color=PALE)
     rmse = f"RMSE {frame.rmse(globe.grid):.3g} {look.difference_units}"
     figure.text((_left(3) - _GAP) / width, y, rmse, fontsize=11, color=PALE, ha="right")
 
 
-def _isolines(axes: Axes, globe: Globe, image: np.ma.MaskedArray, look: Look, faint: bool) -> None:
+def isolines(axes: Axes, globe: Globe, image: np.ma.MaskedArray, look: Look, faint: bool) -> None:
+    """Lines at the usual spacing; `faint` ones without labels."""
     if not image.count():
         return
     step = spacing(look, image.min(), image.max())
@@ -74,13 +74,14 @@ def _headings(figure: Figure, frame: Frame, height: float) -> None:
     figure.text(_LEFT / _WIDTH, 1 - 0.12 / height, title, fontsize=16, weight="bold", color=INK, va="top")
     start = f"initial time {frame.init_text}"
     figure.text(1 - _LEFT / _WIDTH, 1 - 0.14 / height, start, fontsize=12, color=PALE, va="top", ha="right")
-    for column, text in enumerate(("Forecast", "Truth", "Forecast − truth")):
+    for column, text in enumerate((frame.forecast_text, "Truth", "Forecast − truth")):
         middle = (_left(column) + _MAP[0] / 2) / _WIDTH
         figure.text(middle, 1 - 0.56 / height, text, fontsize=13, color=INK, ha="center", va="center")
 
 
-def _colour_bar(figure: Figure, scale: Scale, left: float, width: float, label: str) -> None:
-    axes = figure.add_axes(_rectangle(figure, left, 0.48, width, 0.14))
+def colour_bar(figure: Figure, scale: Scale, left: float, width: float, label: str) -> None:
+    """A colour bar near the bottom; `left` and `width` in inches."""
+    axes = figure.add_axes(rectangle(figure, left, 0.48, width, 0.14))
     cmap, norm = scale
     bar = figure.colorbar(ScalarMappable(norm, cmap), cax=axes, orientation="horizontal", spacing="uniform")
     bar.set_ticks(_ticks(norm).tolist(), labels=[f"{tick:g}" for tick in _ticks(norm)])
@@ -102,6 +103,7 @@ def _left(column: int) -> float:
     return _LEFT + column * (_MAP[0] + _GAP)
 
 
-def _rectangle(figure: Figure, left: float, bottom: float, width: float, height: float) -> Rectangle:
+def rectangle(figure: Figure, left: float, bottom: float, width: float, height: float) -> Rectangle:
+    """Inches as shares of the figure."""
     across, up = figure.get_size_inches()
     return left / across, bottom / up, width / across, height / up

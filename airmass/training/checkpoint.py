@@ -6,45 +6,80 @@ from pathlib import Path
 import jax
 from jaxtyping import PyTree
 
+from airmass.errors import InputError
 from airmass.files import writing
+
+_STATE, _ABOUT = "state", "about"
+FOLDER = "checkpoints"
+# Those that a spike can send the run back to. They do not depend on how fast the machine is.
+MILESTONES = "milestones"
 
 
 class Checkpoints:
-    """The training states of a run, by update; the last two are kept.
+    """The training states of a run, by update: the last two saved for safety, and the last two milestones.
 
-    Saving copies the state and writes it in the background; `close` waits for it.
+    Saving copies the state and writes it in the background; `close` waits for it. `about` is kept beside each state:
+    what a person or another program needs to make sense of it.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, run: Path, about: dict):
         import orbax.checkpoint as ocp
 
         # orbax tells the story of every save on the root logger's level.
         logging.getLogger("absl").setLevel(logging.ERROR)
-        self._ocp, self._folder = ocp, Path(folder).resolve()
-        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True, cleanup_tmp_directories=True)
+        self._ocp, self._about = ocp, about
+        self._managers = {name: self._manager((run / name).resolve()) for name in (FOLDER, MILESTONES)}
+
+    def _manager(self, folder: Path):
+        options = self._ocp.CheckpointManagerOptions(max_to_keep=2, create=True, cleanup_tmp_directories=True)
         with writing(folder):
-            self._manager = ocp.CheckpointManager(self._folder, options=options)
+            return self._ocp.CheckpointManager(folder, options=options)
 
     @property
     def latest(self) -> int | None:
         """The newest complete update, None before the first."""
-        return self._manager.latest_step()
+        return max((step for manager in self._managers.values() for step in manager.all_steps()), default=None)
 
-    def save(self, update: int, state: PyTree) -> None:
-        with writing(self._folder):
-            self._manager.save(update, args=self._ocp.args.StandardSave(_numbered(state)), force=True)
+    def milestone_before(self, update: int) -> int | None:
+        """The newest milestone before `update`."""
+        return max((step for step in self._managers[MILESTONES].all_steps() if step < update), default=None)
+
+    def save(self, update: int, state: PyTree, milestone: bool = False) -> None:
+        """Raises InputError where an earlier save turns out to have failed, as on a full disk."""
+        manager = self._managers[MILESTONES if milestone else FOLDER]
+        args = self._ocp.args
+        items = {_STATE: args.StandardSave(_numbered(state)), _ABOUT: args.JsonSave(self._about | {"update": update})}
+        with writing(manager.directory):
+            manager.save(update, args=args.Composite(**items), force=True)
 
     def restore(self, update: int, like: PyTree) -> PyTree:
-        """The state saved at `update`, with the structure of `like`."""
+        """The state saved at `update`, with the structure and placement of `like`."""
+        manager = next(manager for manager in self._managers.values() if update in manager.all_steps())
         template = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, _numbered(like))
-        saved = self._manager.restore(update, args=self._ocp.args.StandardRestore(template))
+        args = self._ocp.args.Composite(**{_STATE: self._ocp.args.StandardRestore(template)})
+        try:
+            saved = manager.restore(update, args=args)[_STATE]
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            words = " ".join(str(error).split())
+            raise InputError(
+                f"{manager.directory / str(update)}: cannot be read as a training state: {words}"
+            ) from error
         leaves = [saved[name] for name in _numbered(like)]
         return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
+    def forget_after(self, update: int) -> None:
+        """Delete every state beyond `update`, so that a run that dies now goes on from there."""
+        for manager in self._managers.values():
+            manager.wait_until_finished()
+            for step in manager.all_steps():
+                if step > update:
+                    manager.delete(step)
+
     def close(self) -> None:
-        with writing(self._folder):
-            self._manager.wait_until_finished()
-            self._manager.close()
+        for manager in self._managers.values():
+            with writing(manager.directory):
+                manager.wait_until_finished()
+                manager.close()
 
 
 def _numbered(tree: PyTree) -> dict[str, jax.Array]:

@@ -1,170 +1,169 @@
 """The training loop: examples in, parameters out, resumable at any update."""
 
-import signal
 import time
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import closing
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
-from jaxtyping import Float, Int, PyTree
-from rich.console import Console
+from jax.experimental import multihost_utils
 
-from airmass.arrays import Array
-from airmass.data.loader import Frames
+from airmass.data.examples import Examples
 from airmass.errors import InputError
-from airmass.forcing import forcings
-from airmass.layout import Layout
-from airmass.losses.squared_error import SquaredError
-from airmass.memory import keep_freed_memory
-from airmass.models.graphcast import GraphCast, Network
 from airmass.recipes import Recipe
-from airmass.saved import SavedModel, new_network
 from airmass.training.checkpoint import Checkpoints
 from airmass.training.monitor import Monitor
-from airmass.training.objective import Example, batch_loss
-from airmass.training.optimiser import average_decay, optimiser, schedule
-from airmass.training.run_folder import LOG_FILE, claim, export, scales
+from airmass.training.optimiser import schedule
+from airmass.training.stop import Stop
+from airmass.training.trace import Trace
+from airmass.training.update import Fixed, Report, TrainingState, Update
+from airmass.training.watchdog import Watchdog
 
-_REPORT_EVERY = 50
-
-
-class TrainingState(NamedTuple):
-    """Everything that an update changes. Examples and random keys follow from `update` and the seed."""
-
-    network: Network
-    average: Network
-    optimiser: PyTree
-    update: Int[Array, ""]
+# Processes agree on stopping and saving this often.
+_AGREE_EVERY = 10
 
 
-def train(recipe: Recipe, data: str | Path, run: str | Path, console: Console | None = None) -> Path:
-    """Train `recipe` on the store `data` in the folder `run`, or go on with it; returns the path of the model.
+class Watched(NamedTuple):
+    """Who looks on: `describe` names what a report holds, `validate` judges the state after an update."""
 
-    The same command continues a stopped run to the bit. Raises InputError when the run was begun with other settings or
-    data, and KeyboardInterrupt after saving when it is stopped.
-    """
-    keep_freed_memory()
-    run, console = Path(run), console or Console()
-    frames = Frames(data, recipe.task, recipe.training.dates)
-    claim(run, recipe, frames, console)
-    normaliser = scales(run, recipe.task)
-    checkpoints = Checkpoints(run / "checkpoints")
-    state = start_state(recipe)
-    if checkpoints.latest is not None:
-        state = checkpoints.restore(checkpoints.latest, state)
-    if int(state.update) < recipe.training.total:
-        frames.hold()
-        saved = SavedModel(recipe, frames.grid, normaliser, state.network, {})
-        model = saved.model(frames.static())
-        state = _run(recipe, frames, model, state, checkpoints, run, console)
-    checkpoints.close()
-    network = state.average if recipe.optimiser.average else state.network
-    return export(run, recipe, frames, normaliser, network, int(state.update))
+    monitor: Monitor
+    watchdog: Watchdog
+    trace: Trace
+    describe: Callable[[Report], tuple[dict[str, float], dict[str, float]]]
+    validate: Callable[[TrainingState, int], None]
 
 
-def make_update(
-    recipe: Recipe, model: GraphCast, loss: SquaredError
-) -> Callable[[TrainingState, Example], tuple[TrainingState, Float[Array, ""], Float[Array, "step variable"]]]:
-    """One compiled optimiser step. Compiled once for each shape of example, so once for each length of rollout."""
-    transform = optimiser(recipe.optimiser, recipe.training.updates[0])
-    history, recompute = recipe.task.history, recipe.training.recompute
+class Loop:
+    """Runs updates from a state to the end of the curriculum, saving on the way."""
 
-    @jax.jit
-    def update(state: TrainingState, batch: Example, model: GraphCast, loss: SquaredError):
-        key = jax.random.fold_in(jax.random.key(recipe.training.seed), state.update)
+    def __init__(
+        self,
+        recipe: Recipe,
+        examples: Examples,
+        require_unchanged: Callable[[], None],
+        place: Callable,
+        update: Update,
+        fixed: Fixed,
+        checkpoints: Checkpoints,
+        watched: Watched,
+        stop: Stop,
+        start: Callable[[], TrainingState],
+    ):
+        self._recipe, self._examples, self._place, self._update, self._fixed = recipe, examples, place, update, fixed
+        self._require_unchanged = require_unchanged
+        self._checkpoints, self._watched, self._stop, self._start = checkpoints, watched, stop, start
+        self._rates = schedule(recipe.optimiser, recipe.training.updates)
+        self._saved_at, self._rollbacks = time.monotonic(), (0, 0)
 
-        def objective(network):
-            candidate = eqx.tree_at(lambda m: m.network, model, network)
-            return batch_loss(candidate, loss, batch, history, key=key, recompute=recompute)
+    def run(self, state: TrainingState) -> TrainingState:
+        """Raises KeyboardInterrupt after saving when it is stopped, and InputError when training fails."""
+        total = self._recipe.training.total
+        while (done := int(state.update)) < total:
+            begin, end, rollout = stage(self._recipe, done)
+            state = self._stage(state, begin, end, rollout)
+        return state
 
-        (value, terms), gradient = jax.value_and_grad(objective, has_aux=True)(state.network)
-        change, optimiser_state = transform.update(gradient, state.optimiser, state.network)
-        network = optax.apply_updates(state.network, change)
-        decay = average_decay(recipe.optimiser, state.update)
-        average = jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, state.average, network)
-        return TrainingState(network, average, optimiser_state, state.update + 1), value, terms
+    def _stage(self, state: TrainingState, begin: int, end: int, rollout: int) -> TrainingState:
+        """Updates with one length of rollout; ends early, to be called again, after going back."""
+        done, offset = int(state.update), int(state.offset)
+        safety, watchdog = self._recipe.safety, self._watched.watchdog
+        batches = self._examples.batches(done + offset, end + offset, rollout)
+        with closing(batches):
+            for number in range(done + 1, end + 1):
+                watchdog.beat(f"reading data for update {number}")
+                with self._watched.monitor.waiting():
+                    batch = self._place(next(batches))
+                watchdog.beat(f"making update {number}")
+                self._watched.trace.before(number)
+                state, report = self._update(state, batch, self._fixed)
+                self._watched.trace.after(number, state)
+                self._report(number, rollout, state, report)
+                if number == end:  # a longer rollout has larger losses
+                    state = _watched_from_here(state, 0.0)
+                elif (number - begin) % safety.window == 0:
+                    state, gone_back = self._look(state, number)
+                    if gone_back:
+                        return state
+                self._watched.validate(state, number)  # before saving: a run that dies in between validates again
+                self._save_if_due(state, number)
+            return state
 
-    return lambda state, batch: update(state, batch, model, loss)
+    def _report(self, number: int, rollout: int, state: TrainingState, report: Report) -> None:
+        if number % self._recipe.watch.every and number < self._recipe.training.total:
+            return
+        if (failed := int(state.failed)) >= self._recipe.safety.most_skipped:
+            raise InputError(
+                f"the gradients of the last {failed} updates up to {number} were not finite; the loss is "
+                f"{float(report.loss):g}: lower the rate, or look at the data"
+            )
+        terms, extra = self._watched.describe(report)
+        extra |= {"gradient_norm": float(report.norm), "skipped": int(state.skipped), "passed_over": int(state.offset)}
+        self._watched.monitor.report(
+            number, float(report.loss), float(self._rates(number - 1)), rollout, terms, extra
+        )  # fmt: skip
+
+    def _look(self, state: TrainingState, number: int) -> tuple[TrainingState, bool]:
+        """Compare the mean loss since the last look with the usual one; go back where it has jumped."""
+        safety = self._recipe.safety
+        mean, usual = float(state.recent) / safety.window, float(state.usual)
+        if usual and mean > safety.spike * usual:
+            return self._go_back(number, mean, usual), True
+        return _watched_from_here(state, mean if not usual else 0.9 * usual + 0.1 * mean), False
+
+    def _go_back(self, number: int, mean: float, usual: float) -> TrainingState:
+        """The state at the last milestone, with all examples since passed over."""
+        target = self._checkpoints.milestone_before(number) or 0
+        came_from, count = self._rollbacks
+        count = count + 1 if came_from == target else 1
+        self._rollbacks = target, count
+        what = f"the mean loss up to update {number} is {mean:.4g}, usually {usual:.4g}"
+        if count > self._recipe.safety.most_rollbacks:
+            raise InputError(f"{what}, also after going back to update {target} {count - 1} times: lower the rate")
+        self._watched.monitor.went_back(number, target, what)
+        start = self._start()
+        state = self._checkpoints.restore(target, start) if target else start
+        self._checkpoints.forget_after(target)
+        return _like(state, offset=int(state.offset) + (number - target) * count)
+
+    def _save_if_due(self, state: TrainingState, number: int) -> None:
+        """Save at milestones, at the end, when it is time and when asked to stop, and then stop."""
+        total, safety = self._recipe.training.total, self._recipe.safety
+        milestone = number % safety.save_updates == 0
+        late = time.monotonic() - self._saved_at > 60 * safety.save_minutes
+        asked, late = self._agreed(number, self._stop.asked, late)
+        if milestone or late or asked or number == total:
+            self._watched.watchdog.beat(f"saving after update {number}")
+            self._require_unchanged()
+            self._checkpoints.save(number, state, milestone)
+            self._saved_at = time.monotonic()
+        if asked and number < total:
+            self._checkpoints.close()
+            raise KeyboardInterrupt(f"stopped after update {number}; the same command goes on from there")
+
+    def _agreed(self, number: int, *wishes: bool) -> tuple[bool, ...]:
+        """What any process wishes, so that all do the same; they ask each other now and then."""
+        if jax.process_count() == 1:
+            return wishes
+        if number % _AGREE_EVERY and number < self._recipe.training.total:
+            return (False,) * len(wishes)
+        return tuple(bool(wish) for wish in multihost_utils.process_allgather(np.array(wishes)).any(axis=0))
 
 
-def examples(recipe: Recipe, frames: Frames, update: int, rollout: int) -> Example:
-    """The batch of an update: windows drawn with replacement by the seed and the update's number alone."""
-    history = recipe.task.history
-    starts = frames.starts(history + rollout)
-    if not len(starts):
-        raise InputError(f"{frames.path}: no {history + rollout} frames {recipe.task.step} h apart to train on")
-    rng = np.random.default_rng((recipe.training.seed, update))
-    drawn = [_example(recipe, frames, start, rollout) for start in rng.choice(starts, recipe.training.batch)]
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *drawn)
-
-
-def _example(recipe: Recipe, frames: Frames, start: int, rollout: int) -> Example:
-    history, task = recipe.task.history, recipe.task
-    times = frames.times[start] + np.arange(history + rollout) * np.timedelta64(task.step, "h")
-    return Example(
-        frames.window(start, history + rollout),
-        forcings(task.forcing, times, frames.grid),
-        times[history - 1].astype("datetime64[h]").astype(np.int32),
-    )
-
-
-def start_state(recipe: Recipe) -> TrainingState:
-    """Random parameters and an empty optimiser, from the seed alone."""
-    network = new_network(recipe, jax.random.key(recipe.training.seed))
-    transform = optimiser(recipe.optimiser, recipe.training.updates[0])
-    return TrainingState(network, network, transform.init(network), jnp.int32(0))
-
-
-def _run(recipe, frames, model, state, checkpoints, run, console) -> TrainingState:
-    loss = SquaredError(recipe.loss, Layout.of(recipe.task.targets, recipe.task.levels), frames.grid)
-    update_once = make_update(recipe, model, jax.tree.map(jnp.asarray, loss))
-    rates = schedule(recipe.optimiser, recipe.training.updates[0])
-    done, total, saved_at = int(state.update), recipe.training.total, time.monotonic()
-    variables = frames.layout.variables
-    with _Stop() as stop, Monitor(run / LOG_FILE, total, done, console) as monitor:
-        for number in range(done, total):
-            rollout = _rollout_at(recipe, number)
-            state, value, terms = update_once(state, examples(recipe, frames, number, rollout))
-            if (number + 1) % _REPORT_EVERY == 0 or number + 1 == total:
-                if not np.isfinite(value):
-                    raise InputError(f"{run}: the loss is {float(value)} after update {number + 1}: lower the rate")
-                by_variable = dict(zip(variables, np.asarray(terms).mean(0).round(6).tolist(), strict=True))
-                monitor.report(number + 1, float(value), float(rates(number)), rollout, by_variable)
-            late = time.monotonic() - saved_at > 60 * recipe.training.checkpoint_minutes
-            if stop.asked or late or number + 1 == total:
-                checkpoints.save(number + 1, state)
-                saved_at = time.monotonic()
-            if stop.asked and number + 1 < total:
-                checkpoints.close()
-                raise KeyboardInterrupt(f"stopped after update {number + 1}; the same command goes on from there")
-    return state
-
-
-def _rollout_at(recipe: Recipe, update: int) -> int:
+def stage(recipe: Recipe, update: int) -> tuple[int, int, int]:
+    """First and last update (excluded) of the stage of the curriculum that `update` is in, and its rollout."""
     ends = np.cumsum(recipe.training.updates)
-    return recipe.training.rollout[int(np.searchsorted(ends, update, side="right"))]
+    place = int(np.searchsorted(ends, update, side="right"))
+    return int(ends[place] - recipe.training.updates[place]), int(ends[place]), recipe.training.rollout[place]
 
 
-class _Stop:
-    """Turns the first Ctrl-C or SIGTERM into a wish to stop after the current update; a second one is not caught."""
+def _watched_from_here(state: TrainingState, usual: float) -> TrainingState:
+    return _like(state, recent=0, usual=usual)
 
-    asked = False
 
-    def __enter__(self) -> "_Stop":
-        self._held = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        for number in self._held:
-            signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *exception) -> None:
-        for number, handler in self._held.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number, frame) -> None:
-        self.asked = True
-        signal.signal(number, self._held[number])
+def _like(state: TrainingState, **values: float) -> TrainingState:
+    """The state with some numbers replaced, of the same type and in the same place."""
+    old = {name: getattr(state, name) for name in values}
+    return state._replace(
+        **{name: jax.device_put(old[name].dtype.type(values[name]), leaf.sharding) for name, leaf in old.items()}
+    )

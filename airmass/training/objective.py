@@ -1,7 +1,10 @@
-"""What training minimises: the mean loss over an autoregressive rollout."""
+"""What training minimises: an objective turns a model, an example and a random key into a loss and its terms."""
+
+from typing import Any, Protocol
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.arrays import Array
@@ -23,15 +26,65 @@ class Example(eqx.Module):
     valid_time: Int[Array, ""]
 
 
+class Objective(Protocol):
+    """The loss of one example by a model of the kind that it is for.
+
+    Returned beside it is the area mean of squared errors by step and channel, in units of a step's change.
+    """
+
+    loss: SquaredError
+
+    def __call__(
+        self, model: Any, example: Example, key: PRNGKeyArray
+    ) -> tuple[Float[Array, ""], Float[Array, "step target"]]: ...
+
+
+class RolloutObjective(eqx.Module):
+    """The mean loss over an autoregressive rollout, with gradients through all of it."""
+
+    loss: SquaredError
+    history: int = eqx.field(static=True)
+    recompute: bool = eqx.field(static=True, default=True)
+    input_noise: float = eqx.field(static=True, default=0.0)
+
+    def __call__(
+        self, model: GraphCast, example: Example, key: PRNGKeyArray
+    ) -> tuple[Float[Array, ""], Float[Array, "step target"]]:
+        if self.input_noise:
+            example = self._noisy(model, example, key)
+        return rollout_loss(model, self.loss, example, self.history, key=key, recompute=self.recompute)
+
+    def _noisy(self, model: GraphCast, example: Example, key: PRNGKeyArray) -> Example:
+        """White noise on the frames of history, `input_noise` times the standard deviation of a step's change."""
+        times, nodes, channels = example.frames[: self.history].shape
+        space = model.tiles.space
+        whole = nodes if space is None else nodes * jax.lax.axis_size(space)
+        noise = of_this_device(jax.random.normal(key, (times, whole, channels)), nodes, space)
+        noise = self.input_noise * model.normaliser.target_scale * noise
+        return eqx.tree_at(lambda e: e.frames, example, jnp.asarray(example.frames).at[: self.history].add(noise))
+
+
+def of_this_device(
+    field: Float[Array, "*lead grid channel"], nodes: int, space: str | None
+) -> Float[Array, "*lead node channel"]:
+    """The part of a field on the whole grid that a device along the axis `space` works on; all of it without one.
+
+    What is drawn for the whole grid does not depend on how many devices share it.
+    """
+    if space is None:
+        return field
+    return jax.lax.dynamic_slice_in_dim(field, jax.lax.axis_index(space) * nodes, nodes, axis=-2)
+
+
 def rollout_loss(
     model: GraphCast, loss: SquaredError, example: Example, history: int, *, key: PRNGKeyArray, recompute: bool = True
-) -> tuple[Float[Array, ""], Float[Array, "step variable"]]:
-    """Mean over steps of the loss of each step, and its terms by step and variable.
+) -> tuple[Float[Array, ""], Float[Array, "step target"]]:
+    """Mean over steps of the loss of each step, and squared errors by step and channel.
 
     Each target is scaled relative to the frame that the rollout had reached, as in the published code.
     """
     model = model.ready()
-    start = State(model.normaliser.prognostic(example.frames[:history]), example.valid_time)
+    start = State(model.normaliser.prognostic(example.frames[:history]), jnp.asarray(example.valid_time))
 
     def step(state, entry, *, key):
         window, frame = entry
@@ -43,14 +96,3 @@ def rollout_loss(
     entries = forcing_windows(example.forcings, history), example.frames[history:]
     _, (losses, terms) = rollout(step, start, entries, key=key, recompute=recompute)
     return losses.mean(), terms
-
-
-def batch_loss(
-    model: GraphCast, loss: SquaredError, batch: Example, history: int, *, key: PRNGKeyArray, recompute: bool = True
-) -> tuple[Float[Array, ""], Float[Array, "step variable"]]:
-    """The mean over a batch of `rollout_loss`; every leaf of `batch` has a leading batch axis."""
-    keys = jax.random.split(key, batch.valid_time.shape[0])
-    losses, terms = jax.vmap(lambda e, k: rollout_loss(model, loss, e, history, key=k, recompute=recompute))(
-        batch, keys
-    )
-    return losses.mean(), terms.mean(axis=0)

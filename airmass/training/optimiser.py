@@ -1,7 +1,9 @@
-"""Optimisers by name, with warm-up, half cosine, constant tail, decay on matrices only and clipping around them."""
+"""Optimisers and schedules by name, with decay on matrices only, clipping and relative rates around them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import accumulate
 
 import jax
 import jax.numpy as jnp
@@ -10,21 +12,28 @@ from jaxtyping import PyTree
 from optax import contrib
 
 from airmass.errors import InputError
+from airmass.training.paths import is_matrix, path_name, require_known
 
 
 @dataclass(frozen=True)
 class OptimiserSettings:
     """The defaults are GraphCast's (Lam et al. 2023, supplement 4.4).
 
-    `kind` is "adamw" or "muon". The rate rises linearly to `peak_rate` over `warmup` updates and falls by half a cosine
-    to `tail_rate` at the end of the first stage of the curriculum, where it stays. `average` is the decay of the
-    running mean of parameters that forecasts use, 0 for none.
+    `kind` is "adamw" or "muon". Under every `schedule` the rate rises linearly to its peak over `warmup` updates:
+    "cosine" falls from `peak_rate` by half a cosine to `tail_rate` at the end of the first stage of the curriculum and
+    stays there; "constant" stays at `peak_rate`; "stages" warms up and falls in every stage, from and to that stage's
+    pair in `stage_rates`, of which the last serves all stages after it. `rates` multiplies the rate of parameters whose
+    path matches a pattern; the first match counts. `average` is the decay of the running mean of parameters that
+    forecasts use, 0 for none.
     """
 
     kind: str = "adamw"
+    schedule: str = "cosine"
     peak_rate: float = 1e-3
     tail_rate: float = 3e-7
+    stage_rates: tuple[tuple[float, float], ...] = ()
     warmup: int = 1000
+    rates: dict[str, float] = field(default_factory=dict)
     weight_decay: float = 0.1
     beta1: float = 0.9
     beta2: float = 0.95
@@ -34,17 +43,27 @@ class OptimiserSettings:
     def __post_init__(self):
         if self.kind not in OPTIMISERS:
             raise InputError(f"unknown optimiser {self.kind!r}; known are {', '.join(OPTIMISERS)}")
+        if self.schedule not in SCHEDULES:
+            raise InputError(f"unknown schedule {self.schedule!r}; known are {', '.join(SCHEDULES)}")
+        if (self.schedule == "stages") != bool(self.stage_rates):
+            raise InputError(
+                f"schedule {self.schedule!r} with stage_rates {self.stage_rates}: 'stages' needs them, others have none"
+            )
+        for pattern, factor in self.rates.items():
+            if not factor > 0:
+                raise InputError(f"rates: {pattern!r} has the factor {factor:g}, expected above 0 (freeze holds)")
 
 
-def schedule(settings: OptimiserSettings, first_stage: int) -> optax.Schedule:
-    """Learning rate by update."""
-    warmup = min(settings.warmup, max(1, first_stage // 2))
-    return optax.warmup_cosine_decay_schedule(0.0, settings.peak_rate, warmup, first_stage, settings.tail_rate)
+def schedule(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Schedule:
+    """Learning rate by update, for a curriculum of stages of so many updates."""
+    return SCHEDULES[settings.schedule](settings, updates)
 
 
-def optimiser(settings: OptimiserSettings, first_stage: int) -> optax.GradientTransformation:
-    rate = schedule(settings, first_stage)
-    return optax.chain(optax.clip_by_global_norm(settings.clip_norm), OPTIMISERS[settings.kind](settings, rate))
+def optimiser(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.GradientTransformation:
+    """Turns gradients into changes of parameters; its state is arrays only."""
+    rate = schedule(settings, updates)
+    parts = [optax.clip_by_global_norm(settings.clip_norm), OPTIMISERS[settings.kind](settings, rate)]
+    return optax.chain(*parts, *([_relative(settings.rates)] if settings.rates else []))
 
 
 def average_decay(settings: OptimiserSettings, update):
@@ -52,8 +71,27 @@ def average_decay(settings: OptimiserSettings, update):
     return jnp.minimum(settings.average, (1.0 + update) / (10.0 + update))
 
 
+def _cosine(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Schedule:
+    return _rise_and_fall(settings.warmup, updates[0], settings.peak_rate, settings.tail_rate)
+
+
+def _constant(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Schedule:
+    return _rise_and_fall(settings.warmup, updates[0], settings.peak_rate, settings.peak_rate)
+
+
+def _stages(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Schedule:
+    pairs = [settings.stage_rates[min(i, len(settings.stage_rates) - 1)] for i in range(len(updates))]
+    stages = [_rise_and_fall(settings.warmup, n, *pair) for n, pair in zip(updates, pairs, strict=True)]
+    return optax.join_schedules(stages, list(accumulate(updates[:-1])))
+
+
+def _rise_and_fall(warmup: int, updates: int, peak: float, tail: float) -> optax.Schedule:
+    """From 0 to `peak`, then to `tail` after `updates`. A short stage warms up over half of it at most."""
+    return optax.warmup_cosine_decay_schedule(0.0, peak, min(warmup, updates // 2), updates, tail)
+
+
 def _adamw(settings: OptimiserSettings, rate: optax.Schedule) -> optax.GradientTransformation:
-    return optax.adamw(rate, settings.beta1, settings.beta2, weight_decay=settings.weight_decay, mask=_is_matrix)
+    return optax.adamw(rate, settings.beta1, settings.beta2, weight_decay=settings.weight_decay, mask=_matrices)
 
 
 def _muon(settings: OptimiserSettings, rate: optax.Schedule) -> optax.GradientTransformation:
@@ -72,19 +110,41 @@ def _muon(settings: OptimiserSettings, rate: optax.Schedule) -> optax.GradientTr
     )
 
 
+def _relative(rates: Mapping[str, float]) -> optax.GradientTransformation:
+    """Multiply the changes of some parameters, decay included, as another learning rate would."""
+
+    def init(parameters: PyTree) -> optax.EmptyState:
+        require_known(rates, [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(parameters)], "rates")
+        return optax.EmptyState()
+
+    def scaled(path, change):
+        factors = (factor for pattern, factor in rates.items() if fnmatchcase(path_name(path), pattern))
+        return change * next(factors, 1.0)
+
+    def update(changes: PyTree, state: optax.EmptyState, parameters: PyTree = None):
+        return jax.tree_util.tree_map_with_path(scaled, changes), state
+
+    return optax.GradientTransformation(init, update)
+
+
 OPTIMISERS: dict[str, Callable[[OptimiserSettings, optax.Schedule], optax.GradientTransformation]] = {
     "adamw": _adamw,
     "muon": _muon,
 }
+SCHEDULES: dict[str, Callable[[OptimiserSettings, tuple[int, ...]], optax.Schedule]] = {
+    "cosine": _cosine,
+    "constant": _constant,
+    "stages": _stages,
+}
 
 
-def _is_matrix(parameters: PyTree) -> PyTree:
-    """True for weights of linear maps. Their name tells, not their rank: stacked biases have two axes too."""
-    return jax.tree_util.tree_map_with_path(lambda path, leaf: path[-1].name == "weight", parameters)
+def _matrices(parameters: PyTree) -> PyTree:
+    """True where a leaf is a matrix."""
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: is_matrix(path_name(path)), parameters)
 
 
 def _matrix_axes(parameters: PyTree) -> PyTree:
     def axes(matrix, leaf):
         return contrib.MuonDimensionNumbers(leaf.ndim - 2, leaf.ndim - 1) if matrix else None
 
-    return jax.tree.map(axes, _is_matrix(parameters), parameters)
+    return jax.tree.map(axes, _matrices(parameters), parameters)

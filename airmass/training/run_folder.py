@@ -1,10 +1,14 @@
 """The folder of a run: whose it is, its statistics, and the model that comes out of it."""
 
+import fcntl
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
-import cattrs
+import jax
 from rich.console import Console
 
 import airmass
@@ -12,36 +16,49 @@ from airmass.data.loader import Frames
 from airmass.data.statistics import CLIMATOLOGY, compute_statistics, load_statistics
 from airmass.errors import InputError
 from airmass.files import new_output
-from airmass.models.graphcast import Network
+from airmass.grid import LatLonGrid
+from airmass.models.assemble import new_network
 from airmass.normalise import Normaliser
 from airmass.recipes import Recipe
-from airmass.saved import MODEL_FILE, SavedModel, write_model
+from airmass.saved import MODEL_FILE, SavedModel, read_model, write_model
 from airmass.store import minute
+from airmass.system import missing_fill
 from airmass.task import Task
+from airmass.training.start import restored_fill, restored_scales, start_from
 
 SETTINGS_FILE = "settings.json"
 STATISTICS_FOLDER = "statistics"
-LOG_FILE = "log.jsonl"
-# Fields of a recipe that change nothing in what a run computes.
-_FREE = {"cost", "expect", "checkpoint_minutes"}
+START_FILE = "start.npz"
+_LOCK = "lock"
+# Settings that change nothing in what a run computes.
+_FREE = {"cost", "expect", "safety.save_minutes", "safety.time_limit_minutes", "safety.margin_minutes", "watch"}
+_FREE |= {"loader.threads", "loader.ahead", "loader.hold_gib", "airmass", "data"}
 
 
-def claim(run: Path, recipe: Recipe, frames: Frames, console: Console) -> None:
+class Start(NamedTuple):
+    """What a run starts from: a checkpoint, and the folder of its statistics if it is a published one."""
+
+    checkpoint: Path | None = None
+    statistics: Path | None = None
+
+
+FROM_SCRATCH = Start()
+
+
+def claim(
+    run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Console, start: Start, accept_changes: bool
+) -> None:
     """Make the run's folder with settings and statistics, or see that it was begun with the same settings and data.
 
-    The folder appears only once its statistics over the training dates are complete. Raises InputError that names the
-    first setting that differs, with both values.
+    The folder appears only once its statistics over the training dates are complete. Raises InputError with every
+    setting that differs, unless `accept_changes`: then they are shown, and kept from here on.
     """
-    settings = {"recipe": cattrs.unstructure(recipe), "data_fingerprint": frames.fingerprint}
     settings = json.loads(json.dumps(settings))
     if (run / SETTINGS_FILE).exists():
-        held = json.loads((run / SETTINGS_FILE).read_text())
-        for name, ours, theirs in _differences(settings, {key: held.get(key) for key in settings}):
-            raise InputError(f"{run}: this run was begun with {name} = {theirs}, not {ours}; name another --run")
+        _compare(run, settings, console, accept_changes)
         return
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise InputError(f"{run}: exists and is not a training run")
-    frames.hold()
     first, last = minute(frames.times[0]), minute(frames.times[-1])
     held_back = "" if recipe.training.dates else ", all of the store (--training.dates leaves some of it to judge on)"
     console.print(f"training on {first} to {last}{held_back}")
@@ -49,18 +66,42 @@ def claim(run: Path, recipe: Recipe, frames: Frames, console: Console) -> None:
     with new_output(run, replace=run.exists()) as aside:
         aside.mkdir()
         _write_statistics(aside / STATISTICS_FOLDER, recipe.task, frames)
-        about = {"airmass": airmass.__version__, "data": str(frames.path)}
-        (aside / SETTINGS_FILE).write_text(json.dumps(settings | about, indent=1))
+        if start.checkpoint is not None:
+            _write_start(aside, recipe, frames, start, console)
+        (aside / SETTINGS_FILE).write_text(json.dumps(settings, indent=1))
 
 
-def scales(run: Path, task: Task) -> Normaliser:
-    """The scales of a task from the statistics in the run's folder."""
+@contextmanager
+def held(run: Path, leads: bool = True) -> Iterator[None]:
+    """Keep other runs from training in the same folder meanwhile; raises InputError where one does already.
+
+    Of the processes of one run, the one that leads holds it.
+    """
+    if not leads:
+        yield
+        return
+    with (run / _LOCK).open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise InputError(f"{run}: another process trains in this folder; name another --run") from None
+        yield
+
+
+def beginning(run: Path, recipe: Recipe, grid: LatLonGrid) -> SavedModel:
+    """The model before the first update: from the checkpoint that the run started from, or of random parameters.
+
+    Its scales are those of the statistics in the run's folder, or of that checkpoint.
+    """
+    if (run / START_FILE).exists():
+        return read_model(run / START_FILE)
+    network = new_network(recipe.task, recipe.model, jax.random.key(recipe.training.seed))
     folder = run / STATISTICS_FOLDER
-    tables = load_statistics(folder, (*task.targets, *task.static), task.levels)
-    return Normaliser.from_statistics(task, *tables, source=str(folder))
+    fill = missing_fill(recipe.task, str(folder))
+    return SavedModel(recipe, grid, _scales(folder, recipe.task), network, {}, fill)
 
 
-def export(run: Path, recipe: Recipe, frames: Frames, normaliser: Normaliser, network: Network, updates: int) -> Path:
+def export(run: Path, saved: SavedModel, frames: Frames, updates: int) -> Path:
     """Write the model file of a run and return its path."""
     about: dict[str, str | int] = {
         "airmass": airmass.__version__,
@@ -70,8 +111,37 @@ def export(run: Path, recipe: Recipe, frames: Frames, normaliser: Normaliser, ne
         "climatology": str((run / STATISTICS_FOLDER / CLIMATOLOGY).resolve()),
     }
     path = run / MODEL_FILE
-    write_model(path, SavedModel(recipe, frames.grid, normaliser, network, about))
+    write_model(path, replace(saved, about=about))
     return path
+
+
+def _scales(folder: Path, task: Task) -> Normaliser:
+    tables = load_statistics(folder, (*task.targets, *task.static), task.levels)
+    return Normaliser.from_statistics(task, *tables, source=str(folder))
+
+
+def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, console: Console) -> None:
+    """The checkpoint to start from, made to fit the recipe, so that the run needs it no longer."""
+    assert start.checkpoint is not None
+    own = beginning(aside, recipe, frames.grid)
+    network, carried = start_from(own.network, recipe.task, recipe.model, start.checkpoint)
+    scales = restored_scales(own.normaliser, recipe.task, start.checkpoint, start.statistics)
+    fill = restored_fill(own.fill, recipe.task, start.checkpoint, start.statistics)
+    console.print(f"starting from {carried}")
+    write_model(aside / START_FILE, replace(own, network=network, normaliser=scales, fill=fill))
+
+
+def _compare(run: Path, settings: dict, console: Console, accept_changes: bool) -> None:
+    held = json.loads((run / SETTINGS_FILE).read_text())
+    different = list(_differences(settings, {key: held.get(key) for key in settings}))
+    if not different:
+        return
+    words = "; ".join(f"{name} = {theirs}, not {ours}" for name, ours, theirs in different)
+    if not accept_changes:
+        raise InputError(f"{run}: this run was begun with {words}; name another --run, or --accept-changes to go on")
+    console.print(f"going on with a run that was begun with {words}")
+    with new_output(run / SETTINGS_FILE, replace=True) as aside:
+        aside.write_text(json.dumps(held | settings, indent=1))
 
 
 def _write_statistics(folder: Path, task: Task, frames: Frames) -> None:
@@ -84,8 +154,9 @@ def _write_statistics(folder: Path, task: Task, frames: Frames) -> None:
 def _differences(ours, theirs, name: str = "") -> Iterator[tuple[str, object, object]]:
     """(name, our value, their value) wherever two nested settings differ."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        for key in sorted({*ours, *theirs} - _FREE):
+        for key in sorted({*ours, *theirs}):
             inner = key if name in ("", "recipe") else f"{name}.{key}"
-            yield from _differences(ours.get(key), theirs.get(key), inner)
+            if inner not in _FREE:
+                yield from _differences(ours.get(key), theirs.get(key), inner)
     elif ours != theirs:
         yield name, ours, theirs

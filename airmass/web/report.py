@@ -10,6 +10,47 @@ from airmass.files import new_output, refuse_existing
 from airmass.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, read_scores
 from airmass.web import page, tables
 
+_COMPARED = ("forecasts", "members", "truth", "climatology", "left_out")
+
+# Pictures by the first word of their name: the heading over them, and what to know about them.
+_GROUPS = {
+    "curves": (
+        "Error against lead time",
+        "RMSE and anomaly correlation of an ensemble are those of its mean; the CRPS of a single forecast is its "
+        "absolute error. The grey line at an anomaly correlation of 0.6 marks what is commonly taken as the end of "
+        "useful synoptic skill.",
+    ),
+    "spread": (
+        "Spread and error",
+        "An ensemble whose truth is like one more member has a ratio of 1; below it the ensemble is too sure of "
+        "itself. The ratio is corrected for the number of members.",
+    ),
+    "ranks": (
+        "Rank histograms",
+        "How often truth falls between which members, by area; flat is right, a U is an ensemble too narrow, a dome "
+        "one too wide, a slope a bias.",
+    ),
+    "extremes": (
+        "Extremes",
+        "Brier skill of events beyond climatological quantiles, against always giving their climatological "
+        "probability: 1 is perfect, 0 is worth what climatology is.",
+    ),
+    "spectra": (
+        "Power spectra",
+        "Zonal power by wavenumber from 60° S to 60° N: a forecast that blurs has too little at high wavenumbers. That "
+        "of an ensemble is the mean over its members' spectra; the mean of the members is smooth and shown apart.",
+    ),
+    "plume": ("Plumes", "Every member at the grid points nearest to a few places."),
+    "stamps": ("Stamps", "Truth, mean and single members on one scale."),
+    "spaghetti": ("Spaghetti", "The same isolines of every member, and of the truth in black."),
+    "animation": ("Forecast and truth in motion", ""),
+    "map": (
+        "Maps",
+        "Colours and isolines of forecast and truth share one scale over all lead times, and so do the "
+        "differences; isolines over the differences are those of the truth.",
+    ),
+}
+
 
 def write_report(
     out: str | Path,
@@ -52,32 +93,28 @@ def _head(title: str, table: ScoreTable, compared: Mapping) -> Iterator[str]:
         grid = f", on a grid of {compared['grid']}" if "grid" in compared else ""
         yield page.paragraph(f"{how_many}, {dates} UTC, to {max(table.hours) / 24:g} days{grid}.", "pale")
     for system in models:
-        yield page.paragraph(tables.verdict(table, system), "lead")
+        metric = "crps" if system in tables.ensembles(table) else "rmse"
+        yield page.paragraph(tables.verdict(table, system, metric), "lead")
     yield "</header>"
 
 
 def _verdicts(table: ScoreTable) -> Iterator[str]:
+    marks = "▲ is an error below the baseline's, ▼ above it, by so many percent."
     for system in (system for system in table.systems if system not in BASELINES):
-        about = (
-            "Root mean square error, area-weighted, over all initial times. ▲ is an error below the baseline's, "
-            "▼ above it, by so many percent."
-        )
+        about = f"Root mean square error, area-weighted, over all initial times. {marks}"
+        if system in tables.ensembles(table):
+            about = about.replace("error,", "error of the mean of its members,", 1)
+            fair = f"Fair continuous ranked probability score; of a baseline, its absolute error. {marks}"
+            shown = tables.headline_table(table, system, "crps")
+            yield page.section(f"CRPS of {system}", page.paragraph(fair, "pale"), shown)
         yield page.section(f"RMSE of {system}", page.paragraph(about, "pale"), tables.headline_table(table, system))
 
 
 def _picture_sections(pictures: Sequence[Path]) -> Iterator[str]:
-    groups = {"curves": "Error against lead time", "animation": "Forecast and truth in motion", "map": "Maps"}
-    notes = {
-        "curves": "The grey line at an anomaly correlation of 0.6 marks what is commonly taken as the end of useful "
-        "synoptic skill.",
-        "animation": "",
-        "map": "Colours and isolines of forecast and truth share one scale over all lead times, and so do the "
-        "differences; isolines over the differences are those of the truth.",
-    }
-    for prefix, heading in groups.items():
+    for prefix, (heading, text) in _GROUPS.items():
         found = [path for path in pictures if path.stem.split("_")[0] == prefix]
         if found:
-            note = [page.paragraph(notes[prefix], "pale")] if notes[prefix] else []
+            note = [page.paragraph(text, "pale")] if text else []
             yield page.section(heading, *note, *(page.image(path, _describe(path)) for path in found))
 
 
@@ -91,7 +128,7 @@ def _method(
     compared: Mapping, settings: Mapping[str, Mapping[str, object]], timings: Mapping[str, float]
 ) -> Iterator[str]:
     parts = [page.pairs(heading, values) for heading, values in settings.items() if values]
-    inputs = {key.replace("_", " "): compared[key] for key in ("forecasts", "truth", "climatology") if key in compared}
+    inputs = {key.replace("_", " "): compared[key] for key in _COMPARED if compared.get(key)}
     if inputs:
         parts.append(page.pairs("Compared", inputs))
     if timings:
@@ -132,7 +169,14 @@ def _place(path: Path) -> tuple[int, str]:
 def _describe(path: Path) -> str:
     kind, _, field = path.stem.partition("_")
     return {
-        "curves": "RMSE and anomaly correlation of every system against lead time",
+        "curves": "Scores of every system against lead time",
+        "spread": "Spread and error of ensembles against lead time",
+        "ranks": "Rank histograms of ensembles by field and lead time",
+        "extremes": "Brier skill of extremes against lead time",
+        "spectra": f"Power spectra at {field} of forecasts and truth",
+        "plume": f"Plumes of {field}: members, mean and truth at a few places",
+        "stamps": f"Stamp maps of {field}: truth, mean and members",
+        "spaghetti": f"Isolines of {field} of all members and of the truth",
         "animation": f"Animation of {field}: forecast beside truth",
         "map": f"Maps of {field}: forecast, truth and difference",
     }.get(kind, path.stem)

@@ -3,37 +3,41 @@
 from collections.abc import Iterator
 from html import escape
 
-from airmass.scores import BASELINES, ScoreTable, quoted
-from airmass.variables import VARIABLES
+from airmass.scores import BASELINES, ScoreTable, has_units, quoted, scored
 
 # Smaller differences than this are called even.
 _EVEN = 0.005
 _MARKS = {"good": "▲", "bad": "▼", "even": "●"}
 
 
-def verdict(table: ScoreTable, system: str) -> str:
-    """One sentence: how often a model's RMSE is below that of each baseline, over headline fields and lead times."""
+def ensembles(table: ScoreTable) -> set[str]:
+    """The systems with members, which alone have a spread."""
+    return {score.system for score in table.scores if score.metric == "spread"}
+
+
+def verdict(table: ScoreTable, system: str, metric: str = "rmse") -> str:
+    """One sentence: how often a model's error is below that of each baseline, over headline fields and lead times."""
     said = []
     for baseline in _baselines(table):
         skills = [
             skill
             for channel in table.headline_fields().values()
             for hour in table.headline_hours
-            if (skill := _skill(table, system, baseline, channel, hour)) is not None
+            if (skill := _skill(table, system, baseline, channel, hour, metric)) is not None
         ]
         said.append(f"{baseline} in {sum(skill > _EVEN for skill in skills)} of {len(skills)}")
     if not said:
         return f"{system}: no baseline was scored."
-    return f"{system} beats {' and '.join(said)} headline comparisons of RMSE."
+    return f"{system} beats {' and '.join(said)} headline comparisons of {metric.upper()}."
 
 
-def headline_table(table: ScoreTable, system: str) -> str:
-    """RMSE of a model by field and lead time, with its skill against each baseline in percent."""
+def headline_table(table: ScoreTable, system: str, metric: str = "rmse") -> str:
+    """An error of a model by field and lead time, with its skill against each baseline in percent."""
     hours = table.headline_hours
     head = "".join(f'<th class="n">{_lead(hour)}</th>' for hour in hours)
     rows = []
     for label, channel in table.headline_fields().items():
-        cells = "".join(_cell(table, system, channel, hour) for hour in hours)
+        cells = "".join(_cell(table, system, channel, hour, metric) for hour in hours)
         units = escape(quoted(channel[0]).units)
         rows.append(f'<tr><td><b>{escape(label)}</b><span class="skill even">{units}</span></td>{cells}</tr>')
     return f'<div class="wide"><table><tr><th>field</th>{head}</tr>{"".join(rows)}</table></div>'
@@ -69,13 +73,13 @@ def _rows(table: ScoreTable, name: str) -> Iterator[str]:
     for channel in (channel for channel in table.channels if channel[0] == name):
         level = "" if channel[1] is None else f"{channel[1]} hPa"
         for metric in table.metrics:
-            in_units = f"{metric}, {units.units}" if metric != "acc" else metric
+            in_units = f"{metric}, {units.units}" if has_units(metric) else metric
             for system in table.systems:
                 values = [table.value(system, channel, hour, metric) for hour in table.headline_hours]
                 if all(value is None for value in values):
                     continue
-                texts = ["–" if v is None else f"{v:z.3f}" if metric == "acc" else units.text(v) for v in values]
-                key = f"{name} {VARIABLES[name].short_name}{channel[1] or ''} {level} {metric} {system}"
+                texts = ["–" if v is None else units.text(v) if has_units(metric) else f"{v:z.3f}" for v in values]
+                key = f"{name} {scored(name).short_name}{channel[1] or ''} {level} {metric} {system}"
                 cells = "".join(f'<td class="n">{text}</td>' for text in texts)
                 yield (
                     f'<tr data-key="{escape(key.replace("_", " ").lower())}"><td>{level}</td>'
@@ -83,13 +87,13 @@ def _rows(table: ScoreTable, name: str) -> Iterator[str]:
                 )
 
 
-def _cell(table: ScoreTable, system: str, channel: tuple[str, int | None], hour: float) -> str:
-    value = table.value(system, channel, hour, "rmse")
+def _cell(table: ScoreTable, system: str, channel: tuple[str, int | None], hour: float, metric: str) -> str:
+    value = table.value(system, channel, hour, metric)
     if value is None:
         return '<td class="n">–</td>'
     skills = []
     for baseline in _baselines(table):
-        skill = _skill(table, system, baseline, channel, hour)
+        skill = _skill(table, system, baseline, channel, hour, metric)
         if skill is None:
             continue
         kind = "good" if skill > _EVEN else "bad" if skill < -_EVEN else "even"
@@ -99,9 +103,9 @@ def _cell(table: ScoreTable, system: str, channel: tuple[str, int | None], hour:
     return f'<td class="n"><b>{quoted(channel[0]).text(value)}</b>{"".join(skills)}</td>'
 
 
-def _skill(table: ScoreTable, system: str, baseline: str, channel, hour: float) -> float | None:
-    """1 - RMSE / RMSE of the baseline; None where either is undefined."""
-    value, other = (table.value(who, channel, hour, "rmse") for who in (system, baseline))
+def _skill(table: ScoreTable, system: str, baseline: str, channel, hour: float, metric: str) -> float | None:
+    """1 - error / error of the baseline; None where either is undefined."""
+    value, other = (table.value(who, channel, hour, metric) for who in (system, baseline))
     return None if value is None or not other else 1 - value / other
 
 

@@ -6,17 +6,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airmass.climatology_file import climatology_at, hour_and_day, open_climatology
 from airmass.data import climatology as module
-from airmass.data.climatology import (
-    FULL_SAMPLE,
-    HALF_WIDTH,
-    DaySums,
-    climatology_at,
-    covered_days,
-    day_weights,
-    hour_and_day,
-    open_climatology,
-)
+from airmass.data import scratch
+from airmass.data.climatology import FULL_SAMPLE, HALF_WIDTH, DaySums, covered_days, day_weights
 from airmass.data.statistics import compute_statistics
 from airmass.errors import InputError
 from tests.conftest import make_store, synthetic_dataset
@@ -132,7 +125,7 @@ def test_blocks_and_files_change_nothing(lengths, missing, block_bytes):
     with tempfile.TemporaryDirectory() as folder:
         whole = DaySums(times, values.shape[1:], missing, Path(folder))
         whole.add(times, values)
-        with patch.object(module, "_MEMORY_BYTES", 1), patch.object(module, "_BLOCK_BYTES", block_bytes):
+        with patch.object(scratch, "_MEMORY_BYTES", 1), patch.object(module, "_BLOCK_BYTES", block_bytes):
             parts = DaySums(times, values.shape[1:], missing, Path(folder))
             assert isinstance(parts._sums, np.memmap)
             for stop, length in zip(np.cumsum(lengths), lengths, strict=True):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from airmass.diffusion.gaussian import sampled_moments
 from airmass.diffusion.samplers import dpm_solver_2s
 from airmass.diffusion.schedule import SamplerSettings, noise_levels
 
@@ -37,6 +38,26 @@ def test_error_falls_with_the_square_of_the_number_of_levels():
 def test_published_bias_is_seen_in_samples():
     samples = dpm_solver_2s(gaussian(), white(100_000), SamplerSettings(churn=0))
     np.testing.assert_allclose(samples.std(), 0.987, atol=0.006)
+
+
+def test_bias_is_made_where_the_noise_is_as_strong_as_the_data():
+    """The closed form of every step for unit Gaussian data, and the sampler beside its product."""
+    lost = {}
+    for s, t in pairwise(noise_levels(SamplerSettings())[:-1]):
+        middle = np.sqrt(s * t)
+        half = middle / s + (1 - middle / s) / (1 + s**2)
+        step = t / s + (1 - t / s) / (1 + middle**2) * half
+        lost[s] = -np.log(step / np.sqrt((1 + t**2) / (1 + s**2)))
+    total = sum(lost.values())
+    np.testing.assert_allclose(np.exp(-total), shrink(SamplerSettings(churn=0)), rtol=1e-5)
+    np.testing.assert_allclose(total, 0.01286, atol=1e-4)
+    near = [loss for s, loss in lost.items() if 0.3 < s < 3]
+    assert len(near) == 5 and sum(near) > 0.8 * total
+    assert min(lost, key=lost.get) > 60 and lost[min(lost)] < 0.01 * total  # neither end
+    # What is left to the stop: the last denoising takes min_noise^2 / 2 of the spread.
+    stop = 1 / np.sqrt(1 + 0.03**2)
+    _, variance = sampled_moments(dpm_solver_2s, SamplerSettings(churn=0), 0.0, 1.0)
+    np.testing.assert_allclose(np.sqrt(variance), np.exp(-total) * stop * 80 / np.sqrt(1 + 80**2), rtol=1e-5)
 
 
 @pytest.mark.parametrize("churn", [0.0, 20.0])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from airmass.diffusion.schedule import (
+    KINDS,
     SamplerSettings,
     TrainingNoise,
     churned_levels,
@@ -74,6 +75,9 @@ def test_ranges_that_are_none_are_refused(kind, change, message):
         ({"inflation": 0.0}, "churn is 2.5 and inflation 0.0"),
         ({"churn_min": 2.0, "churn_max": 1.0}, "churn_min is 2.0 and churn_max 1.0"),
         ({"churn_min": -1.0}, "churn_min is -1.0 and churn_max inf"),
+        ({"kind": "dpmpp2s"}, "kind is 'dpmpp2s'; did you mean dpmpp-2s, dpmpp-2m.* known are dpmpp-2s, .*langevin$"),
+        ({"kind": "??"}, r"kind is '\?\?'; known are dpmpp-2s"),
+        ({"kind": None}, "kind is None"),
     ],
 )
 def test_sampler_settings_that_make_no_schedule_are_refused(change, message):
@@ -81,8 +85,14 @@ def test_sampler_settings_that_make_no_schedule_are_refused(change, message):
         SamplerSettings(**change)
 
 
+def test_the_default_is_the_published_sampler():
+    assert SamplerSettings().kind == "dpmpp-2s"
+    assert [SamplerSettings(kind=kind).kind for kind in KINDS] == list(KINDS)
+
+
 def test_training_must_be_wider_on_both_ends():
     require_wider(TrainingNoise(), SamplerSettings())
+    # Touching is not wider.
     for training in (TrainingNoise(max_noise=80.0), TrainingNoise(min_noise=0.03)):
         with pytest.raises(InputError, match=r"levels 0.03 to 80.0, training covers .* wider on both ends"):
             require_wider(training, SamplerSettings())

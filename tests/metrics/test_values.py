@@ -6,7 +6,7 @@ import scores as independent
 import xarray as xr
 
 from airmass.grid import LatLonGrid, latitude_weights
-from airmass.metrics import area_mean, known_metrics, state_of
+from airmass.metrics import Fields, area_mean, known_metrics, state_of
 
 GRID = LatLonGrid.equiangular(16, 32)
 WEIGHTS = np.repeat(latitude_weights(GRID.latitude), 32)
@@ -18,7 +18,7 @@ FORECAST = TRUTH + RNG.standard_normal((5, GRID.size)) + 0.3
 
 def value(name, forecast, truth=TRUTH, weights=WEIGHTS):
     metric = known_metrics()[name]
-    return float(metric.finish(state_of(metric, forecast, truth, weights, CLIMATOLOGY).mean))
+    return float(metric.finish(state_of(metric, Fields(forecast[None], truth, weights, CLIMATOLOGY)).mean))
 
 
 @pytest.mark.parametrize("offset", [-2.5, 0.0, 4.0])

@@ -52,7 +52,8 @@ def losses():
 
     def objective(network, sigma):
         model = dataclasses.replace(_model(), network=network)
-        return denoising_loss(model, loss, example, 2, GOLDEN.noise, sigma)
+        value, errors = denoising_loss(model, loss, example, 2, GOLDEN.noise, sigma)
+        return value, loss.terms(errors)
 
     compiled = jax.jit(jax.value_and_grad(objective, has_aux=True))
     return {sigma: compiled(_model().network, jnp.float32(sigma)) for sigma in (0.02, 1.0, 88.0)}

@@ -7,6 +7,8 @@ import pytest
 from cartopy.crs import PlateCarree
 from PIL import Image
 
+from airmass.cli import main
+from airmass.climatology_file import open_climatology
 from airmass.errors import InputError
 from airmass.grid import LatLonGrid
 from airmass.plots.coastlines import coastlines
@@ -14,10 +16,11 @@ from airmass.plots.command import plot
 from airmass.plots.frames import open_pair
 from airmass.plots.globe import PROJECTION, Globe, extent
 from airmass.plots.look import colours, difference_colours, look_of, title_of
-from airmass.scores import Score, ScoreTable
+from airmass.plots.plumes import plumes
+from airmass.scores import RankHistogram, Score, ScoreTable, Spectrum, to_json
 from airmass.variables import VARIABLES
 from tests.conftest import make_store
-from tests.forecasts import forecast_dataset, truth_dataset, write_forecast
+from tests.forecasts import ensemble_dataset, forecast_dataset, truth_dataset, write_climatology, write_forecast
 
 TRUTH = truth_dataset()
 
@@ -171,3 +174,78 @@ def test_differences_are_symmetric_with_white_in_the_middle(reach):
     cmap, norm = difference_colours(np.linspace(-reach, reach / 3, 50))
     np.testing.assert_allclose(norm.boundaries, -norm.boundaries[::-1], atol=1e-9 * reach)
     assert cmap(norm(0.0)) == pytest.approx((1, 1, 1, 1))
+
+
+@pytest.fixture(scope="module")
+def ensemble(files):
+    """An ensemble beside the truth, and the scores of it beside those of a single forecast, as evaluate keeps them."""
+    write_forecast(files / "ensemble.zarr", ensemble_dataset(TRUTH, 3, spread=1.5))
+    write_climatology(files / "climatology.zarr", TRUTH)
+    folder = files / "scores"
+    folder.mkdir()
+    t500, mslp = ("temperature", 500), ("mean_sea_level_pressure", None)
+    metrics = ("rmse", "crps", "acc", "spread", "spread_skill")
+    scores = [Score("gencast", *t500, hour, metric, 0.5) for hour in (6, 12, 24) for metric in metrics]
+    scores += [Score("graphcast", *t500, hour, metric, 0.6) for hour in (6, 12, 24) for metric in metrics[:3]]
+    scores += [
+        Score("gencast", *mslp, hour, f"brier_skill_{q}", 0.1) for hour in (6, 24) for q in ("below_0.1", "below_0.05")
+    ]
+    (folder / "scores.json").write_text(to_json(scores))
+    histograms = [RankHistogram("gencast", *t500, hour, [0.4, 0.1, 0.2, 0.3]) for hour in (6, 24)]
+    (folder / "rank_histograms.json").write_text(to_json(histograms))
+    power = [5.0, 4.0, 1.0, 0.1, 0.0]
+    spectra = [
+        Spectrum(system, *t500, 24, of_mean, power, [1.0, 1.0, 1.0, 1.0, None])
+        for system, of_mean in (("truth", False), ("gencast", False), ("gencast", True), ("graphcast", False))
+    ]
+    (folder / "spectra.json").write_text(to_json(spectra))
+    return files
+
+
+def test_an_ensemble_gets_plumes_stamps_spaghetti_and_what_its_scores_hold(ensemble, tmp_path, offline):
+    arguments = ["plot", str(ensemble / "ensemble.zarr"), "--truth", str(ensemble / "truth.zarr")]
+    arguments += ["--scores", str(ensemble / "scores" / "scores.json"), "--fields", "z500", "sst", "--animate", "z500"]
+    arguments += ["--climatology", str(ensemble / "climatology.zarr"), "--places", "52", "0", "-34", "151"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [
+        "animation_z500.gif", "curves.png", "extremes.png", "map_sst.png", "map_z500.png", "plume_sst.png",
+        "plume_z500.png", "ranks.png", "spaghetti_z500.png", "spectra_24h.png", "spread.png", "stamps_sst.png",
+        "stamps_z500.png",
+    ]  # fmt: skip
+    for name in names:
+        with Image.open(tmp_path / "out" / name) as picture:
+            pixels = np.asarray(picture.convert("RGB"))
+            assert picture.width > 350 and len(np.unique(pixels.reshape(-1, 3), axis=0)) > 20
+
+
+def test_plumes_hold_every_member_the_truth_from_its_start_and_what_is_usual(ensemble):
+    pair = open_pair(ensemble / "ensemble.zarr", ensemble / "truth.zarr")
+    (plume,) = plumes(pair, "t850", 1, open_climatology(ensemble / "climatology.zarr"), [(60.0, 359.0)])
+    assert (plume.latitude, plume.longitude) == (56.25, 0.0) and plume.lead_hours == [6, 12, 24]
+    place = {"latitude": 56.25, "longitude": 0.0, "level": 850}
+    members = pair.forecast.temperature.isel(init_time=1).sel(place)
+    np.testing.assert_array_equal(plume.members, members)
+    np.testing.assert_array_equal(plume.truth, TRUTH.temperature.sel(place).values[[4, 5, 6, 8]])
+    np.testing.assert_allclose(plume.climatology, TRUTH.temperature.sel(place).mean("time"), rtol=1e-6)
+
+
+def test_maps_show_the_mean_and_the_animation_one_member(ensemble):
+    pair = open_pair(ensemble / "ensemble.zarr", ensemble / "truth.zarr")
+    members = pair.forecast.geopotential.sel(level=500).isel(init_time=0, lead_time=2).values
+    (frame,) = pair.frames("z500", 0, [2])
+    np.testing.assert_allclose(frame.forecast, members.mean(axis=0), rtol=1e-6)
+    assert frame.members.shape == (3, 8, 16) and frame.forecast_text == "Mean of 3 members"
+    (one,) = pair.frames("z500", 0, [2], members=1)
+    np.testing.assert_array_equal(one.forecast, members[0])
+    assert one.members is None
+
+
+def test_a_climatology_that_lacks_the_field_or_is_not_there_is_refused(ensemble, tmp_path):
+    for named, match in ((ensemble / "nowhere.zarr", "no such file"), (ensemble / "truth.zarr", "no coordinate hour")):
+        with pytest.raises(InputError, match=match):
+            plot(
+                ensemble / "ensemble.zarr", ensemble / "truth.zarr", tmp_path / "out", ["z500"], climatology=named,
+                animate=(),
+            )  # fmt: skip
+    assert not any(tmp_path.iterdir())

@@ -119,3 +119,24 @@ def test_refusals(tmp_path, folders):
     with pytest.raises(InputError, match="not a list of scores"):
         write_report(tmp_path / "report.html", "title", scores)
     assert not (tmp_path / "report.html").exists()
+
+
+def test_an_ensemble_is_judged_by_its_crps_and_its_pictures_have_their_places(tmp_path, folders):
+    scores, plots, _ = folders
+    rows = {"gencast": {"crps": 20.0, "rmse": 45.0, "spread": 40.0, "spread_skill": 0.9, "brier_skill_above_0.9": 0.2}}
+    rows |= {"persistence": {"crps": 40.0, "rmse": 50.0}}
+    kept = [
+        Score(system, "geopotential", 500, 120, metric, value)
+        for system, by_metric in rows.items()
+        for metric, value in by_metric.items()
+    ]
+    kept.append(Score("gencast", "10m_wind_speed", None, 120, "brier_skill_above_0.9", 0.25))
+    (scores / "scores.json").write_text(ScoreTable(kept).to_json())
+    for kind in ("spread", "ranks", "extremes", "spectra_24h", "plume_z500", "stamps_z500", "spaghetti_z500"):
+        Image.fromarray(np.zeros((4, 6), np.uint8)).save(plots / f"{kind}.png")
+    text, page = write(tmp_path, folders)
+    assert page.tags.count("img") == 3 + 7 and page.open == []
+    assert "gencast beats persistence in 1 of 1 headline comparisons of CRPS." in page.text
+    for said in ("▲ 50 % below persistence", "▲ 10 % below persistence", "Rank histograms", "Plumes", "0.250"):
+        assert said in page.text
+    assert "brier_skill_above_0.9, " not in text and "spread, m²/s²" in page.text

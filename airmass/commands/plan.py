@@ -1,0 +1,41 @@
+"""`airmass plan RECIPE`, with every field of the recipe an option, as for `airmass train`."""
+
+from pathlib import Path
+
+from airmass.commands.recipe_options import chosen, listed
+from airmass.errors import InputError
+
+_ASSUMED = "181x360"
+_OWN = {
+    "data": (Path | None, None, "Store that would be trained on; its grid counts, and its frames where they are held."),
+    "grid": (str | None, None, f"Rows x columns, in place of a store; by default {_ASSUMED}."),
+    "count": (int, 1, "How many devices."),
+    "memory": (float | None, None, "GB of each device; by default what is available here."),
+}
+
+
+def run(arguments: list[str]) -> None:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        listed("plan RECIPE [--data STORE] [--count N] [--memory GB] [--model.width 128 ...]")
+        return
+    about = "What training a recipe takes, before anything is compiled: memory of each device, arithmetic, time."
+    recipe, options = chosen("plan", about, arguments, _OWN)
+    if options.count < 1:
+        raise InputError(f"count is {options.count}, expected 1 device or more")
+
+    from rich.console import Console
+
+    from airmass.plan import Where, grid_shape, plan
+
+    shape, times = grid_shape(options.grid or _ASSUMED), 0
+    if options.data is not None:
+        from airmass.data.loader import Frames
+
+        frames = Frames(options.data, recipe.task, recipe.training.dates)
+        shape, times = frames.grid.shape, len(frames.times)
+    where = Where.here(shape, times, options.count, options.memory, recipe)
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=10_000)  # never cut, never wrapped
+    for shown in plan(recipe, where, boxed=console.is_terminal):
+        console.print(shown)

@@ -1,0 +1,151 @@
+"""Examples for training: which windows an update learns from, read ahead in threads while the update before runs."""
+
+import threading
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from airmass.data.loader import ALL, Frames
+from airmass.errors import InputError
+from airmass.forcing import forcings
+
+_HOUR = np.timedelta64(1, "h")
+
+
+@dataclass(frozen=True)
+class LoaderSettings:
+    """How examples are drawn and read.
+
+    `order` is "replacement" (windows drawn anew for each update) or "epoch" (every window once in a shuffled order,
+    then again in another). `threads` read `ahead` batches before they are asked for; a period whose frames take up to
+    `hold_gib` GiB is read once and kept. Only `order` changes what a run computes.
+    """
+
+    order: Literal["replacement", "epoch"] = "replacement"
+    threads: int = 4
+    ahead: int = 4
+    hold_gib: float = 4.0
+
+    def __post_init__(self):
+        if self.order not in ("replacement", "epoch"):
+            raise InputError(f"loader.order is {self.order!r}, expected 'replacement' or 'epoch'")
+        if self.threads < 1 or self.ahead < 1:
+            raise InputError(f"loader.threads is {self.threads} and ahead {self.ahead}, expected at least 1 of each")
+        if not self.hold_gib >= 0:
+            raise InputError(f"loader.hold_gib is {self.hold_gib}, expected 0 or more")
+
+
+class Batch(NamedTuple):
+    """Examples side by side; `valid_time` is that of the last frame of history, in hours since 1970."""
+
+    frames: Float[np.ndarray, "example time node target"]
+    forcings: Float[np.ndarray, "example time node forcing"]
+    valid_time: Int[np.ndarray, " example"]
+
+
+class Examples:
+    """The batches of a run.
+
+    What is in the batch of an update follows from the seed, the update's number, the order, the length of rollout and
+    the store alone, so the number is all that a checkpoint has to keep.
+
+    `share` says which examples of the global batch are read here and `nodes` on which run of grid nodes; nothing else
+    is read or kept. `waited` is the time in seconds that whoever takes batches has waited for them, all in all.
+    """
+
+    def __init__(
+        self, frames: Frames, settings: LoaderSettings, seed: int, batch: int, share: slice = ALL, nodes: slice = ALL
+    ):
+        self._frames, self._settings = frames, settings
+        self._seed, self._batch, self._share, self._nodes = seed, batch, share, nodes
+        self._forcings: _Forcings | None = None
+        self.waited = 0.0
+
+    def dropped(self, rollout: int) -> int:
+        """How many windows are left out because they touch a missing time."""
+        return self._frames.dropped(self._frames.task.history + rollout)
+
+    def batches(self, first: int, last: int, rollout: int) -> Generator[Batch]:
+        """The batches of updates `first` to `last` - 1, read ahead; closing the iterator stops the threads.
+
+        Raises InputError when the period has no window, and for what cannot be read, at the update that needs it.
+        """
+        import grain  # seconds to import
+
+        self.starts(first, rollout)
+        began, stopped = time.monotonic(), threading.Event()
+        held = self._frames.hold(self._settings.hold_gib, self._nodes)
+        self._forcings = self._forcings or _Forcings(self._frames, self._nodes, held)
+
+        def read(update: int) -> Batch | None:
+            return None if stopped.is_set() else self.read(int(update), rollout)
+
+        options = grain.ReadOptions(num_threads=self._settings.threads, prefetch_buffer_size=self._settings.ahead)
+        iterator = iter(grain.MapDataset.range(first, last).map(read).to_iter_dataset(options))
+        try:
+            for batch in iterator:
+                self.waited += time.monotonic() - began
+                yield batch
+                began = time.monotonic()
+        finally:
+            stopped.set()
+            iterator.close()
+
+    def read(self, update: int, rollout: int) -> Batch:
+        """The batch of one update, read now."""
+        frames, length = self._frames, self._frames.task.history + rollout
+        starts = self.starts(update, rollout)[self._share]
+        steps = np.arange(length) * frames.task.step * _HOUR
+        times = frames.times[starts][:, None] + steps
+        size = len(range(*self._nodes.indices(frames.grid.size)))
+        out = np.empty((len(starts), length, size, len(frames.layout)), np.float32)
+        for example, wanted in zip(out, times, strict=True):
+            frames.at(wanted, self._nodes, example)
+        known = self._forcings or _Forcings(frames, self._nodes, False)
+        valid_time = times[:, frames.task.history - 1].astype("datetime64[h]").astype(np.int32)
+        return Batch(out, np.stack([known.at(wanted) for wanted in times]), valid_time)
+
+    def starts(self, update: int, rollout: int) -> Int[np.ndarray, " example"]:
+        """Where the windows of an update's global batch start, as indices of the period's times."""
+        task, length = self._frames.task, self._frames.task.history + rollout
+        starts = self._frames.starts(length)
+        if not len(starts):
+            raise InputError(f"{self._frames.path}: no {length} frames {task.step} h apart to train on")
+        if self._settings.order == "replacement":
+            return np.random.default_rng((self._seed, update)).choice(starts, self._batch)
+        epochs, places = np.divmod(np.arange(self._batch) + update * self._batch, len(starts))
+        orders = {epoch: _shuffled(self._seed, int(epoch), len(starts)) for epoch in np.unique(epochs)}
+        return np.array([starts[orders[epoch][place]] for epoch, place in zip(epochs, places, strict=True)])
+
+
+@lru_cache(maxsize=8)
+def _shuffled(seed: int, epoch: int, n: int) -> Int[np.ndarray, " window"]:
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
+class _Forcings:
+    """Forcings at the times of a period: computed when first asked for and kept, if its frames are kept."""
+
+    def __init__(self, frames: Frames, nodes: slice, keep: bool):
+        self._frames, self._nodes, self._names = frames, nodes, frames.task.forcing
+        size = len(range(*nodes.indices(frames.grid.size)))
+        # Memory is taken up only where a time is filled in.
+        self._kept = np.empty((len(frames.times), size, len(self._names)), np.float32) if keep else None
+        self._known = np.zeros(len(frames.times), bool)
+
+    def at(self, times: np.ndarray) -> Float[np.ndarray, "time node forcing"]:
+        if self._kept is None:
+            return self._computed(times)
+        rows = np.searchsorted(self._frames.times, times)
+        for row in rows[~self._known[rows]]:
+            self._kept[row] = self._computed(self._frames.times[row])[0]
+            self._known[row] = True  # only now: another thread that asks meanwhile computes the same numbers
+        return self._kept[rows]
+
+    def _computed(self, times: np.ndarray) -> Float[np.ndarray, "time node forcing"]:
+        return forcings(self._names, times, self._frames.grid)[:, self._nodes]

@@ -1,0 +1,25 @@
+"""DDPM and DDIM: guess the clean data, then make noise for the next level from what was taken for noise, and afresh.
+
+In x_t these are the formulas of Ho et al. 2020 (equation 7, the posterior variance) and of DDIM (Song, Meng & Ermon
+2021, equation 12); divided by alpha, levels are all that is left of the schedule.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from airmass.diffusion.walk import combine, denoised, mix, walk
+
+
+@partial(walk, churn=False)
+def ddpm(denoiser, y, here, there, noise):
+    """A draw from q(y_t | y_s, D), the posterior of the process if D were the data. `levels` evaluations."""
+    kept = (there.level / here.level) ** 2
+    clean = denoised(denoiser, y, here)
+    return combine((kept, y), (1 - kept, clean), (there.level * np.sqrt(1 - kept), noise(0)))
+
+
+@partial(walk, churn=True)
+def ddim(denoiser, y, here, there, noise):
+    """No fresh noise: the old is scaled to the next level. First order, `levels` evaluations."""
+    return mix(y, denoised(denoiser, y, here), there.level / here.level)

@@ -1,0 +1,54 @@
+"""What trains a network to answer for one `Prediction` along one `Process`.
+
+Every objective is a weight times the squared error of an expected value given x, so each has the exact denoiser at its
+minimum; they differ in how much a noise level counts, by `Prediction.gain`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.arrays import Array
+from airmass.diffusion.predictions import PREDICTIONS, Field, Network, Prediction, Scalar
+from airmass.diffusion.process import Process
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Mean squared error of a network(x, time), times weight(alpha, sigma)."""
+
+    process: Process
+    prediction: Prediction
+    weight: Callable[[Scalar, Scalar], Scalar | float] = lambda alpha, sigma: 1.0
+
+    def __call__(self, network: Network, x0: Field, key: PRNGKeyArray) -> Float[Array, ""]:
+        """The loss of one example at a time and with white noise drawn from `key`."""
+        time_key, noise_key = jax.random.split(key)
+        time = self.process.time_at(jax.random.uniform(time_key))
+        return self.at(network, x0, jax.random.normal(noise_key, jnp.shape(x0)), time)
+
+    def at(self, network: Network, x0: Field, noise: Field, time: Scalar) -> Float[Array, ""]:
+        """The loss of one example at a time and with a noise that the caller chose."""
+        alpha, sigma = self.process.alpha(time), self.process.sigma(time)
+        output = network(alpha * x0 + sigma * noise, time)
+        error = output - self.prediction.of(x0, noise, alpha, sigma)
+        return self.weight(alpha, sigma) * jnp.square(error).mean()
+
+
+def objective(name: str, process: Process) -> Objective:
+    """The objective of a name in `OBJECTIVES` along `process`."""
+    return Objective(process, *OBJECTIVES[name])
+
+
+# Score matching weighs by the variance of the noise, so that every level counts alike (Song & Ermon 2019, section 4.2);
+# it is then the same number as `epsilon`, the simple loss of Ho et al. 2020 (equation 14). `edm`: Karras et al. 2022.
+OBJECTIVES = {
+    "score matching": (PREDICTIONS["score"], lambda alpha, sigma: sigma**2),
+    "epsilon": (PREDICTIONS["epsilon"], lambda alpha, sigma: 1.0),
+    "x0": (PREDICTIONS["x0"], lambda alpha, sigma: 1.0),
+    "v": (PREDICTIONS["v"], lambda alpha, sigma: 1.0),
+    "edm": (PREDICTIONS["edm"], lambda alpha, sigma: 1.0),
+}

@@ -1,0 +1,193 @@
+"""Which noise: x_t = alpha(t) x0 + sigma(t) noise, and the stochastic differential equation behind it.
+
+A linear process dx = f(t) x dt + g(t) dW keeps the signal at alpha = exp(integral of f) and the noise at sigma, with
+d sigma^2 / dt = 2 f sigma^2 + g^2 (Song et al. 2021, "Score-based generative modeling through stochastic differential
+equations", appendix B). Divided by alpha, every one of them is the same family of noisy data, x0 + level noise with
+level = sigma / alpha: processes differ in how time runs through levels, and in nothing else that a denoiser can see.
+
+Methods take numpy or JAX times and answer in kind: samplers compute scalars in float64 on the host.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from airmass.arrays import Array
+from airmass.diffusion.schedule import SamplerSettings, TrainingNoise, training_noise_level
+from airmass.errors import InputError
+
+Times = Float[Array, "*n"] | np.floating
+
+
+class Process(ABC):
+    """Signal and noise over time. Noise grows with time."""
+
+    @abstractmethod
+    def log_alpha(self, t: Times) -> Times:
+        """Logarithm of the signal's scale."""
+
+    @abstractmethod
+    def sigma(self, t: Times) -> Times:
+        """Standard deviation of the noise."""
+
+    @abstractmethod
+    def drift(self, t: Times) -> Times:
+        """f, the rate at which the signal grows: d log alpha / dt."""
+
+    @abstractmethod
+    def diffusion(self, t: Times) -> Times:
+        """g, the standard deviation of the noise that comes in per square root of time."""
+
+    @abstractmethod
+    def time_at(self, u: Times) -> Times:
+        """Time at u in [0, 1], 0 the least noise and 1 the most: even in u are a sampler's times, and training's."""
+
+    @abstractmethod
+    def time_of(self, level: Times) -> Times:
+        """Time at which sigma / alpha is `level`."""
+
+    def alpha(self, t: Times) -> Times:
+        """Scale of the signal."""
+        return numeric(t).exp(self.log_alpha(t))
+
+    def level(self, t: Times) -> Times:
+        """sigma / alpha: the noise level in units of the data."""
+        return self.sigma(t) / self.alpha(t)
+
+
+class VariancePreserving(Process):
+    """alpha^2 + sigma^2 = 1, so that g^2 = -2 f and the level alone gives alpha."""
+
+    def sigma(self, t):
+        xp = numeric(t)
+        return xp.sqrt(-xp.expm1(2 * self.log_alpha(t)))
+
+    def diffusion(self, t):
+        return numeric(t).sqrt(-2 * self.drift(t))
+
+
+@dataclass(frozen=True)
+class EDM(Process):
+    """Time is the noise level (Karras et al. 2022); u is even in level^(1 / rho)."""
+
+    noise: SamplerSettings | TrainingNoise = TrainingNoise()  # noqa: RUF009, frozen
+
+    def log_alpha(self, t):
+        return 0 * t
+
+    def sigma(self, t):
+        return t
+
+    def drift(self, t):
+        return 0 * t
+
+    def diffusion(self, t):
+        return numeric(t).sqrt(2 * t)
+
+    def time_at(self, u):
+        return training_noise_level(self.noise, u)
+
+    def time_of(self, level):
+        return level
+
+
+@dataclass(frozen=True)
+class VE(Process):
+    """Variance exploding: level = min (max / min)^t for t in [0, 1] (Song et al. 2021, equation 30).
+
+    Even times are the geometric levels of annealed Langevin dynamics, SMLD (Song & Ermon 2019). Raises InputError for
+    levels that make no range.
+    """
+
+    min_noise: float = 0.01
+    max_noise: float = 50.0
+
+    def __post_init__(self):
+        _check_order("VE process", min_noise=self.min_noise, max_noise=self.max_noise)
+
+    def log_alpha(self, t):
+        return 0 * t
+
+    def sigma(self, t):
+        return self.min_noise * numeric(t).exp(t * self._log_ratio)
+
+    def drift(self, t):
+        return 0 * t
+
+    def diffusion(self, t):
+        return self.sigma(t) * math.sqrt(2 * self._log_ratio)
+
+    def time_at(self, u):
+        return u
+
+    def time_of(self, level):
+        return numeric(level).log(level / self.min_noise) / self._log_ratio
+
+    @property
+    def _log_ratio(self) -> float:
+        return math.log(self.max_noise / self.min_noise)
+
+
+@dataclass(frozen=True)
+class VP(VariancePreserving):
+    """beta = -2 f rises linearly over t in [0, 1] (Song et al. 2021, equation 32): DDPM with ever finer steps.
+
+    Times start at `least`, where the score is still finite. Raises InputError for values that make no schedule.
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+    least: float = 1e-3
+
+    def __post_init__(self):
+        _check_order(f"{type(self).__name__} process", beta_min=self.beta_min, beta_max=self.beta_max)
+        _check_order(f"{type(self).__name__} process", least=self.least, last=1.0)
+
+    def log_alpha(self, t):
+        return -t * self.beta_min / 2 - t**2 * (self.beta_max - self.beta_min) / 4
+
+    def drift(self, t):
+        return -(self.beta_min + t * (self.beta_max - self.beta_min)) / 2
+
+    def time_at(self, u):
+        return self.least + u * (1 - self.least)
+
+    def time_of(self, level):
+        return self._time_of_log_alpha(-numeric(level).log1p(level**2) / 2)
+
+    def _time_of_log_alpha(self, log_alpha):
+        """The positive root of a quadratic, in the form that does not cancel."""
+        b, a = self.beta_min, self.beta_max - self.beta_min
+        return -4 * log_alpha / (b + numeric(log_alpha).sqrt(b**2 - 4 * a * log_alpha))
+
+
+@dataclass(frozen=True)
+class SubVP(VP):
+    """The signal of `VP` with less noise, sigma = 1 - alpha^2 (Song et al. 2021, equation 33 by appendix B)."""
+
+    def sigma(self, t):
+        return -numeric(t).expm1(2 * self.log_alpha(t))
+
+    def diffusion(self, t):
+        xp = numeric(t)
+        return xp.sqrt(2 * self.drift(t) * xp.expm1(4 * self.log_alpha(t)))
+
+    def time_of(self, level):
+        # (1 - alpha^2) / alpha = level is 2 sinh(-log alpha) = level.
+        return self._time_of_log_alpha(-numeric(level).arcsinh(level / 2))
+
+
+def numeric(t):
+    """The module that computes with `t`: jax.numpy for what JAX holds or traces, else numpy."""
+    return jnp if isinstance(t, jax.Array) else np
+
+
+def _check_order(what: str, **values: float) -> None:
+    (low, small), (high, large) = values.items()
+    if not 0 < small < large < math.inf:
+        raise InputError(f"{what}: {low} is {small} and {high} {large}, expected 0 < {low} < {high}, both finite")

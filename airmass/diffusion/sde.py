@@ -1,0 +1,54 @@
+"""Samplers that draw at every step: the reverse stochastic equation, and Langevin dynamics at a level held fixed."""
+
+from functools import partial
+
+import numpy as np
+
+from airmass.diffusion.ode import rate
+from airmass.diffusion.walk import combine, denoised, walk
+
+# A Langevin step moves this share of the way to the denoised. Song & Ermon 2019 take steps of 2e-5 at the level 0.01,
+# which in their units of level^2 / 2 is a tenth.
+LANGEVIN_STEP = 0.1
+# Langevin steps at each level: the excess of the level before must be forgotten in them.
+LANGEVIN_STEPS = 20
+# Song et al. 2021 correct once a step, with a step of 2 (0.16 level)^2 for a score as strong as the noise.
+CORRECTOR_STEP = 2 * 0.16**2
+
+
+def reverse_step(denoiser, y, here, there, noise):
+    """Euler-Maruyama for dx = (f x - g^2 score) dt + g dW backwards in time. `levels` evaluations.
+
+    Anderson 1982; Song et al. 2021, equation 6.
+    """
+    step = there.time - here.time
+    of_y, of_clean = step * np.array(rate(here, 1.0))
+    terms = (here.alpha + of_y, y), (of_clean, denoised(denoiser, y, here)), (here.diffusion * np.sqrt(-step), noise(0))
+    return combine(*((weight / there.alpha, array) for weight, array in terms))
+
+
+reverse_sde = walk(reverse_step, churn=False)
+
+
+def langevin_step(denoiser, y, point, noise, share):
+    """y + e score + sqrt(2 e) noise with e = share level^2, which leaves the noisy data as they are for a small share.
+
+    The published corrector takes e from the norms of noise and score over a batch; here from their expectation, so that
+    a sample does not depend on those beside it.
+    """
+    return combine((1 - share, y), (share, denoised(denoiser, y, point)), (point.level * np.sqrt(2 * share), noise))
+
+
+@partial(walk, churn=False)
+def predictor_corrector(denoiser, y, here, there, noise):
+    """The reverse equation, then one Langevin step (Song et al. 2021, algorithm 1): 2 `levels` - 1 evaluations."""
+    predicted = reverse_step(denoiser, y, here, there, noise)
+    return langevin_step(denoiser, predicted, there, noise(1), CORRECTOR_STEP)
+
+
+@partial(walk, churn=False)
+def langevin(denoiser, y, here, there, noise):
+    """Annealed Langevin dynamics, SMLD (Song & Ermon 2019, algorithm 1). 1 + 20 (`levels` - 1) evaluations."""
+    for number in range(LANGEVIN_STEPS):
+        y = langevin_step(denoiser, y, there, noise(number), LANGEVIN_STEP)
+    return y

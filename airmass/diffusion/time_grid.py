@@ -1,0 +1,67 @@
+"""The times a sampler visits along a process, as the scalars that its formula needs."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from airmass.diffusion.process import EDM, Process
+from airmass.diffusion.schedule import SamplerSettings, churned_levels, noise_levels
+from airmass.errors import InputError
+
+
+class Point(NamedTuple):
+    """A process at one time. All are float64 on the host."""
+
+    time: np.float64
+    level: np.float64
+    alpha: np.float64
+    drift: np.float64
+    diffusion: np.float64
+
+
+@dataclass(frozen=True)
+class TimeGrid:
+    """Falling `times` of `process`, all of some noise; samplers denoise once after the last.
+
+    `raised` are the times that churn goes back to before each step, where it differs from `times`, with noise
+    `inflation` times as strong as that needs. Raises InputError for times that do not fall.
+    """
+
+    process: Process
+    times: Float[np.ndarray, " time"]
+    raised: Float[np.ndarray, " time"]
+    inflation: float = 1.0
+
+    def __post_init__(self):
+        levels = self.process.level(self.times)
+        if not (len(levels) >= 2 and np.all(np.diff(levels) < 0) and levels[-1] > 0):
+            raise InputError(
+                f"time grid: {len(levels)} noise levels {levels[0]:g} to {levels[-1]:g}, expected 2 or more that fall "
+                "at every step and end above 0"
+            )
+
+    @classmethod
+    def along(cls, process: Process, count: int) -> "TimeGrid":
+        """`count` times from the most noise to the least, without churn."""
+        times = np.asarray(process.time_at(np.linspace(1, 0, count)))
+        return cls(process, times, times)
+
+    @classmethod
+    def of(cls, settings: "SamplerSettings | TimeGrid") -> "TimeGrid":
+        """The levels and churn of settings, along `EDM`."""
+        if isinstance(settings, TimeGrid):
+            return settings
+        times = noise_levels(settings)[:-1]
+        return cls(EDM(settings), times, churned_levels(settings), settings.inflation)
+
+    def __iter__(self) -> Iterator[Point]:
+        return map(self.at, self.times)
+
+    def at(self, time: np.float64) -> Point:
+        """The process at a time."""
+        process = self.process
+        scalars = (process.level(time), process.alpha(time), process.drift(time), process.diffusion(time))
+        return Point(time, *map(np.float64, scalars))

@@ -1,0 +1,67 @@
+"""Networks and what surrounds them, put together on a grid."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from airmass.graph import build_graphs
+from airmass.grid import LatLonGrid
+from airmass.mesh import icosphere
+from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
+from airmass.models.graphcast import GraphCast, GraphCastSettings, Network, network_sizes
+from airmass.neighbours import Neighbours
+from airmass.normalise import Normaliser
+from airmass.task import Task
+from airmass.tiles import Tiles
+
+ModelSettings = GraphCastSettings | GenCastSettings
+
+
+def new_network(task: Task, settings: ModelSettings, key: jax.Array) -> Network | DenoiserNetwork:
+    """Random parameters."""
+    if isinstance(settings, GenCastSettings):
+        return DenoiserNetwork(settings, *denoiser_sizes(task), key=key)
+    return Network(settings, *network_sizes(task), key=key)
+
+
+def graphcast(
+    network: Network,
+    settings: GraphCastSettings,
+    grid: LatLonGrid,
+    normaliser: Normaliser,
+    static: Float[np.ndarray, "node static"],
+    step_hours: int,
+    precision: str = "float32",
+    parts: int = 1,
+) -> GraphCast:
+    """GraphCast on `grid`; every leaf is an array of JAX. With `parts` above 1 for devices along the axis `space`."""
+    graphs = build_graphs(grid, settings.mesh_level, settings.radius_fraction, corner_length=settings.corner_length)
+    tiles = Tiles.of(graphs, renumber=True, parts=parts, space=_space(parts))
+    model = GraphCast(network, tiles, normaliser, static, step_hours, precision)
+    return jax.tree.map(jnp.asarray, model)
+
+
+def gencast(
+    network: DenoiserNetwork,
+    settings: GenCastSettings,
+    grid: LatLonGrid,
+    normaliser: Normaliser,
+    static: Float[np.ndarray, "node static"],
+    fill: Float[np.ndarray, " prognostic"],
+    step_hours: int,
+    precision: str = "float32",
+    parts: int = 1,
+) -> GenCast:
+    """GenCast on `grid`, as `graphcast`. `fill` replaces missing values, by prognostic channel."""
+    graphs = build_graphs(
+        grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
+    )
+    neighbours = Neighbours.within(icosphere(settings.mesh_level), settings.hops)
+    tiles = Tiles.of(graphs, parts=parts, space=_space(parts))
+    model = GenCast(network, tiles, neighbours, normaliser, static, fill, step_hours, precision)
+    return jax.tree.map(jnp.asarray, model)
+
+
+def _space(parts: int) -> str | None:
+    return "space" if parts > 1 else None

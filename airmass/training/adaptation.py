@@ -1,0 +1,91 @@
+"""Which parameters training changes: all, all but frozen ones, or low-rank additions to frozen matrices (LoRA)."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, PRNGKeyArray, PyTree
+
+from airmass.arrays import Array
+from airmass.errors import InputError
+from airmass.training.paths import is_matrix, matches, path_name, require_known
+
+
+@dataclass(frozen=True)
+class AdaptationSettings:
+    """Patterns (`*` is any text) over parameters' paths, such as "processor.*" or "encoder.embed_grid.*".
+
+    `freeze` holds parameters as they are. A matrix that `lora` matches is held too, whatever `freeze` says, and learns
+    an addition of `scale` times a product of two matrices, `rank` wide (Hu et al. 2021, arXiv 2106.09685). All others
+    are trained.
+    """
+
+    freeze: tuple[str, ...] = ()
+    lora: tuple[str, ...] = ()
+    rank: int = 8
+    scale: float = 1.0
+
+    def __post_init__(self):
+        if self.rank < 1:
+            raise InputError(f"rank is {self.rank}, expected at least 1")
+        if not self.scale > 0:
+            raise InputError(f"scale is {self.scale:g}, expected above 0")
+
+
+class LowRank(eqx.Module):
+    """What is added to a held matrix, one for each step where matrices are stacked. Nothing at first."""
+
+    down: Float[Array, "*step in rank"]
+    up: Float[Array, "*step rank out"]
+    scale: float = eqx.field(static=True)
+
+    def __init__(self, matrix: Float[Array, "*step in out"], rank: int, scale: float, *, key: PRNGKeyArray):
+        *steps, size_in, size_out = matrix.shape
+        rank = min(rank, size_in, size_out)
+        self.down = jax.random.normal(key, (*steps, size_in, rank), matrix.dtype) / jnp.sqrt(jnp.float32(size_in))
+        self.up = jnp.zeros((*steps, rank, size_out), matrix.dtype)
+        self.scale = scale
+
+    def added(self) -> Float[Array, "*step in out"]:
+        return self.scale * self.down @ self.up
+
+
+Network = TypeVar("Network")
+
+
+def split(network: Network, settings: AdaptationSettings, key: PRNGKeyArray) -> tuple[PyTree, PyTree]:
+    """`trained` and `held`, trees like `network` with None where a leaf is in the other.
+
+    `trained` has a `LowRank` in the place of an adapted matrix. With default settings it is `network` itself. Raises
+    InputError for a pattern that matches no parameter (no matrix, for `lora`), and where nothing is left to train.
+    """
+    leaves, tree = jax.tree_util.tree_flatten_with_path(network)
+    names = [path_name(path) for path, _ in leaves]
+    require_known(settings.freeze, names, "freeze")
+    require_known(settings.lora, [name for name in names if is_matrix(name)], "lora")
+    trained: list[PyTree] = []
+    held: list[PyTree] = []
+    for number, (name, (_, leaf)) in enumerate(zip(names, leaves, strict=True)):
+        change: PyTree = leaf
+        if is_matrix(name) and matches(name, settings.lora):
+            change = LowRank(leaf, settings.rank, settings.scale, key=jax.random.fold_in(key, number))
+        elif matches(name, settings.freeze):
+            change = None
+        trained.append(change)
+        held.append(None if change is leaf else leaf)
+    if all(change is None for change in trained):
+        raise InputError(f"freeze: {' '.join(settings.freeze)} leaves nothing to train")
+    return jax.tree.unflatten(tree, trained), jax.tree.unflatten(tree, held)
+
+
+def join(trained: PyTree, held: PyTree) -> PyTree:
+    """The whole network, to be differentiated by `trained`; also what a finished run writes."""
+
+    def whole(change, base):
+        if isinstance(change, LowRank):
+            return base + change.added()
+        return base if change is None else change
+
+    return jax.tree.map(whole, trained, held, is_leaf=lambda x: x is None or isinstance(x, LowRank))

@@ -1,0 +1,240 @@
+"""Training a recipe on a store, from the command to the model file."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from rich.console import Console
+
+import airmass
+from airmass.compile_cache import keep_compiled
+from airmass.data.examples import Batch as Drawn
+from airmass.data.examples import Examples
+from airmass.data.loader import Frames
+from airmass.diffusion.sphere import SphereNoise
+from airmass.ensemble import GenCastRunner
+from airmass.layout import Layout
+from airmass.losses.squared_error import SquaredError
+from airmass.memory import keep_freed_memory
+from airmass.recipes import Recipe, as_settings
+from airmass.saved import SavedModel, named_leaves
+from airmass.training.adaptation import join, split
+from airmass.training.checkpoint import Checkpoints
+from airmass.training.denoising import DenoisingObjective
+from airmass.training.devices import (
+    EXAMPLES,
+    SPACE,
+    join_processes,
+    leads,
+    mesh_of,
+    own_share,
+    replicated,
+    spread,
+    wait_for_all,
+)
+from airmass.training.loop import Loop, Watched
+from airmass.training.monitor import Monitor
+from airmass.training.objective import Example, Objective, RolloutObjective
+from airmass.training.run_folder import FROM_SCRATCH, Start, beginning, claim, export, held
+from airmass.training.stop import Stop
+from airmass.training.trace import Trace
+from airmass.training.update import Batch, Fixed, Report, TrainingState, make_update
+from airmass.training.validation import Validation, graphcast_forecast
+from airmass.training.watchdog import Watchdog
+from airmass.variables import VARIABLES
+
+
+def train(
+    recipe: Recipe,
+    data: str | Path,
+    run: str | Path,
+    console: Console | None = None,
+    *,
+    start: Start = FROM_SCRATCH,
+    accept_changes: bool = False,
+) -> Path:
+    """Train `recipe` on the store `data` in the folder `run`, or go on with it; returns the path of the model.
+
+    The same command continues a stopped run to the bit. `start` names a checkpoint to begin with in place of random
+    parameters. Raises InputError when the run was begun with other settings or data, unless `accept_changes`, and
+    KeyboardInterrupt after saving when it is stopped.
+    """
+    stop = Stop(recipe.safety)
+    keep_freed_memory()
+    keep_compiled()
+    join_processes(recipe.devices)
+    mesh = mesh_of(recipe.devices, recipe.training)
+    run, console = Path(run), console or Console(quiet=not leads())
+    frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.ensemble)
+    validation = _validation(recipe, data)
+    settings = _settings(recipe, frames, mesh, start)
+    if leads():
+        claim(run, settings, recipe, frames, console, start, accept_changes)
+    wait_for_all("the run's folder is there")
+    with held(run, leads()), stop:
+        return _train(recipe, frames, run, console, mesh, stop, settings, validation)
+
+
+def _train(
+    recipe: Recipe,
+    frames: Frames,
+    run: Path,
+    console: Console,
+    mesh: Mesh,
+    stop: Stop,
+    settings: dict,
+    validation: Validation | None,
+) -> Path:
+    saved = beginning(run, recipe, frames.grid)
+    key = jax.random.fold_in(jax.random.key(recipe.training.seed), 2**32 - 1)
+    trained, held_still = split(saved.network, recipe.adaptation, key)
+
+    def begin() -> TrainingState:
+        # Every leaf an array of its own: each update gives the memory of all to the next.
+        state = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), TrainingState.start(recipe, trained))
+        return replicated(state, mesh)
+
+    checkpoints = Checkpoints(run, settings | {"scales": _as_lists(saved)})
+    state = begin() if checkpoints.latest is None else checkpoints.restore(checkpoints.latest, begin())
+    if (done := int(state.update)) < recipe.training.total:
+        model = saved.model(frames.static(), recipe.training.precision, mesh.shape["space"])
+        model = replace(model, network=None)  # type: ignore[arg-type]
+        fixed = Fixed(model, held_still, _objective(recipe, frames))
+        specs = fixed.specs()
+        fixed = spread(fixed, specs, mesh)
+        logs = run if leads() else run / f"process-{jax.process_index()}"
+        batch, examples = recipe.training.batch, _examples(recipe, frames, mesh)
+        with (
+            Monitor(logs, recipe.training.total, done, recipe.watch, console, batch) as monitor,
+            Watchdog(logs, recipe.watch.stall_minutes) as watchdog,
+            closing(Trace(logs, recipe.watch.trace)) as trace,
+        ):
+            validate = _validate_with(validation, recipe, saved, frames, held_still, monitor)
+            describe = partial(_describe, recipe, fixed.objective, saved)
+            for rollout in dict.fromkeys(recipe.training.rollout):
+                if dropped := examples.dropped(rollout):
+                    console.print(f"rollout {rollout}: {dropped} windows touch a missing time and are left out")
+            watched = Watched(monitor, watchdog, trace, describe, validate)
+            place, update = partial(_place, recipe, mesh), make_update(recipe, mesh, specs)
+            loop = Loop(
+                recipe, examples, frames.require_unchanged, place, update, fixed, checkpoints, watched, stop, begin
+            )
+            state = loop.run(state)
+    checkpoints.close()
+    network = join(state.average if recipe.optimiser.average else state.trained, held_still)
+    path = export(run, replace(saved, network=jax.device_get(network)), frames, int(state.update)) if leads() else run
+    wait_for_all("the model is there")
+    return path
+
+
+def _settings(recipe: Recipe, frames: Frames, mesh: Mesh, start: Start) -> dict:
+    """What a run must go on with: its settings, its data, and what its numbers depend on besides."""
+    return {
+        "recipe": as_settings(recipe) | {"devices": dict(mesh.shape)},
+        "data_fingerprint": frames.fingerprint,
+        "start": str(start.checkpoint) if start.checkpoint else None,
+        "variables": {name: VARIABLES[name].attributes for name in recipe.task.targets},
+        "airmass": airmass.__version__,
+        "jax": jax.__version__,
+        "data": str(frames.path),
+    }
+
+
+def _as_lists(saved: SavedModel) -> dict[str, list[float]]:
+    return {name: leaf.tolist() for name, leaf in named_leaves(saved.normaliser).items()}
+
+
+def _objective(recipe: Recipe, frames: Frames) -> Objective:
+    """As arrays of JAX, so that none of it becomes a constant of the compiled update."""
+    loss = SquaredError(recipe.loss, Layout.of(recipe.task.targets, recipe.task.levels), frames.grid)
+    history, training = recipe.task.history, recipe.training
+    if recipe.diffusion is None:
+        made: Objective = RolloutObjective(loss, history, training.recompute, training.input_noise)
+    else:
+        white = SphereNoise.build(frames.grid.latitude, frames.grid.longitude)
+        made = DenoisingObjective(loss, white, recipe.diffusion.training, history)
+    return jax.tree.map(jnp.asarray, made)
+
+
+def _examples(recipe: Recipe, frames: Frames, mesh: Mesh) -> Examples:
+    """This process's part of every batch."""
+    training = recipe.training
+    share = own_share(mesh, training.batch // training.accumulate)
+    whole = slice(share.start * training.accumulate, share.stop * training.accumulate)
+    return Examples(frames, recipe.loader, training.seed, training.batch, whole)
+
+
+def _place(recipe: Recipe, mesh: Mesh, drawn: Drawn) -> Batch:
+    """A drawn batch in parts, on the devices that work on it."""
+    parts, training = recipe.training.accumulate, recipe.training
+    share = own_share(mesh, training.batch // parts)
+    numbers = np.arange(share.start * parts, share.stop * parts, dtype=np.int32)
+    local = Batch(Example(*drawn), numbers)
+    local = jax.tree.map(lambda leaf: leaf.reshape(len(numbers) // parts, parts, *leaf.shape[1:]), local)
+    if mesh.size == 1:
+        return jax.device_put(local)
+
+    def put(leaf: np.ndarray) -> jax.Array:
+        spec = P(EXAMPLES, None, None, SPACE) if leaf.ndim > 2 else P(EXAMPLES)
+        return jax.make_array_from_process_local_data(NamedSharding(mesh, spec), leaf)
+
+    return jax.tree.map(put, local)
+
+
+def _describe(
+    recipe: Recipe, objective: Objective, saved: SavedModel, report: Report
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Losses by variable, and errors by variable, level and lead time: in physical units, or as a denoiser's loss."""
+    layout, errors = Layout.of(recipe.task.targets, recipe.task.levels), np.asarray(report.errors)
+    terms = np.asarray(objective.loss.terms(errors)).mean(axis=0)
+    by_variable = dict(zip(layout.variables, terms.round(6).tolist(), strict=True))
+    name = "rmse" if recipe.diffusion is None else "denoising"
+    values = np.sqrt(errors) * np.asarray(saved.normaliser.target_scale) if recipe.diffusion is None else errors
+    by_channel = {}
+    for step, row in enumerate(values, 1):
+        for (variable, level), value in zip(layout.channels, row, strict=True):
+            place = f"{variable}/{level}" if level else variable
+            by_channel[f"{name}/{place}/{step * recipe.task.step}h"] = float(f"{value:.6g}")
+    return by_variable, by_channel
+
+
+def _validation(recipe: Recipe, data: str | Path) -> Validation | None:
+    if not recipe.watch.validate_every:
+        return None
+    return Validation(recipe.watch, recipe.task, data, recipe.training.dates)
+
+
+def _validate_with(
+    validation: Validation | None, recipe: Recipe, saved: SavedModel, frames: Frames, held_still, monitor: Monitor
+) -> Callable[[TrainingState, int], None]:
+    def validate(state: TrainingState, number: int) -> None:
+        if validation is None or number % recipe.watch.validate_every or not leads():
+            return
+        with monitor.aside():
+            network = join(state.average if recipe.optimiser.average else state.trained, held_still)
+            model = replace(saved, network=jax.device_get(network)).model(frames.static())
+            result = validation.run(_forecast(recipe, model, frames))
+            monitor.validated(number, result.rmse, {"forecast": result.picture})
+
+    return validate
+
+
+def _forecast(recipe: Recipe, model, frames: Frames):
+    """A forecast, or the mean of two members."""
+    if recipe.diffusion is None:
+        return graphcast_forecast(model, recipe.task, frames.grid)
+    runner = GenCastRunner(model, recipe.task, frames.grid, recipe.diffusion.sampling, recipe.training.seed)
+
+    def mean(history, init):
+        for members in runner.frames(history, init, (0, 1)):
+            one, other = members
+            yield (one + other) / 2
+
+    return mean

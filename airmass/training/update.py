@@ -1,0 +1,160 @@
+"""One update: examples and a training state in, the next state and what to report out, as one compiled function."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optax
+from jax.sharding import Mesh
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Bool, Float, Int, PyTree
+
+from airmass.arrays import Array
+from airmass.models.gencast import GenCast
+from airmass.models.graphcast import GraphCast
+from airmass.recipes import Recipe
+from airmass.training.adaptation import join
+from airmass.training.devices import EXAMPLES, SPACE
+from airmass.training.objective import Example, Objective
+from airmass.training.optimiser import average_decay, optimiser
+
+
+class TrainingState(NamedTuple):
+    """Everything that an update changes. Examples and random keys follow from `update`, `offset` and the seed.
+
+    `offset` counts examples passed over after spikes, `skipped` the updates that were not made because their gradient
+    was not finite, `failed` how many of them came in a row up to now. `recent` is the sum of losses since the safety
+    settings' window began, `usual` their usual mean, 0 before the first.
+    """
+
+    trained: PyTree
+    average: PyTree
+    optimiser: PyTree
+    update: Int[Array, ""]
+    offset: Int[Array, ""]
+    skipped: Int[Array, ""]
+    failed: Int[Array, ""]
+    recent: Float[Array, ""]
+    usual: Float[Array, ""]
+
+    @classmethod
+    def start(cls, recipe: Recipe, trained: PyTree) -> "TrainingState":
+        transform = optimiser(recipe.optimiser, recipe.training.updates)
+        zero, none = jnp.int32(0), jnp.float32(0)
+        return cls(trained, trained, transform.init(trained), zero, zero, zero, zero, none, none)
+
+
+class Batch(eqx.Module):
+    """Examples [example, part] of one update: those of a part side by side, one part after another.
+
+    `number` is that of an example in the whole batch, whichever device it is on: its random keys follow from that.
+    """
+
+    examples: Example
+    number: Int[Array, "example part"]
+
+
+class Report(NamedTuple):
+    """`errors` are squared errors by step and channel, `norm` is that of the gradient before clipping."""
+
+    loss: Float[Array, ""]
+    errors: Float[Array, "step target"]
+    norm: Float[Array, ""]
+    finite: Bool[Array, ""]
+
+
+class Fixed(NamedTuple):
+    """What an update reads and does not change."""
+
+    model: GraphCast | GenCast
+    held: PyTree
+    objective: Objective
+
+    def specs(self) -> "Fixed":
+        """Where each array, or tree of arrays, lies on a mesh of devices."""
+        along, everywhere = P(self.model.tiles.space), P()
+        objective = jax.tree.map(lambda _: everywhere, self.objective)
+        objective = eqx.tree_at(lambda o: o.loss.nodes, objective, along, is_leaf=lambda x: isinstance(x, P))
+        return Fixed(replace(self.model.specs(), network=None), everywhere, objective)  # type: ignore[arg-type]
+
+
+Update = Callable[[TrainingState, Batch, Fixed], tuple[TrainingState, Report]]
+
+
+def make_update(recipe: Recipe, mesh: Mesh, specs: PyTree | None = None) -> Update:
+    """The compiled update. Compiled once for each length of rollout.
+
+    `specs` say how `Fixed` lies on a mesh of more than one device. The state's memory is used again for the next.
+    """
+    transform = optimiser(recipe.optimiser, recipe.training.updates)
+    seed = recipe.training.seed
+
+    def update(state: TrainingState, batch: Batch, fixed: Fixed):
+        key = jax.random.fold_in(jax.random.key(seed), state.update + state.offset)
+        mean_loss = _on(mesh, specs, key)
+        (loss, errors), gradient = _over_parts(mean_loss, state.trained, batch, fixed)
+        norm = optax.global_norm(gradient)
+        finite = jnp.isfinite(norm) & jnp.isfinite(loss)
+        change, optimiser_state = transform.update(gradient, state.optimiser, state.trained)
+        trained = optax.apply_updates(state.trained, change)
+        decay = average_decay(recipe.optimiser, state.update)
+        average = jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, state.average, trained)
+        made, old = (trained, average, optimiser_state), (state.trained, state.average, state.optimiser)
+        kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), made, old)
+        bad = 1 - finite.astype(jnp.int32)
+        after = state._replace(
+            **dict(zip(("trained", "average", "optimiser"), kept, strict=True)),
+            update=state.update + 1,
+            skipped=state.skipped + bad,
+            failed=(state.failed + 1) * bad,
+            recent=state.recent + jnp.where(finite, loss, 0),
+        )
+        return after, Report(loss, errors, norm, finite)
+
+    return jax.jit(update, donate_argnums=0)
+
+
+def _over_parts(mean_loss, trained: PyTree, batch: Batch, fixed: Fixed):
+    """Loss, errors and gradient, each the mean over the parts of a batch."""
+    grad = jax.value_and_grad(mean_loss, has_aux=True)
+    parts = batch.number.shape[1]
+    if parts == 1:
+        return grad(trained, jax.tree.map(lambda leaf: leaf[:, 0], batch), fixed)
+
+    def add(total, part):
+        made = grad(trained, jax.tree.map(lambda leaf: leaf[:, part], batch), fixed)
+        return jax.tree.map(lambda a, b: a + b / parts, total, made), None
+
+    shapes = jax.eval_shape(grad, trained, jax.tree.map(lambda leaf: leaf[:, 0], batch), fixed)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.scan(add, zeros, jnp.arange(parts))[0]
+
+
+def _on(mesh: Mesh, specs: PyTree | None, key):
+    """The mean loss of a part: of examples on one device, or over all devices of a mesh."""
+
+    def here(trained: PyTree, part: Batch, fixed: Fixed):
+        model = replace(fixed.model, network=join(trained, fixed.held))
+
+        def one(example: Example, number):
+            return fixed.objective(model, example, jax.random.fold_in(key, number))
+
+        if part.number.shape[0] == 1:  # a CPU gathers batches of rows much slower than rows
+            return one(*jax.tree.map(lambda leaf: leaf[0], (part.examples, part.number)))
+        losses, errors = jax.vmap(one)(part.examples, part.number)
+        return losses.mean(), errors.mean(axis=0)
+
+    if mesh.size == 1:
+        return here
+
+    def over_mesh(trained: PyTree, part: Batch, fixed: Fixed):
+        # Weights of nodes are divided by those of the whole grid: shares of a grid add up to its mean.
+        return jax.lax.pmean(jax.lax.psum(here(trained, part, fixed), SPACE), EXAMPLES)
+
+    nodes: Any = P(EXAMPLES, None, SPACE)
+    numbers: Any = P(EXAMPLES)
+    examples = Batch(Example(nodes, nodes, numbers), numbers)
+    return jax.shard_map(over_mesh, mesh=mesh, in_specs=(P(), examples, specs), out_specs=P(), check_vma=False)

@@ -1,0 +1,172 @@
+"""Forecasts from fixed dates apart from the training dates, judged while training goes on."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from airmass.arrays import Array
+from airmass.data.loader import Frames
+from airmass.errors import InputError
+from airmass.forcing import forcing_windows
+from airmass.grid import LatLonGrid
+from airmass.layout import Channel
+from airmass.metrics.base import Fields, state_of
+from airmass.metrics.base import State as Scored
+from airmass.metrics.rmse import RMSE
+from airmass.models.graphcast import GraphCast
+from airmass.models.state import State
+from airmass.rollout import serve
+from airmass.task import Task
+from airmass.training.sinks import Picture
+from airmass.training.watch import WatchSettings
+from airmass.variables import VARIABLES
+
+# From the last frames of the prognostic channels, [time, node, prognostic], and the time of the newest of them to
+# frames [node, target] one step apart, in physical units; for an ensemble, the mean of a few members.
+Forecast = Callable[[Float[np.ndarray, "time node prognostic"], np.datetime64], Iterator[Float[Array, "node target"]]]
+_SHOWN: Channel = ("geopotential", 500)
+
+
+@dataclass(frozen=True)
+class Validated:
+    """RMSE in the variables' units by names such as `geopotential/500/24h`, and a map."""
+
+    rmse: dict[str, float]
+    picture: Picture
+
+
+class Validation:
+    """The fixed initial times of a run, and the truth after them.
+
+    Scores are those of the first step, of every whole day and of the last step. Raises InputError where the dates are
+    not covered by the store, overlap with the training dates, or are too few to forecast over.
+    """
+
+    def __init__(self, watch: WatchSettings, task: Task, data: str | Path, training_dates: tuple[str, str] | None):
+        assert watch.validation_dates is not None
+        require_apart(training_dates, watch.validation_dates, data)
+        self._frames, self._task = Frames(data, task, watch.validation_dates), task
+        self._steps = _steps(watch.validation_lead_hours, task.step)
+        starts = self._frames.starts(task.history + self._steps)
+        if len(starts) < watch.validation_starts:
+            raise InputError(
+                f"{data}: {len(starts)} forecasts of {watch.validation_lead_hours} h fit into the validation dates "
+                f"{' to '.join(watch.validation_dates)}, expected {watch.validation_starts}"
+            )
+        self._starts = starts[np.linspace(0, len(starts) - 1, watch.validation_starts).round().astype(int)]
+        self._leads = _scored_leads(self._steps, task.step)
+
+    @property
+    def grid(self) -> LatLonGrid:
+        return self._frames.grid
+
+    @property
+    def init_times(self) -> np.ndarray:
+        return self._frames.times[self._starts] + (self._task.history - 1) * np.timedelta64(self._task.step, "h")
+
+    def run(self, forecast: Forecast) -> Validated:
+        """Forecast from every initial time and compare. Reads and holds one of them at a time."""
+        total: Scored | None = None
+        for start, init in zip(self._starts, self.init_times, strict=True):
+            frames, truth = self._one(forecast, int(start), init)
+            by_channel, true = (np.moveaxis(x, -1, -2)[None] for x in (frames, truth))
+            scored = state_of(RMSE(), Fields(by_channel[None], true, self.grid.area_weights))
+            total = scored if total is None else total + scored
+            if start == self._starts[0]:
+                picture = self._picture(init, frames[-1], truth[-1])
+        assert total is not None
+        return Validated(self._named(RMSE().finish(total.mean)), picture)
+
+    def _one(
+        self, forecast: Forecast, start: int, init: np.datetime64
+    ) -> tuple[Float[np.ndarray, "lead node target"], Float[np.ndarray, "lead node target"]]:
+        """The scored frames of one forecast, and what came."""
+        window, history = self._frames.window(start, self._task.history + self._steps), self._task.history
+        columns = [i for i, (name, _) in enumerate(self._frames.layout.channels) if name in self._task.prognostic]
+        frames = islice(forecast(window[:history][..., columns], init), self._steps)
+        kept = [np.asarray(frame) for step, frame in enumerate(frames, 1) if step in self._leads]
+        return np.stack(kept), window[history:][[lead - 1 for lead in self._leads]]
+
+    def _named(self, values: Float[np.ndarray, "lead target"]) -> dict[str, float]:
+        return {
+            f"{name}/{level}/{lead * self._task.step}h" if level else f"{name}/{lead * self._task.step}h": float(value)
+            for by_channel, lead in zip(values, self._leads, strict=True)
+            for (name, level), value in zip(self._frames.layout.channels, by_channel, strict=True)
+        }
+
+    def _picture(self, init: np.datetime64, frame: np.ndarray, truth: np.ndarray) -> Picture:
+        """Geopotential at 500 hPa, or the first field, of the last lead: forecast, truth and their difference."""
+        # Drawing takes a second to load, which runs that do not validate save.
+        from airmass.plots.frames import Frame
+        from airmass.plots.globe import Globe
+        from airmass.plots.maps import map_figure
+        from airmass.plots.picture import picture_of
+
+        channels = self._frames.layout.channels
+        column = channels.index(_SHOWN) if _SHOWN in channels else 0
+        name, level = channels[column]
+        fields = (x[:, column].reshape(self.grid.shape) for x in (frame, truth))
+        shown = Frame(VARIABLES[name], level, init, float(self._steps * self._task.step), *fields)
+        return np.asarray(picture_of(map_figure(Globe(self.grid), [shown])))
+
+
+def require_apart(training_dates: tuple[str, str] | None, validation_dates: tuple[str, str], path: str | Path) -> None:
+    """Raise InputError with both ranges where they share a date; training dates of None are all of the store.
+
+    Statistics are of the training dates, so what is apart from these is apart from both.
+    """
+    if training_dates is None:
+        raise InputError(
+            f"{path}: trained on all of the store, which leaves nothing to validate on; expected training dates apart "
+            f"from the validation dates {' to '.join(validation_dates)}"
+        )
+    (first, last), (other_first, other_last) = _span(training_dates, path), _span(validation_dates, path)
+    if first <= other_last and other_first <= last:
+        raise InputError(
+            f"{path}: training dates {' to '.join(training_dates)} overlap with validation dates "
+            f"{' to '.join(validation_dates)}"
+        )
+
+
+def graphcast_forecast(model: GraphCast, task: Task, grid: LatLonGrid) -> Forecast:
+    """What `Validation.run` calls for a GraphCast; the step is compiled once, whatever the parameters are later."""
+    ready = _ready(model)
+
+    def forecast(history, init):
+        state = State(jnp.asarray(history), jnp.int32(init.astype("datetime64[h]").astype(int)))
+        return serve(partial(_step, ready), state, forcing_windows(task, grid, init), key=None)
+
+    return forecast
+
+
+_ready = jax.jit(lambda model: model.ready())
+_step = jax.jit(lambda model, state, window, *, key: model.step(state, window, key=key))
+
+
+def _steps(lead_hours: int, step: int) -> int:
+    if lead_hours < step or lead_hours % step:
+        raise InputError(f"watch.validation_lead_hours is {lead_hours}, expected a multiple of the task's step {step}")
+    return lead_hours // step
+
+
+def _scored_leads(steps: int, step: int) -> list[int]:
+    """In steps: the first, whole days, the last."""
+    return [lead for lead in range(1, steps + 1) if lead in (1, steps) or lead * step % 24 == 0]
+
+
+def _span(dates: tuple[str, str], path: str | Path) -> tuple[np.datetime64, np.datetime64]:
+    """First and last nanosecond of two dates, the last to its end."""
+    try:
+        first, last = np.datetime64(dates[0]), np.datetime64(dates[1])
+    except ValueError:
+        raise InputError(f"{path}: dates {dates[0]!r} to {dates[1]!r}: expected dates such as 2000-11-01") from None
+    whole = np.datetime_data(last)[0] in ("Y", "M", "D")
+    end = (last + 1).astype("datetime64[ns]") - np.timedelta64(1, "ns") if whole else last.astype("datetime64[ns]")
+    return first.astype("datetime64[ns]"), end

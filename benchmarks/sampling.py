@@ -1,0 +1,139 @@
+"""Where the time of one evaluation of GenCast's denoiser goes, and that of what the sampler does around it.
+
+    python -m benchmarks.sampling mini|demo [--precision bfloat16] [--rounds 3]
+
+Each part is compiled by itself and timed in turn with the whole, in one run, on random parameters and states. A frame
+of one member takes 2 levels - 1 evaluations, a fresh draw for each level that is churned, and one preparation.
+"""
+
+import argparse
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from airmass import ensemble
+from airmass.diffusion.schedule import SamplerSettings, churned_levels, noise_levels
+from airmass.diffusion.sphere import SphereNoise
+from airmass.grid import LatLonGrid
+from airmass.layout import Layout
+from airmass.models.assemble import gencast, new_network
+from airmass.models.gencast import GenCast, GenCastSettings
+from airmass.models.state import State
+from airmass.normalise import Normaliser
+from airmass.task import Task
+from benchmarks.made import GENCAST
+from benchmarks.measure import seconds
+
+_TASK = GENCAST["mini"][0]
+_DEMO = GenCastSettings(mesh_level=3, width=64, layers=4, feedforward=256)
+SIZES = {
+    "demo": (_DEMO, LatLonGrid.equiangular(32, 64)),
+    "mini": (GENCAST["mini"][1], LatLonGrid.equiangular(181, 360, poles=True)),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name", choices=tuple(SIZES))
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    settings, grid = SIZES[options.name]
+    model = _model(settings, grid, options.precision)
+    parts = _parts(model, grid)
+    times = _least(parts, options.rounds)
+    for name, wall in times.items():
+        print(f"{options.name} {options.precision} {name:<24} {1e3 * wall:9.1f} ms  {wall / times['evaluation']:7.1%}")
+    print(json.dumps(_frame(times, SamplerSettings())))
+
+
+def _model(settings: GenCastSettings, grid: LatLonGrid, precision: str) -> GenCast:
+    network = jax.jit(lambda key: new_network(_TASK, settings, key))(jax.random.key(0))
+    static = np.zeros((grid.size, len(_layout(_TASK.static))), np.float32)
+    fill = np.zeros(len(_layout(_TASK.prognostic)), np.float32)
+    model = gencast(network, settings, grid, _unit_scales(_TASK), static, fill, _TASK.step, precision)
+    return jax.jit(lambda model: model.ready())(model)
+
+
+def _parts(model: GenCast, grid: LatLonGrid) -> dict:
+    """Calls to time: the parts of an evaluation, the evaluation, and what goes on around it."""
+    keys = jax.random.split(jax.random.key(1), 3)
+    state = State(jax.random.normal(keys[0], (2, grid.size, len(_layout(_TASK.prognostic)))), jnp.int32(0))
+    window = jnp.zeros((3, grid.size, len(_TASK.forcing)))
+    channels, sigma = len(_layout(_TASK.targets)), jnp.float32(1.0)
+    white = SphereNoise.build(grid.latitude, grid.longitude)
+    frame, seen = ensemble._prepare(model, state, window), ensemble._seen(model, sigma)
+    x = white.draw(keys[1], channels)
+    low = x.astype(frame.fixed.dtype)
+    encode, process, decode = jax.jit(_encode), jax.jit(_process), jax.jit(_decode)
+    on_grid, on_mesh = encode(model, seen, frame, low)
+    mix = jax.jit(lambda x, y, ratio: ratio * x + (1 - ratio) * y)
+    return {
+        "encoder": lambda: encode(model, seen, frame, low),
+        "processor": lambda: process(model, seen, on_mesh),
+        "decoder": lambda: decode(model, seen, on_grid, on_mesh),
+        "evaluation": lambda: ensemble._denoise(model, frame, x, sigma, seen),
+        "noise level's geometry": lambda: ensemble._seen(model, sigma),
+        "conditioning": lambda: ensemble._prepare(model, state, window),
+        "noise draw": lambda: white.draw(keys[2], channels),
+        "solver step": lambda: mix(x, x, sigma),
+    }
+
+
+def _least(parts: dict, rounds: int) -> dict[str, float]:
+    """The least wall time of each part over rounds of all of them; other work on the machine only ever adds."""
+    for run in parts.values():
+        seconds(run)
+    times = [{name: seconds(run) for name, run in parts.items()} for _ in range(rounds)]
+    return {name: min(found[name] for found in times) for name in parts}
+
+
+def _encode(model: GenCast, seen, frame, noisy):
+    network, targets = model.network, noisy.shape[-1]
+    for_noisy = network.encoder.embed_grid.layers[0].weight[-3 - targets : -3]
+
+    def first(tile):
+        return frame.fixed[tile] + model.tiles.rows(noisy, tile) @ for_noisy
+
+    return network.encoder(model.tiles, seen.encoder, first, seen.condition)
+
+
+def _process(model: GenCast, seen, mesh):
+    return model.network.transformer(mesh, model.neighbours, seen.condition)
+
+
+def _decode(model: GenCast, seen, grid, mesh):
+    return model.network.decoder(model.tiles, seen.decoder, grid, mesh, seen.condition)
+
+
+def _frame(times: dict[str, float], sampler: SamplerSettings) -> dict[str, float]:
+    """Seconds of one frame of one member by part."""
+    evaluations = 2 * sampler.levels - 1
+    churned = int(np.sum(churned_levels(sampler) > noise_levels(sampler)[:-1]))
+    counts = {
+        "encoder": evaluations,
+        "processor": evaluations,
+        "decoder": evaluations,
+        "noise level's geometry": evaluations,
+        "conditioning": 1,
+        "noise draw": 1 + churned,
+        "solver step": evaluations + churned,
+    }
+    return {name: round(count * times[name], 3) for name, count in counts.items()}
+
+
+def _layout(names: tuple[str, ...]) -> Layout:
+    return Layout.of(names, _TASK.levels)
+
+
+def _unit_scales(task: Task) -> Normaliser:
+    sizes = [len(Layout.of(names, task.levels)) for names in (task.prognostic, task.static, task.targets)]
+    history, static, target = ((np.zeros(n, np.float32), np.ones(n, np.float32)) for n in sizes)
+    forcing = np.zeros(len(task.forcing), np.float32), np.ones(len(task.forcing), np.float32)
+    return Normaliser(*history, *forcing, *static, *target, Normaliser.columns(task))
+
+
+if __name__ == "__main__":
+    main()
