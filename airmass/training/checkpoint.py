@@ -1,6 +1,9 @@
 """Training states on disk, through orbax: each is complete or absent, whenever the process dies."""
 
 import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jax
@@ -26,7 +29,9 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         # orbax tells the story of every save on the root logger's level.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        logging.getLogger("absl").setLevel(logging.CRITICAL)
+        # What fails in the background is raised by the next save; asyncio would tell it for every array besides.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         self._ocp, self._about = ocp, about
         self._managers = {name: self._manager((run / name).resolve()) for name in (FOLDER, MILESTONES)}
 
@@ -49,7 +54,7 @@ class Checkpoints:
         manager = self._managers[MILESTONES if milestone else FOLDER]
         args = self._ocp.args
         items = {_STATE: args.StandardSave(_numbered(state)), _ABOUT: args.JsonSave(self._about | {"update": update})}
-        with writing(manager.directory):
+        with _saving(manager.directory):
             manager.save(update, args=args.Composite(**items), force=True)
 
     def restore(self, update: int, like: PyTree) -> PyTree:
@@ -77,9 +82,20 @@ class Checkpoints:
 
     def close(self) -> None:
         for manager in self._managers.values():
-            with writing(manager.directory):
+            with _saving(manager.directory):
                 manager.wait_until_finished()
                 manager.close()
+
+
+@contextmanager
+def _saving(folder: Path) -> Iterator[None]:
+    """Turn what a failed save raises, now or in the background, into an InputError with the system's reason."""
+    try:
+        with writing(folder):
+            yield
+    except ValueError as error:  # tensorstore's, of many lines, the last of which says why
+        why = re.sub(r" \[os_error_code.*", "", " ".join(str(error).split()))
+        raise InputError(f"{folder}: the training state cannot be saved: {why.rpartition(': ')[2]}") from None
 
 
 def _numbered(tree: PyTree) -> dict[str, jax.Array]:

@@ -2,17 +2,19 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import xarray as xr
 
 from airmass.data.loader import Frames
 from airmass.layout import Layout
+from airmass.models.assemble import new_network
 from airmass.models.graphcast import GraphCast, GraphCastSettings
 from airmass.normalise import Normaliser
-from airmass.recipes import RECIPES, TrainingSettings
+from airmass.recipes import RECIPES
 from airmass.saved import SavedModel
-from airmass.training.loop import start_state
 from airmass.training.optimiser import OptimiserSettings
+from airmass.training.settings import SafetySettings, TrainingSettings
 
 TASK = dataclasses.replace(RECIPES["graphcast-small"].task, levels=(500, 850))
 TASK = dataclasses.replace(
@@ -23,9 +25,10 @@ TASK = dataclasses.replace(
 SMALL = dataclasses.replace(
     RECIPES["demo"],
     task=TASK,
-    model=GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=False),
+    model=GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=0),
     training=TrainingSettings(updates=(12, 4), rollout=(1, 2), batch=2),
     optimiser=OptimiserSettings(warmup=5),
+    safety=SafetySettings(save_updates=8, window=4),
 )
 # As options of `airmass train demo`.
 OPTIONS = (
@@ -44,7 +47,9 @@ def small_model(recipe, frames: Frames) -> GraphCast:
     for column, (name, _) in enumerate(Layout.of(recipe.task.static, recipe.task.levels).channels):
         mean[name], std[name] = static[:, column].mean(), static[:, column].std()
     scales = Normaliser.from_statistics(recipe.task, mean, std, change)
-    return SavedModel(recipe, frames.grid, scales, start_state(recipe).network, {}).model(static)
+    network = new_network(recipe.task, recipe.model, jax.random.key(recipe.training.seed))
+    fill = np.full(len(Layout.of(recipe.task.prognostic, recipe.task.levels)), np.nan, np.float32)
+    return SavedModel(recipe, frames.grid, scales, network, {}, fill).model(static)
 
 
 def _table(layout: Layout, values: np.ndarray, statistic) -> xr.Dataset:

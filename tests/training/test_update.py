@@ -1,35 +1,71 @@
-"""One optimiser step, and the schedule and average around it."""
+"""One update, and the average around it."""
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import Mesh
 
+from airmass.data.examples import Examples
 from airmass.data.loader import Frames
 from airmass.losses.squared_error import SquaredError
-from airmass.recipes import TrainingSettings
-from airmass.training.loop import examples, make_update, start_state
-from airmass.training.optimiser import OptimiserSettings, average_decay, schedule
+from airmass.training.adaptation import AdaptationSettings, split
+from airmass.training.objective import Example, RolloutObjective
+from airmass.training.optimiser import OptimiserSettings, average_decay
+from airmass.training.settings import TrainingSettings
+from airmass.training.update import Batch, Fixed, TrainingState, make_update
 from tests.training.small import SMALL, small_model
 
 # The decoder's update of mesh nodes is in published checkpoints, but nothing reads what it puts out.
 UNREAD = "mesh_update"
 
 
+class Trainer:
+    """Updates of a recipe without anything around them."""
+
+    def __init__(self, recipe, store):
+        self.recipe, self.frames = recipe, Frames(store, recipe.task)
+        model = small_model(recipe, self.frames)
+        self.loss = SquaredError(recipe.loss, self.frames.layout, self.frames.grid)
+        trained, held = split(model.network, AdaptationSettings(), jax.random.key(0))
+        objective = RolloutObjective(self.loss, recipe.task.history, False, recipe.training.input_noise)
+        fixed = Fixed(dataclasses.replace(model, network=None), held, objective)
+        self.fixed = jax.tree.map(jnp.asarray, fixed)
+        self.state = TrainingState.start(recipe, trained)
+        self.examples = Examples(self.frames, recipe.loader, recipe.training.seed, recipe.training.batch)
+        alone = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), ("data", "member", "space"))
+        self._update = make_update(recipe, alone)
+
+    def batch(self, number: int) -> Batch:
+        parts = self.recipe.training.accumulate
+        drawn = Batch(Example(*self.examples.read(number, 1)), np.arange(self.recipe.training.batch, dtype=np.int32))
+        return jax.tree.map(lambda leaf: leaf.reshape(-1, parts, *leaf.shape[1:]), drawn)
+
+    def update(self, number: int, batch: Batch | None = None):
+        state = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), self.state)  # its memory is given away
+        self.state, report = self._update(state, batch or self.batch(number), self.fixed)
+        return report
+
+
+def recipe_with(training: dict | None = None, **optimiser):
+    return dataclasses.replace(
+        SMALL,
+        optimiser=OptimiserSettings(**{"peak_rate": 1e-3, "warmup": 1, "weight_decay": 0.0} | optimiser),
+        training=TrainingSettings(**{"updates": (12,), "rollout": (1,), "batch": 2} | (training or {})),
+    )
+
+
 @pytest.fixture(scope="module")
 def updated(small_store):
-    """The state before and after one update at the full rate, with the loss before."""
-    recipe = dataclasses.replace(SMALL, optimiser=OptimiserSettings(peak_rate=1e-3, warmup=1, weight_decay=0.0))
-    frames = Frames(small_store, recipe.task)
-    model = small_model(recipe, frames)
-    loss = jax.tree.map(jnp.asarray, SquaredError(recipe.loss, frames.layout, frames.grid))
-    update = make_update(recipe, model, loss)
-    # The rate of the very first update is zero, at the foot of the warm-up.
-    before, *_ = update(start_state(recipe), examples(recipe, frames, 0, 1))
-    after, *_ = update(before, examples(recipe, frames, 1, 1))
-    return before, after
+    """The state before and after one update at the full rate."""
+    trainer = Trainer(recipe_with(), small_store)
+    trainer.update(0)  # the rate of the very first update is zero, at the foot of the warm-up
+    before = trainer.state
+    trainer.update(1)
+    return before, trainer.state
 
 
 def _leaves(tree) -> dict[str, np.ndarray]:
@@ -37,7 +73,7 @@ def _leaves(tree) -> dict[str, np.ndarray]:
 
 
 def test_every_parameter_that_is_read_changes(updated):
-    before, after = (_leaves(state.network) for state in updated)
+    before, after = (_leaves(state.trained) for state in updated)
     for name, leaf in before.items():
         assert np.isfinite(after[name]).all(), name
         assert np.any(after[name] != leaf) != (UNREAD in name), name
@@ -46,31 +82,52 @@ def test_every_parameter_that_is_read_changes(updated):
 def test_the_average_follows_the_parameters(updated):
     before, after = updated
     decay = float(average_decay(OptimiserSettings(), 1))
-    old, new, average = _leaves(before.average), _leaves(after.network), _leaves(after.average)
+    old, new, average = _leaves(before.average), _leaves(after.trained), _leaves(after.average)
     for name in old:
         np.testing.assert_allclose(average[name], decay * old[name] + (1 - decay) * new[name], rtol=1e-5, atol=1e-7)
 
 
-def test_schedule_warms_up_falls_by_half_a_cosine_and_stays():
-    rate = schedule(OptimiserSettings(peak_rate=1.0, tail_rate=0.1, warmup=100), 1100)
-    np.testing.assert_allclose([rate(0), rate(50), rate(100)], [0, 0.5, 1], atol=1e-6)
-    np.testing.assert_allclose(rate(600), 0.1 + 0.9 / 2, atol=1e-6)
-    np.testing.assert_allclose([rate(1100), rate(5000)], [0.1, 0.1], atol=1e-6)
+def test_an_update_without_a_finite_gradient_is_skipped_and_counted(small_store):
+    trainer = Trainer(recipe_with(), small_store)
+    trainer.update(0)
+    before = trainer.state
+    spoilt = trainer.batch(1)
+    spoilt.examples.frames[0, 0, 0, 0, 0] = np.nan
+    assert not trainer.update(1, spoilt).finite
+    for name, leaf in _leaves((before.trained, before.average, before.optimiser)).items():
+        after = _leaves((trainer.state.trained, trainer.state.average, trainer.state.optimiser))[name]
+        np.testing.assert_array_equal(after, leaf, err_msg=name)
+    assert (int(trainer.state.update), int(trainer.state.skipped), int(trainer.state.failed)) == (2, 1, 1)
+    trainer.update(2)
+    assert (int(trainer.state.update), int(trainer.state.skipped), int(trainer.state.failed)) == (3, 1, 0)
+
+
+def test_a_batch_in_parts_gives_the_gradient_of_the_whole(small_store):
+    whole = Trainer(recipe_with({"batch": 4}), small_store).update(0)
+    parts = Trainer(recipe_with({"batch": 4, "accumulate": 2}), small_store).update(0)
+    np.testing.assert_allclose([parts.loss, parts.norm], [whole.loss, whole.norm], rtol=1e-5)
+    np.testing.assert_allclose(parts.errors, whole.errors, rtol=1e-5)
+
+
+def test_noise_on_inputs_has_the_size_that_was_asked_for(small_store):
+    """A network that says nothing changes is off by the target and the noise on the last frame, in those units."""
+    noisy = Trainer(recipe_with({"batch": 4, "input_noise": 3.0}), small_store)
+    clean = Trainer(recipe_with({"batch": 4}), small_store)
+    for trainer in (noisy, clean):
+        trainer.state = eqx.tree_at(
+            lambda state: state.trained.decoder.output.layers[-1],
+            trainer.state,
+            replace_fn=lambda last: jax.tree.map(jnp.zeros_like, last),
+        )
+    column = clean.frames.layout.columns("temperature").start
+    added = noisy.update(0).errors[0, column] - clean.update(0).errors[0, column]
+    # 4 examples of 128 nodes: nine times a mean of 512 squares, give or take a fifth, and a cross term.
+    np.testing.assert_allclose(added, 9.0, rtol=0.4)
 
 
 def test_training_learns(small_store):
     """A loss well below that of a network that says nothing changes."""
-    recipe = dataclasses.replace(
-        SMALL,
-        optimiser=OptimiserSettings(peak_rate=1e-2, warmup=10),
-        training=TrainingSettings(updates=(150,), rollout=(1,), batch=2),
-    )
-    frames = Frames(small_store, recipe.task)
-    loss = jax.tree.map(jnp.asarray, SquaredError(recipe.loss, frames.layout, frames.grid))
-    update, state = make_update(recipe, small_model(recipe, frames), loss), start_state(recipe)
-    values = []
-    for number in range(150):
-        state, value, _ = update(state, examples(recipe, frames, number, 1))
-        values.append(float(value))
-    idle = float(np.sum(loss.by_variable))  # residual targets have unit variance
+    trainer = Trainer(recipe_with({"updates": (150,)}, peak_rate=1e-2, warmup=10, weight_decay=0.1), small_store)
+    values = [float(trainer.update(number).loss) for number in range(150)]
+    idle = float(np.sum(trainer.loss.by_variable))  # residual targets have unit variance
     assert np.mean(values[-20:]) < 0.65 * idle
