@@ -1,0 +1,96 @@
+"""The same batch gives the same losses however many devices and processes share it."""
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from airmass.errors import InputError
+from airmass.training.devices import mesh_of
+from airmass.training.settings import DeviceSettings, TrainingSettings
+from airmass.training.sinks import LOG_FILE
+from tests.training.small import OPTIONS
+
+COMMAND = [sys.executable, "-m", "airmass", "train", "demo", *OPTIONS, "--watch.every", "1", "--training.batch", "8"]
+COMMAND += "--training.updates 3 --training.rollout 2 --training.input-noise 0.1 --training.accumulate 2".split()
+
+
+def _run(store, run, devices: int, *options: str) -> subprocess.Popen:
+    environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    command = [*COMMAND, "--data", str(store), "--run", str(run), *options]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _losses(run) -> np.ndarray:
+    return np.array([json.loads(line)["loss"] for line in (run / LOG_FILE).read_text().splitlines()])
+
+
+def _finish(*processes: subprocess.Popen) -> None:
+    for process in processes:
+        _, errors = process.communicate(timeout=500)
+        assert process.returncode == 0, errors
+
+
+@pytest.fixture(scope="module")
+def alone(small_store, tmp_path_factory):
+    run = tmp_path_factory.mktemp("devices") / "alone"
+    _finish(_run(small_store, run, 1))
+    return _losses(run)
+
+
+@pytest.mark.parametrize(
+    ("data", "space"),
+    [
+        (2, 2),
+        *(pytest.param(data, space, marks=pytest.mark.slow) for data, space in ((2, 1), (4, 1), (4, 2), (1, 8))),
+    ],
+)
+def test_losses_do_not_depend_on_the_number_of_devices(small_store, alone, tmp_path, data, space):
+    axes = ["--devices.data", str(data), "--devices.space", str(space)]
+    _finish(_run(small_store, tmp_path / "run", 8, *axes))
+    np.testing.assert_allclose(_losses(tmp_path / "run"), alone, rtol=1e-5)
+
+
+def test_losses_do_not_depend_on_the_number_of_processes(small_store, alone, tmp_path):
+    """Two real processes that meet over loopback; then both are there again, and find it done."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    together = ["--devices.coordinator", f"127.0.0.1:{port}", "--devices.processes", "2", "--devices.process"]
+    _finish(*(_run(small_store, tmp_path / "run", 1, *together, str(process)) for process in (0, 1)))
+    np.testing.assert_allclose(_losses(tmp_path / "run"), alone, rtol=1e-5)
+    assert (tmp_path / "run" / "model.npz").exists()
+
+
+ONE = TrainingSettings(updates=(1,), rollout=(1,), batch=6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "training", "words"),
+    [
+        (DeviceSettings(data=64), ONE, "data 64 x member 1 x space 1 is 64, but 1 were found"),
+        (DeviceSettings(space=2), ONE, "data 1 x member 1 x space 2 is 2, but 1 were found"),
+    ],
+)
+def test_devices_that_are_not_there_are_refused(settings, training, words):
+    with pytest.raises(InputError, match=words):
+        mesh_of(settings, training)
+
+
+def test_a_batch_that_cannot_be_dealt_out_is_refused(small_store, tmp_path):
+    process = _run(small_store, tmp_path / "run", 8, "--devices.data", "3")
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 2
+    assert "3 along data and member, but 4 examples at once (batch 8 in 2 parts), expected a multiple" in errors
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("change", [{"space": 0}, {"coordinator": "here:1"}, {"process": 1}])
+def test_settings_that_cannot_be_are_refused(change):
+    with pytest.raises(InputError, match="devices"):
+        dataclasses.replace(DeviceSettings(), **change)
