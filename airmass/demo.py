@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -15,12 +15,18 @@ from rich.progress import Progress
 from airmass.errors import InputError
 from airmass.files import new_output, writing
 from airmass.recipes import RECIPES, Recipe
+from airmass.training.run_folder import STATISTICS_FOLDER
 
 START = "2000-11-01"
 TRAINING_DATES = ("2000-11-01", "2000-12-30")
 DAYS = 90
 INIT_TIMES = tuple(f"{day}T00" for day in np.arange("2000-12-31", "2001-01-20", dtype="datetime64[D]"))
 LEAD_TIME = "10d"
+# An ensemble takes longer: every other day, half as far.
+MEMBERS = 8
+ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME = INIT_TIMES[::2], "5d"
+# Of initial states of GraphCast, in standard deviations of a change over six hours (docs/demo.md).
+PERTURBATION = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,17 +42,25 @@ class Part:
     goes_on: bool = False
 
 
-def demo(out: str | Path, seed: int = 0, recipe: Recipe = RECIPES["demo"], console: Console | None = None) -> Path:
+def demo(
+    out: str | Path,
+    seed: int = 0,
+    model: str = "graphcast",
+    recipes: Mapping[str, Recipe] = RECIPES,
+    console: Console | None = None,
+) -> Path:
     """Run every part whose output is not there yet; returns the path of the report.
 
-    Sixty days are simulated to train on and the next thirty held out; ten-day forecasts start from each of the first
-    twenty held-out days. Stopped at any moment, the same command goes on: the simulation and the training from
-    where they were, other parts from their start. Raises InputError when `out` was made with another seed or recipe.
+    Sixty days are simulated to train on and the next thirty held out, from which forecasts start: with "graphcast" of
+    ten days from each of the first twenty, with "gencast" an ensemble of five days from every other of them, beside
+    GraphCast alone and from perturbed states. Stopped at any moment, the same command goes on: the simulation, the
+    training and forecasts from where they were, other parts from their start. Raises InputError when `out` was made
+    with another seed or model.
     """
     out, console = Path(out), console or Console()
-    recipe = replace(recipe, training=replace(recipe.training, seed=seed, dates=TRAINING_DATES))
-    _claim(out, seed)
-    parts = _parts(out, seed, recipe, console)
+    _claim(out, seed, model)
+    plans = {"graphcast": _graphcast_parts, "gencast": _gencast_parts}
+    parts = plans[model](out, seed, {name: _of_demo(made, seed) for name, made in recipes.items()}, console)
     for number, part in enumerate(parts, 1):
         if part.output.exists() and (part.title in _timings(out) or not part.goes_on):
             console.print(f"[dim]{number}/{len(parts)} {part.title}: done before[/dim]")
@@ -61,20 +75,61 @@ def demo(out: str | Path, seed: int = 0, recipe: Recipe = RECIPES["demo"], conso
     return out / "report.html"
 
 
-def _parts(out: Path, seed: int, recipe: Recipe, console: Console) -> list[Part]:
-    store, run, forecasts = out / "simulated.zarr", out / "run", out / "forecast.zarr"
-    scores, pictures, report = out / "scores", out / "pictures", out / "report.html"
+def _of_demo(recipe: Recipe, seed: int) -> Recipe:
+    return replace(recipe, training=replace(recipe.training, seed=seed, dates=TRAINING_DATES))
+
+
+def _graphcast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console: Console) -> list[Part]:
+    store, run, forecasts, recipe = out / "simulated.zarr", out / "run", out / "forecast.zarr", recipes["demo"]
+    scores, pictures = out / "scores", out / "pictures"
     return [
         Part(f"Simulate {DAYS} days of weather", store, lambda: _simulate(store, seed), True),
         Part("Train GraphCast on the first 60", run / "model.npz", lambda: _train(recipe, store, run, console), True),
         Part(
             f"Forecast {LEAD_TIME} from {len(INIT_TIMES)} held-out days",
             forecasts,
-            lambda: _forecast(run, store, forecasts, console),
+            lambda: _forecast(run, store, INIT_TIMES, LEAD_TIME, forecasts, console),
         ),
-        Part("Judge against persistence and climatology", scores, lambda: _judge(forecasts, store, scores, console)),
+        Part("Judge against persistence and climatology", scores, lambda: _judge([forecasts], store, scores, console)),
         Part("Draw maps, curves and an animation", pictures, lambda: _draw(forecasts, store, scores, pictures)),
-        Part("Write the report", report, lambda: _report(out, seed, recipe)),
+        Part("Write the report", out / "report.html", lambda: _report(out, seed, "graphcast", recipe)),
+    ]
+
+
+def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console: Console) -> list[Part]:
+    store, run, other = out / "simulated.zarr", out / "run", out / "run-graphcast"
+    ensemble, single, perturbed = out / "forecast.zarr", out / "graphcast.zarr", out / "perturbed.zarr"
+    scores, pictures, inits, lead = out / "scores", out / "pictures", ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME
+    recipe, other_recipe = recipes["gencast-demo"], recipes["demo"]
+    random = {"members": MEMBERS, "seed": seed}
+
+    def judge():
+        leads = {"lead_times": ["common"], "spectra": ["24h", "120h"]}
+        _judge([ensemble, single, perturbed], store, scores, console, climatology=run / STATISTICS_FOLDER, **leads)
+
+    return [
+        Part(f"Simulate {DAYS} days of weather", store, lambda: _simulate(store, seed), True),
+        Part("Train GenCast on the first 60", run / "model.npz", lambda: _train(recipe, store, run, console), True),
+        Part(
+            "Train GraphCast on them, to compare with",
+            other / "model.npz",
+            lambda: _train(other_recipe, store, other, console),
+            True,
+        ),
+        Part(
+            f"Forecast {lead} from {len(inits)} held-out days, {MEMBERS} members",
+            ensemble,
+            lambda: _forecast(run, store, inits, lead, ensemble, console, **random),
+        ),
+        Part("Forecast with GraphCast", single, lambda: _forecast(other, store, inits, lead, single, console)),
+        Part(
+            f"Forecast with GraphCast from {MEMBERS} perturbed states",
+            perturbed,
+            lambda: _forecast(other, store, inits, lead, perturbed, console, perturb=PERTURBATION, **random),
+        ),
+        Part("Judge all of them", scores, judge),
+        Part("Draw maps, plumes, stamps and curves", pictures, lambda: _draw(ensemble, store, scores, pictures)),
+        Part("Write the report", out / "report.html", lambda: _report(out, seed, "gencast", recipe)),
     ]
 
 
@@ -92,25 +147,24 @@ def _train(recipe: Recipe, store: Path, run: Path, console: Console) -> None:
     train(recipe, store, run, console)
 
 
-def _forecast(run: Path, store: Path, forecasts: Path, console: Console) -> None:
+def _forecast(
+    run: Path, store: Path, init_times: Sequence[str], lead_time: str, out: Path, console: Console, **options
+) -> None:
     from airmass.forecast import forecast
 
     with Progress(console=console) as shown:
         bar = shown.add_task("forecasting", total=None)
-        forecast(
-            run,
-            store,
-            INIT_TIMES,
-            LEAD_TIME,
-            forecasts,
-            lambda done, total: shown.update(bar, completed=done, total=total),
-        )
+
+        def progress(done: int, total: int) -> None:
+            shown.update(bar, completed=done, total=total)
+
+        forecast(run, store, init_times, lead_time, out, progress, **options)
 
 
-def _judge(forecasts: Path, store: Path, scores: Path, console: Console) -> None:
+def _judge(forecasts: Sequence[Path], store: Path, scores: Path, console: Console, **options) -> None:
     from airmass.evaluate import evaluate
 
-    evaluate([forecasts], store, scores, console=console)
+    evaluate(forecasts, store, scores, console=console, **options)
 
 
 def _draw(forecasts: Path, store: Path, scores: Path, pictures: Path) -> None:
@@ -119,7 +173,7 @@ def _draw(forecasts: Path, store: Path, scores: Path, pictures: Path) -> None:
     plot(forecasts, store, pictures, scores=scores / "scores.json")
 
 
-def _report(out: Path, seed: int, recipe: Recipe) -> None:
+def _report(out: Path, seed: int, model: str, recipe: Recipe) -> None:
     from airmass.web.report import write_report
 
     settings = {
@@ -128,26 +182,29 @@ def _report(out: Path, seed: int, recipe: Recipe) -> None:
         "Optimiser": asdict(recipe.optimiser),
         "Variables": asdict(recipe.task),
     }
-    command = f"airmass demo --out {out} --seed {seed}"
+    command = f"airmass demo --out {out} --seed {seed} --model {model}"
     write_report(
         out / "report.html", "airmass demo", out / "scores", out / "pictures", settings, _timings(out), [command]
     )
 
 
-def _claim(out: Path, seed: int) -> None:
-    """Make the demo's folder, or see that it is one, of this seed."""
-    mark = out / "demo.json"
+def _claim(out: Path, seed: int, model: str) -> None:
+    """Make the demo's folder, or see that it is one, of this seed and model."""
+    mark, wanted = out / "demo.json", {"seed": seed, "model": model}
     if mark.exists():
-        held = json.loads(mark.read_text())["seed"]
-        if held != seed:
-            raise InputError(f"{out}: this demo was begun with seed {held}, not {seed}; name another --out")
+        held = {"model": "graphcast"} | json.loads(mark.read_text())
+        for name, value in wanted.items():
+            if held[name] != value:
+                raise InputError(
+                    f"{out}: this demo was begun with {name} {held[name]}, not {value}; name another --out"
+                )
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and is not a demo")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     with new_output(mark) as aside:
-        aside.write_text(json.dumps({"seed": seed, "timings": {}}))
+        aside.write_text(json.dumps(wanted | {"timings": {}}))
 
 
 def _timings(out: Path) -> dict[str, float]:

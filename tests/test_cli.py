@@ -37,10 +37,9 @@ def test_unknown_words_are_refused(capsys):
     assert "expected a recipe first" in capsys.readouterr().err
 
 
-def test_an_unknown_option_is_refused(tmp_path):
-    with pytest.raises(SystemExit) as ended:
-        main(["train", "demo", "--data", "x", "--run", str(tmp_path / "run"), "--model.widht", "3"])
-    assert ended.value.code == 2
+def test_an_unknown_option_is_refused_with_the_nearest_known(tmp_path, capsys):
+    assert main(["train", "demo", "--data", "x", "--run", str(tmp_path / "run"), "--model.widht", "3"]) == 2
+    assert "unknown option --model.widht; the nearest known is --model.width" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
 

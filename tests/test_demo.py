@@ -21,7 +21,7 @@ def made(tmp_path_factory):
     out.mkdir()
     make_store(out / "simulated.zarr", days=DAYS, levels=(500, 850))
     (out / "demo.json").write_text(json.dumps({"seed": 0, "timings": {f"Simulate {DAYS} days of weather": 1.0}}))
-    demo(out, recipe=TINY, console=Console(quiet=True))
+    demo(out, recipes={"demo": TINY}, console=Console(quiet=True))
     return out
 
 
@@ -45,14 +45,14 @@ def test_twenty_initial_times_are_held_out(made):
 def test_a_second_run_only_makes_what_is_missing(made):
     (made / "report.html").unlink()
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file() and path.name != "demo.json"}
-    demo(made, recipe=TINY, console=Console(quiet=True))
+    demo(made, recipes={"demo": TINY}, console=Console(quiet=True))
     assert (made / "report.html").exists()
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_another_seed_or_folder_is_refused(made, tmp_path):
     with pytest.raises(InputError, match="begun with seed 0, not 1"):
-        demo(made, seed=1, recipe=TINY)
+        demo(made, seed=1, recipes={"demo": TINY})
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(InputError, match="not a demo"):
         demo(tmp_path)

@@ -10,12 +10,11 @@ from airmass.cli import main
 from airmass.data.loader import Frames
 from airmass.errors import InputError
 from airmass.forecast import forecast
-from airmass.forecast_file import read_hours
-from airmass.forecast_file import open_forecast
+from airmass.forecast_file import open_forecast, read_hours
 from airmass.models.state import State
 from airmass.saved import read_model, write_model
 from airmass.system import compiled_step
-from airmass.training.loop import train
+from airmass.training.train import train
 from tests.conftest import make_store
 from tests.training.small import SMALL
 

@@ -9,8 +9,9 @@ import pytest
 from airmass.cli import main
 from airmass.grid import LatLonGrid
 from airmass.inspection import inspection
+from airmass.models.assemble import new_network
 from airmass.normalise import Normaliser
-from airmass.saved import SavedModel, _normaliser_template, new_network, write_model
+from airmass.saved import SavedModel, _normaliser_template, write_model
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
 from tests.training.small import SMALL
 
@@ -66,9 +67,11 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     recipe = dataclasses.replace(SMALL, cost="seconds")
     normaliser: Normaliser = jax.tree.map(np.ones_like, _normaliser_template(recipe))
-    network = new_network(recipe, jax.random.key(0))
+    network = new_network(recipe.task, recipe.model, jax.random.key(0))
     about = {"updates": 16, "data": "store [1]"}
-    write_model(folder / "model.npz", SavedModel(recipe, LatLonGrid.equiangular(8, 16), normaliser, network, about))
+    write_model(
+        folder / "model.npz", SavedModel(recipe, LatLonGrid.equiangular(8, 16), normaliser, network, about, np.empty(5))
+    )
     return folder
 
 

@@ -4,7 +4,8 @@ import jax
 import numpy as np
 
 from airmass.data.loader import Frames
-from airmass.saved import SavedModel, named_leaves, new_network, read_model, write_model
+from airmass.models.assemble import new_network
+from airmass.saved import SavedModel, named_leaves, read_model, write_model
 from tests.conftest import make_store
 from tests.training.small import SMALL, small_model
 
@@ -12,10 +13,12 @@ from tests.training.small import SMALL, small_model
 def test_there_and_back(tmp_path):
     frames = Frames(make_store(tmp_path / "s.zarr"), SMALL.task)
     model = small_model(SMALL, frames)
-    network = new_network(SMALL, jax.random.key(7))
-    saved = SavedModel(SMALL, frames.grid, model.normaliser, network, {"updates": 3, "data": "here"})
+    network = new_network(SMALL.task, SMALL.model, jax.random.key(7))
+    fill = np.array([1.5] + 4 * [np.nan], np.float32)
+    saved = SavedModel(SMALL, frames.grid, model.normaliser, network, {"updates": 3, "data": "here"}, fill)
     write_model(tmp_path / "model.npz", saved)
     read = read_model(tmp_path)
+    np.testing.assert_array_equal(read.fill, fill)
     assert read.recipe == SMALL and read.grid == frames.grid and read.about == saved.about
     for a, b in ((read.network, network), (read.normaliser, model.normaliser)):
         before, after = named_leaves(b), named_leaves(a)
@@ -27,6 +30,6 @@ def test_there_and_back(tmp_path):
 def test_nothing_in_the_file_needs_pickle(tmp_path):
     frames = Frames(make_store(tmp_path / "s.zarr"), SMALL.task)
     model = small_model(SMALL, frames)
-    write_model(tmp_path / "m.npz", SavedModel(SMALL, frames.grid, model.normaliser, model.network, {}))
+    write_model(tmp_path / "m.npz", SavedModel(SMALL, frames.grid, model.normaliser, model.network, {}, np.empty(5)))
     with np.load(tmp_path / "m.npz", allow_pickle=False) as stored:
         assert all(stored[key].dtype != object for key in stored.files)

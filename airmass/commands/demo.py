@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -14,6 +15,8 @@ class Demo:
     """Folder for everything it makes."""
     seed: int = 0
     """Seed of the simulated climate and of the training."""
+    model: Literal["graphcast", "gencast"] = "graphcast"
+    """What to train; gencast makes an ensemble and compares it with graphcast's."""
 
 
 def run(arguments: list[str]) -> None:
@@ -21,4 +24,4 @@ def run(arguments: list[str]) -> None:
 
     from airmass.demo import demo
 
-    demo(options.out, options.seed)
+    demo(options.out, options.seed, options.model)
