@@ -39,6 +39,8 @@ class GenCastRunner:
         noise: Float[np.ndarray, "node target"] | None = None,
         together: int = 4,
     ):
+        # Steps that adapt to an error adapt to that of all who go side by side.
+        together = 1 if sampler.kind == "adaptive" else together
         self._task, self._grid, self._sampler, self._seed, self._together = task, grid, sampler, seed, together
         model = jax.jit(lambda model: model.ready())(model)
         white = SphereNoise.build(grid.latitude, grid.longitude) if noise is None else jnp.asarray(noise)

@@ -6,10 +6,12 @@ import json
 import pytest
 from rich.console import Console
 
+import airmass.demo
 from airmass.demo import DAYS, INIT_TIMES, demo
 from airmass.errors import InputError
 from tests.conftest import make_store
 from tests.training.small import SMALL
+from tests.training.test_denoising import TINY as TINY_GENCAST
 
 TINY = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, updates=(4,), rollout=(1,)))
 
@@ -56,3 +58,23 @@ def test_another_seed_or_folder_is_refused(made, tmp_path):
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(InputError, match="not a demo"):
         demo(tmp_path)
+
+
+def test_gencast_is_judged_beside_graphcast_alone_and_from_perturbed_states(made, tmp_path, monkeypatch):
+    for name, value in {"MEMBERS": 2, "ENSEMBLE_INIT_TIMES": INIT_TIMES[:2], "ENSEMBLE_LEAD_TIME": "5d"}.items():
+        monkeypatch.setattr(airmass.demo, name, value)
+    out = tmp_path / "demo"
+    out.mkdir()
+    (out / "simulated.zarr").symlink_to(made / "simulated.zarr")
+    timings = {f"Simulate {DAYS} days of weather": 1.0}
+    (out / "demo.json").write_text(json.dumps({"seed": 0, "model": "gencast", "timings": timings}))
+    twelve = dataclasses.replace(TINY_GENCAST, task=dataclasses.replace(TINY_GENCAST.task, step=12))
+    demo(out, model="gencast", recipes={"demo": TINY, "gencast-demo": twelve}, console=Console(quiet=True))
+    scores = json.loads((out / "scores" / "scores.json").read_text())
+    assert {"gencast", "graphcast", "graphcast-perturbed", "persistence"} <= {score["system"] for score in scores}
+    assert {"crps", "spread_skill"} <= {score["metric"] for score in scores if score["system"] == "gencast"}
+    assert json.loads((out / "scores" / "rank_histograms.json").read_text())
+    pictures = {path.name.split("_")[0] for path in (out / "pictures").iterdir()}
+    assert {"plume", "stamps", "spaghetti"} <= pictures
+    with pytest.raises(InputError, match="begun with model gencast, not graphcast"):
+        demo(out, recipes={"demo": TINY})
