@@ -161,8 +161,8 @@ RECIPES: dict[str, Recipe] = {
         training=TrainingSettings(updates=(4000,), rollout=(1,), recompute=False),
         optimiser=OptimiserSettings(kind="muon", peak_rate=6e-3, warmup=100, tail_rate=6e-6, average=0.998),
         diffusion=DiffusionSettings(),
-        cost="to be measured",
-        expect="to be measured",
+        cost="about four minutes on two CPU cores",
+        expect="fair CRPS of Z500 about 83 / 219 / 303 m2 s-2 at 24 / 72 / 120 h, eight members (docs/demo.md)",
     ),
     "gencast-mini": Recipe(
         task=_GENCAST,

@@ -1,7 +1,8 @@
 """What an update of a training run takes before it is compiled: memory of each device by part, arithmetic, time.
 
-Counted from sizes. How many rows the backward pass keeps on the grid was measured, as XLA's own account of compiled
-updates on grids of 64 x 32 and 128 x 64; what Python, JAX and compiling take is an estimate.
+Counted from sizes, with a few numbers fitted to what was seen: rows on the grid without `recompute` to XLA's account of
+compiled updates at 64 x 32 and 128 x 64, with it to the peak of one gradient at 1 degree (7.7 GiB). How far whole runs
+lie from the estimate has not been measured yet.
 """
 
 from collections.abc import Mapping
@@ -20,14 +21,12 @@ from airmass.training.paths import is_matrix, path_name
 
 # Bytes on a CPU; a forecast's own, which was measured, and what training imports besides.
 _BASE = 760e6
-
-
 # Of a forward pass, what the backward pass makes again with the model's `recompute` of 0, 1 and more.
 _MADE_AGAIN = (0, 0.6, 1)
 # Rows as wide as the network that the backward pass has of encoder and decoder, by grid node with its edges.
 _GRID_ROWS = 100
-# The same where tiles are made again: the latents between encoder and decoder, and their gradients.
-_GRID_ROWS_KEPT = 3
+# The same where tiles are made again: latents between encoder and decoder, tables of edges, and the gradients of both.
+_GRID_ROWS_KEPT = 18
 # Edges along the mesh in float32 whatever the precision: after the last step, before one, and the gradients of both.
 _MESH_EDGE_COPIES = 4
 
