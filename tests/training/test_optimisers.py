@@ -21,7 +21,7 @@ STAGE_RATES = ((1e-2, 1e-4), (1e-3, 1e-5))
 def _stacked() -> MLP:
     """Three networks side by side, as the processor's steps are."""
     keys = jax.random.split(jax.random.key(0), 3)
-    return jax.jit(eqx.filter_vmap(lambda key: MLP([4, 8, 8], key=key)))(keys)
+    return eqx.filter_jit(eqx.filter_vmap(lambda key: MLP([4, 8, 8], key=key)))(keys)
 
 
 def _make(kind: str, **settings) -> optax.GradientTransformation:
