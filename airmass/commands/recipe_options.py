@@ -17,8 +17,9 @@ Own = Mapping[str, tuple[Any, Any, str]]
 def listed(usage: str) -> None:
     """Print how a command is used, and the recipes."""
     print(f"usage: airmass {usage}\n\nrecipes:")
+    width = max(map(len, RECIPES))
     for name, value in RECIPES.items():
-        print(f"  {name:<16}  {value.cost or ''}")
+        print(f"  {name:<{width}}  {value.cost or ''}")
     print(f"\n`airmass {usage.split()[0]} RECIPE --help` lists every option of a recipe with its value.")
 
 
