@@ -23,6 +23,7 @@ from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings
 from airmass.models.graphcast import GraphCast, Network
 from airmass.normalise import Normaliser
 from airmass.recipes import Recipe, as_settings, from_settings
+from airmass.training.paths import path_name
 from airmass.variables import VARIABLES
 
 MODEL_FILE = "model.npz"
@@ -108,15 +109,12 @@ def read_model(path: str | Path) -> SavedModel:
 def named_leaves(tree) -> dict[str, np.ndarray]:
     """Arrays of a tree by the path of their names."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
+    return {path_name(path): np.asarray(leaf) for path, leaf in leaves}
 
 
 def with_named_leaves(template, leaves: Mapping[str, np.ndarray], source: str | Path):
     """A tree like `template` with the given arrays; raises InputError for a missing, left-over or misshapen one."""
-    wanted = {
-        jax.tree_util.keystr(path, simple=True, separator="."): leaf
-        for path, leaf in jax.tree_util.tree_flatten_with_path(template)[0]
-    }
+    wanted = {path_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(template)[0]}
     if missing := sorted(wanted.keys() - leaves.keys()):
         raise InputError(f"{source}: {len(missing)} arrays missing, first {missing[0]}")
     if left_over := sorted(leaves.keys() - wanted.keys()):

@@ -11,6 +11,7 @@ from jaxtyping import PyTree
 
 from airmass.errors import InputError
 from airmass.files import writing
+from airmass.training.paths import path_name
 
 _STATE, _ABOUT = "state", "about"
 FOLDER = "checkpoints"
@@ -101,4 +102,4 @@ def _saving(folder: Path) -> Iterator[None]:
 def _numbered(tree: PyTree) -> dict[str, jax.Array]:
     """Leaves by the path of their names: orbax then needs to know nothing of our classes."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    return {path_name(path): leaf for path, leaf in leaves}

@@ -71,13 +71,11 @@ def replicated(tree: PyTree, mesh: Mesh) -> PyTree:
 
 def spread(tree: PyTree, specs: PyTree, mesh: Mesh) -> PyTree:
     """Each leaf cut up as its specification, or that of the tree it is in, says; every process must hold all of it."""
-    placed = jax.tree.map(
-        lambda spec, part: jax.device_put(part, NamedSharding(mesh, spec)),
-        specs,
-        tree,
-        is_leaf=lambda x: isinstance(x, P),
-    )
-    return placed
+
+    def put(spec: P, part: PyTree) -> PyTree:
+        return jax.device_put(part, NamedSharding(mesh, spec))
+
+    return jax.tree.map(put, specs, tree, is_leaf=lambda x: isinstance(x, P))
 
 
 def own_share(mesh: Mesh, examples: int) -> slice:

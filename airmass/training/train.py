@@ -214,12 +214,15 @@ def _validation(recipe: Recipe, data: str | Path) -> Validation | None:
 def _validate_with(
     validation: Validation | None, recipe: Recipe, saved: SavedModel, frames: Frames, held_still, monitor: Monitor
 ) -> Callable[[TrainingState, int], None]:
+    # Not the training model: that may be cut up over devices or in another precision.
+    whole = saved.model(frames.static()) if validation is not None and leads() else None
+
     def validate(state: TrainingState, number: int) -> None:
-        if validation is None or number % recipe.watch.validate_every or not leads():
+        if validation is None or whole is None or number % recipe.watch.validate_every:
             return
         with monitor.aside():
             network = join(state.average if recipe.optimiser.average else state.trained, held_still)
-            model = replace(saved, network=jax.device_get(network)).model(frames.static())
+            model = replace(whole, network=jax.device_put(jax.device_get(network)))
             result = validation.run(_forecast(recipe, model, frames))
             monitor.validated(number, result.rmse, {"forecast": result.picture})
 

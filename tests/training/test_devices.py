@@ -57,7 +57,7 @@ def test_losses_do_not_depend_on_the_number_of_devices(small_store, alone, tmp_p
 
 
 def test_losses_do_not_depend_on_the_number_of_processes(small_store, alone, tmp_path):
-    """Two real processes that meet over loopback; then both are there again, and find it done."""
+    """Two real processes that meet over loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
