@@ -42,7 +42,7 @@ class GenCastRunner:
         # Steps that adapt to an error adapt to that of all who go side by side.
         together = 1 if sampler.kind == "adaptive" else together
         self._task, self._grid, self._sampler, self._seed, self._together = task, grid, sampler, seed, together
-        model = jax.jit(lambda model: model.ready())(model)
+        model = jax.jit(lambda model: model.ready(serving=True))(model)
         white = SphereNoise.build(grid.latitude, grid.longitude) if noise is None else jnp.asarray(noise)
         self._devices = jax.local_devices()
         self._held = [jax.device_put((model, white), device) for device in self._devices]

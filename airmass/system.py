@@ -262,7 +262,7 @@ class GraphCastRunner:
     at_once = 1
 
     def __init__(self, model: GraphCast, task: Task, grid: LatLonGrid):
-        self._model = jax.jit(lambda model: model.ready())(model)
+        self._model = jax.jit(lambda model: model.ready(serving=True))(model)
         self._task, self._grid = task, grid
 
     def frames(

@@ -14,7 +14,7 @@ from jaxtyping import Float, PRNGKeyArray
 from airmass.arrays import Array
 from airmass.diffusion.precondition import denoise
 from airmass.models.graphcast import check_recompute, network_sizes
-from airmass.models.grid_mesh import Decoder, Encoder, EncoderEmbedded, EncoderSeen
+from airmass.models.grid_mesh import Decoder, DecoderEmbedded, DecoderSeen, Encoder, EncoderEmbedded, EncoderSeen
 from airmass.models.state import State
 from airmass.neighbours import Neighbours
 from airmass.nn.mlp import Linear, in_precision
@@ -95,9 +95,9 @@ class DenoiserNetwork(eqx.Module):
         self.decoder = Decoder(outputs, width, hidden, key=decoder_key, size_condition=size)
         self.recompute = settings.recompute
 
-    def embedded(self, tiles: Tiles) -> "Embedded":
-        """What depends on parameters and geometry alone."""
-        return Embedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
+    def embedded(self, tiles: Tiles, serving: bool = False) -> "Embedded":
+        """What depends on parameters and geometry alone; `serving` says that no derivative will be taken."""
+        return Embedded(self.encoder.embedded(tiles, serving), self.decoder.embedded(tiles, serving))
 
     def seen(self, embedded: "Embedded", sigma: Float[Array, ""]) -> "Seen":
         """What depends, besides, on the noise level: shared by all members."""
@@ -141,7 +141,7 @@ class Embedded(eqx.Module):
     """Embeddings of edges and mesh nodes up to the scale of their norm."""
 
     encoder: EncoderEmbedded
-    decoder: Float[Array, "kind width"]
+    decoder: DecoderEmbedded
 
 
 class Seen(eqx.Module):
@@ -149,7 +149,7 @@ class Seen(eqx.Module):
 
     condition: Float[Array, " condition"]
     encoder: EncoderSeen
-    decoder: Float[Array, "kind hidden"]
+    decoder: DecoderSeen
 
 
 class Frame(eqx.Module):
@@ -180,13 +180,14 @@ class GenCast(eqx.Module):
     precision: str = eqx.field(static=True, default="float32")
     embedded: Embedded | None = None
 
-    def ready(self) -> "GenCast":
+    def ready(self, serving: bool = False) -> "GenCast":
         """The same model with the part that neither weather nor noise level enters computed.
 
         The network's arithmetic is done in `precision`; scaling, sampling, residual sums and states stay float32.
+        `serving` says that no derivative will be taken, which leaves less to be done at every noise level.
         """
         network, tiles = in_precision((self.network, self.tiles), self.precision)
-        return dataclasses.replace(self, network=network, tiles=tiles, embedded=network.embedded(tiles))
+        return dataclasses.replace(self, network=network, tiles=tiles, embedded=network.embedded(tiles, serving))
 
     def specs(self) -> "GenCast":
         """Where each array, or tree of arrays, lies on a mesh of devices that share an example: `tiles.specs`.

@@ -15,12 +15,13 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from airmass.arrays import Array
 from airmass.errors import InputError
 from airmass.layout import Layout
-from airmass.models.grid_mesh import Decoder, Encoder, EncoderSeen
+from airmass.models.grid_mesh import Decoder, DecoderSeen, Encoder, EncoderSeen
 from airmass.models.state import State
 from airmass.nn.interaction import Interaction
 from airmass.nn.loops import over_groups
 from airmass.nn.mlp import MLP, in_precision
-from airmass.nn.processor import interact
+from airmass.nn.processor import finish, interact
+from airmass.nn.summed import Behind, arriving_at
 from airmass.normalise import Normaliser
 from airmass.task import Task
 from airmass.tiles import Tiles
@@ -91,12 +92,20 @@ class Network(eqx.Module):
         mesh = self.process(tiles, geometry, mesh)
         return self.decoder(tiles, geometry.decoder, grid, mesh, None, tile_by_tile)
 
-    def geometry(self, tiles: Tiles) -> "Geometry":
-        """What depends on parameters and geometry alone, to be shared by every step, member and example."""
+    def geometry(self, tiles: Tiles, serving: bool = False) -> "Geometry":
+        """What depends on parameters and geometry alone, to be shared by every step, member and example.
+
+        `serving` says that no derivative will be taken, which leaves less to be done at every step.
+        """
         mesh_edges = self.embed_mesh_edges(tiles.mesh.table)
         on_mesh_edges = jax.tree.map(lambda leaf: leaf[0], self.processor).on_edges(mesh_edges)
-        encoder = self.encoder.seen(self.encoder.embedded(tiles))
-        return Geometry(encoder, mesh_edges, on_mesh_edges, self.decoder.seen(self.decoder.embedded(tiles)))
+        encoder = self.encoder.seen(self.encoder.embedded(tiles, serving))
+        decoder = self.decoder.seen(self.decoder.embedded(tiles, serving))
+        last = None
+        if serving and self.processor.edge_mlp.layers[0].bias.shape[0] > 1:
+            count = arriving_at(tiles.mesh, len(tiles.mesh_features), tiles.space)
+            last = Behind(jax.tree.map(lambda leaf: leaf[-1], self.processor), count)
+        return Geometry(encoder, mesh_edges, on_mesh_edges, decoder, last)
 
     def process(
         self, tiles: Tiles, geometry: "Geometry", mesh: Float[Array, "mesh width"]
@@ -105,13 +114,16 @@ class Network(eqx.Module):
         start = mesh.astype(jnp.float32), geometry.mesh_edges.astype(jnp.float32)[tiles.mesh.kinds]
         # The first step's edges are still geometry, and so is their part of its first map.
         first = jax.tree.map(lambda leaf: leaf[:1], self.processor)
-        later = jax.tree.map(lambda leaf: leaf[1:], self.processor)
+        later = jax.tree.map(lambda leaf: leaf[1 : None if geometry.last is None else -1], self.processor)
         run = partial(interact, self.recompute != 1, tiles.space, edges=tiles.mesh)
         carry = run(first, start, on_kinds=geometry.on_mesh_edges)
         # With 1, `interact` itself makes again what can be without any step's start.
         size = self.recompute if self.recompute > 1 else 0
-        mesh, _ = over_groups(lambda carry, steps: run(steps, carry), carry, later, size)
-        return mesh
+        carry = over_groups(lambda carry, steps: run(steps, carry), carry, later, size)
+        if geometry.last is None:
+            return carry[0]
+        last = jax.tree.map(lambda leaf: leaf[-1], self.processor)
+        return finish(last, geometry.last, carry, tiles.mesh, tiles.space)
 
 
 class Geometry(eqx.Module):
@@ -120,7 +132,8 @@ class Geometry(eqx.Module):
     encoder: EncoderSeen
     mesh_edges: Float[Array, "kind width"]
     on_mesh_edges: Float[Array, "kind hidden"]
-    decoder: Float[Array, "kind hidden"]
+    decoder: DecoderSeen
+    last: Behind | None  # of the processor's last step, whose edges nothing reads
 
 
 class GraphCast(eqx.Module):
@@ -134,13 +147,14 @@ class GraphCast(eqx.Module):
     precision: str = eqx.field(static=True, default="float32")
     geometry: Geometry | None = None
 
-    def ready(self) -> "GraphCast":
+    def ready(self, serving: bool = False) -> "GraphCast":
         """The same model with the part that no weather enters computed, for use over many steps.
 
         The network's arithmetic is done in `precision`; scaling, residual sums and states stay float32.
+        `serving` says that no derivative will be taken, which leaves less to be done at every step.
         """
         network, tiles = in_precision((self.network, self.tiles), self.precision)
-        return dataclasses.replace(self, network=network, tiles=tiles, geometry=network.geometry(tiles))
+        return dataclasses.replace(self, network=network, tiles=tiles, geometry=network.geometry(tiles, serving))
 
     def specs(self) -> "GraphCast":
         """Where each array, or tree of arrays, lies on a mesh of devices that share an example: `tiles.specs`."""

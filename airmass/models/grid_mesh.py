@@ -15,6 +15,7 @@ from airmass.arrays import Array
 from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, together
 from airmass.nn.loops import over_tiles, summed_over
 from airmass.nn.mlp import MLP, Condition
+from airmass.nn.summed import Behind, Each, arriving_at
 from airmass.tiles import Tiles
 
 # The first linear map's value on the grid nodes of a tile, given its number.
@@ -26,6 +27,7 @@ class EncoderEmbedded(eqx.Module):
 
     edges: Float[Array, "kind width"]
     mesh: Float[Array, "mesh width"]
+    messages: Each | Behind
 
 
 class EncoderSeen(eqx.Module):
@@ -35,6 +37,21 @@ class EncoderSeen(eqx.Module):
     on_receivers: Float[Array, "mesh hidden"]
     mapped: Float[Array, "mesh hidden"]
     mesh: Float[Array, "mesh width"]
+    messages: Each | Behind
+
+
+class DecoderEmbedded(eqx.Module):
+    """Embeddings of edges up to the scale of their norm."""
+
+    edges: Float[Array, "kind width"]
+    messages: Each | Behind
+
+
+class DecoderSeen(eqx.Module):
+    """The edges' part of the first map of messages to the grid."""
+
+    on_edges: Float[Array, "kind hidden"]
+    messages: Each | Behind
 
 
 class Encoder(eqx.Module):
@@ -55,17 +72,22 @@ class Encoder(eqx.Module):
         self.interaction = Interaction(width, hidden_layers, key=next(keys), size_condition=size_condition)
         self.grid_update = MLP([width, *tail], key=next(keys), size_condition=size_condition)
 
-    def embedded(self, tiles: Tiles) -> EncoderEmbedded:
+    def embedded(self, tiles: Tiles, serving: bool = False) -> EncoderEmbedded:
+        """`serving` says that no derivative will be taken, which leaves less to be done for each edge."""
         # Mesh nodes carry no weather: zeros in every channel, so only the rows of their three features matter.
         first = self.embed_mesh.layers[0]
         mesh = self.embed_mesh.normed(tiles.mesh_features @ first.weight[-3:] + first.bias)
-        return EncoderEmbedded(self.embed_edges.normed(self.embed_edges.layers[0](tiles.grid_to_mesh.table)), mesh)
+        edges = self.embed_edges.normed(self.embed_edges.layers[0](tiles.grid_to_mesh.table))
+        if not serving:
+            return EncoderEmbedded(edges, mesh, Each())
+        count = arriving_at(tiles.grid_to_mesh, len(mesh), tiles.space)
+        return EncoderEmbedded(edges, mesh, Behind(self.interaction, count))
 
     def seen(self, embedded: EncoderEmbedded, condition: Condition = None) -> EncoderSeen:
         mesh = self.embed_mesh.rescale(embedded.mesh, condition)
         on_edges = self.interaction.on_embedded(embedded.edges, self.embed_edges, condition)
         on_receivers, mapped = together(mesh, self.interaction.for_receivers, self.interaction.for_updates)
-        return EncoderSeen(on_edges, on_receivers, mapped, mesh)
+        return EncoderSeen(on_edges, on_receivers, mapped, mesh, embedded.messages)
 
     def __call__(
         self,
@@ -83,13 +105,16 @@ class Encoder(eqx.Module):
             grid = self.embed_grid.rest(first(number), condition)
             on_senders, mapped = together(grid, self.interaction.for_senders, update.weight)
             hidden = seen.on_edges[kinds] + on_senders[senders] + at_receivers(seen.on_receivers, receivers)
-            total = add_at_receivers(total, self.interaction.messages(hidden, condition), receivers)
+            parts = seen.messages.parts(self.interaction, hidden, condition)
+            total = tuple(add_at_receivers(*summed, receivers) for summed in zip(total, parts, strict=True))
             return total, grid + self.grid_update.rest(mapped + update.bias, condition)
 
         numbered = jnp.arange(tiles.count), edges.senders, edges.receivers, edges.kinds
-        total, grid = over_tiles(tile, jnp.zeros(seen.mesh.shape, jnp.float32), numbered, recompute)
-        incoming = summed_over(tiles.space, total).astype(seen.mesh.dtype)
-        return grid, self.interaction.update(seen.mesh, seen.mapped, incoming, condition)
+        start = seen.messages.start(self.interaction, len(seen.mesh))
+        total, grid = over_tiles(tile, start, numbered, recompute)
+        sums = tuple(summed_over(tiles.space, part) for part in total)
+        hidden = seen.mapped + seen.messages.arriving(self.interaction, condition)(sums)
+        return grid, self.interaction.updated(seen.mesh, hidden, condition)
 
 
 class Decoder(eqx.Module):
@@ -108,30 +133,33 @@ class Decoder(eqx.Module):
         self.mesh_update = MLP([width, *tail], key=next(keys), size_condition=size_condition)
         self.output = MLP([*tail, outputs], key=next(keys), norm=False)
 
-    def embedded(self, tiles: Tiles) -> Float[Array, "kind width"]:
-        return self.embed_edges.normed(self.embed_edges.layers[0](tiles.corner_table))
+    def embedded(self, tiles: Tiles, serving: bool = False) -> DecoderEmbedded:
+        """`serving` says that no derivative will be taken."""
+        messages = Behind(self.interaction, jnp.full((1, 1), 3.0)) if serving else Each()
+        return DecoderEmbedded(self.embed_edges.normed(self.embed_edges.layers[0](tiles.corner_table)), messages)
 
-    def seen(self, embedded: Float[Array, "kind width"], condition: Condition = None) -> Float[Array, "kind hidden"]:
-        return self.interaction.on_embedded(embedded, self.embed_edges, condition)
+    def seen(self, embedded: DecoderEmbedded, condition: Condition = None) -> DecoderSeen:
+        return DecoderSeen(self.interaction.on_embedded(embedded.edges, self.embed_edges, condition), embedded.messages)
 
     def __call__(
         self,
         tiles: Tiles,
-        seen: Float[Array, "kind hidden"],
+        seen: DecoderSeen,
         grid: Float[Array, "tile node width"],
         mesh: Float[Array, "mesh width"],
         condition: Condition = None,
         recompute: bool = False,
     ) -> Float[Array, "grid output"]:
         on_mesh = mesh.astype(grid.dtype) @ self.interaction.for_senders
+        arriving = seen.messages.arriving(self.interaction, condition)
 
         def tile(carry, nodes):
             grid, corners, kinds = nodes
             on_grid, mapped = together(grid, self.interaction.for_receivers, self.interaction.for_updates)
-            hidden = seen[kinds] + on_mesh[corners] + on_grid[:, None]
+            hidden = seen.on_edges[kinds] + on_mesh[corners] + on_grid[:, None]
             # Three edges a grid node, beside each other: their sum needs no scatter.
-            incoming = self.interaction.messages(hidden, condition).sum(axis=1)
-            return carry, self.output(self.interaction.update(grid, mapped, incoming, condition))
+            sums = tuple(part.sum(axis=1) for part in seen.messages.parts(self.interaction, hidden, condition))
+            return carry, self.output(self.interaction.updated(grid, mapped + arriving(sums), condition))
 
         _, out = over_tiles(tile, None, (grid, tiles.corners, tiles.corner_kinds), recompute)
         return out.reshape(-1, out.shape[-1])

@@ -29,6 +29,11 @@ class Interaction(eqx.Module):
         self.node_mlp = MLP([2 * width, *tail], key=node_key, size_condition=size_condition)
 
     @property
+    def width(self) -> int:
+        """That of messages and receivers."""
+        return self.node_mlp.layers[0].weight.shape[0] // 2
+
+    @property
     def dtype(self) -> jnp.dtype:
         """That of the parameters, in which products are made."""
         return self.edge_mlp.layers[0].weight.dtype
@@ -66,13 +71,15 @@ class Interaction(eqx.Module):
     @property
     def for_updates(self) -> Float[Array, "width hidden"]:
         """The receivers' rows of the first map of their update."""
-        weight = self.node_mlp.layers[0].weight
-        return weight[: weight.shape[0] // 2]
+        return self.node_mlp.layers[0].weight[: self.width]
+
+    @property
+    def for_incoming(self) -> Float[Array, "width hidden"]:
+        """The rows of the same map for the sum of messages."""
+        return self.node_mlp.layers[0].weight[self.width :]
 
     def _rows(self, part: int) -> Float[Array, "width hidden"]:
-        weight = self.edge_mlp.layers[0].weight
-        width = weight.shape[0] // 3
-        return weight[part * width : (part + 1) * width]
+        return self.edge_mlp.layers[0].weight[part * self.width : (part + 1) * self.width]
 
     def messages(self, first: Float[Array, "*n hidden"], condition: Condition = None) -> Float[Array, "*n width"]:
         """Messages from the sum of the first map's three parts."""
@@ -86,9 +93,16 @@ class Interaction(eqx.Module):
         condition: Condition = None,
     ) -> Float[Array, "receiver width"]:
         """The receivers after their messages; `mapped` is `receiver @ for_updates`."""
-        first, width = self.node_mlp.layers[0], receiver.shape[-1]
-        hidden = mapped + incoming @ first.weight[width:] + first.bias
-        return receiver + self.node_mlp.rest(hidden, condition)
+        return self.updated(receiver, mapped + incoming @ self.for_incoming, condition)
+
+    def updated(
+        self,
+        receiver: Float[Array, "receiver width"],
+        hidden: Float[Array, "receiver hidden"],
+        condition: Condition = None,
+    ) -> Float[Array, "receiver width"]:
+        """The receivers after their messages, of the value of the first map of their update, less its bias."""
+        return receiver + self.node_mlp.rest(hidden + self.node_mlp.layers[0].bias, condition)
 
 
 def together(x: Float[Array, "*n in"], *weights: Float[Array, "in out"]) -> Sequence[Float[Array, "*n out"]]:

@@ -11,12 +11,13 @@ from functools import partial
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from airmass.arrays import Array
 from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, together
 from airmass.nn.loops import over_tiles, summed_over
 from airmass.nn.mlp import LayerNorm, Linear, inverse_deviation, through
+from airmass.nn.summed import Behind
 from airmass.tiles import SHARED, EdgeTiles
 
 Nodes = Float[Array, "mesh width"]
@@ -80,8 +81,7 @@ def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_k
         inverse = inverse_deviation(wide)
         normed = (wide * inverse).astype(low.dtype)
         messages = normed * weights.scale + weights.offset
-        counted = jnp.where((groups < len(mesh))[..., None], messages.reshape(*groups.shape, -1), 0)
-        total = add_at_receivers(total, counted.sum(axis=1), receiver)
+        total = add_at_receivers(total, _of_groups(messages, groups < len(mesh)), receiver)
         kept = _put(kept, (number, tile), normed=normed, inverse=inverse[..., 0], first=first)
         return (total, edge.at[tile].set(before + messages), kept), None
 
@@ -89,6 +89,30 @@ def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_k
     incoming = summed_over(space, total)
     kept = _put(kept, (number,), mesh=mesh, incoming=incoming)
     return interaction.update(mesh, mapped, incoming.astype(low.dtype)), edge, kept
+
+
+def finish(
+    interaction: Interaction, messages: Behind, carry: tuple[Nodes, Edges], edges: EdgeTiles, space: str | None
+) -> Nodes:
+    """Mesh nodes after one step more, the last, whose edges nothing reads. For forecasts alone: see `Behind`."""
+    mesh, edge = carry
+    low = mesh.astype(interaction.dtype)
+    on_senders, on_receivers, mapped = together(
+        low, interaction.for_senders, interaction.for_receivers, interaction.for_updates
+    )
+
+    def tile(total, rows):
+        edge, senders, receivers = rows
+        groups, receiver = _groups(receivers)
+        on_edge = interaction.on_edges(edge.astype(low.dtype))
+        first = on_edge + on_senders[senders] + _spread(at_receivers(on_receivers, receiver))
+        parts = (_of_groups(part, groups < len(mesh)) for part in messages.parts(interaction, first, None))
+        return tuple(add_at_receivers(*pair, receiver) for pair in zip(total, parts, strict=True)), None
+
+    rows = edge, edges.senders, edges.receivers
+    total, _ = over_tiles(tile, messages.start(interaction, len(mesh)), rows)
+    sums = tuple(summed_over(space, part) for part in total)
+    return interaction.updated(mesh, mapped + messages.arriving(interaction, None)(sums))
 
 
 def _forward_for_gradient(keep, space, steps: Interaction, carry, edges: EdgeTiles, on_kinds):
@@ -212,6 +236,11 @@ def _groups(receivers):
     """Receivers by group of `SHARED`, and the one of each group; padding has the highest number."""
     groups = receivers.reshape(-1, SHARED)
     return groups, groups.min(axis=1)
+
+
+def _of_groups(values: Float[Array, "edge some"], counts: Bool[Array, "group shared"]) -> Float[Array, "group some"]:
+    """Sums over each group's edges that count."""
+    return jnp.where(counts[..., None], values.reshape(*counts.shape, -1), 0).sum(axis=1)
 
 
 def _spread(at_groups: Float[Array, "group width"]) -> Float[Array, "edge width"]:

@@ -14,8 +14,8 @@ class TrainingSettings:
     `accumulate` equal parts whose gradients are added up, each example of a part beside the others. `dates` are the
     first and the last training date, both included; None is the whole store. `recompute` makes each rollout step's
     activations again in the backward pass. `precision` is that of activations; parameters, scales, states and residual
-    sums on the mesh stay float32. `input_noise` is that of white noise on the frames that a rollout starts from, in standard
-    deviations of a step's change.
+    sums on the mesh stay float32. `input_noise` is that of white noise on the frames that a rollout starts from, in
+    standard deviations of a step's change.
     """
 
     updates: tuple[int, ...]

@@ -146,7 +146,7 @@ def graphcast_forecast(model: GraphCast, task: Task, grid: LatLonGrid) -> Foreca
     return forecast
 
 
-_ready = jax.jit(lambda model: model.ready())
+_ready = jax.jit(lambda model: model.ready(serving=True))
 _step = jax.jit(lambda model, state, window, *, key: model.step(state, window, key=key))
 
 
