@@ -19,6 +19,7 @@ from airmass.files import new_output, refuse_existing
 from airmass.forecast_file import read_hours
 from airmass.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
 from airmass.memory import keep_freed_memory
+from airmass.nn.attention_choice import PLAIN, VARIABLE
 from airmass.partial import SETTINGS, Partial, folder_of, require_room
 from airmass.perturbed import perturbed
 from airmass.store import minute
@@ -119,7 +120,8 @@ def _settings(
     Every initial frame is read for it, and so checked, and read again when its turn comes: all at once would not fit.
     """
     frames = _digest(chain((start.grid.latitude, start.grid.longitude, static), map(start.history, inits)))
-    return {
+    attention = {} if system.attention == PLAIN else {VARIABLE: system.attention}
+    return attention | {
         "airmass": airmass.__version__,
         "jax": f"{jax.__version__} on {jax.local_devices()[0].device_kind}",
         "checkpoint": system.fingerprint,

@@ -22,6 +22,7 @@ from airmass.footprint import (
     matmul_rate,
     on_accelerator,
 )
+from airmass.models.assemble import attention_here
 from airmass.models.gencast import GenCastSettings
 from airmass.published import PublishedGenCast
 from airmass.saved import SavedModel
@@ -68,6 +69,8 @@ def inspection(checkpoint: str | Path, grid: str | None, precision: str, members
     levels = held.sampler.levels if isinstance(held, PublishedGenCast) else 20
     needed = footprint(task, settings, shape, precision, min(members, MOST_TOGETHER), levels, on_accelerator())
     about = _about(held) | {"grid": f"{shape[1]} x {shape[0]} ({which})"}
+    if attention := attention_here(settings, precision).report:
+        about |= {"attention": attention}
     return Inspection(source, about, task, settings, license, shape, needed, matmul_rate(precision), members)
 
 

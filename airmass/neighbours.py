@@ -1,5 +1,7 @@
 """Which mesh nodes attend to which: those within some hops, in blocks of nodes that lie close together."""
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import numpy as np
@@ -18,12 +20,14 @@ class Neighbours(eqx.Module):
 
     `queries` and `keys` number mesh nodes; `near[b, q, k]` says whether query q of block b attends to its key k. Short
     blocks and short unions are filled up: a filling query is the number of nodes, one past the last; a filling key is
-    some node that no query is near.
+    some node that no query is near. Nodes are near one another or neither is. `by` is what attends to them, a function
+    like `nn.attention.attend`; None is plain JAX.
     """
 
     queries: Int[Array, "block query"]
     keys: Int[Array, "block key"]
     near: Bool[Array, "block query key"]
+    by: Callable | None = eqx.field(static=True, default=None)
 
     @classmethod
     def within(cls, mesh: Mesh, hops: int, block: int = BLOCK) -> "Neighbours":

@@ -21,6 +21,7 @@ from airmass.layout import Layout
 from airmass.models.assemble import gencast, graphcast, new_network
 from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings
 from airmass.models.graphcast import GraphCast, Network
+from airmass.nn.attention_choice import Attend
 from airmass.normalise import Normaliser
 from airmass.recipes import Recipe, as_settings, from_settings
 from airmass.training.paths import path_name
@@ -46,14 +47,21 @@ class SavedModel:
     fill: Float[np.ndarray, " prognostic"]
 
     def model(
-        self, static: Float[np.ndarray, "node static"], precision: str = "float32", parts: int = 1
+        self,
+        static: Float[np.ndarray, "node static"],
+        precision: str = "float32",
+        parts: int = 1,
+        attend: Attend | None = None,
     ) -> GraphCast | GenCast:
-        """The forecast model over static fields of the grid, whole or for so many devices that share an example."""
+        """The forecast model over static fields of the grid, whole or for so many devices that share an example.
+
+        `attend` is what `attention_here` chose, by default plain JAX.
+        """
         settings, step = self.recipe.model, self.recipe.task.step
         if isinstance(settings, GenCastSettings):
             assert isinstance(self.network, DenoiserNetwork)
             given = self.network, settings, self.grid, self.normaliser, static, self.fill, step
-            return gencast(*given, precision, parts)
+            return gencast(*given, precision, parts, attend)
         assert isinstance(self.network, Network)
         return graphcast(self.network, settings, self.grid, self.normaliser, static, step, precision, parts)
 

@@ -25,10 +25,11 @@ from airmass.footprint import fitting
 from airmass.forcing import forcing_windows
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
-from airmass.models.assemble import gencast, graphcast
+from airmass.models.assemble import attention_here, gencast, graphcast
 from airmass.models.gencast import DenoiserNetwork, GenCastSettings
 from airmass.models.graphcast import GraphCast, GraphCastSettings, Network
 from airmass.models.state import State
+from airmass.nn.attention_choice import PLAIN
 from airmass.normalise import Normaliser
 from airmass.published import PublishedGenCast, PublishedGraphCast, read_gencast, read_graphcast
 from airmass.rollout import serve
@@ -44,10 +45,10 @@ Checkpoint = SavedModel | PublishedGraphCast | PublishedGenCast
 class System:
     """A forecasting system.
 
-    `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
-    into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
-    is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None for a system that
-    draws. `fingerprint` tells checkpoint and statistics from others.
+        `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
+        into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
+        is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None for a system that
+    X
     """
 
     name: str
@@ -60,6 +61,7 @@ class System:
     lead_time: str
     runner: MakeRunner
     residual_std: Float[np.ndarray, " prognostic"] | None = None
+    attention: str = PLAIN
     fingerprint: str = ""
 
 
@@ -201,12 +203,16 @@ def _gencast(
     precision: str,
     memory_limit: float | None,
 ) -> System:
+    attention = attention_here(settings, precision)
+    if attention.report:
+        about = {**about, "attention": attention.report}
+
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
         together = fitting(path, task, settings, grid.shape, precision, memory_limit)
-        model = gencast(network, settings, grid, normaliser, static, fill, task.step, precision)
+        model = gencast(network, settings, grid, normaliser, static, fill, task.step, precision, 1, attention.attend)
         return GenCastRunner(model, task, grid, sampler, seed, noise, together)
 
-    return System("gencast", "GenCast", task, grid, 0, about, True, "15d", runner)
+    return System("gencast", "GenCast", task, grid, 0, about, True, "15d", runner, attention=attention.name)
 
 
 def missing_fill(task: Task, folder: str) -> Float[np.ndarray, " prognostic"]:

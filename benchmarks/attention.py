@@ -2,7 +2,8 @@
 
     python -m benchmarks.attention [--level 5] [--hops 16]
 
-Prints time in matmul units, the compiled program's temporary memory, and the largest difference of the results.
+Prints time in matmul units, the compiled program's temporary memory, and the largest difference of the results. On a
+GPU also what a model would choose, with the time of each candidate.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 from airmass.mesh import icosphere
 from airmass.neighbours import Neighbours
 from airmass.nn.attention import attend
+from airmass.nn.attention_choice import choose
 from benchmarks.bands import bands
 from benchmarks.measure import in_units
 
@@ -47,6 +49,10 @@ def main() -> None:
         print(f"{name}: {units:.2f} units, {wall:.2f} s, {memory:.3f} GiB of temporaries")
     apart = jnp.abs(runs["local"]() - runs["bands"]()).max()
     print(f"largest difference {float(apart):.1e}")
+    for precision in ("float32", "bfloat16"):
+        for trains in (False, True):
+            if report := choose(lambda: neighbours, 4, 128, precision, trains).report:
+                print(f"{precision}{', gradient' * trains}: {report}")
 
 
 if __name__ == "__main__":

@@ -85,3 +85,10 @@ def test_blocks_hold_every_pair_once(hops, block):
         union = set(np.flatnonzero(hop_matrix(mesh, hops).toarray()[queries[b][real[b]]].any(axis=0)).tolist())
         used = keys[b][near[b][real[b]].any(axis=0)]
         assert len(used) == len(union) and set(used.tolist()) == union
+
+
+@pytest.mark.parametrize("hops", [1, 3])
+def test_being_near_goes_both_ways(hops):
+    """Kernels sum the gradients of keys over the lists of queries."""
+    near = hop_matrix(icosphere(2), hops).toarray()
+    np.testing.assert_array_equal(near, near.T)

@@ -1,5 +1,7 @@
 """Networks and what surrounds them, put together on a grid."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,6 +13,7 @@ from airmass.mesh import icosphere
 from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
 from airmass.models.graphcast import GraphCast, GraphCastSettings, Network, network_sizes
 from airmass.neighbours import Neighbours
+from airmass.nn.attention_choice import Attend, Choice, choose
 from airmass.normalise import Normaliser
 from airmass.task import Task
 from airmass.tiles import Tiles
@@ -52,15 +55,30 @@ def gencast(
     step_hours: int,
     precision: str = "float32",
     parts: int = 1,
+    attend: Attend | None = None,
 ) -> GenCast:
-    """GenCast on `grid`, as `graphcast`. `fill` replaces missing values, by prognostic channel."""
+    """GenCast on `grid`, as `graphcast`. `fill` replaces missing values, by prognostic channel.
+
+    `attend` is what `attention_here` chose, by default plain JAX.
+    """
     graphs = build_graphs(
         grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
     )
-    neighbours = Neighbours.within(icosphere(settings.mesh_level), settings.hops)
+    neighbours = replace(Neighbours.within(icosphere(settings.mesh_level), settings.hops), by=attend)
     tiles = Tiles.of(graphs, parts=parts, space=_space(parts))
     model = GenCast(network, tiles, neighbours, normaliser, static, fill, step_hours, precision)
     return jax.tree.map(jnp.asarray, model)
+
+
+def attention_here(settings: ModelSettings, precision: str, gradient: bool = False) -> Choice:
+    """What attends fastest on this machine in a model of these settings; nothing is tried on a CPU or for GraphCast."""
+    if not isinstance(settings, GenCastSettings):
+        return Choice()
+
+    def neighbours() -> Neighbours:
+        return Neighbours.within(icosphere(settings.mesh_level), settings.hops)
+
+    return choose(neighbours, settings.heads, settings.width // settings.heads, precision, gradient)
 
 
 def _space(parts: int) -> str | None:

@@ -12,7 +12,6 @@ from airmass.arrays import Array
 from airmass.neighbours import Neighbours
 
 
-@jax.custom_vjp
 def attend(
     query: Float[Array, "head node size"],
     key: Float[Array, "head node size"],
@@ -20,6 +19,20 @@ def attend(
     neighbours: Neighbours,
 ) -> Float[Array, "head node size"]:
     """Softmax attention over each node's neighbours, scores divided by the root of `size`; softmax in float32.
+
+    By what was chosen for these neighbours (`attention_choice`), or else by plain JAX.
+    """
+    return (neighbours.by or attend_plainly)(query, key, value, neighbours)
+
+
+@jax.custom_vjp
+def attend_plainly(
+    query: Float[Array, "head node size"],
+    key: Float[Array, "head node size"],
+    value: Float[Array, "head node size"],
+    neighbours: Neighbours,
+) -> Float[Array, "head node size"]:
+    """`attend` in plain JAX.
 
     Heads come first because a CPU multiplies a batch of matrices three times faster than interleaved ones.
     """
@@ -68,7 +81,7 @@ def _backward(kept, gradient):
     return for_query, for_key.astype(key.dtype), for_value.astype(value.dtype), None
 
 
-attend.defvjp(_forward_for_gradient, _backward)
+attend_plainly.defvjp(_forward_for_gradient, _backward)
 
 
 def attend_densely(

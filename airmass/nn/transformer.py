@@ -40,7 +40,8 @@ class Block(eqx.Module):
     ) -> Float[Array, "node width"]:
         normed = self.attention_norm(x, condition).astype(self.query.dtype)
         maps = together(normed, self.query, self.key, self.value)
-        out = attend(*(mapped.reshape(len(x), self.heads, -1).swapaxes(0, 1) for mapped in maps), neighbours)
+        query, key, value = (mapped.reshape(len(x), self.heads, -1).swapaxes(0, 1) for mapped in maps)
+        out = attend(query, key, value, neighbours)
         x = x + self.attended(out.swapaxes(0, 1).reshape(x.shape))
         normed = self.feedforward_norm(x, condition).astype(self.query.dtype)
         return x + self.down(jax.nn.gelu(self.up(normed)))

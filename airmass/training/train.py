@@ -23,6 +23,7 @@ from airmass.ensemble import GenCastRunner
 from airmass.layout import Layout
 from airmass.losses.squared_error import SquaredError
 from airmass.memory import keep_freed_memory
+from airmass.models.assemble import attention_here
 from airmass.recipes import Recipe, as_settings
 from airmass.saved import SavedModel, named_leaves
 from airmass.training.adaptation import join, split
@@ -104,7 +105,10 @@ def _train(
     checkpoints = Checkpoints(run, settings | {"scales": _as_lists(saved)})
     state = begin() if checkpoints.latest is None else checkpoints.restore(checkpoints.latest, begin())
     if (done := int(state.update)) < recipe.training.total:
-        model = saved.model(frames.static(), recipe.training.precision, mesh.shape["space"])
+        attention = attention_here(recipe.model, recipe.training.precision, gradient=True)
+        if attention.report:
+            console.print(f"attention: {attention.report}", markup=False)
+        model = saved.model(frames.static(), recipe.training.precision, mesh.shape["space"], attention.attend)
         model = replace(model, network=None)  # type: ignore[arg-type]
         fixed = Fixed(model, held_still, _objective(recipe, frames))
         specs = fixed.specs()
