@@ -45,10 +45,10 @@ Checkpoint = SavedModel | PublishedGraphCast | PublishedGenCast
 class System:
     """A forecasting system.
 
-        `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
-        into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
-        is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None for a system that
-    X
+    `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
+    into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
+    is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None for a system that
+    draws. `attention` names what computes it here. `fingerprint` tells checkpoint and statistics from others.
     """
 
     name: str
