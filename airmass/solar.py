@@ -62,11 +62,15 @@ def _one_hour(end: np.datetime64, grid: LatLonGrid) -> np.ndarray:
     weights[[0, -1]] /= 2
     weights = (weights * irradiance / distance**2).astype(np.float32)
     across = np.cos(hour_angle).astype(np.float32)
-    total = np.empty(grid.shape, np.float32)
+    total = np.zeros(grid.shape, np.float32)
+    lit = np.empty_like(across)
     for row, phi in enumerate(latitude):  # a row at a time: a 0.25 degree grid times 361 bins does not fit memory
         slope = (np.cos(phi) * cos_declination).astype(np.float32)
         middle = (np.sin(phi) * sin_declination).astype(np.float32)
-        total[row] = weights @ np.maximum(slope[:, None] * across + middle[:, None], np.float32(0))
+        np.multiply(slope[:, None], across, out=lit)
+        lit += middle[:, None]
+        np.maximum(lit, np.float32(0), out=lit)
+        total[row] = weights @ lit
     return total.reshape(-1)
 
 
