@@ -13,6 +13,7 @@ from airmass.data.kept import Kept
 from airmass.data.lazy import LazyArray, joined, lazy_array
 from airmass.data.stamps import Stamps
 from airmass.data.statistics import between
+from airmass.data.workspace import Workspace
 from airmass.errors import InputError
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
@@ -25,8 +26,6 @@ _HOUR = np.timedelta64(1, "h")
 _BLOCK_BYTES = 256 * 2**20
 # Of a period that takes more than this many times the memory for it, little would be found there again.
 _WORTH_KEEPING = 8
-# Numbers of float32 in a line of the cache.
-_LINE = 16
 ALL = slice(None)
 
 
@@ -56,6 +55,7 @@ class Frames:
         self.times = dataset.time.values.astype("datetime64[ns]")[chosen]
         self._arrays = {name: self._lazy(name) for name in self.layout.variables}
         self._all = joined(list(self._arrays.values()))
+        self._workspace = Workspace()
         self._starts: dict[int, Int[np.ndarray, " start"]] = {}
         self._held: _Held | None = None
         self._kept: tuple[Band, Kept] | None = None
@@ -157,7 +157,7 @@ class Frames:
                 out[start + k][...] = frame.reshape(len(frame), -1)[:, band.inner].T
 
     def _decoded(self, rows, band: Band) -> Float[np.ndarray, "time target latitude longitude"]:
-        values = _spaced(len(rows), len(self.layout), band.rows, self.grid.shape[1])
+        values = self._workspace.array(len(rows), len(self.layout), band.rows, self.grid.shape[1])
         try:
             self._all.into(values, _as_slice(self._first + rows), band.latitudes).result()
         except ValueError as error:
@@ -232,17 +232,6 @@ class _Held(NamedTuple):
         if band.first < self.band.first or band.stop > self.band.stop:
             return None
         return self.frames[:, band.first - self.band.first : band.stop - self.band.first]
-
-
-def _spaced(times: int, channels: int, rows: int, columns: int) -> Float[np.ndarray, "time channel row column"]:
-    """An empty array whose channels lie an odd number of cache lines apart.
-
-    To turn it into channels last is to walk over channels. A power of two apart, all fall into the same few places of
-    the cache: at 64 x 32 that took 0.30 ms a window of 47 channels and three frames, and so it takes 0.07.
-    """
-    lines = -(-rows * columns // _LINE) | 1
-    whole = np.empty((times, channels, lines * _LINE), np.float32)
-    return whole[..., : rows * columns].reshape(times, channels, rows, columns)
 
 
 def _one_line(error: Exception) -> str:
