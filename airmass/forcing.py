@@ -12,12 +12,14 @@ from airmass.solar import toa_incident_solar_radiation
 from airmass.task import Task
 
 
-def forcings(names: tuple[str, ...], times: np.ndarray, grid: LatLonGrid) -> Float[np.ndarray, "time node forcing"]:
-    """Values of the named forcings, in their given order, at `times` (datetime64) on the nodes of `grid`."""
+def forcings(
+    names: tuple[str, ...], times: np.ndarray, grid: LatLonGrid, rows: slice = slice(None)
+) -> Float[np.ndarray, "time node forcing"]:
+    """Values of the named forcings, in their given order, at `times` (datetime64) on the nodes of these rows."""
     times = np.atleast_1d(times)
-    out = np.empty((len(times), grid.size, len(names)), np.float32)
+    out = np.empty((len(times), grid.latitude[rows].size * grid.shape[1], len(names)), np.float32)
     for column, name in enumerate(names):
-        out[..., column] = _COMPUTE[name](times, grid)
+        out[..., column] = _COMPUTE[name](times, grid, rows)
     return out
 
 
@@ -34,18 +36,17 @@ def forcing_windows(
 
 
 def _year(wave: Callable) -> Callable:
-    return lambda times, grid: wave(2 * np.pi * year_progress(times))[:, None]
+    return lambda times, grid, rows: wave(2 * np.pi * year_progress(times))[:, None]
 
 
 def _day(wave: Callable) -> Callable:
-    def compute(times, grid):
-        rows, _ = grid.shape
-        return np.tile(wave(2 * np.pi * day_progress(times, grid.longitude)), (1, rows))
+    def compute(times, grid, rows):
+        return np.tile(wave(2 * np.pi * day_progress(times, grid.longitude)), (1, grid.latitude[rows].size))
 
     return compute
 
 
-_COMPUTE: dict[str, Callable[[np.ndarray, LatLonGrid], np.ndarray]] = {
+_COMPUTE: dict[str, Callable[[np.ndarray, LatLonGrid, slice], np.ndarray]] = {
     "toa_incident_solar_radiation": toa_incident_solar_radiation,
     "year_progress_sin": _year(np.sin),
     "year_progress_cos": _year(np.cos),

@@ -29,6 +29,12 @@ def test_radiation_is_the_published_to_four_digits_at_the_terminator_too():
     assert np.count_nonzero(np.abs(ours - expected) > 1e-4 * expected) <= 1
 
 
+def test_rows_by_themselves_are_those_of_the_whole():
+    grid = LatLonGrid.equiangular(19, 36, poles=True)
+    whole = forcings(COMPUTED, GOLDEN.times, grid)
+    np.testing.assert_array_equal(forcings(COMPUTED, GOLDEN.times, grid, slice(5, 11)), whole[:, 5 * 36 : 11 * 36])
+
+
 def test_progress_at_moments_that_can_be_reckoned():
     times = np.array(["1970-01-01T00", "1970-01-01T12", "2001-06-01T18"], "datetime64[h]")
     np.testing.assert_allclose(day_progress(times, np.array([0.0, 90.0])), [[0, 0.25], [0.5, 0.75], [0.75, 0]])

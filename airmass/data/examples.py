@@ -10,11 +10,15 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
+from airmass.data.band import Band
+from airmass.data.kept import Kept
 from airmass.data.loader import ALL, Frames
 from airmass.errors import InputError
 from airmass.forcing import forcings
 
 _HOUR = np.timedelta64(1, "h")
+# Memory for forcings where frames are not held: five forcings of nine years at 64 x 32, of 231 days at 1.5 degrees.
+_FORCING_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,8 @@ class LoaderSettings:
 
     `order` is "replacement" (windows drawn anew for each update) or "epoch" (every window once in a shuffled order,
     then again in another). `threads` read `ahead` batches before they are asked for; a period whose frames take up to
-    `hold_gib` GiB is read once and kept. Only `order` changes what a run computes.
+    `hold_gib` GiB is read once and kept, of one up to eight times as long as many frames as fit. Forcings are kept
+    besides: of all times where all frames are, else up to 512 MiB. Only `order` changes what a run computes.
     """
 
     order: Literal["replacement", "epoch"] = "replacement"
@@ -80,7 +85,7 @@ class Examples:
         self.starts(first, rollout)
         began, stopped = time.monotonic(), threading.Event()
         held = self._frames.hold(self._settings.hold_gib, self._nodes)
-        self._forcings = self._forcings or _Forcings(self._frames, self._nodes, held)
+        self._forcings = self._forcings or _Forcings(self._frames, self._nodes, np.inf if held else _FORCING_BYTES)
 
         def read(update: int) -> Batch | None:
             return None if stopped.is_set() else self.read(int(update), rollout)
@@ -106,7 +111,7 @@ class Examples:
         out = np.empty((len(starts), length, size, len(frames.layout)), np.float32)
         for example, wanted in zip(out, times, strict=True):
             frames.at(wanted, self._nodes, example)
-        known = self._forcings or _Forcings(frames, self._nodes, False)
+        known = self._forcings or _Forcings(frames, self._nodes, 0)
         valid_time = times[:, frames.task.history - 1].astype("datetime64[h]").astype(np.int32)
         return Batch(out, np.stack([known.at(wanted) for wanted in times]), valid_time)
 
@@ -129,23 +134,19 @@ def _shuffled(seed: int, epoch: int, n: int) -> Int[np.ndarray, " window"]:
 
 
 class _Forcings:
-    """Forcings at the times of a period: computed when first asked for and kept, if its frames are kept."""
+    """Forcings at the times of a period: computed when first asked for, and kept up to a limit in bytes."""
 
-    def __init__(self, frames: Frames, nodes: slice, keep: bool):
-        self._frames, self._nodes, self._names = frames, nodes, frames.task.forcing
-        size = len(range(*nodes.indices(frames.grid.size)))
-        # Memory is taken up only where a time is filled in.
-        self._kept = np.empty((len(frames.times), size, len(self._names)), np.float32) if keep else None
-        self._known = np.zeros(len(frames.times), bool)
+    def __init__(self, frames: Frames, nodes: slice, limit: float):
+        self._frames, self._band, self._kept = frames, Band.of(nodes, frames.grid), Kept(limit)
 
     def at(self, times: np.ndarray) -> Float[np.ndarray, "time node forcing"]:
-        if self._kept is None:
-            return self._computed(times)
-        rows = np.searchsorted(self._frames.times, times)
-        for row in rows[~self._known[rows]]:
-            self._kept[row] = self._computed(self._frames.times[row])[0]
-            self._known[row] = True  # only now: another thread that asks meanwhile computes the same numbers
-        return self._kept[rows]
-
-    def _computed(self, times: np.ndarray) -> Float[np.ndarray, "time node forcing"]:
-        return forcings(self._names, times, self._frames.grid)[:, self._nodes]
+        names = self._frames.task.forcing
+        out = np.empty((len(times), self._band.size, len(names)), np.float32)
+        for place, row in zip(out, np.searchsorted(self._frames.times, times), strict=True):
+            if (known := self._kept.get(row)) is not None:
+                place[...] = known
+            else:
+                whole = forcings(names, self._frames.times[row], self._frames.grid, self._band.latitudes)
+                place[...] = whole[0, self._band.inner]
+                self._kept.offer(row, place)
+        return out

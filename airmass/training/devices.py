@@ -80,10 +80,18 @@ def spread(tree: PyTree, specs: PyTree, mesh: Mesh) -> PyTree:
 
 def own_share(mesh: Mesh, examples: int) -> slice:
     """Which of the examples at once this process reads: those of its devices."""
-    places = mesh.shape["data"] * mesh.shape["member"]
-    by_place = mesh.devices.reshape(places, -1)
-    mine = [i for i, row in enumerate(by_place) if any(d.process_index == jax.process_index() for d in row)]
-    each = examples // places
+    return _own(mesh.devices.reshape(-1, mesh.shape["space"]), examples)
+
+
+def own_nodes(mesh: Mesh, nodes: int) -> slice:
+    """Which nodes of the grid this process reads: those of its devices."""
+    return _own(mesh.devices.reshape(-1, mesh.shape["space"]).T, nodes)
+
+
+def _own(devices: np.ndarray, count: int) -> slice:
+    """Which of `count` things, dealt out evenly along the first axis of `devices`, lie on those of this process."""
+    mine = [i for i, row in enumerate(devices) if any(d.process_index == jax.process_index() for d in row)]
+    each = count // len(devices)
     return slice(mine[0] * each, (mine[-1] + 1) * each)
 
 

@@ -35,6 +35,7 @@ from airmass.training.devices import (
     join_processes,
     leads,
     mesh_of,
+    own_nodes,
     own_share,
     replicated,
     spread,
@@ -172,7 +173,7 @@ def _examples(recipe: Recipe, frames: Frames, mesh: Mesh) -> Examples:
     training = recipe.training
     share = own_share(mesh, training.batch // training.accumulate)
     whole = slice(share.start * training.accumulate, share.stop * training.accumulate)
-    return Examples(frames, recipe.loader, training.seed, training.batch, whole)
+    return Examples(frames, recipe.loader, training.seed, training.batch, whole, own_nodes(mesh, frames.grid.size))
 
 
 def _place(recipe: Recipe, mesh: Mesh, drawn: Drawn) -> Batch:

@@ -3,18 +3,21 @@
 import dataclasses
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import xarray as xr
 
+from airmass.data.loader import Frames
 from airmass.errors import InputError
 from airmass.training.devices import mesh_of
 from airmass.training.settings import DeviceSettings, TrainingSettings
 from airmass.training.sinks import LOG_FILE
-from tests.training.small import OPTIONS
+from tests.training.small import OPTIONS, TASK
 
 COMMAND = [sys.executable, "-m", "airmass", "train", "demo", *OPTIONS, "--watch.every", "1", "--training.batch", "8"]
 COMMAND += "--training.updates 3 --training.rollout 2 --training.input-noise 0.1 --training.accumulate 2".split()
@@ -56,15 +59,43 @@ def test_losses_do_not_depend_on_the_number_of_devices(small_store, alone, tmp_p
     np.testing.assert_allclose(_losses(tmp_path / "run"), alone, rtol=1e-5)
 
 
-def test_losses_do_not_depend_on_the_number_of_processes(small_store, alone, tmp_path):
-    """Two real processes that meet over loopback."""
+def _together(stores, run, *options: str) -> None:
+    """A real process for each store, one device each; they meet over loopback."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    together = ["--devices.coordinator", f"127.0.0.1:{port}", "--devices.processes", "2", "--devices.process"]
-    _finish(*(_run(small_store, tmp_path / "run", 1, *together, str(process)) for process in (0, 1)))
+    options += "--devices.coordinator", f"127.0.0.1:{port}", "--devices.processes", str(len(stores))
+    _finish(*(_run(store, run, 1, *options, "--devices.process", str(k)) for k, store in enumerate(stores)))
+
+
+def test_losses_do_not_depend_on_the_number_of_processes(small_store, alone, tmp_path):
+    _together([small_store] * 2, tmp_path / "run")
     np.testing.assert_allclose(_losses(tmp_path / "run"), alone, rtol=1e-5)
     assert (tmp_path / "run" / "model.npz").exists()
+
+
+def test_a_process_reads_only_its_own_rows_of_the_grid(small_store, alone, tmp_path):
+    """The second of two has the northern half; its copy of the store is damaged in the south."""
+    data = xr.open_zarr(small_store, chunks=None).load().drop_encoding()
+    rows = data.sizes["latitude"] // 2
+    chunks = {"time": 1, "latitude": rows}
+    encoding = {
+        name: {"chunks": [chunks.get(str(dim), field.sizes[dim]) for dim in field.dims]}
+        for name, field in data.data_vars.items()
+    }
+    whole, damaged = tmp_path / "whole.zarr", tmp_path / "damaged.zarr"
+    data.to_zarr(whole, encoding=encoding, zarr_format=3, consolidated=False)
+    shutil.copytree(whole, damaged)
+    for name in TASK.targets:
+        for time in range(3, 7):  # not those that are looked at when a store is opened
+            (chunk,) = (damaged / name / "c" / str(time)).glob("0/0" if data[name].ndim == 3 else "0/0/0")
+            chunk.write_bytes(b"these bytes do not decode")
+    frames = Frames(damaged, TASK)
+    assert frames.hold(nodes=slice(frames.grid.size // 2, None))
+    with pytest.raises(InputError, match="cannot be read at"):
+        frames.at(frames.times[3:4])
+    _together([whole, damaged], tmp_path / "run", "--devices.space", "2")
+    np.testing.assert_allclose(_losses(tmp_path / "run"), alone, rtol=1e-5)
 
 
 ONE = TrainingSettings(updates=(1,), rollout=(1,), batch=6)
