@@ -156,9 +156,7 @@ def _gencast(
 ) -> Footprint:
     n, width, row = Counts.of(settings, shape), settings.width, size * settings.width
     prognostic, targets = _channels(task)
-    union = _union(settings, n.mesh)
-    blocks = -(-n.mesh // BLOCK)
-    waves, rows = shape[1] // 2, (shape[0] + 1) // 2
+    masks, scores = attention(settings, n.mesh)
     geometry = row * (n.encoder_kinds + n.decoder_kinds + n.mesh)
     parts = {
         "Python, JAX and compiling": 0 if accelerator else _BASE_GENCAST,
@@ -166,22 +164,22 @@ def _gencast(
         "edges and nodes before weather": tables(n) + geometry,
         # At one noise level, and at the next, which JAX prepares meanwhile.
         "edges and nodes at a noise level": 2 * (geometry + row * n.mesh),
-        "attention masks": blocks * BLOCK * union,
-        "noise tables": 2.0 * waves**2 * rows,
+        "attention masks": masks,
+        "noise tables": noise_tables(shape),
         "state and forcings": 4 * n.grid * (3 * together * task.history * prognostic + fixed_channels(task)),
         "conditioning on the last frames": together * n.grid * (row + 5 * prognostic),
         "the sampler's fields": 4 * n.grid * targets * (4 * together + 3),
         "grid latents": row * n.grid,
         "mesh latents and one tile": n.mesh * (5 * row + 2 * size * settings.feedforward)
         + row * 2 * n.tile_edges
-        + 4 * BLOCK * union * 3 * settings.heads,
+        + 4 * BLOCK * _union(settings, n.mesh) * 3 * settings.heads,
     }
     square = width**2
     products = (
         n.grid * width * targets
         + _encoder_and_decoder(n, width, settings.hidden_layers, targets)
         + settings.layers * n.mesh * (4 * square + 2 * width * settings.feedforward)
-        + settings.layers * blocks * BLOCK * union * 2 * width
+        + scores / 2
         + (n.encoder_kinds + n.decoder_kinds + n.mesh) * square / together
     )
     return Footprint(largest_first(parts), 2 * products, 2 * levels - 1)
@@ -204,6 +202,17 @@ def _parameters(task: Task, settings: Settings, size: int, accelerator: bool) ->
 def tables(n: Counts) -> float:
     """Indices and features."""
     return 12 * (n.encoder_edges + n.mesh_edges) + 36 * n.grid + 16 * (n.encoder_kinds + n.decoder_kinds)
+
+
+def attention(settings: GenCastSettings, mesh: int) -> tuple[int, float]:
+    """Bytes of the masks, and flops of all layers' products of queries with keys and of weights with values."""
+    pairs = -(-mesh // BLOCK) * BLOCK * _union(settings, mesh)
+    return pairs, 4.0 * settings.layers * pairs * settings.width
+
+
+def noise_tables(shape: tuple[int, int]) -> float:
+    """Of Legendre functions that noise is drawn with: a triangle of degrees and orders over half of the rows."""
+    return 2.0 * (shape[1] // 2) ** 2 * ((shape[0] + 1) // 2)
 
 
 def _union(settings: GenCastSettings, mesh: int) -> int:

@@ -1,8 +1,8 @@
 """What an update of a training run takes before it is compiled: memory of each device by part, arithmetic, time.
 
-Counted from sizes, with a few numbers fitted to what was seen: rows on the grid without `recompute` to XLA's account of
-compiled updates at 64 x 32 and 128 x 64, with it to the peak of one gradient at 1 degree (7.7 GiB). How far whole runs
-lie from the estimate has not been measured yet.
+Arrays are counted as XLA has them at the peak of updates compiled for a CPU (`compiled.memory_analysis()` and the
+report of its buffers, jax 0.10.2), for GraphCast and GenCast of width 64 to 512 at 64 x 32, 128 x 64 and 1 degree. How
+far whole runs are from the sum: benchmarks/README.md, "Plan". Compilers for accelerators have not been looked at.
 """
 
 from collections.abc import Mapping
@@ -11,24 +11,49 @@ from dataclasses import dataclass
 import jax
 
 from airmass.errors import InputError
-from airmass.footprint import OVERHEAD, Counts, fixed_channels, footprint, largest_first, parameter_count, tables
+from airmass.footprint import (
+    Counts,
+    Settings,
+    attention,
+    fixed_channels,
+    footprint,
+    largest_first,
+    noise_tables,
+    parameter_count,
+    tables,
+)
 from airmass.layout import Layout
-from airmass.models.graphcast import GraphCastSettings, Network, network_sizes
+from airmass.models.assemble import new_network
+from airmass.models.gencast import GenCastSettings
+from airmass.models.graphcast import GraphCastSettings
 from airmass.recipes import Recipe
 from airmass.task import Task
 from airmass.tiles import ROWS
 from airmass.training.paths import is_matrix, path_name
 
-# Bytes on a CPU; a forecast's own, which was measured, and what training imports besides.
-_BASE = 760e6
+# Bytes on a CPU where the update is compiled and not read from the cache: fitted to runs of `demo`
+# and of `gencast-demo`, which draws noise and attends besides.
+_BASE_GRAPHCAST, _BASE_GENCAST = 1650e6, 1980e6
+# Everything that is no matrix product takes about half as long as those: fitted to GraphCast's gradient at 1 degree.
+_OVERHEAD = 1.55
 # Of a forward pass, what the backward pass makes again with the model's `recompute` of 0, 1 and more.
 _MADE_AGAIN = (0, 0.6, 1)
-# Rows as wide as the network that the backward pass has of encoder and decoder, by grid node with its edges.
-_GRID_ROWS = 100
-# The same where tiles are made again: latents between encoder and decoder, tables of edges, and the gradients of both.
-_GRID_ROWS_KEPT = 18
-# Edges along the mesh in float32 whatever the precision: after the last step, before one, and the gradients of both.
-_MESH_EDGE_COPIES = 4
+# Rows as wide as the network that the backward pass finds of encoder and decoder: by grid node, by each of its three
+# edges from the mesh and by each of its edges to the mesh.
+_BY_NODE, _BY_CORNER, _BY_ENCODER_EDGE = 30, 7, 7
+# The same by kind of edge, of which two steps in the embedding and one in the first map are still equal: shared by all
+# examples, and for each of them besides the gradient.
+_BY_KIND = 7
+# Mesh nodes that are no step's: geometry, and of each example the gradients that tiles add to.
+_MESH_SHARED, _MESH_ROWS = 10, 25
+# Latents between encoder and decoder, and for GenCast those of its conditioning and the gradients of both.
+_LATENTS_GRAPHCAST, _LATENTS_GENCAST = 2, 4
+# Of a block of the transformer, by mesh node: rows as wide as the network, and as wide as its inner layer.
+_BLOCK_ROWS, _BLOCK_INNER = 13, 6
+# Scaled inputs, targets, outputs and what is between, GenCast's noise with them.
+_FRAMES_GRAPHCAST, _FRAMES_GENCAST = 7, 8
+# Gradients, and the copies of weights that loops over layers have.
+_GRADIENTS = 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +74,7 @@ class TrainingFootprint:
 
     def seconds(self, rate: float) -> float:
         """Time of one update where each device makes products at `rate` flops a second."""
-        return OVERHEAD * self.flops / (self.devices * rate)
+        return _OVERHEAD * self.flops / (self.devices * rate)
 
 
 def training_footprint(
@@ -63,35 +88,44 @@ def training_footprint(
     """Memory and arithmetic of an update on a grid of `shape` (rows, columns), by default at the longest `rollout`.
 
     `times` is how many frames the store holds over the training dates, which the host keeps if they are few. Raises
-    InputError for GenCast, whose training is not counted yet, and for devices that do not share out evenly.
+    InputError for devices that do not share out evenly.
     """
     settings, task, training = recipe.model, recipe.task, recipe.training
-    if not isinstance(settings, GraphCastSettings):
-        raise InputError("the memory that GenCast takes to train is not known yet; expected a recipe of GraphCast")
     rollout = rollout or max(training.rollout)
     data, space = axes(recipe, devices)
     together = training.batch // training.accumulate // data
     n = Counts.of(settings, shape)
-    steps = rollout if rollout > 1 and not training.recompute else 1
-    size = 2 if training.precision == "bfloat16" else 4
     targets, prognostic = (len(Layout.of(names, task.levels)) for names in (task.targets, task.prognostic))
     frame = 4 * n.grid * targets / space
     state = 4 * n.grid * prognostic * task.history / space
     example = (task.history + rollout) * (frame + 4 * n.grid * len(task.forcing) / space)
+    work = _Work.of(recipe, n, rollout, together, space, accelerator)
+    base, frames = (_BASE_GENCAST, _FRAMES_GENCAST) if recipe.ensemble else (_BASE_GRAPHCAST, _FRAMES_GRAPHCAST)
     parts = {
-        "Python, JAX and compiling": 0 if accelerator else _BASE,
+        "Python, JAX and compiling": 0 if accelerator else base,
         **_of_parameters(recipe),
         "graphs and static fields": tables(n) + 4 * n.grid * fixed_channels(task),
         "examples": training.accumulate * together * example,
         "examples read ahead and frames held": 0 if accelerator else _on_the_host(recipe, n.grid, targets, times),
-        "states of the rollout": together * rollout * (state + frame),
-        "scaled frames": together * steps * 3 * (frame + state),
-        **{name: together * value for name, value in _activations(settings, n, size, steps, space).items()},
+        "states of the rollout": together * rollout * (state + frame) if rollout > 1 else 0,
+        "scaled frames": together * work.copies * frames * frame,
+        **(_of_gencast(work, settings, shape) if isinstance(settings, GenCastSettings) else _of_graphcast(work)),
     }
-    again = 1 if rollout > 1 and training.recompute else 0
-    forward = footprint(task, settings, shape).flops
-    flops = forward * rollout * training.batch * (3 + again + _MADE_AGAIN[min(settings.recompute, 2)])
+    flops = training.batch * rollout * _flops(recipe, shape, n, rollout)
     return TrainingFootprint(largest_first({k: v for k, v in parts.items() if v}), flops, devices)
+
+
+def _flops(recipe: Recipe, shape: tuple[int, int], n: Counts, rollout: int) -> float:
+    """Of one step of one example."""
+    settings = recipe.model
+    again = 1 if rollout > 1 and recipe.training.recompute else 0
+    again += (
+        _MADE_AGAIN[min(settings.recompute, 2)] if isinstance(settings, GraphCastSettings) else settings.recompute > 0
+    )
+    forward = footprint(recipe.task, settings, shape).flops
+    # Attention makes its scores again whatever else is kept: a quarter of its products in both directions.
+    scores = attention(settings, n.mesh)[1] if isinstance(settings, GenCastSettings) else 0
+    return (3 + again) * forward + scores
 
 
 def axes(recipe: Recipe, devices: int) -> tuple[int, int]:
@@ -110,20 +144,19 @@ def axes(recipe: Recipe, devices: int) -> tuple[int, int]:
 
 def _of_parameters(recipe: Recipe) -> dict[str, float]:
     """Training changes all of them here: low-rank additions and frozen parameters take less."""
-    assert isinstance(recipe.model, GraphCastSettings)
     count, matrices = parameter_count(recipe.task, recipe.model), _matrices(recipe.task, recipe.model)
     moments = 2 * count if recipe.optimiser.kind == "adamw" else 2 * count - matrices
     low = 2 * count if recipe.training.precision == "bfloat16" else 0
     return {
-        "parameters": 4 * count + low,
-        "gradients and changes": 2 * 4 * count,
+        "parameters, and those begun with": 2 * 4 * count + low,
+        "gradients": (_GRADIENTS + (recipe.training.accumulate > 1)) * 4 * count,
         f"moments of {recipe.optimiser.kind}": 4 * moments,
         "average of parameters": 4 * count,
     }
 
 
-def _matrices(task: Task, settings: GraphCastSettings) -> int:
-    made = jax.eval_shape(lambda: Network(settings, *network_sizes(task), key=jax.random.key(0)))
+def _matrices(task: Task, settings: Settings) -> int:
+    made = jax.eval_shape(lambda: new_network(task, settings, jax.random.key(0)))
     leaves = jax.tree_util.tree_leaves_with_path(made)
     return sum(leaf.size for path, leaf in leaves if is_matrix(path_name(path)))
 
@@ -136,21 +169,96 @@ def _on_the_host(recipe: Recipe, nodes: int, targets: int, times: int) -> float:
     return ahead + (held if held <= recipe.loader.hold_gib * 2**30 else 0)
 
 
-def _activations(settings: GraphCastSettings, n: Counts, size: int, steps: int, space: int) -> dict[str, float]:
-    """Of one example: what the backward pass has of `steps` forward steps, and of the one it is at."""
-    row, wide = size * settings.width, 4 * settings.width
-    every, layers = settings.recompute, settings.steps
-    tile = min(ROWS, n.grid / space)
-    grid = (_GRID_ROWS_KEPT if every else _GRID_ROWS) * n.grid / space
-    if every <= 1:  # an interaction keeps the message before its scale, and with 0 what the first map gave
-        edges, groups = (2 - every) * layers * row, 0
-    else:
-        edges, groups = 2 * every * row, -(-layers // every)
-    starts = groups * wide * (n.mesh_edges / space + n.mesh)
-    kept = 2 * wide * n.mesh * (every if every > 1 else layers)
-    return {
-        "activations on the grid": row * steps * grid,
-        "one tile of the grid": row * _GRID_ROWS * tile if every else 0,
-        "activations on mesh edges": (steps * edges + _MESH_EDGE_COPIES * wide) * n.mesh_edges / space,
-        "activations on mesh nodes": steps * (kept + starts),
+@dataclass(frozen=True)
+class _Work:
+    """What activations are counted from. `steps` of the rollout's are kept; `size` is bytes a number."""
+
+    n: Counts
+    settings: Settings
+    rollout: int
+    steps: int
+    together: int
+    space: int
+    size: int
+    accelerator: bool
+
+    @classmethod
+    def of(cls, recipe: Recipe, n: Counts, rollout: int, together: int, space: int, accelerator: bool) -> "_Work":
+        steps = 1 if recipe.training.recompute else rollout
+        size = 2 if recipe.training.precision == "bfloat16" else 4
+        return cls(n, recipe.model, rollout, steps, together, space, size, accelerator)
+
+    @property
+    def copies(self) -> int:
+        """Of what is kept: the backward pass takes the step it is at out of those of a rollout."""
+        return self.steps + 1 if self.steps > 1 else 1
+
+    @property
+    def wide(self) -> int:
+        """Bytes of a row in float32, which some are whatever the precision."""
+        return 4 * self.settings.width
+
+    @property
+    def row(self) -> int:
+        return self.size * self.settings.width
+
+    def of_edges(self, arrays: int) -> float:
+        """Bytes of a row of each of so many arrays that a step keeps. A CPU's XLA has bfloat16 in float32 besides."""
+        in_float32 = self.size == 2 and not self.accelerator
+        return (4 * arrays + 2 if in_float32 else self.size * arrays) * self.settings.width
+
+    def on_grid(self, nodes: float) -> float:
+        """What the encoder and the decoder have of some grid nodes, all of their edges with them."""
+        edges = self.n.encoder_edges / self.n.grid
+        return self.row * nodes * (_BY_NODE + 3 * _BY_CORNER + edges * _BY_ENCODER_EDGE)
+
+    @property
+    def tile(self) -> float:
+        return self.on_grid(min(ROWS, self.n.grid / self.space))
+
+    @property
+    def shared(self) -> dict[str, float]:
+        """Of encoder and decoder, and of nodes and edges before weather."""
+        n = self.n
+        latents = _LATENTS_GENCAST if isinstance(self.settings, GenCastSettings) else _LATENTS_GRAPHCAST
+        grid = (
+            self.row * latents * n.grid / self.space if self.settings.recompute else self.on_grid(n.grid / self.space)
+        )
+        on_mesh = n.mesh_kinds if isinstance(self.settings, GraphCastSettings) else 0
+        # In bfloat16 half of the rows by kind are float32 all the same.
+        by_kind = (self.wide + self.row) / 2 * (_BY_KIND + self.together)
+        return {
+            "activations on the grid": self.together * self.copies * grid,
+            "kinds of edges": by_kind * (n.decoder_kinds + n.encoder_kinds + on_mesh),
+            "mesh nodes and their gradients": self.wide * n.mesh * (_MESH_SHARED + self.together * _MESH_ROWS),
+        }
+
+
+def _of_graphcast(work: _Work) -> dict[str, float]:
+    """What the backward pass has of activations."""
+    n, every, layers = work.n, work.settings.recompute, work.settings.steps  # type: ignore[union-attr]
+    # The first step, whose edges are still geometry, stands by itself; of the others some are groups' starts only.
+    kept = layers if every <= 1 else 1 + min(every, layers - 1)
+    starts = 0 if every <= 1 else (layers - 1) // every
+    # An interaction keeps the message before its scale, and unless it is made again what the first map gave.
+    edges = kept * work.of_edges(1 if every == 1 else 2) + starts * work.wide
+    # After the last step, and the gradient; in a rollout those of the step's start besides.
+    at_work = (4 if work.rollout > 1 else 2) * work.wide * n.mesh_edges / work.space
+    return work.shared | {
+        "activations on mesh edges": work.together * work.copies * edges * n.mesh_edges / work.space,
+        "activations on mesh nodes": work.together * work.copies * (2 * kept + starts) * work.wide * n.mesh,
+        "edges or a tile gone back through": work.together * (max(at_work, work.tile) if every else at_work),
+    }
+
+
+def _of_gencast(work: _Work, settings: GenCastSettings, shape: tuple[int, int]) -> dict[str, float]:
+    """The same of a denoiser; on several devices each has all of the transformer."""
+    n, every = work.n, settings.recompute
+    block = work.size * n.mesh * (_BLOCK_ROWS * settings.width + _BLOCK_INNER * settings.feedforward)
+    starts = -(-settings.layers // every) * work.wide * n.mesh if every else 0
+    return work.shared | {
+        "noise tables": noise_tables(shape),
+        "attention masks": attention(settings, n.mesh)[0],
+        "activations of the transformer": work.together * (starts if every else settings.layers * block),
+        "blocks or a tile gone back through": work.together * max(every * block, work.tile) if every else 0,
     }

@@ -1,10 +1,11 @@
-"""The gradient of GraphCast's loss: one example, one step, beside the forward pass in the same process.
+"""The gradient of a training loss: one example, one step, beside the forward pass in the same process.
 
-    python -m benchmarks.gradient small|demo [--recompute 0 1 4] [--precision bfloat16] [--rounds 3]
+    python -m benchmarks.gradient small|mini|demo [--recompute 0 1 4] [--precision bfloat16] [--rounds 3]
 
-`small` is the published 1 degree model, `demo` that of `airmass demo`. Each setting of `recompute` runs in a process of
-its own and prints peak memory after the gradient, time to trace and compile, and both times in matmul units. Weights
-and frames are random; scales are one. Where a setting does not fit, the process ends with an error.
+`small` is the published 1 degree GraphCast, `mini` GenCast at 1 degree on mesh 4, `demo` the model of `airmass demo`.
+Each setting of `recompute` runs in a process of its own and prints peak memory after the gradient, time to trace and
+compile, and both times in matmul units. Weights and frames are random; scales are one. Where a setting does not fit,
+the process ends with an error.
 """
 
 import argparse
@@ -13,9 +14,16 @@ import json
 
 from benchmarks.measure import CompileTime, fresh, in_units, peak_gib, seconds
 
-# Least to most memory; at 1 degree only 1 has been seen to fit on 24 GiB, the others were not tried.
-RECOMPUTE = {"small": ("4", "1", "0"), "demo": ("1", "0")}
-RECIPE = {"small": "graphcast-small", "demo": "demo"}
+# Least to most memory.
+RECOMPUTE = {"small": ("4", "1", "0"), "mini": ("1", "0"), "demo": ("1", "0")}
+RECIPE = {"small": "graphcast-small", "mini": "gencast-mini", "demo": "demo"}
+# Rows and columns; poles on a grid of an odd number of rows.
+SHAPE = {"small": (181, 360), "mini": (181, 360), "demo": (32, 64)}
+_SIZES = {
+    "steps": "layers of the processor",
+    "width": "numbers a node",
+    "rows": "rows of the grid, of twice as many columns",
+}
 
 
 def main() -> None:
@@ -23,7 +31,8 @@ def main() -> None:
     parser.add_argument("name", choices=tuple(RECIPE))
     parser.add_argument("--recompute", nargs="*")
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--steps", type=int, help="layers of the processor, where not the recipe's")
+    for name, what in _SIZES.items():
+        parser.add_argument(f"--{name}", type=int, help=f"{what}, where not the recipe's")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--child", type=int)
     options = parser.parse_args()
@@ -31,7 +40,8 @@ def main() -> None:
         _child(options)
         return
     given = ["--precision", options.precision, "--rounds", str(options.rounds)]
-    given += ["--steps", str(options.steps)] if options.steps else []
+    for name in _SIZES:
+        given += [f"--{name}", str(getattr(options, name))] if getattr(options, name) else []
     for recompute in options.recompute or RECOMPUTE[options.name]:
         fresh("benchmarks.gradient", options.name, "--child", recompute, *given)
 
@@ -43,11 +53,11 @@ def _child(options) -> None:
 
     keep_freed_memory()
     compiling = CompileTime()
-    model, example, loss = _given(options)
+    model, given, loss = _given(options)
     # Geometry and the frames are arguments, not constants, of what is compiled.
     forward = jax.jit(lambda network, rest: loss(network, rest))
     gradient = jax.jit(jax.value_and_grad(loss))
-    rest = dataclasses.replace(model, network=None), example
+    rest = dataclasses.replace(model, network=None), *given
     result: dict[str, float] = {"peak_ready_gib": peak_gib()}
     before = compiling.seconds
     result["first_s"] = seconds(lambda: gradient(model.network, rest))
@@ -68,24 +78,26 @@ def _given(options):
     """A model of the recipe with random weights, an example of random frames, and the loss of the network's leaves."""
     import jax
     import jax.numpy as jnp
+    import numpy as np
 
-    from airmass.graph import build_graphs
+    from airmass.diffusion.sphere import SphereNoise
     from airmass.grid import LatLonGrid
     from airmass.layout import Layout
     from airmass.losses.squared_error import SquaredError
     from airmass.losses.weights import LossSettings
-    from airmass.models.graphcast import GraphCast, Network, network_sizes
+    from airmass.models.assemble import gencast, graphcast, new_network
     from airmass.normalise import Normaliser
     from airmass.recipes import RECIPES
-    from airmass.tiles import Tiles
-    from airmass.training.objective import Example, rollout_loss
+    from airmass.training.denoising import DenoisingObjective
+    from airmass.training.objective import Example, RolloutObjective
 
     recipe = RECIPES[RECIPE[options.name]]
     task, settings = recipe.task, dataclasses.replace(recipe.model, recompute=options.child)
-    settings = dataclasses.replace(settings, steps=options.steps or settings.steps)
-    grid = LatLonGrid.equiangular(*((181, 360, True) if options.name == "small" else (32, 64, False)))
-    network = jax.jit(lambda: Network(settings, *network_sizes(task), key=jax.random.key(0)))()
-    tiles = Tiles.of(build_graphs(grid, settings.mesh_level, settings.radius_fraction), renumber=True)
+    sizes = {name: getattr(options, name) for name in ("steps", "width") if getattr(options, name)}
+    settings = dataclasses.replace(settings, **sizes)
+    rows, columns = (options.rows, 2 * options.rows) if options.rows else SHAPE[options.name]
+    grid = LatLonGrid.equiangular(rows, columns, poles=rows % 2 == 1)
+    network = jax.jit(lambda: new_network(task, settings, jax.random.key(0)))()
     targets = Layout.of(task.targets, task.levels)
     history, static = Layout.of(task.prognostic, task.levels), Layout.of(task.static, task.levels)
     scales = [jnp.full(n, value) for n in map(len, (history, task.forcing, static, targets)) for value in (0.0, 1.0)]
@@ -94,15 +106,22 @@ def _given(options):
     frames = jax.random.normal(keys[0], (task.history + 1, grid.size, len(targets)))
     forcings = jax.random.normal(keys[1], (task.history + 1, grid.size, len(task.forcing)))
     fields = jax.random.normal(keys[2], (grid.size, len(static)))
-    model = GraphCast(network, tiles, normaliser, fields, task.step, options.precision)
-    compare = jax.tree.map(jnp.asarray, SquaredError(LossSettings(), targets, grid))
+    compare = SquaredError(LossSettings(), targets, grid)
+    if recipe.ensemble:
+        fill = np.zeros(len(history), np.float32)
+        model = gencast(network, settings, grid, normaliser, fields, fill, task.step, options.precision)
+        white = SphereNoise.build(grid.latitude, grid.longitude)
+        objective = DenoisingObjective(compare, white, recipe.diffusion.training, task.history)
+    else:
+        model = graphcast(network, settings, grid, normaliser, fields, task.step, options.precision)
+        objective = RolloutObjective(compare, task.history, recompute=False)
 
     def loss(network, rest):
-        model, example = rest
-        model = dataclasses.replace(model, network=network)
-        return rollout_loss(model, compare, example, task.history, key=jax.random.key(0), recompute=False)[0]
+        model, example, objective = rest
+        return objective(dataclasses.replace(model, network=network), example, jax.random.key(0))[0]
 
-    return model, Example(frames, forcings, jnp.int32(0)), loss
+    given = Example(frames, forcings, jnp.int32(0)), jax.tree.map(jnp.asarray, objective)
+    return model, given, loss
 
 
 if __name__ == "__main__":

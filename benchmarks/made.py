@@ -9,6 +9,7 @@ from pathlib import Path
 import h5netcdf
 import jax
 import numpy as np
+import xarray as xr
 
 from airmass.files import new_output
 from airmass.grid import LatLonGrid
@@ -158,6 +159,27 @@ def _write_initial(path: Path, task: Task, grid: LatLonGrid) -> None:
             if VARIABLES[name].missing_over_land:
                 values = np.where(land == 1, np.nan, values)
             file.create_variable(name, dims, "f4", data=values)
+
+
+def write_store(path: Path, task: Task, grid: LatLonGrid, times: int) -> None:
+    """A Zarr store to train on, one time a chunk: a task's targets and static fields, of random numbers."""
+    rng = np.random.default_rng(0)
+    land = rng.random(grid.shape) < 0.3
+    fields = {}
+    for name in (*task.targets, *task.static):
+        lead = {} if name in task.static else {"time": times}
+        lead |= {"level": len(task.levels)} if VARIABLES[name].on_levels else {}
+        values = rng.standard_normal((*lead.values(), *grid.shape), np.float32)
+        if VARIABLES[name].missing_over_land:
+            values = np.where(land, np.float32(np.nan), values)
+        fields[name] = ((*lead, "latitude", "longitude"), values, VARIABLES[name].attributes)
+    axis = np.datetime64("2000-01-01", "ns") + task.step * np.arange(times) * np.timedelta64(1, "h")
+    coords = {"time": axis, "level": list(task.levels), "latitude": grid.latitude, "longitude": grid.longitude}
+    dataset = xr.Dataset(fields, coords)
+    chunks = {
+        name: {"chunks": (1, *field.shape[1:])} for name, field in dataset.data_vars.items() if "time" in field.dims
+    }
+    dataset.to_zarr(path, zarr_format=2, consolidated=True, encoding=chunks)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,19 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 
 from airmass.errors import InputError
 from airmass.models.graphcast import GraphCastSettings
 from airmass.saved import read_model
+from airmass.training import train as module
 from airmass.training.run_folder import Start, held
 from airmass.training.settings import SafetySettings, TrainingSettings
 from airmass.training.sinks import LOG_FILE
 from airmass.training.train import train
+from airmass.training.update import make_update
 from airmass.training.watch import WatchSettings
 from tests.conftest import make_store
 from tests.training.small import OPTIONS, SMALL
@@ -258,3 +261,28 @@ def test_a_faulty_store_is_refused_by_name_and_nothing_is_written(tmp_path, faul
         train(SMALL, store, tmp_path / "run")
     assert str(store) in str(refused.value) and "\n" not in str(refused.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_nothing_is_compiled_after_the_first_update_of_a_stage(small_store, tmp_path, monkeypatch):
+    """Neither the update nor what the loop does between updates."""
+    compiled, before = [], {}
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda event, duration, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
+    )
+
+    def counted(*given):
+        made = make_update(*given)
+
+        def update(state, *rest):
+            before[int(state.update)] = len(compiled)
+            return made(state, *rest)
+
+        return update
+
+    monkeypatch.setattr(module, "make_update", counted)
+    stages = TrainingSettings(updates=(10, 6), rollout=(1, 2), batch=2)
+    train(dataclasses.replace(SMALL, training=stages), small_store, tmp_path / "run")
+    assert before[0] < before[1]  # the update itself, so that the count is known to count
+    assert before[10] < before[11]
+    assert before[9] == before[1]
+    assert before[15] == before[11]
