@@ -31,10 +31,10 @@ class Where:
     accelerator: bool
 
     @classmethod
-    def here(cls, shape: tuple[int, int], times: int, devices: int, memory: float | None, recipe: Recipe) -> "Where":
+    def here(cls, shape: tuple[int, int], times: int, devices: int, memory: float | None) -> "Where":
         """This machine, whose speed is measured now; `memory` in GB is what a device of another has."""
         limit, whose = available_memory() if memory is None else (memory * 1e9, "given by --memory")
-        rate = {precision: matmul_rate(precision) for precision in {recipe.training.precision, "bfloat16"}}
+        rate = {precision: matmul_rate(precision) for precision in ("float32", "bfloat16")}
         return cls(shape, times, devices, limit, whose, rate, on_accelerator())
 
     def needed(self, recipe: Recipe, rollout: int | None = None) -> TrainingFootprint:
@@ -99,8 +99,10 @@ def _changes(recipe: Recipe, where: Where) -> Iterator[tuple[str, Change]]:
             "--model.recompute 1",
             lambda old: replace(old, model=replace(old.model, recompute=1)),
         )
-    if held.precision == "float32":
-        yield "--training.precision bfloat16", training(precision="bfloat16")
+    other = "bfloat16" if held.precision == "float32" else "float32"
+    # On a CPU what is kept in bfloat16 may be there in float32 besides.
+    if where.needed(training(precision=other)(recipe)).peak < where.needed(recipe).peak:
+        yield f"--training.precision {other}", training(precision=other)
     if (longest := _longest(recipe, where)) < max(held.rollout):
         kept = tuple(min(rollout, longest) for rollout in held.rollout)
         yield f"--training.rollout {' '.join(map(str, kept))}", training(rollout=kept)
@@ -140,9 +142,8 @@ def plan(recipe: Recipe, where: Where, boxed: bool) -> Iterator[Table]:
         return
     found = proposals(recipe, where)
     title = "it does not fit; with these it would" if any(p.fits for p in found) else "it does not fit; nearest to it"
-    yield table(
-        title, {p.options: _cost(p) for p in found} or {"a smaller model": "--model.width, --model.steps"}, boxed
-    )
+    smaller = {"a smaller model": f"--model.width, --model.{'layers' if recipe.ensemble else 'steps'}"}
+    yield table(title, {p.options: _cost(p) for p in found} or smaller, boxed)
 
 
 def _about(recipe: Recipe, where: Where) -> dict[str, str]:

@@ -34,8 +34,9 @@ from airmass.training.paths import is_matrix, path_name
 # Bytes on a CPU where the update is compiled and not read from the cache: fitted to runs of `demo`
 # and of `gencast-demo`, which draws noise and attends besides.
 _BASE_GRAPHCAST, _BASE_GENCAST = 1650e6, 1980e6
-# Everything that is no matrix product takes about half as long as those: fitted to GraphCast's gradient at 1 degree.
-_OVERHEAD = 1.55
+# How much longer all takes than the matrix products: fitted to gradients of GraphCast and GenCast Mini at 1 degree with
+# `recompute` 1. GraphCast gathers, adds up and writes the mesh's edges in every step.
+_OVERHEAD_GRAPHCAST, _OVERHEAD_GENCAST = 1.55, 1.25
 # Of a forward pass, what the backward pass makes again with the model's `recompute` of 0, 1 and more.
 _MADE_AGAIN = (0, 0.6, 1)
 # Rows as wide as the network that the backward pass finds of encoder and decoder: by grid node, by each of its three
@@ -60,12 +61,14 @@ _GRADIENTS = 2
 class TrainingFootprint:
     """An estimate. `parts` are bytes on each device at the peak, the largest first; on a CPU of the whole process.
 
-    `flops` are additions and multiplications of the products of one update, over all of `devices`.
+    `flops` are additions and multiplications of the products of one update, over all of `devices`;
+    `overhead` is the time of everything in theirs.
     """
 
     parts: Mapping[str, float]
     flops: float
     devices: int
+    overhead: float
 
     @property
     def peak(self) -> float:
@@ -74,7 +77,7 @@ class TrainingFootprint:
 
     def seconds(self, rate: float) -> float:
         """Time of one update where each device makes products at `rate` flops a second."""
-        return _OVERHEAD * self.flops / (self.devices * rate)
+        return self.overhead * self.flops / (self.devices * rate)
 
 
 def training_footprint(
@@ -111,8 +114,9 @@ def training_footprint(
         "scaled frames": together * work.copies * frames * frame,
         **(_of_gencast(work, settings, shape) if isinstance(settings, GenCastSettings) else _of_graphcast(work)),
     }
+    overhead = _OVERHEAD_GENCAST if recipe.ensemble else _OVERHEAD_GRAPHCAST
     flops = training.batch * rollout * _flops(recipe, shape, n, rollout)
-    return TrainingFootprint(largest_first({k: v for k, v in parts.items() if v}), flops, devices)
+    return TrainingFootprint(largest_first({k: v for k, v in parts.items() if v}), flops, devices, overhead)
 
 
 def _flops(recipe: Recipe, shape: tuple[int, int], n: Counts, rollout: int) -> float:

@@ -60,13 +60,23 @@ def test_memory_follows_what_it_must():
         return training_footprint(_with(recipe, "training", **training), SHAPE, rollout, devices).peak
 
     assert peak(batch=4) > peak(batch=4, accumulate=2) > peak(batch=4, accumulate=4)
-    assert peak(batch=4, precision="float32") > peak(batch=4, precision="bfloat16")
     assert peak(batch=4, rollout=4, recompute=False) > peak(batch=4, rollout=4, recompute=True) > peak(batch=4)
     assert peak(batch=4) > peak(batch=4, devices=2) > peak(batch=4, devices=4)
     deep = [_with(SMALL, "model", recompute=k) for k in (0, 1, 4)]
     assert peak(batch=1, recipe=deep[0]) > peak(batch=1, recipe=deep[1]) > peak(batch=1, recipe=deep[2])
     split = _with(SMALL, "devices", space=2)
     assert peak(batch=1) > peak(batch=1, devices=2, recipe=split)
+
+
+def test_bfloat16_is_half_of_it_on_an_accelerator_and_besides_it_on_a_cpu():
+    def edges(precision, accelerator):
+        recipe = _with(_with(SMALL, "training", precision=precision, batch=1), "model", recompute=1)
+        return training_footprint(recipe, SHAPE, 1, accelerator=accelerator).parts["activations on mesh edges"]
+
+    wide = edges("float32", False)
+    assert edges("float32", True) == wide
+    assert edges("bfloat16", True) == pytest.approx(wide / 2)
+    assert edges("bfloat16", False) == pytest.approx(1.5 * wide)
 
 
 def test_frames_count_on_the_host_and_not_on_an_accelerator():
@@ -190,6 +200,13 @@ def test_the_command_says_it_all_and_options_are_those_of_train(capsys):
     assert f"parameters {parameter_count(SMALL.task, SMALL.model):,}" in text
     assert "grid 360 x 181" in text and "given by --memory 20.00 GB" in text
     assert "an update, rollout 12" in text and "to the end of the curriculum" in text
+
+
+def test_the_command_knows_gencast(capsys):
+    assert main(["plan", "gencast-mini", "--memory", "20", "--training.batch", "1"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"parameters {parameter_count(MINI.task, MINI.model):,}" in text
+    assert "activations of the transformer" in text and "an update, rollout 1" in text
 
 
 @pytest.mark.parametrize(

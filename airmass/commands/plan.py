@@ -33,7 +33,7 @@ def run(arguments: list[str]) -> None:
 
         frames = Frames(options.data, recipe.task, recipe.training.dates)
         shape, times = frames.grid.shape, len(frames.times)
-    where = Where.here(shape, times, options.count, options.memory, recipe)
+    where = Where.here(shape, times, options.count, options.memory)
     console = Console()
     if not console.is_terminal:
         console = Console(width=10_000)  # never cut, never wrapped
