@@ -122,13 +122,13 @@ def training_footprint(
 def _flops(recipe: Recipe, shape: tuple[int, int], n: Counts, rollout: int) -> float:
     """Of one step of one example."""
     settings = recipe.model
-    again = 1 if rollout > 1 and recipe.training.recompute else 0
-    again += (
-        _MADE_AGAIN[min(settings.recompute, 2)] if isinstance(settings, GraphCastSettings) else settings.recompute > 0
-    )
+    again = 1.0 if rollout > 1 and recipe.training.recompute else 0.0
+    if isinstance(settings, GraphCastSettings):
+        again, scores = again + _MADE_AGAIN[min(settings.recompute, 2)], 0.0
+    else:
+        # Attention makes its scores again whatever else is kept: one of its two products.
+        again, scores = again + (settings.recompute > 0), attention(settings, n.mesh)[1] / 2
     forward = footprint(recipe.task, settings, shape).flops
-    # Attention makes its scores again whatever else is kept: a quarter of its products in both directions.
-    scores = attention(settings, n.mesh)[1] if isinstance(settings, GenCastSettings) else 0
     return (3 + again) * forward + scores
 
 
@@ -218,7 +218,11 @@ class _Work:
 
     @property
     def tile(self) -> float:
-        return self.on_grid(min(ROWS, self.n.grid / self.space))
+        """A tile of the decoder, which has more than the encoder's; of both where one tile is the whole grid."""
+        nodes = self.n.grid / self.space
+        if nodes <= ROWS:
+            return self.on_grid(nodes)
+        return self.row * nodes / -(-nodes // ROWS) * (_BY_NODE / 2 + 3 * _BY_CORNER)
 
     @property
     def shared(self) -> dict[str, float]:

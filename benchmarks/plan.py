@@ -39,6 +39,7 @@ CASES = {
     "gencast-demo": Case("gencast-demo", _DEMO),
     "demo-batch": Case("demo", _COARSE, "--training.batch 4"),
     "gencast-demo-bf16": Case("gencast-demo", _COARSE, "--training.batch 2 --training.precision bfloat16"),
+    "gencast-demo-batch": Case("gencast-demo", _COARSE, "--training.batch 2"),
     "small-256": Case("graphcast-small", _COARSE, "--model.width 256"),
     "small-256-kept": Case("graphcast-small", _COARSE, "--model.width 256 --model.recompute 0"),
     "small-256-four": Case("graphcast-small", _COARSE, "--model.width 256 --model.recompute 4"),
@@ -54,6 +55,7 @@ CASES = {
         "graphcast-small", _COARSE, "--model.width 256 --training.precision bfloat16 --model.recompute 0"
     ),
     "mini-256-kept": Case("gencast-mini", _COARSE, "--model.width 256 --model.recompute 0 --training.batch 2"),
+    "mini-256-bf16": Case("gencast-mini", _COARSE, "--model.width 256 --training.precision bfloat16"),
     "small": Case("graphcast-small", _ONE_DEGREE),
     "small-bf16": Case("graphcast-small", _ONE_DEGREE, "--training.precision bfloat16"),
     "mini": Case("gencast-mini", _ONE_DEGREE),
