@@ -175,7 +175,11 @@ def _on_the_host(recipe: Recipe, nodes: int, targets: int, times: int) -> float:
 
 @dataclass(frozen=True)
 class _Work:
-    """What activations are counted from. `steps` of the rollout's are kept; `size` is bytes a number."""
+    """What activations are counted from.
+
+    `steps` of the rollout's are kept. `size` is bytes a number, but a CPU's XLA has most of what is bfloat16 in float32,
+    and what is kept of edges in both.
+    """
 
     n: Counts
     settings: Settings
@@ -204,12 +208,12 @@ class _Work:
 
     @property
     def row(self) -> int:
-        return self.size * self.settings.width
+        return (self.size if self.accelerator else 4) * self.settings.width
 
     def of_edges(self, arrays: int) -> float:
-        """Bytes of a row of each of so many arrays that a step keeps. A CPU's XLA has bfloat16 in float32 besides."""
-        in_float32 = self.size == 2 and not self.accelerator
-        return (4 * arrays + 2 if in_float32 else self.size * arrays) * self.settings.width
+        """Bytes of a row of each of so many arrays that a step keeps."""
+        in_both = self.size == 2 and not self.accelerator
+        return (4 * arrays + 2 if in_both else self.size * arrays) * self.settings.width
 
     def on_grid(self, nodes: float) -> float:
         """What the encoder and the decoder have of some grid nodes, all of their edges with them."""
@@ -234,7 +238,7 @@ class _Work:
         )
         on_mesh = n.mesh_kinds if isinstance(self.settings, GraphCastSettings) else 0
         # In bfloat16 half of the rows by kind are float32 all the same.
-        by_kind = (self.wide + self.row) / 2 * (_BY_KIND + self.together)
+        by_kind = (4 + self.size) / 2 * self.settings.width * (_BY_KIND + self.together)
         return {
             "activations on the grid": self.together * self.copies * grid,
             "kinds of edges": by_kind * (n.decoder_kinds + n.encoder_kinds + on_mesh),
@@ -262,7 +266,8 @@ def _of_graphcast(work: _Work) -> dict[str, float]:
 def _of_gencast(work: _Work, settings: GenCastSettings, shape: tuple[int, int]) -> dict[str, float]:
     """The same of a denoiser; on several devices each has all of the transformer."""
     n, every = work.n, settings.recompute
-    block = work.size * n.mesh * (_BLOCK_ROWS * settings.width + _BLOCK_INNER * settings.feedforward)
+    inner = _BLOCK_INNER * settings.feedforward / settings.width
+    block = work.row * n.mesh * (_BLOCK_ROWS + inner)
     starts = -(-settings.layers // every) * work.wide * n.mesh if every else 0
     return work.shared | {
         "noise tables": noise_tables(shape),
