@@ -14,6 +14,7 @@ from airmass.training.adaptation import AdaptationSettings
 from airmass.training.optimiser import OptimiserSettings
 from airmass.training.settings import DeviceSettings, DiffusionSettings, SafetySettings, TrainingSettings
 from airmass.training.watch import WatchSettings
+from airmass.variables import VARIABLES
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,22 @@ class Recipe:
         if self.ensemble and set(self.training.rollout) != {1}:
             raise InputError(f"rollout is {self.training.rollout}, expected 1: GenCast learns one frame at a time")
 
+        if self.innovation and self.devices.space > 1:
+            raise InputError(
+                f"devices: space is {self.devices.space}, expected 1 with --model.innovation, whose harmonics need the "
+                "whole grid"
+            )
+        if self.innovation and (gaps := [name for name in self.task.prognostic if VARIABLES[name].missing_over_land]):
+            raise InputError(f"--model.innovation: {', '.join(gaps)} is missing over land and has no harmonics")
+
     @property
     def ensemble(self) -> bool:
         return isinstance(self.model, GenCastSettings)
+
+    @property
+    def innovation(self) -> bool:
+        """Whether the model draws innovations in place of changes."""
+        return isinstance(self.model, GenCastSettings) and self.model.innovation
 
 
 _UPPER_AIR = ("geopotential", "specific_humidity", "temperature", "u_component_of_wind", "v_component_of_wind")

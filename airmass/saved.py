@@ -1,6 +1,7 @@
 """A trained model as one file: parameters, settings, scales and grid, enough to forecast from an initial state.
 
-The file is a numpy `.npz` without pickle: `params:<path>`, `scales:<name>`, `latitude`, `longitude` and one JSON text.
+The file is a numpy `.npz` without pickle: `params:<path>`, `scales:<name>`, `latitude`, `longitude`, one JSON text, and
+`innovation:<name>` where a model has one. Format 3, which is still read, knew none.
 """
 
 import json
@@ -17,6 +18,8 @@ import airmass
 from airmass.errors import InputError
 from airmass.files import new_output, write_arrays
 from airmass.grid import LatLonGrid
+from airmass.harmonics import Harmonics
+from airmass.innovation import Innovation
 from airmass.layout import Layout
 from airmass.models.assemble import gencast, graphcast, new_network
 from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings
@@ -28,7 +31,8 @@ from airmass.training.paths import path_name
 from airmass.variables import VARIABLES
 
 MODEL_FILE = "model.npz"
-_FORMAT = 3
+_FORMAT, _READ = 4, (3, 4)
+_INNOVATION = ("mean", "persistence", "spread")
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class SavedModel:
     """What a checkpoint holds.
 
     `about` says how it came to be: version, data fingerprint, updates, climatology. `fill` replaces missing values, one
-    number a prognostic channel, NaN where none may be missing.
+    number a prognostic channel, NaN where none may be missing. `innovation` is there where the recipe asks for it.
     """
 
     recipe: Recipe
@@ -45,6 +49,7 @@ class SavedModel:
     network: Network | DenoiserNetwork
     about: Mapping[str, str | int]
     fill: Float[np.ndarray, " prognostic"]
+    innovation: Innovation | None = None
 
     def model(
         self,
@@ -61,7 +66,7 @@ class SavedModel:
         if isinstance(settings, GenCastSettings):
             assert isinstance(self.network, DenoiserNetwork)
             given = self.network, settings, self.grid, self.normaliser, static, self.fill, step
-            return gencast(*given, precision, parts, attend)
+            return gencast(*given, precision, parts, attend, self.innovation)
         assert isinstance(self.network, Network)
         return graphcast(self.network, settings, self.grid, self.normaliser, static, step, precision, parts)
 
@@ -70,6 +75,7 @@ def write_model(path: str | Path, saved: SavedModel) -> None:
     """Write aside, then into place of any older one."""
     flat = {f"params:{name}": leaf for name, leaf in named_leaves(saved.network).items()}
     flat |= {f"scales:{name}": leaf for name, leaf in named_leaves(saved.normaliser).items()}
+    flat |= {f"innovation:{name}": leaf for name, leaf in innovation_arrays(saved.innovation).items()}
     text = {
         "format": _FORMAT,
         "airmass": airmass.__version__,
@@ -98,7 +104,7 @@ def read_model(path: str | Path) -> SavedModel:
         raise InputError(f"{path}: not a checkpoint of airmass: it has no settings") from None
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
-    if text["format"] != _FORMAT:
+    if text["format"] not in _READ:
         raise InputError(f"{path}: checkpoint format {text['format']}, expected {_FORMAT}")
     recipe = from_settings(text["recipe"])
     grid = LatLonGrid(flat["latitude"], flat["longitude"])
@@ -111,7 +117,27 @@ def read_model(path: str | Path) -> SavedModel:
         with_named_leaves(network, _under("params:", flat), path),
         text["about"],
         flat["fill"],
+        innovation_from(_under("innovation:", flat), recipe, grid, path),
     )
+
+
+def innovation_arrays(innovation: Innovation | None) -> dict[str, np.ndarray]:
+    """What a file holds of innovations: their statistics; the harmonics follow from the grid."""
+    return {} if innovation is None else {name: np.asarray(getattr(innovation, name)) for name in _INNOVATION}
+
+
+def innovation_from(
+    arrays: Mapping[str, np.ndarray], recipe: Recipe, grid: LatLonGrid, source: str | Path
+) -> Innovation | None:
+    """Those that `innovation_arrays` took apart; None where the recipe has none. Raises InputError for other arrays."""
+    if not recipe.innovation:
+        return None
+    channels, degrees = len(Layout.of(recipe.task.prognostic, recipe.task.levels)), grid.shape[1] // 2
+    by_harmonic = np.empty((degrees, degrees, channels), np.float32)
+    by_lag = np.empty((recipe.task.history, *by_harmonic.shape), np.complex64)
+    shapes = np.empty((grid.size, channels), np.float32), by_lag, by_harmonic
+    held = with_named_leaves(dict(zip(_INNOVATION, shapes, strict=True)), arrays, source)
+    return Innovation(**held, harmonics=Harmonics.build(grid.latitude, grid.longitude))
 
 
 def named_leaves(tree) -> dict[str, np.ndarray]:

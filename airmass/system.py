@@ -24,6 +24,7 @@ from airmass.errors import InputError
 from airmass.footprint import fitting
 from airmass.forcing import forcing_windows
 from airmass.grid import LatLonGrid
+from airmass.innovation import Innovation
 from airmass.layout import Layout
 from airmass.models.assemble import attention_here, gencast, graphcast
 from airmass.models.gencast import DenoiserNetwork, GenCastSettings
@@ -147,7 +148,7 @@ def _saved(path: Path, statistics: str | Path | None, precision: str, memory_lim
         assert isinstance(saved.network, DenoiserNetwork) and saved.recipe.diffusion is not None
         return _gencast(
             path, task, saved.grid, about, saved.network, settings, normaliser, saved.fill,
-            saved.recipe.diffusion.sampling, precision, memory_limit,
+            saved.recipe.diffusion.sampling, precision, memory_limit, saved.innovation,
         )  # fmt: skip
     assert isinstance(saved.network, Network)
     return _graphcast(
@@ -202,6 +203,7 @@ def _gencast(
     sampler: SamplerSettings,
     precision: str,
     memory_limit: float | None,
+    innovation: Innovation | None = None,
 ) -> System:
     attention = attention_here(settings, precision)
     if attention.report:
@@ -209,7 +211,8 @@ def _gencast(
 
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
         together = fitting(path, task, settings, grid.shape, precision, memory_limit)
-        model = gencast(network, settings, grid, normaliser, static, fill, task.step, precision, 1, attention.attend)
+        given = network, settings, grid, normaliser, static, fill, task.step, precision
+        model = gencast(*given, attend=attention.attend, innovation=innovation)
         return GenCastRunner(model, task, grid, sampler, seed, noise, together)
 
     return System("gencast", "GenCast", task, grid, 0, about, True, "15d", runner, attention=attention.name)

@@ -177,8 +177,8 @@ def _on_the_host(recipe: Recipe, nodes: int, targets: int, times: int) -> float:
 class _Work:
     """What activations are counted from.
 
-    `steps` of the rollout's are kept. `size` is bytes a number, but a CPU's XLA has most of what is bfloat16 in float32,
-    and what is kept of edges in both.
+    `steps` of the rollout's are kept. `size` is bytes a number, but a CPU's XLA has most of what is bfloat16 in
+    float32, and what is kept of edges in both.
     """
 
     n: Counts

@@ -10,10 +10,10 @@ PACKAGE = Path(__file__).parent.parent / "airmass"
 
 # The first part of a module's name inside the package: its room.
 ROOMS = {
-    1: ("variables", "grid", "mesh", "solar", "clock", "errors", "files", "arrays", "memory"),
+    1: ("variables", "grid", "mesh", "harmonics", "solar", "clock", "errors", "files", "arrays", "memory"),
     2: (
-        "task", "layout", "normalise", "graph", "store", "forcing", "scores", "forecast_file", "tiles", "neighbours",
-        "kvstore", "climatology_file",
+        "task", "layout", "normalise", "innovation", "graph", "store", "forcing", "scores", "forecast_file", "tiles",
+        "neighbours", "kvstore", "climatology_file",
     ),
     3: ("nn", "diffusion", "losses"),
     4: ("models", "rollout"),

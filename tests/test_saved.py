@@ -1,13 +1,20 @@
 """A model file gives back what was put in."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
+import pytest
 
 from airmass.data.loader import Frames
+from airmass.errors import InputError
+from airmass.harmonics import Harmonics
+from airmass.innovation import Innovation
 from airmass.models.assemble import new_network
 from airmass.saved import SavedModel, named_leaves, read_model, write_model
 from tests.conftest import make_store
 from tests.training.small import SMALL, small_model
+from tests.training.test_denoising import INNOVATION
 
 
 def test_there_and_back(tmp_path):
@@ -25,6 +32,56 @@ def test_there_and_back(tmp_path):
         assert before.keys() == after.keys()
         for name in before:
             np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+
+
+@pytest.fixture
+def gencast(tmp_path) -> SavedModel:
+    """With innovations of random numbers."""
+    recipe, rng = INNOVATION, np.random.default_rng(0)
+    frames = Frames(make_store(tmp_path / "s.zarr"), recipe.task)
+    network, scales = new_network(recipe.task, recipe.model, jax.random.key(7)), small_model(SMALL, frames).normaliser
+    shape = 8, 8, len(scales.history_mean)
+    made = Innovation(
+        rng.normal(size=(frames.grid.size, shape[2])).astype(np.float32),
+        (rng.normal(size=(2, *shape)) + 1j).astype(np.complex64),
+        rng.normal(size=shape).astype(np.float32),
+        Harmonics.build(frames.grid.latitude, frames.grid.longitude),
+    )
+    return SavedModel(recipe, frames.grid, scales, network, {}, np.full(shape[2], np.nan, np.float32), made)
+
+
+def test_innovations_come_back_and_their_harmonics_are_those_of_the_grid(gencast, tmp_path):
+    write_model(tmp_path / "model.npz", gencast)
+    with np.load(tmp_path / "model.npz") as stored:
+        held = sorted(name for name in stored.files if name.startswith("innovation:"))
+    assert held == ["innovation:mean", "innovation:persistence", "innovation:spread"]
+    before, after = named_leaves(gencast.innovation), named_leaves(read_model(tmp_path).innovation)
+    assert before.keys() == after.keys()
+    for name in before:
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+
+
+def test_a_file_without_the_innovations_that_its_recipe_has_is_refused(gencast, tmp_path):
+    write_model(tmp_path / "model.npz", replace(gencast, innovation=None))
+    with pytest.raises(InputError, match="3 arrays missing, first mean"):
+        read_model(tmp_path)
+
+
+@pytest.mark.parametrize("number", [3, 5])
+def test_formats(number, tmp_path):
+    """Format 3 is what was written before innovations; a later one is refused."""
+    frames = Frames(make_store(tmp_path / "s.zarr"), SMALL.task)
+    model, path = small_model(SMALL, frames), tmp_path / "model.npz"
+    write_model(path, SavedModel(SMALL, frames.grid, model.normaliser, model.network, {}, np.empty(5)))
+    with np.load(path) as stored:
+        flat = dict(stored)
+    flat["json"] = np.array(str(flat["json"]).replace('"format": 4', f'"format": {number}'))
+    np.savez(path, **flat)
+    if number == 3:
+        assert read_model(path).recipe == SMALL
+    else:
+        with pytest.raises(InputError, match="checkpoint format 5, expected 4"):
+            read_model(path)
 
 
 def test_nothing_in_the_file_needs_pickle(tmp_path):

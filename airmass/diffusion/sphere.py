@@ -11,10 +11,8 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
-from airmass.errors import InputError
+from airmass.harmonics import check_nodes, legendre
 
-# Float32 coordinates of a 0.25 degree grid carry errors of 1e-5 degrees.
-_TOLERANCE = 1e-3
 # Orders are synthesised in this many groups: more follow the triangle of degrees closer, fewer compile faster.
 _GROUPS = 8
 # Harmonics of high order vanish towards the poles; rows where a whole group stays below this are left out.
@@ -46,7 +44,7 @@ class SphereNoise(eqx.Module):
         even number of even steps around the globe. Raises InputError otherwise.
         """
         latitude, longitude = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
-        _check(latitude, longitude)
+        check_nodes(latitude, longitude)
         n_degrees = len(longitude) // 2
         half = np.deg2rad(latitude[: (len(latitude) + 1) // 2])
         even, odd = [], []
@@ -94,49 +92,7 @@ class SphereNoise(eqx.Module):
         return field.swapaxes(0, 1).reshape(-1, channels)
 
 
-def legendre(
-    latitude: Float[np.ndarray, " row"], orders: Float[np.ndarray, " order"], n_degrees: int
-) -> Float[np.ndarray, "degree order row"]:
-    """Associated Legendre functions of sin(latitude) (radians), orthonormal on the sphere, at [l - m, m].
-
-    Each order from its lowest degree up to n_degrees - 1, then zeros. The recurrence rises in degree, which is stable;
-    in float64 the lowest degree underflows towards the poles only where all degrees below some 1900 are negligible.
-    """
-    m = np.asarray(orders, np.float64)[:, None]
-    x = np.sin(latitude)
-    table = np.zeros((n_degrees - int(m.min()), len(m), len(x)))
-    steps = np.arange(1, int(m.max()) + 1)
-    lowest = np.concatenate([[1.0], np.cumprod(-np.sqrt(1 + 1 / (2 * steps)))]) / np.sqrt(4 * np.pi)
-    table[0] = lowest[np.asarray(orders, int), None] * np.cos(latitude) ** m
-    for j in range(1, len(table)):
-        degree = m + j
-        a = np.sqrt((4 * degree**2 - 1) / (degree**2 - m**2))
-        b = np.sqrt(((degree - 1) ** 2 - m**2) / (4 * (degree - 1) ** 2 - 1))
-        table[j] = a * (x * table[j - 1] - (b * table[j - 2] if j > 1 else 0))
-        table[j, degree[:, 0] >= n_degrees] = 0
-    return table
-
-
 def _product(
     table: Float[Array, "order row degree"], coefficients: Float[Array, "order degree channel"]
 ) -> Float[Array, "order row channel"]:
     return jnp.einsum("mrj,mjc->mrc", table, coefficients, precision=jax.lax.Precision.HIGHEST)
-
-
-def _check(latitude: np.ndarray, longitude: np.ndarray) -> None:
-    n = len(longitude)
-    if n < 4 or n % 2:
-        raise InputError(f"noise on the sphere: {n} longitudes, expected an even number of 4 or more")
-    if not np.abs(np.diff(longitude) - 360 / n).max() <= _TOLERANCE:  # not >, which NaN would pass
-        steps = np.diff(longitude)
-        raise InputError(
-            f"noise on the sphere: longitude steps from {steps.min():g} to {steps.max():g} degrees, expected {n} even "
-            f"steps of {360 / n:g} around the globe"
-        )
-    in_order = np.all(np.diff(latitude) > 0) or np.all(np.diff(latitude) < 0)
-    mirrored = np.abs(latitude + latitude[::-1]).max() <= _TOLERANCE
-    if not (in_order and mirrored and abs(latitude[0]) <= 90 + _TOLERANCE):
-        raise InputError(
-            f"noise on the sphere: {len(latitude)} latitudes from {latitude[0]:g} to {latitude[-1]:g}, expected rows "
-            "in order from one pole to the other that mirror each other about the equator"
-        )

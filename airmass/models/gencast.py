@@ -13,6 +13,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
 from airmass.diffusion.precondition import denoise
+from airmass.innovation import Innovation
 from airmass.models.graphcast import check_recompute, network_sizes
 from airmass.models.grid_mesh import Decoder, DecoderEmbedded, DecoderSeen, Encoder, EncoderEmbedded, EncoderSeen
 from airmass.models.state import State
@@ -34,6 +35,10 @@ class GenCastSettings:
 
     With `recompute` 0 the backward pass finds every activation kept; with k it makes those of k blocks at a time again,
     and those of each tile of encoder and decoder: memory for a third more arithmetic.
+
+    With `innovation` the network draws what a frame adds to what a linear model expects after the history, every
+    spherical harmonic of it brought to unit variance (docs/decisions/0014), in place of the published change since the
+    last frame.
     """
 
     mesh_level: int = 5
@@ -49,6 +54,7 @@ class GenCastSettings:
     base_period: float = 16.0
     encoder_sizes: tuple[int, ...] = (32, 16)
     recompute: int = 1
+    innovation: bool = False
 
     def __post_init__(self):
         check_recompute(self.recompute)
@@ -155,12 +161,12 @@ class Seen(eqx.Module):
 class Frame(eqx.Module):
     """What is known of a frame before it is sampled.
 
-    `fixed` is the conditioning part of the first map, `last` the newest frame with missing values filled, `missing`
-    says where any frame of the history had none.
+    `fixed` is the conditioning part of the first map, `base` what targets are added to: the newest frame with missing
+    values filled, or what is expected after the history. `missing` says where any frame of the history had none.
     """
 
     fixed: Float[Array, "tile node hidden"]
-    last: Float[Array, "node prognostic"]
+    base: Float[Array, "node prognostic"]
     missing: Float[Array, "node prognostic"]
 
 
@@ -178,6 +184,7 @@ class GenCast(eqx.Module):
     fill: Float[Array, " prognostic"]
     step_hours: int = eqx.field(static=True)
     precision: str = eqx.field(static=True, default="float32")
+    innovation: Innovation | None = None
     embedded: Embedded | None = None
 
     def ready(self, serving: bool = False) -> "GenCast":
@@ -197,6 +204,7 @@ class GenCast(eqx.Module):
         along, everywhere = PartitionSpec(self.tiles.space), PartitionSpec()
         parts: dict[str, Any] = dict.fromkeys(("network", "neighbours", "normaliser", "fill"), everywhere)
         parts |= {"static": along, "embedded": None if self.embedded is None else everywhere}
+        parts |= {"innovation": None if self.innovation is None else everywhere}
         return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
 
     def seen(self, sigma: Float[Array, ""]) -> Seen:
@@ -218,7 +226,8 @@ class GenCast(eqx.Module):
             return None, self.network.fixed(self.tiles, x, tile)
 
         _, fixed_map = jax.lax.scan(fixed, None, jnp.arange(self.tiles.count))
-        return Frame(fixed_map, history[-1], missing)
+        base = history[-1] if self.innovation is None else self.innovation.expected(history)
+        return Frame(fixed_map, base, missing)
 
     def denoise(
         self, frame: Frame, noisy: Float[Array, "node target"], sigma: Float[Array, ""], seen: Seen | None = None
@@ -232,9 +241,22 @@ class GenCast(eqx.Module):
 
         return denoise(network, noisy, sigma)
 
+    def target(self, frame: Frame, physical: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """What `denoise` should answer for a physical frame without missing values: the inverse of `restore`."""
+        scaled = self.normaliser.target(physical, frame.base)
+        if self.innovation is None:
+            return scaled
+        return self.normaliser.with_prognostic(scaled, self.innovation.whitened(self.normaliser.prognostic(scaled)))
+
+    def coloured(self, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """Targets, or errors of them, in units of the normaliser's scales."""
+        if self.innovation is None:
+            return scaled
+        return self.normaliser.with_prognostic(scaled, self.innovation.coloured(self.normaliser.prognostic(scaled)))
+
     def restore(self, frame: Frame, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """The physical frame, missing where the history was."""
-        physical = self.normaliser.restore(scaled, frame.last)
+        physical = self.normaliser.restore(self.coloured(scaled), frame.base)
         newest = jnp.where(frame.missing, jnp.nan, self.normaliser.prognostic(physical))
         return self.normaliser.with_prognostic(physical, newest)
 

@@ -9,18 +9,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import numpy as np
 from rich.console import Console
 
 import airmass
+from airmass.data.innovations import innovation_of
 from airmass.data.loader import Frames
 from airmass.data.statistics import CLIMATOLOGY, compute_statistics, load_statistics
 from airmass.errors import InputError
-from airmass.files import new_output
+from airmass.files import new_output, write_arrays
 from airmass.grid import LatLonGrid
+from airmass.innovation import Innovation
 from airmass.models.assemble import new_network
 from airmass.normalise import Normaliser
 from airmass.recipes import Recipe
-from airmass.saved import MODEL_FILE, SavedModel, read_model, write_model
+from airmass.saved import MODEL_FILE, SavedModel, innovation_arrays, innovation_from, read_model, write_model
 from airmass.store import minute
 from airmass.system import missing_fill
 from airmass.task import Task
@@ -28,6 +31,7 @@ from airmass.training.start import restored_fill, restored_scales, start_from
 
 SETTINGS_FILE = "settings.json"
 STATISTICS_FOLDER = "statistics"
+INNOVATION = "innovation.npz"
 START_FILE = "start.npz"
 _LOCK = "lock"
 # Settings that change nothing in what a run computes.
@@ -65,7 +69,7 @@ def claim(
     console.print(f"statistics and climatology over these dates -> {run / STATISTICS_FOLDER}")
     with new_output(run, replace=run.exists()) as aside:
         aside.mkdir()
-        _write_statistics(aside / STATISTICS_FOLDER, recipe.task, frames)
+        _write_statistics(aside / STATISTICS_FOLDER, recipe, frames)
         if start.checkpoint is not None:
             _write_start(aside, recipe, frames, start, console)
         (aside / SETTINGS_FILE).write_text(json.dumps(settings, indent=1))
@@ -98,7 +102,7 @@ def beginning(run: Path, recipe: Recipe, grid: LatLonGrid) -> SavedModel:
     network = new_network(recipe.task, recipe.model, jax.random.key(recipe.training.seed))
     folder = run / STATISTICS_FOLDER
     fill = missing_fill(recipe.task, str(folder))
-    return SavedModel(recipe, grid, _scales(folder, recipe.task), network, {}, fill)
+    return SavedModel(recipe, grid, _scales(folder, recipe.task), network, {}, fill, _innovation(folder, recipe, grid))
 
 
 def export(run: Path, saved: SavedModel, frames: Frames, updates: int) -> Path:
@@ -118,6 +122,13 @@ def export(run: Path, saved: SavedModel, frames: Frames, updates: int) -> Path:
 def _scales(folder: Path, task: Task) -> Normaliser:
     tables = load_statistics(folder, (*task.targets, *task.static), task.levels)
     return Normaliser.from_statistics(task, *tables, source=str(folder))
+
+
+def _innovation(folder: Path, recipe: Recipe, grid: LatLonGrid) -> Innovation | None:
+    if not recipe.innovation:
+        return None
+    with np.load(folder / INNOVATION, allow_pickle=False) as stored:
+        return innovation_from(dict(stored), recipe, grid, folder / INNOVATION)
 
 
 def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, console: Console) -> None:
@@ -144,11 +155,14 @@ def _compare(run: Path, settings: dict, console: Console, accept_changes: bool) 
         aside.write_text(json.dumps(held | settings, indent=1))
 
 
-def _write_statistics(folder: Path, task: Task, frames: Frames) -> None:
-    first, last = minute(frames.times[0]), minute(frames.times[-1])
+def _write_statistics(folder: Path, recipe: Recipe, frames: Frames) -> None:
+    task, first, last = recipe.task, minute(frames.times[0]), minute(frames.times[-1])
     compute_statistics(
         frames.path, folder, (first, last), (*task.targets, *task.static), task.levels or None, task.step
     )
+    if recipe.innovation:
+        made = innovation_of(frames, _scales(folder, task).target_scale)
+        write_arrays(folder / INNOVATION, innovation_arrays(made))
 
 
 def _differences(ours, theirs, name: str = "") -> Iterator[tuple[str, object, object]]:
