@@ -27,8 +27,8 @@ class LoaderSettings:
 
     `order` is "replacement" (windows drawn anew for each update) or "epoch" (every window once in a shuffled order,
     then again in another). `threads` read `ahead` batches before they are asked for; a period whose frames take up to
-    `hold_gib` GiB is read once and kept, of one up to eight times as long as many frames as fit. Forcings are kept
-    besides: of all times where all frames are, else up to 512 MiB. Only `order` changes what a run computes.
+    `hold_gib` GiB is read once and kept. Forcings are kept besides, once computed: of all times where frames are, else
+    up to 512 MiB. Only `order` changes what a run computes.
     """
 
     order: Literal["replacement", "epoch"] = "replacement"

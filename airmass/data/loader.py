@@ -1,6 +1,5 @@
 """Frames of a store as arrays of channels, read through tensorstore, for training and for initial states."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +8,6 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from airmass.data.band import Band
-from airmass.data.kept import Kept
 from airmass.data.lazy import LazyArray, joined, lazy_array
 from airmass.data.stamps import Stamps
 from airmass.data.statistics import between
@@ -24,8 +22,6 @@ from airmass.variables import VARIABLES
 _HOUR = np.timedelta64(1, "h")
 # Frames are decoded into a block of this size, then turned into channels last: larger only costs memory.
 _BLOCK_BYTES = 256 * 2**20
-# Of a period that takes more than this many times the memory for it, little would be found there again.
-_WORTH_KEEPING = 8
 ALL = slice(None)
 
 
@@ -58,7 +54,6 @@ class Frames:
         self._workspace = Workspace()
         self._starts: dict[int, Int[np.ndarray, " start"]] = {}
         self._held: _Held | None = None
-        self._kept: tuple[Band, Kept] | None = None
         self._gaps: dict[str, np.ndarray] = {}
         if missing:
             self._gaps = {name: np.isnan(self._alone(name, 0)) for name in task.targets if _over_sea(name)}
@@ -103,25 +98,19 @@ class Frames:
             out = np.empty((len(rows), band.size, len(self.layout)), np.float32)
         held = self._held.part(band) if self._held is not None else None
         if held is None:
-            self._gather(rows, band, out)
+            self._read(rows, band, out)
         else:
             for k, row in enumerate(rows):
                 out[k] = held[row]
         return out
 
     def hold(self, limit_gib: float = 4.0, nodes: slice = ALL) -> bool:
-        """Read these nodes of the whole period into memory if they take no more than that; says whether it did.
-
-        Of a period up to eight times as long, frames are kept from now on as they are read, until they take that much.
-        """
-        band, limit = Band.of(nodes, self.grid), limit_gib * 2**30
+        """Read these nodes of the whole period into memory if they take no more than that; says whether it did."""
+        band = Band.of(nodes, self.grid)
         if self._held is not None and self._held.part(band) is not None:
             return True
         shape = len(self.times), band.size, len(self.layout)
-        needed = 4 * np.prod(shape, dtype=float)
-        if needed > limit:
-            if self._kept is None and needed <= _WORTH_KEEPING * limit:
-                self._kept = band, Kept(limit)
+        if 4 * np.prod(shape, dtype=float) > limit_gib * 2**30:
             return False
         frames = np.empty(shape, np.float32)
         self._read(np.arange(len(self.times)), band, frames)
@@ -136,25 +125,14 @@ class Frames:
         """
         self._stamps.require_same()
 
-    def _gather(self, rows: Int[np.ndarray, " time"], band: Band, out: np.ndarray) -> None:
-        """Frames that are kept from there, all others from the store."""
-        kept = self._kept[1] if self._kept is not None and self._kept[0] == band else Kept(0)
-        missing = [k for k, row in enumerate(rows) if row not in kept]
-        if missing:
-            self._read(rows[missing], band, [out[k] for k in missing])
-        for k in set(range(len(rows))).difference(missing):
-            out[k] = kept[rows[k]]
-        for k in missing:
-            kept.offer(rows[k], out[k])
-
-    def _read(self, rows: Int[np.ndarray, " time"], band: Band, out: Sequence[np.ndarray] | np.ndarray) -> None:
+    def _read(self, rows: Int[np.ndarray, " time"], band: Band, out: np.ndarray) -> None:
         size = max(1, _BLOCK_BYTES // (4 * band.rows * self.grid.shape[1] * len(self.layout)))
         for start in range(0, len(rows), size):
             block = rows[start : start + size]
             values = self._decoded(block, band)
             self._require_valid(values, block, band)
             for k, frame in enumerate(values):
-                out[start + k][...] = frame.reshape(len(frame), -1)[:, band.inner].T
+                out[start + k] = frame.reshape(len(frame), -1)[:, band.inner].T
 
     def _decoded(self, rows, band: Band) -> Float[np.ndarray, "time target latitude longitude"]:
         values = self._workspace.array(len(rows), len(self.layout), band.rows, self.grid.shape[1])

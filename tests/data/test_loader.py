@@ -195,31 +195,6 @@ def test_a_period_is_held_up_to_the_limit_and_in_part(store):
     np.testing.assert_array_equal(frames.window(1, 3), whole)
 
 
-def test_of_a_longer_period_frames_are_kept_as_far_as_they_fit(tmp_path):
-    data, gib = synthetic_dataset(), 2**30
-    store = make_store(tmp_path / "s.zarr", data)
-    frames, frame = Frames(store, TASK), 128 * 4 * 4
-    assert not frames.hold(5.5 * frame / gib)
-    for start in (2, 4):  # frames 2, 3, 4; then 4, 5, 6
-        np.testing.assert_array_equal(frames.window(start, 3), _expected(data, data.time[start : start + 3]))
-    shutil.rmtree(store / "temperature" / "c")
-    np.testing.assert_array_equal(frames.window(2, 5), _expected(data, data.time[2:7]))
-    for start in (1, 7):
-        with pytest.raises(InputError, match="temperature cannot be read"):
-            frames.window(start, 3)
-
-
-@pytest.mark.parametrize("fraction", [0, 1 / 9])
-def test_of_a_much_longer_period_nothing_is_kept(tmp_path, fraction):
-    store = make_store(tmp_path / "s.zarr")
-    frames = Frames(store, TASK)
-    assert not frames.hold(fraction * 12 * 128 * 4 * 4 / 2**30)
-    frames.window(2, 1)
-    shutil.rmtree(store / "temperature" / "c")
-    with pytest.raises(InputError, match="temperature cannot be read at 2000-11-01T12:00"):
-        frames.window(2, 1)
-
-
 def _rewrite_chunk(store):
     chunk = store / "temperature" / "c" / "7" / "0" / "0" / "0"
     chunk.write_bytes(chunk.read_bytes() + b"x")
