@@ -57,7 +57,6 @@ CASES = {
     "mini-256-kept": Case("gencast-mini", _COARSE, "--model.width 256 --model.recompute 0 --training.batch 2"),
     "mini-256-bf16": Case("gencast-mini", _COARSE, "--model.width 256 --training.precision bfloat16"),
     "small": Case("graphcast-small", _ONE_DEGREE),
-    "small-bf16": Case("graphcast-small", _ONE_DEGREE, "--training.precision bfloat16"),
     "mini": Case("gencast-mini", _ONE_DEGREE),
 }
 

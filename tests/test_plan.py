@@ -150,16 +150,14 @@ def _compiled_update(recipe, shape):
 
 @pytest.mark.parametrize(
     "recipe",
-    [
-        _with(DEMO, "model", mesh_level=3, width=128),
-        _with(_with(DEMO, "model", mesh_level=3, width=128, recompute=1), "training", batch=2),
-        _with(GENCAST_DEMO, "model", mesh_level=3, width=128),
-    ],
-    ids=["kept", "made again", "gencast"],
+    [_with(DEMO, "model", recompute=1), GENCAST_DEMO],
+    ids=["graphcast made again", "gencast kept"],
 )
 def test_an_update_takes_as_much_as_its_compiler_says(recipe):
     """Arguments and temporaries of the update, of settings that the counts were not taken from."""
     shape = 45, 96
+    recipe = _with(_with(recipe, "model", mesh_level=3, width=128), "training", batch=2)
+    recipe = _with(recipe, "optimiser", kind="adamw")  # compiles faster
     found = _compiled_update(recipe, shape).memory_analysis()
     planned = training_footprint(recipe, shape, accelerator=True)
     begun_with = 4 * parameter_count(recipe.task, recipe.model)
