@@ -59,7 +59,7 @@ def test_its_options_are_listed(name, capsys):
 
 
 def test_an_unknown_recipe_is_refused():
-    with pytest.raises(InputError, match=r"'graphcst'; known are demo, graphcast-small"):
+    with pytest.raises(InputError, match=r"'graphcst'; known are demo, demo-curriculum, graphcast-small"):
         recipe("graphcst")
 
 
@@ -67,3 +67,13 @@ def test_an_unknown_recipe_is_refused():
 def test_a_curriculum_that_cannot_be_is_refused(settings):
     with pytest.raises(InputError):
         TrainingSettings(**{"updates": (1, 1), "rollout": (1, 2)} | settings)
+
+
+def test_the_curriculum_takes_as_many_steps_of_the_same_network_as_the_demo():
+    plain, curriculum = recipe("demo"), recipe("demo-curriculum")
+    assert (curriculum.task, curriculum.model) == (plain.task, plain.model)
+
+    def steps(training):
+        return training.batch * sum(n * r for n, r in zip(training.updates, training.rollout, strict=True))
+
+    assert steps(curriculum.training) == steps(plain.training)
