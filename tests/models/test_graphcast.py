@@ -95,8 +95,9 @@ def test_37_levels_have_the_published_channels():
 @pytest.mark.parametrize("serving", [False, True])
 def test_geometry_computed_before_changes_nothing(serving):
     state, window = State(jnp.asarray(GOLDEN.frames[:2]), jnp.int32(0)), GOLDEN.forcings[:3]
-    _, once = jax.jit(lambda: GOLDEN.model.step(state, window))()
-    _, ready = jax.jit(lambda: GOLDEN.model.ready(serving).step(state, window))()
+    model = jax.tree.map(jnp.asarray, GOLDEN.model)
+    _, once = jax.jit(lambda: model.step(state, window))()
+    _, ready = jax.jit(lambda: model.ready(serving).step(state, window))()
     spread = np.asarray(once).std(axis=0)
     np.testing.assert_allclose(once / spread, ready / spread, atol=2e-5 if serving else 0, rtol=1e-6)
 
@@ -144,7 +145,8 @@ def test_recompute_may_be_what_older_settings_hold():
 
 def test_a_step_moves_history_and_time():
     state = State(jnp.asarray(GOLDEN.frames[:2]), jnp.int32(100))
-    after, frame = jax.jit(lambda: GOLDEN.model.step(state, GOLDEN.forcings[:3]))()
+    model = GOLDEN.model
+    after, frame = jax.jit(lambda: model.step(state, GOLDEN.forcings[:3]))()
     np.testing.assert_array_equal(after.history[0], state.history[1])
     np.testing.assert_array_equal(after.history[1], frame)
     assert int(after.valid_time) == 106

@@ -123,8 +123,8 @@ def test_the_environment_names_one(monkeypatch):
 def test_a_system_is_made_with_what_was_chosen_and_says_so(monkeypatch):
     made = []
 
-    def noted(*given):
-        made.append(gencast(*given))
+    def noted(*given, **named):
+        made.append(gencast(*given, **named))
         return made[-1]
 
     monkeypatch.setattr(attention_choice, "on_this_machine", lambda: {"mine": attend_plainly})
