@@ -23,7 +23,7 @@ from airmass.nn.attention_choice import PLAIN, VARIABLE
 from airmass.partial import SETTINGS, Partial, folder_of, require_room
 from airmass.perturbed import perturbed
 from airmass.store import minute
-from airmass.system import System, load_system
+from airmass.system import System, load_system, with_sampler
 from airmass.trajectories import Trajectories
 
 Progress = Callable[[int, int], None]
@@ -50,6 +50,9 @@ def forecast(
     levels: Sequence[int] = (),
     precision: str = "float32",
     memory_limit: float | None = None,
+    sampler: str | None = None,
+    noise_levels: int | None = None,
+    churn: float | None = None,
 ) -> Path:
     """Forecast from frames of `initial` at each of `init_times`; write a Zarr store or NetCDF file to `out`.
 
@@ -57,8 +60,9 @@ def forecast(
     init times there must be one that is meant; `lead_time` is such as `10d` or `72h`, by default the system's own.
     `statistics` are for published checkpoints; `members` (numbered from `first_member`), `seed` and `initial_noise`
     (unit variance, used by every member) for ensembles; `perturb` and `perturb_length` (km) make an ensemble of a model
-    that draws nothing (see `perturbed`); `levels` are those written, by default all. `progress` gets (frames done,
-    frames in all).
+    that draws nothing (see `perturbed`); `levels` are those written, by default all. `sampler` (one of
+    `diffusion.schedule.KINDS`), `noise_levels` and `churn` are in place of what a checkpoint that samples says.
+    `progress` gets (frames done, frames in all).
 
     A Zarr store grows beside its place (see `partial`), and the same call goes on with one that was stopped, to the
     same bits: from the last frames of those under way if they hold all that a step reads, else from their start. With
@@ -72,8 +76,12 @@ def forecast(
     system = load_system(checkpoint, statistics, precision, memory_limit)
     system = system if perturb is None else perturbed(system, perturb, perturb_length)
     task = system.task
-    given = {"--seed": seed, "--initial-noise": initial_noise, "--first-member": first_member or None}
-    numbers = _numbers(system, checkpoint, members, first_member, given | {"--add": add or None})
+    given: dict[str, Any] = {"--seed": seed, "--initial-noise": initial_noise, "--first-member": first_member or None}
+    given |= {"--add": add or None, "--sampler": sampler, "--noise-levels": noise_levels, "--churn": churn}
+    numbers = _numbers(system, checkpoint, members, first_member, given)
+    changes = {"kind": sampler, "levels": noise_levels, "churn": churn}
+    if changes := {name: value for name, value in changes.items() if value is not None}:
+        system = with_sampler(system, changes)
     steps = _steps(lead_time or system.lead_time, task.step)
     levels = chosen_levels(task, levels)
     start = open_initial(initial, task)
@@ -83,6 +91,7 @@ def forecast(
     noise = None if initial_noise is None else read_noise(initial_noise, task, start.grid)
     own: dict[str, Any] = {"seed": seed or 0, "initial_noise": None if noise is None else _digest([noise])}
     own |= {"perturb": perturb, "perturb_length": perturb and perturb_length}
+    own |= {"sampler": changes} if changes else {}
     made_with = {"lead_time": f"{steps * task.step}h", "levels": list(levels), "precision": precision}
     settings = _settings(system, start, inits, static) | made_with
     if numbers is not None:

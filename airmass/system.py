@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice, tee
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import jax
@@ -49,7 +50,8 @@ class System:
     `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
     into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
     is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None for a system that
-    draws. `attention` names what computes it here. `fingerprint` tells checkpoint and statistics from others.
+    draws. `sampler` is how a frame is drawn, None where none is. `attention` names what computes it here. `fingerprint`
+    tells checkpoint and statistics from others.
     """
 
     name: str
@@ -62,6 +64,7 @@ class System:
     lead_time: str
     runner: MakeRunner
     residual_std: Float[np.ndarray, " prognostic"] | None = None
+    sampler: SamplerSettings | None = None
     attention: str = PLAIN
     fingerprint: str = ""
 
@@ -209,13 +212,25 @@ def _gencast(
     if attention.report:
         about = {**about, "attention": attention.report}
 
-    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> Runner:
+    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: SamplerSettings = sampler) -> Runner:
         together = fitting(path, task, settings, grid.shape, precision, memory_limit)
         given = network, settings, grid, normaliser, static, fill, task.step, precision
         model = gencast(*given, attend=attention.attend, innovation=innovation)
         return GenCastRunner(model, task, grid, sampler, seed, noise, together)
 
-    return System("gencast", "GenCast", task, grid, 0, about, True, "15d", runner, attention=attention.name)
+    return System(
+        "gencast", "GenCast", task, grid, 0, about, True, "15d", runner, sampler=sampler, attention=attention.name
+    )
+
+
+def with_sampler(system: System, changes: Mapping[str, Any]) -> System:
+    """`system` with fields of its sampler's settings changed; raises InputError where it has none, or none such."""
+    if system.sampler is None:
+        raise InputError(f"{system.title} draws no frames, so a sampler's {', '.join(changes)} mean nothing to it")
+    chosen = replace(system.sampler, **changes)
+    about = dict(system.about) | {f"sampler_{name}": value for name, value in changes.items()}
+    runner: Any = system.runner  # one that samples takes its sampler besides
+    return replace(system, sampler=chosen, about=about, runner=partial(runner, sampler=chosen))
 
 
 def missing_fill(task: Task, folder: str) -> Float[np.ndarray, " prognostic"]:

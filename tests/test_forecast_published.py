@@ -1,15 +1,20 @@
 """`airmass forecast` with a published checkpoint: the published numbers, and each bad input refused in one line."""
 
+import dataclasses
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 
 from airmass.cli import main
+from airmass.diffusion.samplers import ddim
 from airmass.forecast_file import open_forecast
 from airmass.graph import containing_faces, sphere_points
 from airmass.mesh import icosphere
+from airmass.models.state import State
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
 
 FOLDER, GENCAST = GOLDEN.folder, GOLDEN_GENCAST.folder
@@ -209,6 +214,8 @@ def test_an_initial_file_cut_short(refused, tmp_path):
         (["--members", "0"], "members is 0, expected 1 or more"),
         (["--seed", "0"], "so --seed 0 means nothing to it"),
         (["--initial-noise", "noise.nc"], "so --initial-noise noise.nc means nothing to it"),
+        (["--sampler", "ddim"], "so --sampler ddim means nothing to it"),
+        (["--perturb", "0.5", "--churn", "0"], "draws no frames, so a sampler's churn mean nothing to it"),
     ],
 )
 def test_options_that_do_not_fit(refused, more, words):
@@ -280,6 +287,40 @@ def test_what_is_only_predicted_need_not_be_held(sampled, tmp_path):
 def _spread_apart(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """Root mean square difference of each channel in units of its spread."""
     return np.sqrt(np.nanmean((found - expected) ** 2, axis=0)) / np.nanstd(expected, axis=0)
+
+
+def test_the_sampler_may_be_named(sampled, tmp_path):
+    """The published one by its name is what it was; another is what it makes of the golden graph, but for ties."""
+    levels = GOLDEN_GENCAST.published.sampler.levels
+    same = gencast(tmp_path / "same.nc", "--sampler", "dpmpp-2s", "--noise-levels", str(levels))
+    np.testing.assert_array_equal(packed(same), packed(sampled))
+    assert same.attrs["airmass_sampler_kind"] == "dpmpp-2s" and same.attrs["airmass_sampler_levels"] == levels
+    model = jax.tree.map(jnp.asarray, GOLDEN_GENCAST.model).ready(serving=True)
+    state = State(model.normaliser.prognostic(jnp.asarray(GOLDEN_GENCAST.frames[:2])), jnp.int32(0))
+    frame = jax.jit(lambda model: model.prepare(state, jnp.asarray(GOLDEN_GENCAST.forcings)))(model)
+    denoise = jax.jit(lambda model, frame, x, sigma: model.denoise(frame, x, sigma))
+    scaled = ddim(
+        lambda x, sigma: denoise(model, frame, x, sigma),
+        lambda number: jnp.asarray(GOLDEN_GENCAST.noise),
+        dataclasses.replace(GOLDEN_GENCAST.published.sampler, kind="ddim"),
+    )
+    expected = np.asarray(model.restore(frame, scaled))
+    found = packed(gencast(tmp_path / "ddim.nc", "--sampler", "ddim"))
+    away = (np.abs(found - expected) / np.nanstd(expected, axis=0))[~on_a_side()]
+    assert np.nanmax(away) < 1e-3
+    assert _spread_apart(found, packed(sampled)).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--sampler", "dpmpp"], "sampler: kind is 'dpmpp'; did you mean dpmpp-2s"),
+        (["--noise-levels", "1"], "sampler: levels is 1, expected a whole number of 2 or more"),
+        (["--churn", "-1"], "sampler: churn is -1.0"),
+    ],
+)
+def test_samplers_that_are_none(refused, more, words):
+    assert words in refused(more=more, case=GENCAST)
 
 
 def test_gencast_in_bfloat16(sampled, tmp_path):

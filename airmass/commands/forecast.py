@@ -39,6 +39,12 @@ class Forecast:
     """Over how many km such a perturbation is correlated."""
     initial_noise: Path | None = None
     """NetCDF file of noise of unit variance, for an ensemble, in place of drawn noise."""
+    sampler: str | None = None
+    """How a GenCast draws: dpmpp-2s (the published one), dpmpp-2m, heun, ddim, ...; by default the checkpoint's."""
+    noise_levels: int | None = None
+    """Of the sampler, 2 or more: fewer are faster and less exact."""
+    churn: float | None = None
+    """Fresh noise between levels, for samplers that take it; 0 is none."""
     levels: tuple[int, ...] = ()
     """Pressure levels to write, hPa; by default all."""
     precision: Literal["float32", "bfloat16"] = "float32"
