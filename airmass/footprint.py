@@ -115,7 +115,9 @@ def parameter_count(task: Task, settings: Settings) -> int:
     if isinstance(settings, GraphCastSettings):
         made = jax.eval_shape(lambda: Network(settings, *network_sizes(task), key=jax.random.key(0)))
     else:
-        made = jax.eval_shape(lambda: DenoiserNetwork(settings, *denoiser_sizes(task), key=jax.random.key(0)))  # type: ignore[assignment]
+        made = jax.eval_shape(
+            lambda: DenoiserNetwork(settings, *denoiser_sizes(task, settings.innovation), key=jax.random.key(0))
+        )  # type: ignore[assignment]
     return sum(leaf.size for leaf in jax.tree.leaves(made))
 
 

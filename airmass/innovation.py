@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Complex, Float
 
 from airmass.arrays import Array
@@ -35,3 +36,11 @@ class Innovation(eqx.Module):
     def coloured(self, white: Float[Array, "node prognostic"]) -> Float[Array, "node prognostic"]:
         """The inverse of `whitened`."""
         return self.harmonics.filtered(white, self.spread)
+
+    @property
+    def size(self) -> Float[Array, " prognostic"]:
+        """Standard deviation of innovations at a node, the mean over the sphere."""
+        orders, degrees = self.spread.shape[:2]
+        # Of each order but 0 there is a wave to either side; those above the degree are none.
+        twice = np.where(np.arange(orders) > 0, 2, 1)[:, None] * (np.arange(orders)[:, None] <= np.arange(degrees))
+        return jnp.sqrt(jnp.einsum("ml,mlc->c", twice, jnp.square(self.spread))) / degrees

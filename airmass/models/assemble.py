@@ -25,7 +25,7 @@ ModelSettings = GraphCastSettings | GenCastSettings
 def new_network(task: Task, settings: ModelSettings, key: jax.Array) -> Network | DenoiserNetwork:
     """Random parameters."""
     if isinstance(settings, GenCastSettings):
-        return DenoiserNetwork(settings, *denoiser_sizes(task), key=key)
+        return DenoiserNetwork(settings, *denoiser_sizes(task, settings.innovation), key=key)
     return Network(settings, *network_sizes(task), key=key)
 
 

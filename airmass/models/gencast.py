@@ -14,6 +14,7 @@ from jaxtyping import Float, PRNGKeyArray
 from airmass.arrays import Array
 from airmass.diffusion.precondition import denoise
 from airmass.innovation import Innovation
+from airmass.layout import Layout
 from airmass.models.graphcast import check_recompute, network_sizes
 from airmass.models.grid_mesh import Decoder, DecoderEmbedded, DecoderSeen, Encoder, EncoderEmbedded, EncoderSeen
 from airmass.models.state import State
@@ -38,7 +39,7 @@ class GenCastSettings:
 
     With `innovation` the network draws what a frame adds to what a linear model expects after the history, every
     spherical harmonic of it brought to unit variance (docs/decisions/0014), in place of the published change since the
-    last frame.
+    last frame. What is expected is then an input too.
     """
 
     mesh_level: int = 5
@@ -219,14 +220,17 @@ class GenCast(eqx.Module):
         """
         missing = jnp.isnan(state.history).any(axis=0)
         history = self.filled(state.history)
+        base = history[-1] if self.innovation is None else self.innovation.expected(history)
 
         def fixed(_, tile):
             fields = (self.tiles.rows(field, tile) for field in (history, forcing, self.static))
-            x = self.normaliser.inputs(*fields).astype(self.tiles.grid_features.dtype)
-            return None, self.network.fixed(self.tiles, x, tile)
+            x = self.normaliser.inputs(*fields)
+            if self.innovation is not None:
+                change = self.tiles.rows(base - history[-1], tile)
+                x = jnp.concatenate([x, change / self.normaliser.prognostic(self.normaliser.target_scale)], axis=-1)
+            return None, self.network.fixed(self.tiles, x.astype(self.tiles.grid_features.dtype), tile)
 
         _, fixed_map = jax.lax.scan(fixed, None, jnp.arange(self.tiles.count))
-        base = history[-1] if self.innovation is None else self.innovation.expected(history)
         return Frame(fixed_map, base, missing)
 
     def denoise(
@@ -249,10 +253,17 @@ class GenCast(eqx.Module):
         return self.normaliser.with_prognostic(scaled, self.innovation.whitened(self.normaliser.prognostic(scaled)))
 
     def coloured(self, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
-        """Targets, or errors of them, in units of the normaliser's scales."""
+        """Targets in units of the normaliser's scales."""
         if self.innovation is None:
             return scaled
         return self.normaliser.with_prognostic(scaled, self.innovation.coloured(self.normaliser.prognostic(scaled)))
+
+    def counted(self, errors: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """Errors of targets as a loss should see them: harmonics by their share in a channel whose spread is one."""
+        if self.innovation is None:
+            return errors
+        coloured = self.innovation.coloured(self.normaliser.prognostic(errors))
+        return self.normaliser.with_prognostic(errors, coloured / self.innovation.size)
 
     def restore(self, frame: Frame, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """The physical frame, missing where the history was."""
@@ -270,7 +281,8 @@ class GenCast(eqx.Module):
         return jnp.where(jnp.isnan(history), self.fill, history)
 
 
-def denoiser_sizes(task: Task) -> tuple[int, int]:
+def denoiser_sizes(task: Task, innovation: bool = False) -> tuple[int, int]:
     """Input channels (without the three structural ones) and outputs of a denoiser for `task`."""
     channels, outputs = network_sizes(task)
-    return channels + outputs, outputs
+    expected = len(Layout.of(task.prognostic, task.levels)) if innovation else 0
+    return channels + expected + outputs, outputs

@@ -45,8 +45,7 @@ def denoising_loss(
     """Loss of one example at one noise level, and squared errors by channel before that level's weight.
 
     Price et al. 2025, methods. `noise` has unit variance. Where the target is missing, the fill value is compared, as
-    in the published code. Errors of whitened targets count by what they are in the normaliser's scales: a harmonic by
-    how much of the weather it is.
+    in the published code. Of whitened targets a harmonic's error counts by how much of its channel's innovations it is.
     """
     state = State(model.normaliser.prognostic(example.frames[:history]), jnp.asarray(example.valid_time))
     frame = model.prepare(state, example.forcings[: history + 1])
@@ -54,5 +53,5 @@ def denoising_loss(
     filled = model.filled(model.normaliser.prognostic(target))
     target = model.target(frame, model.normaliser.with_prognostic(target, filled))
     output = model.denoise(frame, target + sigma * noise, jnp.asarray(sigma))
-    total, errors = loss(model.coloured(output - target), jnp.zeros_like(target))
+    total, errors = loss(model.counted(output - target), jnp.zeros_like(target))
     return loss_weight(sigma) * total, errors

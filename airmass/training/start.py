@@ -42,7 +42,7 @@ Network = TypeVar("Network")
 class Slot(NamedTuple):
     """What one input row or output column of a network stands for.
 
-    `role` is "input"; "change" or "field" for outputs (and for GenCast's noisy targets), which are residuals of
+    `role` is "input"; "expected" for what a linear model expects; "change" or "field" for outputs (and for GenCast's noisy targets), which are residuals of
     prognostic and whole fields of diagnostic variables; "position" for structural features. `lag` counts steps from the
     last frame.
     """
@@ -89,12 +89,13 @@ def start_from(network: Network, task: Task, settings: Settings, source: str | P
     theirs, their_settings = _task(held), held.recipe.model if isinstance(held, SavedModel) else held.settings
     _require_alike(theirs, task, their_settings, settings, source)
     noisy = isinstance(settings, GenCastSettings)
-    inputs, outputs = input_slots(task, noisy), output_slots(task)
-    rows, columns = _places(inputs, input_slots(theirs, noisy)), _places(outputs, output_slots(theirs))
+    inputs, outputs = input_slots(task, noisy, _innovation(settings)), output_slots(task)
+    old_inputs = input_slots(theirs, noisy, _innovation(their_settings))
+    rows, columns = _places(inputs, old_inputs), _places(outputs, output_slots(theirs))
     fresh, old = named_leaves(network), named_leaves(held.network)
     last = f"decoder.output.layers.{settings.hidden_layers}."
     carried = {name: _carry(name, leaf, fresh.get(name, leaf), rows, columns, last) for name, leaf in old.items()}
-    left = {*input_slots(theirs, noisy), *output_slots(theirs)} - {*inputs, *outputs}
+    left = {*old_inputs, *output_slots(theirs)} - {*inputs, *outputs}
     about = Carried(
         str(source),
         tuple(inputs),
@@ -157,14 +158,19 @@ def _channels(task: Task) -> tuple[Sequence, ...]:
     return history, task.forcing, static, output_slots(task)
 
 
-def input_slots(task: Task, noisy: bool) -> list[Slot]:
-    """Rows of the first maps: `Normaliser.inputs`, then noisy targets (GenCast), then features of position."""
+def _innovation(settings: Settings) -> bool:
+    return isinstance(settings, GenCastSettings) and settings.innovation
+
+
+def input_slots(task: Task, noisy: bool, innovation: bool = False) -> list[Slot]:
+    """Rows of the first maps: `Normaliser.inputs`, what is expected, noisy targets (GenCast), features of position."""
     history, static = (Layout.of(names, task.levels).channels for names in (task.prognostic, task.static))
     lags = range(1 - task.history, 1)
     return [
         *(Slot("input", name, level, lag) for lag in lags for name, level in history),
         *(Slot("input", name, None, lag) for lag in (*lags, 1) for name in task.forcing),
         *(Slot("input", name, level, 0) for name, level in static),
+        *(Slot("expected", name, level, 1) for name, level in history if innovation),
         *(output_slots(task) if noisy else []),
         *(Slot("position", str(feature), None, 0) for feature in range(_STRUCTURE)),
     ]

@@ -87,7 +87,7 @@ def test_noise_ranges_that_touch_are_refused(training, sampling):
 def whitened(small_store):
     """A model that says nothing, with innovations whose spread falls with the degree."""
     frames = Frames(small_store, TINY.task)
-    model = _silent(small_model(TINY, frames))
+    model = _silent(small_model(INNOVATION, frames))
     harmonics = Harmonics.build(frames.grid.latitude, frames.grid.longitude)
     channels, n = len(model.normaliser.history_std), frames.grid.shape[1] // 2
     spread = np.linspace(2, 0.05, n)[:, None] * np.linspace(0.5, 1, channels)
@@ -108,7 +108,7 @@ def _variance(innovation: Innovation) -> np.ndarray:
 
 
 def test_loss_of_whitened_targets_counts_each_harmonic_by_its_share_of_the_weather(whitened):
-    """As above at little noise: the error is the noise, in the colours of the innovations."""
+    """As above at little noise: the error is the noise, in the colours of the innovations, of unit variance."""
     frames, model = whitened
     loss = jax.tree.map(jnp.asarray, SquaredError(TINY.loss, frames.layout, frames.grid))
     white = SphereNoise.build(frames.grid.latitude, frames.grid.longitude)
@@ -120,9 +120,15 @@ def test_loss_of_whitened_targets_counts_each_harmonic_by_its_share_of_the_weath
         return DenoisingObjective(loss, white, noise, TINY.task.history)(model, example, key)[1][0]
 
     found = np.mean([errors(model, jax.random.key(i)) for i in range(400)], axis=0)
-    expected = np.ones(len(frames.layout))
-    expected[list(model.normaliser.prognostic_columns)] = _variance(model.innovation)
-    np.testing.assert_allclose(found, expected, rtol=0.1)
+    np.testing.assert_allclose(found, 1, rtol=0.1)
+    np.testing.assert_allclose(model.innovation.size, np.sqrt(_variance(model.innovation)), rtol=1e-5)
+    harmonics, spread = model.innovation.harmonics, model.innovation.spread
+    waves = np.zeros((2, 8, 8, len(frames.layout)), np.complex64)
+    waves[0, 2, 3], waves[1, 2, 7] = 1, 1
+    first, second = (np.asarray(model.counted(harmonics.synthesise(wave))) for wave in waves)
+    columns = list(model.normaliser.prognostic_columns)
+    ratio = np.abs(harmonics.analyse(second)[2, 7] / harmonics.analyse(first)[2, 3])[columns]
+    np.testing.assert_allclose(ratio, spread[2, 7] / spread[2, 3], rtol=1e-3)
 
 
 def test_a_target_is_what_restores_the_frame(whitened):
