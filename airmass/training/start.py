@@ -42,9 +42,9 @@ Network = TypeVar("Network")
 class Slot(NamedTuple):
     """What one input row or output column of a network stands for.
 
-    `role` is "input"; "expected" for what a linear model expects; "change" or "field" for outputs (and for GenCast's noisy targets), which are residuals of
-    prognostic and whole fields of diagnostic variables; "position" for structural features. `lag` counts steps from the
-    last frame.
+    `role` is "input"; "expected" for what a linear model expects; "change" or "field" for outputs (and for GenCast's
+    noisy targets), which are residuals of prognostic and whole fields of diagnostic variables; "position" for
+    structural features. `lag` counts steps from the last frame.
     """
 
     role: str
