@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from airmass.arrays import Array
 from airmass.errors import InputError
 from airmass.layout import Layout
-from airmass.models.grid_mesh import Decoder, DecoderSeen, Encoder, EncoderSeen
+from airmass.models.grid_mesh import Decoder, DecoderSeen, Encoder, EncoderSeen, embedded_rows
 from airmass.models.state import State
 from airmass.nn.interaction import Interaction
 from airmass.nn.loops import over_groups
@@ -97,7 +97,7 @@ class Network(eqx.Module):
 
         `serving` says that no derivative will be taken, which leaves less to be done at every step.
         """
-        mesh_edges = self.embed_mesh_edges(tiles.mesh.table)
+        mesh_edges = self.embed_mesh_edges.rescale(embedded_rows(self.embed_mesh_edges, tiles.mesh.table))
         on_mesh_edges = jax.tree.map(lambda leaf: leaf[0], self.processor).on_edges(mesh_edges)
         encoder = self.encoder.seen(self.encoder.embedded(tiles, serving))
         decoder = self.decoder.seen(self.decoder.embedded(tiles, serving))

@@ -13,10 +13,10 @@ from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.arrays import Array
 from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, together
-from airmass.nn.loops import over_tiles, summed_over
+from airmass.nn.loops import over_rows, over_tiles, summed_over
 from airmass.nn.mlp import MLP, Condition
 from airmass.nn.summed import Behind, Each, arriving_at
-from airmass.tiles import Tiles
+from airmass.tiles import ROWS, Tiles
 
 # The first linear map's value on the grid nodes of a tile, given its number.
 FirstMap = Callable[[Int[Array, ""]], Float[Array, "node hidden"]]
@@ -54,6 +54,11 @@ class DecoderSeen(eqx.Module):
     messages: Each | Behind
 
 
+def embedded_rows(embedder: MLP, features: Float[Array, "row feature"]) -> Float[Array, "padded width"]:
+    """Embeddings up to the scale of their norm. There are more rows than were given; the last have no meaning."""
+    return over_rows(lambda rows: embedder.normed(embedder.layers[0](rows)), features, ROWS)
+
+
 class Encoder(eqx.Module):
     """Embeds grid nodes, mesh nodes and edges, then one interaction step from the grid to the mesh."""
 
@@ -77,7 +82,7 @@ class Encoder(eqx.Module):
         # Mesh nodes carry no weather: zeros in every channel, so only the rows of their three features matter.
         first = self.embed_mesh.layers[0]
         mesh = self.embed_mesh.normed(tiles.mesh_features @ first.weight[-3:] + first.bias)
-        edges = self.embed_edges.normed(self.embed_edges.layers[0](tiles.grid_to_mesh.table))
+        edges = embedded_rows(self.embed_edges, tiles.grid_to_mesh.table)
         if not serving:
             return EncoderEmbedded(edges, mesh, Each())
         count = arriving_at(tiles.grid_to_mesh, len(mesh), tiles.space)
@@ -136,7 +141,7 @@ class Decoder(eqx.Module):
     def embedded(self, tiles: Tiles, serving: bool = False) -> DecoderEmbedded:
         """`serving` says that no derivative will be taken."""
         messages = Behind(self.interaction, jnp.full((1, 1), 3.0)) if serving else Each()
-        return DecoderEmbedded(self.embed_edges.normed(self.embed_edges.layers[0](tiles.corner_table)), messages)
+        return DecoderEmbedded(embedded_rows(self.embed_edges, tiles.corner_table), messages)
 
     def seen(self, embedded: DecoderEmbedded, condition: Condition = None) -> DecoderSeen:
         return DecoderSeen(self.interaction.on_embedded(embedded.edges, self.embed_edges, condition), embedded.messages)

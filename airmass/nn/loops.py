@@ -1,6 +1,9 @@
 """Loops over tiles and over layers, and what of them the backward pass makes again."""
 
+from functools import reduce
+
 import jax
+import jax.numpy as jnp
 from jaxtyping import Float
 
 from airmass.arrays import Array
@@ -16,6 +19,41 @@ def over_tiles(body, carry, xs, recompute: bool = False, reverse: bool = False):
         return jax.lax.scan(body, carry, xs, reverse=reverse)
     carry, out = body(carry, jax.tree.map(lambda x: x[0], xs))
     return carry, jax.tree.map(lambda x: x[None], out)
+
+
+def at_place(array: Float[Array, "*n"], *place) -> Float[Array, "*rest"]:
+    """`array[place]` for numbers that are in range.
+
+    In a loop that changes the array where it is, indexing would copy the rows twice, and what guards against numbers
+    out of range a third time.
+    """
+    rows, start, count = _as_rows(array, place)
+    return jax.lax.dynamic_slice_in_dim(rows, start, count)
+
+
+def with_place(array: Float[Array, "*n"], value: Float[Array, "*rest"], *place) -> Float[Array, "*n"]:
+    """`array` with `value` at a place as in `at_place`."""
+    rows, start, _ = _as_rows(array, place)
+    return jax.lax.dynamic_update_slice_in_dim(rows, value, start, 0).reshape(array.shape)
+
+
+def _as_rows(array, place):
+    """The array as rows, and where and how many of them are `array[place]`."""
+    lead, (count, *rest) = array.shape[: len(place)], array.shape[len(place) :]
+    number = reduce(lambda number, pair: number * pair[0] + pair[1], zip(lead, place, strict=True), 0)
+    return array.reshape(-1, *rest), number * count, count
+
+
+def over_rows(run, rows: Float[Array, "row in"], most: int) -> Float[Array, "padded out"]:
+    """`run(rows)` that works row by row, at most so many at a time; up to a tile less one of no meaning follow.
+
+    The backward pass has the rows alone, and makes the rest of each tile again when its gradient has come: of what a
+    `jax.checkpoint` without a loop makes again, XLA on a CPU makes all at the start.
+    """
+    tiles = -(-len(rows) // most)
+    padded = jnp.pad(rows, ((0, -len(rows) % tiles), (0, 0)))
+    _, out = over_tiles(lambda _, tile: (None, run(tile)), None, padded.reshape(tiles, -1, rows.shape[-1]), True)
+    return out.reshape(-1, out.shape[-1])
 
 
 def over_groups(run, carry, layers, size: int):

@@ -1,8 +1,9 @@
 """Interaction steps along a mesh, in tiles of edges, with a backward pass of their own.
 
 Differentiated as it stands, a loop over tiles that changes edges in place keeps a copy of all edges for each tile.
-Here the backward pass goes through the tiles again. An edge before a step is the edge after it less its message, so
-that one array an edge and step is kept, the message before its norm's scale, and none of the edges themselves.
+Here the backward pass goes through the tiles again. Edges and mesh nodes before a step are those after it less what
+the step added, so that neither are kept. Of an edge its first map is, from which one product makes its message; of
+mesh nodes, which are few, whatever saves a product.
 """
 
 import dataclasses
@@ -15,8 +16,8 @@ from jaxtyping import Bool, Float
 
 from airmass.arrays import Array
 from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, together
-from airmass.nn.loops import over_tiles, summed_over
-from airmass.nn.mlp import LayerNorm, Linear, inverse_deviation, through
+from airmass.nn.loops import at_place, over_tiles, summed_over, with_place
+from airmass.nn.mlp import MLP, LayerNorm, Linear, inverse_deviation, through
 from airmass.nn.summed import Behind
 from airmass.tiles import SHARED, EdgeTiles
 
@@ -25,13 +26,15 @@ Edges = Float[Array, "tile edge width"]
 
 
 class Kept(eqx.Module):
-    """What the backward pass needs of each step. `first` is None where it is made again."""
+    """What the backward pass needs of each step, in the precision of products. `normed` is None where made again."""
 
-    mesh: Float[Array, "step mesh width"]
     incoming: Float[Array, "step mesh width"]
-    normed: Float[Array, "step tile edge width"]
+    mesh_first: Float[Array, "step mesh hidden"]
+    mesh_normed: Float[Array, "step mesh width"]
+    mesh_inverse: Float[Array, "step mesh"]
+    first: Float[Array, "step tile edge hidden"]
     inverse: Float[Array, "step tile edge"]
-    first: Float[Array, "step tile edge hidden"] | None
+    normed: Float[Array, "step tile edge width"] | None
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -63,32 +66,30 @@ def _forward(space, steps: Interaction, edges: EdgeTiles, carry, numbers, on_kin
 
 def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_kinds):
     mesh, edge, kept = carry
-    low = mesh.astype(interaction.dtype)
-    on_senders, on_receivers, mapped = together(
-        low, interaction.for_senders, interaction.for_receivers, interaction.for_updates
-    )
-    weights = _of_edges(interaction)
+    parts = _Parts.of(interaction)
+    on_senders, on_receivers, mapped = _on_nodes(parts.on_nodes, mesh)
+    low = mapped.dtype
 
     def tile(carry, rows):
         # The edges are carried and changed in place: as inputs and outputs of the loop they would exist twice.
         total, edge, kept = carry
         tile, senders, receivers, kinds = rows
-        before = edge[tile]
-        on_edge = weights.first(before.astype(low.dtype)) if on_kinds is None else on_kinds[kinds]
+        before = at_place(edge, tile)
+        on_edge = parts.on_edges(before.astype(low)) if on_kinds is None else on_kinds[kinds]
         groups, receiver = _groups(receivers)
         first = on_edge + on_senders[senders] + _spread(at_receivers(on_receivers, receiver))
-        wide = through(weights.tail, first).astype(jnp.float32)
-        inverse = inverse_deviation(wide)
-        normed = (wide * inverse).astype(low.dtype)
-        messages = normed * weights.scale + weights.offset
+        normed, inverse = parts.messages(first)
+        messages = parts.messages.scaled(normed)
         total = add_at_receivers(total, _of_groups(messages, groups < len(mesh)), receiver)
-        kept = _put(kept, (number, tile), normed=normed, inverse=inverse[..., 0], first=first)
-        return (total, edge.at[tile].set(before + messages), kept), None
+        kept = _put(kept, (number, tile), first=first, normed=normed, inverse=inverse)
+        return (total, with_place(edge, before + messages, tile), kept), None
 
     (total, edge, kept), _ = over_tiles(tile, (jnp.zeros_like(mesh), edge, kept), _numbered(edges))
-    incoming = summed_over(space, total)
-    kept = _put(kept, (number,), mesh=mesh, incoming=incoming)
-    return interaction.update(mesh, mapped, incoming.astype(low.dtype)), edge, kept
+    incoming = summed_over(space, total).astype(low)
+    first = mapped + parts.on_incoming(incoming)
+    normed, inverse = parts.updates(first)
+    kept = _put(kept, (number,), incoming=incoming, mesh_first=first, mesh_normed=normed, mesh_inverse=inverse)
+    return mesh + parts.updates.scaled(normed), edge, kept
 
 
 def finish(
@@ -96,18 +97,16 @@ def finish(
 ) -> Nodes:
     """Mesh nodes after one step more, the last, whose edges nothing reads. For forecasts alone: see `Behind`."""
     mesh, edge = carry
-    low = mesh.astype(interaction.dtype)
-    on_senders, on_receivers, mapped = together(
-        low, interaction.for_senders, interaction.for_receivers, interaction.for_updates
-    )
+    parts = _Parts.of(interaction)
+    on_senders, on_receivers, mapped = _on_nodes(parts.on_nodes, mesh)
 
     def tile(total, rows):
         edge, senders, receivers = rows
         groups, receiver = _groups(receivers)
-        on_edge = interaction.on_edges(edge.astype(low.dtype))
+        on_edge = parts.on_edges(edge.astype(mapped.dtype))
         first = on_edge + on_senders[senders] + _spread(at_receivers(on_receivers, receiver))
-        parts = (_of_groups(part, groups < len(mesh)) for part in messages.parts(interaction, first, None))
-        return tuple(add_at_receivers(*pair, receiver) for pair in zip(total, parts, strict=True)), None
+        summands = (_of_groups(part, groups < len(mesh)) for part in messages.parts(interaction, first, None))
+        return tuple(add_at_receivers(*pair, receiver) for pair in zip(total, summands, strict=True)), None
 
     rows = edge, edges.senders, edges.receivers
     total, _ = over_tiles(tile, messages.start(interaction, len(mesh)), rows)
@@ -117,29 +116,31 @@ def finish(
 
 def _forward_for_gradient(keep, space, steps: Interaction, carry, edges: EdgeTiles, on_kinds):
     mesh, edge = carry
-    count, hidden = _count(steps), steps.edge_mlp.layers[0].bias.shape[-1]
-    nodes, low = jnp.empty((count, *mesh.shape), mesh.dtype), steps.dtype
+    count, low = _count(steps), steps.dtype
+    of_edges, of_nodes = (mlp.layers[0].bias.shape[-1] for mlp in (steps.edge_mlp, steps.node_mlp))
     kept = Kept(
-        nodes,
-        nodes,
-        jnp.empty((count, *edge.shape), low),
-        jnp.empty((count, *edge.shape[:-1]), jnp.float32),
-        jnp.empty((count, *edge.shape[:-1], hidden), low) if keep else None,
+        incoming=jnp.empty((count, *mesh.shape), low),
+        mesh_first=jnp.empty((count, len(mesh), of_nodes), low),
+        mesh_normed=jnp.empty((count, *mesh.shape), low),
+        mesh_inverse=jnp.empty((count, len(mesh)), jnp.float32),
+        first=jnp.empty((count, *edge.shape[:-1], of_edges), low),
+        inverse=jnp.empty((count, *edge.shape[:-1]), jnp.float32),
+        normed=jnp.empty((count, *edge.shape), low) if keep else None,
     )
     mesh, edge, kept = _forward(space, steps, edges, (mesh, edge, kept), jnp.arange(count), on_kinds)
-    return (mesh, edge), (steps, edges, kept, edge, on_kinds)
+    return (mesh, edge), (steps, edges, kept, mesh, edge, on_kinds)
 
 
 def _backward(keep, space, residuals, gradient):
-    steps, edges, kept, edge, on_kinds = residuals
+    steps, edges, kept, mesh, edge, on_kinds = residuals
     for_kinds = None if on_kinds is None else jnp.zeros(on_kinds.shape, jnp.float32)
 
     def step(carry, numbered):
         number, interaction = numbered
-        return _step_back(space, number, interaction, edges, kept, carry, on_kinds)
+        return _step_back(space, number, interaction, edges, kept, carry)
 
-    carry, numbers = (*gradient, edge, for_kinds), jnp.arange(_count(steps))
-    (for_mesh, for_edge, _, for_kinds), for_steps = over_tiles(step, carry, (numbers, steps), reverse=True)
+    carry, numbers = (*gradient, mesh, edge, for_kinds), jnp.arange(_count(steps))
+    (for_mesh, for_edge, _, _, for_kinds), for_steps = over_tiles(step, carry, (numbers, steps), reverse=True)
     for_kinds = None if on_kinds is None else for_kinds.astype(on_kinds.dtype)
     return for_steps, (for_mesh, for_edge), None, for_kinds
 
@@ -147,89 +148,120 @@ def _backward(keep, space, residuals, gradient):
 interact.defvjp(_forward_for_gradient, _backward)
 
 
-def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: Kept, carry, on_kinds):
-    """From gradients after a step to those before it and the step's own; the edges themselves go back with them."""
-    for_mesh, for_edge, edge, for_kinds = carry
-    mesh = kept.mesh[number]
-    _, back = jax.vjp(_update, interaction, mesh, kept.incoming[number])
-    of_update, mesh_by_update, for_incoming = back(for_mesh)
-    for_incoming = summed_over(space, for_incoming)
-    on_nodes, back_to_nodes = jax.vjp(_on_nodes, interaction, mesh)
-    weights, back_to_weights = jax.vjp(_of_edges, interaction)
+def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: Kept, carry):
+    """From gradients after a step to those before it and the step's own; nodes and edges themselves go back too."""
+    for_mesh, for_edge, mesh, edge, for_kinds = carry
+    parts, back_to_interaction = jax.vjp(_Parts.of, interaction)
+    inverse, normed = at_place(kept.mesh_inverse, number), at_place(kept.mesh_normed, number)
+    _, of_updates, for_mapped = parts.updates.back(at_place(kept.mesh_first, number), inverse, normed, for_mesh)
+    mesh = mesh - parts.updates.scaled(normed)
+    _, back = jax.vjp(_applied, parts.on_incoming, at_place(kept.incoming, number))
+    of_incoming, for_incoming = back(for_mapped)
+    for_incoming = summed_over(space, for_incoming.astype(jnp.float32))
 
     def tile(carry, rows):
-        edge, for_edge, for_nodes, for_kinds, of_weights = carry
+        edge, for_edge, for_nodes, for_kinds, of_weight, of_messages = carry
         tile, senders, receivers, kinds = rows
-        normed, inverse = kept.normed[number, tile], kept.inverse[number, tile][:, None]
-        before = edge[tile] - (normed * weights.scale + weights.offset)
-        _, receiver = _groups(receivers)
-        arriving = _spread(at_receivers(for_incoming, receiver))
-        for_message = for_edge[tile] + jnp.where((receivers < len(mesh))[:, None], arriving, 0)
-        for_wide = inverse * _without(for_message * weights.scale, normed)
-        if kept.first is not None:
-            first = kept.first[number, tile]
+        groups, receiver = _groups(receivers)
+        arriving = jnp.where((receivers < len(mesh))[:, None], _spread(at_receivers(for_incoming, receiver)), 0)
+        first, inverse = at_place(kept.first, number, tile), at_place(kept.inverse, number, tile)
+        normed = None if kept.normed is None else at_place(kept.normed, number, tile)
+        passing = at_place(for_edge, tile)
+        normed, of_tile, for_first = parts.messages.back(first, inverse, normed, passing + arriving)
+        of_messages = jax.tree.map(jnp.add, of_messages, of_tile)
+        before = at_place(edge, tile) - parts.messages.scaled(normed)
+        if for_kinds is None:
+            _, back = jax.vjp(jnp.matmul, before.astype(first.dtype), parts.on_edges.weight)
+            through_first, of_tile = back(for_first)
+            for_edge, of_weight = with_place(for_edge, passing + through_first, tile), of_weight + of_tile
         else:
-            on_edge = weights.first(before.astype(normed.dtype)) if on_kinds is None else on_kinds[kinds]
-            first = on_edge + on_nodes[0][senders] + _spread(at_receivers(on_nodes[1], receiver))
-        _, back = jax.vjp(through, weights.tail, first)
-        of_tail, for_first = back(for_wide.astype(normed.dtype))
-        of_scale, of_offset = (for_message * normed).sum(axis=0), for_message.sum(axis=0)
-        if on_kinds is None:
-            _, back = jax.vjp(lambda linear, x: linear(x), weights.first, before.astype(normed.dtype))
-            of_first, through_first = back(for_first)
-            for_edge = for_edge.at[tile].add(through_first.astype(for_edge.dtype))
-        else:
-            of_first = jax.tree.map(jnp.zeros_like, weights.first)
             for_kinds = for_kinds.at[kinds].add(for_first.astype(for_kinds.dtype))
-        of_tile = _EdgeWeights(of_first, of_tail, of_scale, of_offset)
-        of_weights = jax.tree.map(lambda total, x: total + x, of_weights, of_tile)
-        at_groups = for_first.reshape(-1, SHARED, for_first.shape[-1]).sum(axis=1)
+        wide = for_first.astype(jnp.float32)
         for_nodes = (
-            for_nodes[0].at[senders].add(for_first.astype(jnp.float32)),
-            add_at_receivers(for_nodes[1], at_groups, receiver),
+            for_nodes[0].at[senders].add(wide),
+            add_at_receivers(for_nodes[1], wide.reshape(*groups.shape, -1).sum(axis=1), receiver),
         )
-        return (edge.at[tile].set(before), for_edge, for_nodes, for_kinds, of_weights), None
+        return (with_place(edge, before, tile), for_edge, for_nodes, for_kinds, of_weight, of_messages), None
 
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.float32), (on_nodes, weights))
-    (edge, for_edge, for_nodes, for_kinds, of_weights), _ = over_tiles(
-        tile, (edge, for_edge, zeros[0], for_kinds, zeros[1]), _numbered(edges)
-    )
-    of_maps, mesh_by_maps = back_to_nodes(_like(for_nodes, on_nodes))
-    (of_edges,) = back_to_weights(_like(of_weights, weights))
-    of_step = jax.tree.map(lambda a, b, c: a + b + c, of_update, of_maps, of_edges)
-    return (mesh_by_update + mesh_by_maps, for_edge, edge, for_kinds), of_step
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, jnp.float32), (parts.on_edges.weight, parts.messages))
+    for_nodes = jnp.zeros((len(mesh), parts.on_edges.bias.size)), jnp.zeros((len(mesh), parts.on_edges.bias.size))
+    carry, _ = over_tiles(tile, (edge, for_edge, for_nodes, for_kinds, *zeros), _numbered(edges))
+    edge, for_edge, for_nodes, for_kinds, of_weight, of_messages = carry
+    # Each edge has one sender, so that the sum over senders is that over edges.
+    of_bias = for_nodes[0].sum(axis=0) if for_kinds is None else jnp.zeros_like(parts.on_edges.bias)
+    _, back = jax.vjp(_on_nodes, parts.on_nodes, mesh)
+    of_nodes, through_nodes = back((*_like(for_nodes, parts.on_nodes[:2]), for_mapped))
+    of_edges = eqx.tree_at(lambda linear: (linear.weight, linear.bias), parts.on_edges, (of_weight, of_bias))
+    of_parts = _Parts(of_edges, of_nodes, of_incoming, of_messages, of_updates)
+    (of_step,) = back_to_interaction(_like(of_parts, parts))
+    return (for_mesh + through_nodes, for_edge, mesh, edge, for_kinds), of_step
 
 
-class _EdgeWeights(eqx.Module):
-    """The part of an interaction that runs over edges."""
+class _Perceptron(eqx.Module):
+    """What follows the first map of a perceptron, and its gradient where some of that is known."""
 
-    first: Linear
     tail: tuple[Linear, ...]
     scale: Float[Array, " width"]
     offset: Float[Array, " width"]
 
+    @classmethod
+    def of(cls, mlp: MLP) -> "_Perceptron":
+        # GenCast, whose norms have a condition, has a transformer in the processor's place.
+        assert isinstance(mlp.norm, LayerNorm)
+        return cls(mlp.tail(), *mlp.norm.scale_and_offset())
 
-def _of_edges(interaction: Interaction) -> _EdgeWeights:
-    norm = interaction.edge_mlp.norm
-    assert isinstance(norm, LayerNorm)  # GenCast, whose norms have a condition, has a transformer in this place
-    return _EdgeWeights(interaction.for_edges, interaction.edge_mlp.tail(), *norm.scale_and_offset())
+    def __call__(self, first: Float[Array, "*n hidden"]) -> tuple[Float[Array, "*n width"], Float[Array, "*n"]]:
+        """Rows of unit variance, and what brought them to it, in float32."""
+        wide = through(self.tail, first).astype(jnp.float32)
+        inverse = inverse_deviation(wide)
+        return (wide * inverse).astype(first.dtype), inverse[..., 0]
+
+    def scaled(self, normed: Float[Array, "*n width"]) -> Float[Array, "*n width"]:
+        """The output, of rows of unit variance."""
+        return normed * self.scale + self.offset
+
+    def back(
+        self,
+        first: Float[Array, "n hidden"],
+        inverse: Float[Array, " n"],
+        normed: Float[Array, "n width"] | None,
+        gradient: Float[Array, "n width"],
+    ) -> tuple[Float[Array, "n width"], "_Perceptron", Float[Array, "n hidden"]]:
+        """Rows of unit variance, made again if None, and gradients of itself and of `first`."""
+        wide, back = jax.vjp(through, self.tail, first)
+        normed = (wide * inverse[:, None]).astype(first.dtype) if normed is None else normed
+        of_scale, of_offset = (gradient * normed).sum(axis=0), gradient.sum(axis=0)
+        inner = gradient * self.scale
+        # Scaling to unit variance takes away the gradient's part along the rows.
+        inner = inverse[:, None] * (inner - normed * (inner * normed).mean(axis=-1, keepdims=True))
+        of_tail, for_first = back(inner.astype(first.dtype))
+        return normed, _Perceptron(of_tail, of_scale, of_offset), for_first
 
 
-def _on_nodes(interaction: Interaction, mesh: Nodes) -> tuple[Nodes, Nodes]:
-    """The senders' and the receivers' part of the first map."""
-    low = mesh.astype(interaction.dtype)
-    on_senders, on_receivers = together(low, interaction.for_senders, interaction.for_receivers)
-    return on_senders, on_receivers
+class _Parts(eqx.Module):
+    """An interaction by what its maps are applied to."""
+
+    on_edges: Linear
+    on_nodes: tuple[Float[Array, "width hidden"], ...]  # for senders, for receivers, for updates
+    on_incoming: Linear
+    messages: _Perceptron
+    updates: _Perceptron
+
+    @classmethod
+    def of(cls, interaction: Interaction) -> "_Parts":
+        on_nodes = interaction.for_senders, interaction.for_receivers, interaction.for_updates
+        first = interaction.node_mlp.layers[0]
+        on_incoming = eqx.tree_at(lambda linear: linear.weight, first, interaction.for_incoming)
+        edge_mlp, node_mlp = _Perceptron.of(interaction.edge_mlp), _Perceptron.of(interaction.node_mlp)
+        return cls(interaction.for_edges, on_nodes, on_incoming, edge_mlp, node_mlp)
 
 
-def _update(interaction: Interaction, mesh: Nodes, incoming: Nodes) -> Nodes:
-    low = mesh.astype(interaction.dtype)
-    return interaction.update(mesh, low @ interaction.for_updates, incoming.astype(low.dtype))
+def _applied(linear: Linear, x):
+    return linear(x)
 
 
-def _without(gradient: Float[Array, "edge width"], normed: Float[Array, "edge width"]) -> Float[Array, "edge width"]:
-    """A gradient less its part along `normed`, which scaling to unit variance takes away."""
-    return gradient - normed * (gradient * normed).mean(axis=-1, keepdims=True)
+def _on_nodes(weights: tuple[Float[Array, "width hidden"], ...], mesh: Nodes):
+    return tuple(together(mesh.astype(weights[0].dtype), *weights))
 
 
 def _groups(receivers):
@@ -256,7 +288,7 @@ def _put(kept: Kept | None, place: tuple, **values) -> Kept | None:
     if kept is None:
         return None
     fields = {name: getattr(kept, name) for name in values}
-    put = {name: field.at[place].set(values[name]) for name, field in fields.items() if field is not None}
+    put = {name: with_place(field, values[name], *place) for name, field in fields.items() if field is not None}
     return dataclasses.replace(kept, **put)
 
 
