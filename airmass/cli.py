@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from airmass.errors import InputError
+from airmass.memory import use_huge_pages
 
 # Command -> (module with its `run`, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -24,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 well, 1 found wrong, 2 refused, 130 stopped by hand."""
+    from_shell = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name, rest = _split(arguments)
     if name is None:
@@ -34,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"airmass: unknown command {' '.join(arguments[:2])!r}; `airmass --help` lists them", file=sys.stderr)
             return 2
         return _print_help()
+    if from_shell:
+        use_huge_pages()
     try:
         return _load(name)(rest) or 0
     except InputError as error:

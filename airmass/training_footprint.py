@@ -42,9 +42,9 @@ _MADE_AGAIN = (0, 0.6, 1)
 # Rows as wide as the network that the backward pass finds of encoder and decoder: by grid node, by each of its three
 # edges from the mesh and by each of its edges to the mesh.
 _BY_NODE, _BY_CORNER, _BY_ENCODER_EDGE = 30, 7, 7
-# The same by kind of edge, of which two steps in the embedding and one in the first map are still equal: shared by all
-# examples, and for each of them besides the gradient.
-_BY_KIND = 7
+# The same by kind of edge, whose embedding and first map are still equal: shared by all examples, and for each of them
+# besides the gradient. The rest of the embedding is made again tile by tile.
+_BY_KIND = 3
 # Mesh nodes that are no step's: geometry, and of each example the gradients that tiles add to.
 _MESH_SHARED, _MESH_ROWS = 10, 25
 # Latents between encoder and decoder, and for GenCast those of its conditioning and the gradients of both.
@@ -252,13 +252,13 @@ def _of_graphcast(work: _Work) -> dict[str, float]:
     # The first step, whose edges are still geometry, stands by itself; of the others some are groups' starts only.
     kept = layers if every <= 1 else 1 + min(every, layers - 1)
     starts = 0 if every <= 1 else (layers - 1) // every
-    # An interaction keeps the message before its scale, and unless it is made again what the first map gave.
+    # An interaction keeps what the first map gave, and unless it is made again the message before its scale.
     edges = kept * work.of_edges(1 if every == 1 else 2) + starts * work.wide
     # After the last step, and the gradient; in a rollout those of the step's start besides.
     at_work = (4 if work.rollout > 1 else 2) * work.wide * n.mesh_edges / work.space
     return work.shared | {
         "activations on mesh edges": work.together * work.copies * edges * n.mesh_edges / work.space,
-        "activations on mesh nodes": work.together * work.copies * (2 * kept + starts) * work.wide * n.mesh,
+        "activations on mesh nodes": work.together * work.copies * (3 * kept + starts) * work.wide * n.mesh,
         "edges or a tile gone back through": work.together * (max(at_work, work.tile) if every else at_work),
     }
 

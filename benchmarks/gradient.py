@@ -12,6 +12,7 @@ import argparse
 import dataclasses
 import json
 
+from airmass.memory import use_huge_pages
 from benchmarks.measure import CompileTime, fresh, in_units, peak_gib, seconds
 
 # Least to most memory.
@@ -27,6 +28,7 @@ _SIZES = {
 
 
 def main() -> None:
+    use_huge_pages()  # as the command does
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=tuple(RECIPE))
     parser.add_argument("--recompute", nargs="*")

@@ -22,7 +22,7 @@ from airmass.data.examples import Examples, LoaderSettings
 from airmass.data.loader import Frames
 from airmass.forcing import forcings
 from airmass.grid import LatLonGrid
-from airmass.memory import keep_freed_memory
+from airmass.memory import keep_freed_memory, use_huge_pages
 from airmass.recipes import RECIPES
 from airmass.task import Task
 from airmass.variables import VARIABLES
@@ -38,6 +38,7 @@ Windows = Callable[[], Iterator[np.ndarray]]
 
 
 def main() -> None:
+    use_huge_pages()  # as the command does
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=5, help="length of a turn")
     options = parser.parse_args()
