@@ -44,3 +44,19 @@ class Innovation(eqx.Module):
         # Of each order but 0 there is a wave to either side; those above the degree are none.
         twice = np.where(np.arange(orders) > 0, 2, 1)[:, None] * (np.arange(orders)[:, None] <= np.arange(degrees))
         return jnp.sqrt(jnp.einsum("ml,mlc->c", twice, jnp.square(self.spread))) / degrees
+
+
+class Calibration(eqx.Module):
+    """How much is kept of a drawn frame's innovation, harmonic by harmonic, so that it has the spread of true ones.
+
+    What harmonics do not resolve stays as it was in the last frame.
+    """
+
+    innovation: Innovation
+    gain: Float[Array, "order degree prognostic"]
+
+    def __call__(
+        self, drawn: Float[Array, "node prognostic"], expected: Float[Array, "node prognostic"]
+    ) -> Float[Array, "node prognostic"]:
+        """The frame in place of `drawn`, given the one that is `expected` after the history."""
+        return expected + self.innovation.harmonics.filtered(drawn - expected, self.gain)

@@ -12,7 +12,13 @@ from airmass.models.graphcast import GraphCastSettings
 from airmass.task import Task
 from airmass.training.adaptation import AdaptationSettings
 from airmass.training.optimiser import OptimiserSettings
-from airmass.training.settings import DeviceSettings, DiffusionSettings, SafetySettings, TrainingSettings
+from airmass.training.settings import (
+    CalibrationSettings,
+    DeviceSettings,
+    DiffusionSettings,
+    SafetySettings,
+    TrainingSettings,
+)
 from airmass.training.watch import WatchSettings
 from airmass.variables import VARIABLES
 
@@ -49,8 +55,9 @@ class Recipe:
                 f"devices: space is {self.devices.space}, expected 1 with --model.innovation, whose harmonics need the "
                 "whole grid"
             )
-        if self.innovation and (gaps := [name for name in self.task.prognostic if VARIABLES[name].missing_over_land]):
-            raise InputError(f"--model.innovation: {', '.join(gaps)} is missing over land and has no harmonics")
+        if self.expects and (gaps := [name for name in self.task.prognostic if VARIABLES[name].missing_over_land]):
+            setting = "--model.innovation" if self.innovation else "--diffusion.calibration.starts"
+            raise InputError(f"{setting}: {', '.join(gaps)} is missing over land and has no harmonics")
 
     @property
     def ensemble(self) -> bool:
@@ -60,6 +67,16 @@ class Recipe:
     def innovation(self) -> bool:
         """Whether the model draws innovations in place of changes."""
         return isinstance(self.model, GenCastSettings) and self.model.innovation
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether what the trained model draws is measured, and held to the spread of true innovations."""
+        return self.diffusion is not None and self.diffusion.calibration.starts > 0
+
+    @property
+    def expects(self) -> bool:
+        """Whether statistics of innovations are needed."""
+        return self.innovation or self.calibrated
 
 
 _UPPER_AIR = ("geopotential", "specific_humidity", "temperature", "u_component_of_wind", "v_component_of_wind")
@@ -189,7 +206,8 @@ RECIPES: dict[str, Recipe] = {
         ),
         training=TrainingSettings(updates=(4000,), rollout=(1,), recompute=False),
         optimiser=OptimiserSettings(kind="muon", peak_rate=6e-3, warmup=100, tail_rate=6e-6, average=0.998),
-        diffusion=DiffusionSettings(),
+        # The mesh cannot show smaller scales, so it is those that need it (docs/decisions/0016).
+        diffusion=DiffusionSettings(calibration=CalibrationSettings(starts=24, first_degree=10)),
         cost="about four minutes on two CPU cores",
         expect="fair CRPS of Z500 about 83 / 219 / 303 m2 s-2 at 24 / 72 / 120 h, eight members (docs/demo.md)",
     ),

@@ -1,7 +1,8 @@
 """A trained model as one file: parameters, settings, scales and grid, enough to forecast from an initial state.
 
 The file is a numpy `.npz` without pickle: `params:<path>`, `scales:<name>`, `latitude`, `longitude`, one JSON text, and
-`innovation:<name>` where a model has one. Format 3, which is still read, knew none.
+`innovation:<name>` and `calibration:gain` where a model has them. Formats 3 and 4, which are still read, knew no
+calibration, 3 no innovation either.
 """
 
 import json
@@ -19,7 +20,7 @@ from airmass.errors import InputError
 from airmass.files import new_output, write_arrays
 from airmass.grid import LatLonGrid
 from airmass.harmonics import Harmonics
-from airmass.innovation import Innovation
+from airmass.innovation import Calibration, Innovation
 from airmass.layout import Layout
 from airmass.models.assemble import gencast, graphcast, new_network
 from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings
@@ -31,8 +32,9 @@ from airmass.training.paths import path_name
 from airmass.variables import VARIABLES
 
 MODEL_FILE = "model.npz"
-_FORMAT, _READ = 4, (3, 4)
+_FORMAT, _READ = 5, (3, 4, 5)
 _INNOVATION = ("mean", "persistence", "spread")
+_GAIN = "gain"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,8 @@ class SavedModel:
     """What a checkpoint holds.
 
     `about` says how it came to be: version, data fingerprint, updates, climatology. `fill` replaces missing values, one
-    number a prognostic channel, NaN where none may be missing. `innovation` is there where the recipe asks for it.
+    number a prognostic channel, NaN where none may be missing. `innovation` is there where the recipe asks for it,
+    `calibration` where one has been measured.
     """
 
     recipe: Recipe
@@ -50,6 +53,12 @@ class SavedModel:
     about: Mapping[str, str | int]
     fill: Float[np.ndarray, " prognostic"]
     innovation: Innovation | None = None
+    calibration: Calibration | None = None
+
+    @property
+    def drawn(self) -> Innovation | None:
+        """The innovations that the model draws in place of changes."""
+        return self.innovation if self.recipe.innovation else None
 
     def model(
         self,
@@ -66,7 +75,7 @@ class SavedModel:
         if isinstance(settings, GenCastSettings):
             assert isinstance(self.network, DenoiserNetwork)
             given = self.network, settings, self.grid, self.normaliser, static, self.fill, step
-            return gencast(*given, precision, parts, attend, self.innovation)
+            return gencast(*given, precision, parts, attend, self.drawn, self.calibration)
         assert isinstance(self.network, Network)
         return graphcast(self.network, settings, self.grid, self.normaliser, static, step, precision, parts)
 
@@ -76,6 +85,7 @@ def write_model(path: str | Path, saved: SavedModel) -> None:
     flat = {f"params:{name}": leaf for name, leaf in named_leaves(saved.network).items()}
     flat |= {f"scales:{name}": leaf for name, leaf in named_leaves(saved.normaliser).items()}
     flat |= {f"innovation:{name}": leaf for name, leaf in innovation_arrays(saved.innovation).items()}
+    flat |= {} if saved.calibration is None else {f"calibration:{_GAIN}": np.asarray(saved.calibration.gain)}
     text = {
         "format": _FORMAT,
         "airmass": airmass.__version__,
@@ -110,6 +120,7 @@ def read_model(path: str | Path) -> SavedModel:
     grid = LatLonGrid(flat["latitude"], flat["longitude"])
     network = jax.eval_shape(lambda: new_network(recipe.task, recipe.model, jax.random.key(0)))
     normaliser = _normaliser_template(recipe)
+    innovation = innovation_from(_under("innovation:", flat), recipe, grid, path)
     return SavedModel(
         recipe,
         grid,
@@ -117,7 +128,8 @@ def read_model(path: str | Path) -> SavedModel:
         with_named_leaves(network, _under("params:", flat), path),
         text["about"],
         flat["fill"],
-        innovation_from(_under("innovation:", flat), recipe, grid, path),
+        innovation,
+        _calibration_from(_under("calibration:", flat), innovation, path),
     )
 
 
@@ -130,7 +142,7 @@ def innovation_from(
     arrays: Mapping[str, np.ndarray], recipe: Recipe, grid: LatLonGrid, source: str | Path
 ) -> Innovation | None:
     """Those that `innovation_arrays` took apart; None where the recipe has none. Raises InputError for other arrays."""
-    if not recipe.innovation:
+    if not recipe.expects:
         return None
     channels, degrees = len(Layout.of(recipe.task.prognostic, recipe.task.levels)), grid.shape[1] // 2
     by_harmonic = np.empty((degrees, degrees, channels), np.float32)
@@ -138,6 +150,16 @@ def innovation_from(
     shapes = np.empty((grid.size, channels), np.float32), by_lag, by_harmonic
     held = with_named_leaves(dict(zip(_INNOVATION, shapes, strict=True)), arrays, source)
     return Innovation(**held, harmonics=Harmonics.build(grid.latitude, grid.longitude))
+
+
+def _calibration_from(
+    arrays: Mapping[str, np.ndarray], innovation: Innovation | None, source: str | Path
+) -> Calibration | None:
+    """None where there is none yet, as before the first update."""
+    if innovation is None or not arrays:
+        return None
+    held = with_named_leaves({_GAIN: np.empty(innovation.spread.shape, np.float32)}, arrays, source)
+    return Calibration(innovation, held[_GAIN])
 
 
 def named_leaves(tree) -> dict[str, np.ndarray]:

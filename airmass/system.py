@@ -25,7 +25,7 @@ from airmass.errors import InputError
 from airmass.footprint import fitting
 from airmass.forcing import forcing_windows
 from airmass.grid import LatLonGrid
-from airmass.innovation import Innovation
+from airmass.innovation import Calibration, Innovation
 from airmass.layout import Layout
 from airmass.models.assemble import attention_here, gencast, graphcast
 from airmass.models.gencast import DenoiserNetwork, GenCastSettings
@@ -151,7 +151,7 @@ def _saved(path: Path, statistics: str | Path | None, precision: str, memory_lim
         assert isinstance(saved.network, DenoiserNetwork) and saved.recipe.diffusion is not None
         return _gencast(
             path, task, saved.grid, about, saved.network, settings, normaliser, saved.fill,
-            saved.recipe.diffusion.sampling, precision, memory_limit, saved.innovation,
+            saved.recipe.diffusion.sampling, precision, memory_limit, saved.drawn, saved.calibration,
         )  # fmt: skip
     assert isinstance(saved.network, Network)
     return _graphcast(
@@ -207,6 +207,7 @@ def _gencast(
     precision: str,
     memory_limit: float | None,
     innovation: Innovation | None = None,
+    calibration: Calibration | None = None,
 ) -> System:
     attention = attention_here(settings, precision)
     if attention.report:
@@ -215,7 +216,7 @@ def _gencast(
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: SamplerSettings = sampler) -> Runner:
         together = fitting(path, task, settings, grid.shape, precision, memory_limit)
         given = network, settings, grid, normaliser, static, fill, task.step, precision
-        model = gencast(*given, attend=attention.attend, innovation=innovation)
+        model = gencast(*given, attend=attention.attend, innovation=innovation, calibration=calibration)
         return GenCastRunner(model, task, grid, sampler, seed, noise, together)
 
     return System(

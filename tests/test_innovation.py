@@ -7,7 +7,7 @@ import pytest
 
 from airmass.grid import LatLonGrid
 from airmass.harmonics import Harmonics
-from airmass.innovation import Innovation
+from airmass.innovation import Calibration, Innovation
 from tests.test_harmonics import random_coefficients
 
 GRID = LatLonGrid.equiangular(8, 16)
@@ -15,8 +15,7 @@ N = GRID.shape[1] // 2
 INSIDE = np.arange(N)[:, None] <= np.arange(N)
 
 
-@pytest.fixture(scope="module")
-def innovation() -> Innovation:
+def moving_waves() -> Innovation:
     """Of two channels: waves that decay and move, each at its own pace, about a mean that is not zero.
 
     A harmonic that follows one frame by u and the one before by v is drawn through the roots that it decays with.
@@ -32,6 +31,11 @@ def innovation() -> Innovation:
         Harmonics.build(GRID.latitude, GRID.longitude),
     )
     return jax.tree.map(jnp.asarray, made)
+
+
+@pytest.fixture(scope="module")
+def innovation() -> Innovation:
+    return moving_waves()
 
 
 def test_whitened_and_coloured_are_inverse_and_scale_each_harmonic(innovation):
@@ -57,6 +61,18 @@ def test_a_wave_that_harmonics_do_not_resolve_stays(innovation):
     np.testing.assert_allclose(innovation.expected(rest), innovation.mean, atol=2e-5)
     moved = innovation.expected(rest.at[1].add(wave)) - innovation.mean
     np.testing.assert_allclose(moved, wave * np.ones(2), atol=2e-5)
+
+
+def test_a_calibration_scales_what_a_frame_adds_and_leaves_what_was_expected(innovation):
+    """Gains of one leave what harmonics resolve as it was drawn, at whatever scale they are one."""
+    added, gain = random_coefficients(N, 2), np.linspace(0, 1, N)[None, :, None] * np.ones((N, N, 2), np.float32)
+    gain[:, :3] = 1
+    expected = innovation.mean + 1
+    drawn = expected + innovation.harmonics.synthesise(added)
+    kept = Calibration(innovation, jnp.asarray(gain, jnp.float32))(drawn, expected)
+    np.testing.assert_allclose(innovation.harmonics.analyse(kept - expected), gain * added, atol=3e-5)
+    whole = Calibration(innovation, jnp.ones((N, N, 2)))(drawn, expected)
+    np.testing.assert_allclose(whole, drawn, atol=3e-5)
 
 
 def stationary_variance(innovation: Innovation) -> np.ndarray:

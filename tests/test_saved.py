@@ -9,7 +9,7 @@ import pytest
 from airmass.data.loader import Frames
 from airmass.errors import InputError
 from airmass.harmonics import Harmonics
-from airmass.innovation import Innovation
+from airmass.innovation import Calibration, Innovation
 from airmass.models.assemble import new_network
 from airmass.saved import SavedModel, named_leaves, read_model, write_model
 from tests.conftest import make_store
@@ -67,20 +67,33 @@ def test_a_file_without_the_innovations_that_its_recipe_has_is_refused(gencast, 
         read_model(tmp_path)
 
 
-@pytest.mark.parametrize("number", [3, 5])
+def test_a_calibration_comes_back_and_must_fit_the_innovations(gencast, tmp_path):
+    gain = np.random.default_rng(1).uniform(size=gencast.innovation.spread.shape).astype(np.float32)
+    calibrated = replace(gencast, calibration=Calibration(gencast.innovation, gain))
+    write_model(tmp_path / "model.npz", calibrated)
+    before, after = named_leaves(calibrated.calibration), named_leaves(read_model(tmp_path).calibration)
+    assert before.keys() == after.keys()
+    for name in before:
+        np.testing.assert_array_equal(after[name], before[name], err_msg=name)
+    write_model(tmp_path / "model.npz", replace(gencast, calibration=Calibration(gencast.innovation, gain[:, :4])))
+    with pytest.raises(InputError, match=r"gain has shape \(8, 4, 5\), expected \(8, 8, 5\)"):
+        read_model(tmp_path)
+
+
+@pytest.mark.parametrize("number", [3, 4, 6])
 def test_formats(number, tmp_path):
-    """Format 3 is what was written before innovations; a later one is refused."""
+    """Formats 3 and 4 are what was written before innovations and calibrations; a later one is refused."""
     frames = Frames(make_store(tmp_path / "s.zarr"), SMALL.task)
     model, path = small_model(SMALL, frames), tmp_path / "model.npz"
     write_model(path, SavedModel(SMALL, frames.grid, model.normaliser, model.network, {}, np.empty(5)))
     with np.load(path) as stored:
         flat = dict(stored)
-    flat["json"] = np.array(str(flat["json"]).replace('"format": 4', f'"format": {number}'))
+    flat["json"] = np.array(str(flat["json"]).replace('"format": 5', f'"format": {number}'))
     np.savez(path, **flat)
-    if number == 3:
+    if number < 6:
         assert read_model(path).recipe == SMALL
     else:
-        with pytest.raises(InputError, match="checkpoint format 5, expected 4"):
+        with pytest.raises(InputError, match="checkpoint format 6, expected 5"):
             read_model(path)
 
 

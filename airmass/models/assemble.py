@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from airmass.graph import build_graphs
 from airmass.grid import LatLonGrid
-from airmass.innovation import Innovation
+from airmass.innovation import Calibration, Innovation
 from airmass.mesh import icosphere
 from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
 from airmass.models.graphcast import GraphCast, GraphCastSettings, Network, network_sizes
@@ -58,17 +58,21 @@ def gencast(
     parts: int = 1,
     attend: Attend | None = None,
     innovation: Innovation | None = None,
+    calibration: Calibration | None = None,
 ) -> GenCast:
     """GenCast on `grid`, as `graphcast`. `fill` replaces missing values, by prognostic channel.
 
-    `attend` is what `attention_here` chose, by default plain JAX. `innovation` is there where the settings ask for it.
+    `attend` is what `attention_here` chose, by default plain JAX. `innovation` is there where the settings ask for it,
+    `calibration` where one has been measured.
     """
     graphs = build_graphs(
         grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
     )
     neighbours = replace(Neighbours.within(icosphere(settings.mesh_level), settings.hops), by=attend)
     tiles = Tiles.of(graphs, parts=parts, space=_space(parts))
-    model = GenCast(network, tiles, neighbours, normaliser, static, fill, step_hours, precision, innovation)
+    model = GenCast(
+        network, tiles, neighbours, normaliser, static, fill, step_hours, precision, innovation, calibration
+    )
     return jax.tree.map(jnp.asarray, model)
 
 

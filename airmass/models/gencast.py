@@ -13,7 +13,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
 from airmass.diffusion.precondition import denoise
-from airmass.innovation import Innovation
+from airmass.innovation import Calibration, Innovation
 from airmass.layout import Layout
 from airmass.models.graphcast import check_recompute, network_sizes
 from airmass.models.grid_mesh import Decoder, DecoderEmbedded, DecoderSeen, Encoder, EncoderEmbedded, EncoderSeen
@@ -164,17 +164,20 @@ class Frame(eqx.Module):
 
     `fixed` is the conditioning part of the first map, `base` what targets are added to: the newest frame with missing
     values filled, or what is expected after the history. `missing` says where any frame of the history had none.
+    `expected` is what a calibration expects after the history.
     """
 
     fixed: Float[Array, "tile node hidden"]
     base: Float[Array, "node prognostic"]
     missing: Float[Array, "node prognostic"]
+    expected: Float[Array, "node prognostic"] | None = None
 
 
 class GenCast(eqx.Module):
     """The denoiser and what surrounds it. Only `network` is trained.
 
-    `fill` replaces missing values (sea surface temperature over land) in inputs, one number a prognostic channel.
+    `fill` replaces missing values (sea surface temperature over land) in inputs, one number a prognostic channel. A
+    `calibration` is done to every frame that is drawn; training knows none.
     """
 
     network: DenoiserNetwork
@@ -186,6 +189,7 @@ class GenCast(eqx.Module):
     step_hours: int = eqx.field(static=True)
     precision: str = eqx.field(static=True, default="float32")
     innovation: Innovation | None = None
+    calibration: Calibration | None = None
     embedded: Embedded | None = None
 
     def ready(self, serving: bool = False) -> "GenCast":
@@ -206,6 +210,7 @@ class GenCast(eqx.Module):
         parts: dict[str, Any] = dict.fromkeys(("network", "neighbours", "normaliser", "fill"), everywhere)
         parts |= {"static": along, "embedded": None if self.embedded is None else everywhere}
         parts |= {"innovation": None if self.innovation is None else everywhere}
+        parts |= {"calibration": None if self.calibration is None else everywhere}
         return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
 
     def seen(self, sigma: Float[Array, ""]) -> Seen:
@@ -231,7 +236,8 @@ class GenCast(eqx.Module):
             return None, self.network.fixed(self.tiles, x.astype(self.tiles.grid_features.dtype), tile)
 
         _, fixed_map = jax.lax.scan(fixed, None, jnp.arange(self.tiles.count))
-        return Frame(fixed_map, base, missing)
+        expected = None if self.calibration is None else self.calibration.innovation.expected(history)
+        return Frame(fixed_map, base, missing, expected)
 
     def denoise(
         self, frame: Frame, noisy: Float[Array, "node target"], sigma: Float[Array, ""], seen: Seen | None = None
@@ -268,8 +274,10 @@ class GenCast(eqx.Module):
     def restore(self, frame: Frame, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """The physical frame, missing where the history was."""
         physical = self.normaliser.restore(self.coloured(scaled), frame.base)
-        newest = jnp.where(frame.missing, jnp.nan, self.normaliser.prognostic(physical))
-        return self.normaliser.with_prognostic(physical, newest)
+        newest = self.normaliser.prognostic(physical)
+        if self.calibration is not None:
+            newest = self.calibration(newest, frame.expected)
+        return self.normaliser.with_prognostic(physical, jnp.where(frame.missing, jnp.nan, newest))
 
     def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
         """The state with `frame` as its newest."""

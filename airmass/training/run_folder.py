@@ -60,6 +60,7 @@ def claim(
     settings = json.loads(json.dumps(settings))
     if (run / SETTINGS_FILE).exists():
         _compare(run, settings, console, accept_changes)
+        _write_innovation(run / STATISTICS_FOLDER, recipe, frames)
         return
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise InputError(f"{run}: exists and is not a training run")
@@ -125,7 +126,7 @@ def _scales(folder: Path, task: Task) -> Normaliser:
 
 
 def _innovation(folder: Path, recipe: Recipe, grid: LatLonGrid) -> Innovation | None:
-    if not recipe.innovation:
+    if not recipe.expects:
         return None
     with np.load(folder / INNOVATION, allow_pickle=False) as stored:
         return innovation_from(dict(stored), recipe, grid, folder / INNOVATION)
@@ -160,9 +161,16 @@ def _write_statistics(folder: Path, recipe: Recipe, frames: Frames) -> None:
     compute_statistics(
         frames.path, folder, (first, last), (*task.targets, *task.static), task.levels or None, task.step
     )
-    if recipe.innovation:
-        made = innovation_of(frames, _scales(folder, task).target_scale)
-        write_arrays(folder / INNOVATION, innovation_arrays(made))
+    _write_innovation(folder, recipe, frames)
+
+
+def _write_innovation(folder: Path, recipe: Recipe, frames: Frames) -> None:
+    """Where the recipe needs it and there is none; a run may be calibrated that was begun without."""
+    if not recipe.expects or (folder / INNOVATION).exists():
+        return
+    made = innovation_of(frames, _scales(folder, recipe.task).target_scale)
+    with new_output(folder / INNOVATION) as aside:
+        write_arrays(aside, innovation_arrays(made))
 
 
 def _differences(ours, theirs, name: str = "") -> Iterator[tuple[str, object, object]]:

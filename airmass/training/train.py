@@ -27,6 +27,7 @@ from airmass.models.assemble import attention_here
 from airmass.recipes import Recipe, as_settings
 from airmass.saved import SavedModel, named_leaves
 from airmass.training.adaptation import join, split
+from airmass.training.calibration import calibration_of
 from airmass.training.checkpoint import Checkpoints
 from airmass.training.denoising import DenoisingObjective
 from airmass.training.devices import (
@@ -134,9 +135,19 @@ def _train(
             state = loop.run(state)
     checkpoints.close()
     network = join(state.average if recipe.optimiser.average else state.trained, held_still)
-    path = export(run, replace(saved, network=jax.device_get(network)), frames, int(state.update)) if leads() else run
+    path = _finish(run, replace(saved, network=jax.device_get(network)), frames, int(state.update), console)
     wait_for_all("the model is there")
     return path
+
+
+def _finish(run: Path, saved: SavedModel, frames: Frames, updates: int, console: Console) -> Path:
+    """Calibrate the trained model if its recipe says so, and write its file."""
+    if not leads():
+        return run
+    if saved.recipe.calibrated:
+        console.print("calibrating what the model draws on forecasts from training dates")
+        saved = replace(saved, calibration=calibration_of(saved, frames))
+    return export(run, saved, frames, updates)
 
 
 def _settings(recipe: Recipe, frames: Frames, mesh: Mesh, start: Start) -> dict:

@@ -1,0 +1,84 @@
+"""Measuring on training dates how much too large the innovations are that a trained denoiser draws."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from airmass.arrays import Array
+from airmass.data.loader import Frames
+from airmass.ensemble import GenCastRunner
+from airmass.innovation import Calibration, Innovation
+from airmass.normalise import Normaliser
+from airmass.saved import SavedModel
+
+# The frame after a history, given the number of the forecast and of the frame in it.
+Draw = Callable[[Float[Array, "time node prognostic"], int, int], Float[Array, "node prognostic"]]
+
+
+def calibration_of(saved: SavedModel, frames: Frames) -> Calibration:
+    """That of a trained model, from forecasts that start at its training dates, `frames`.
+
+    The recipe says how many. All that is drawn follows from its seed.
+    """
+    recipe, innovation, task = saved.recipe, saved.innovation, saved.recipe.task
+    assert recipe.diffusion is not None and innovation is not None
+    settings = recipe.diffusion.calibration
+    model = replace(saved, calibration=None).model(frames.static())
+    runner = GenCastRunner(model, task, frames.grid, recipe.diffusion.sampling, recipe.training.seed)
+    columns = np.array(Normaliser.columns(task))
+    possible = frames.starts(task.history)
+    starts = possible[np.linspace(0, len(possible) - 1, settings.starts).round().astype(int)]
+    step = np.timedelta64(task.step, "h")
+    newest = frames.times[starts] + (task.history - 1) * step
+
+    def draw(history, forecast: int, number: int):
+        (frame,) = next(runner.frames(np.asarray(history), newest[forecast] + number * step, (number,)))
+        return frame[:, columns]
+
+    histories = [frames.window(int(start), task.history)[..., columns] for start in starts]
+    scale = np.asarray(saved.normaliser.target_scale)[columns]
+    return measured(innovation, scale, draw, histories, settings.frames, settings.first_degree)
+
+
+def measured(
+    innovation: Innovation,
+    scale: Float[np.ndarray, " prognostic"],
+    draw: Draw,
+    histories: Sequence[Float[np.ndarray, "time node prognostic"]],
+    n_frames: int,
+    first_degree: int = 0,
+) -> Calibration:
+    """The calibration that brings what `draw` adds down to the spread of `innovation`, in units of `scale`.
+
+    All forecasts advance together. What is drawn in a frame is measured as it is drawn, with that of all frames so far,
+    and then goes on calibrated: a model errs differently after frames of its own than after true ones, and the
+    forecasts that a calibration is for have frames that went through it.
+    """
+    innovation = jax.tree.map(jnp.asarray, innovation)
+    wanted = np.square(np.asarray(innovation.spread) * scale, dtype=np.float64)
+    power = np.zeros_like(wanted)
+    states = [jnp.asarray(history) for history in histories]
+    for number in range(n_frames):
+        drawn = [draw(history, forecast, number) for forecast, history in enumerate(states)]
+        power += sum(np.asarray(_power(innovation, *one)) for one in zip(states, drawn, strict=True))
+        mean = power / ((number + 1) * len(states))
+        gain = np.sqrt(np.minimum(1, wanted / np.maximum(mean, np.finfo(np.float32).tiny)))
+        gain[:, :first_degree] = 1
+        made = Calibration(innovation, jnp.asarray(gain, jnp.float32))
+        states = [_advance(made, *one) for one in zip(states, drawn, strict=True)]
+    return jax.tree.map(np.asarray, made)
+
+
+@jax.jit
+def _power(innovation: Innovation, history, frame) -> Float[Array, "order degree prognostic"]:
+    return jnp.square(jnp.abs(innovation.harmonics.analyse(frame - innovation.expected(history))))
+
+
+@jax.jit
+def _advance(calibration: Calibration, history, frame) -> Float[Array, "time node prognostic"]:
+    newest = calibration(frame, calibration.innovation.expected(history))
+    return jnp.concatenate([history[1:], newest[None]])
