@@ -12,6 +12,7 @@ from airmass.arrays import Array
 from airmass.data.loader import Frames
 from airmass.ensemble import GenCastRunner
 from airmass.innovation import Calibration, Innovation
+from airmass.models.gencast import GenCast
 from airmass.normalise import Normaliser
 from airmass.saved import SavedModel
 
@@ -28,6 +29,7 @@ def calibration_of(saved: SavedModel, frames: Frames) -> Calibration:
     assert recipe.diffusion is not None and innovation is not None
     settings = recipe.diffusion.calibration
     model = replace(saved, calibration=None).model(frames.static())
+    assert isinstance(model, GenCast)
     runner = GenCastRunner(model, task, frames.grid, recipe.diffusion.sampling, recipe.training.seed)
     columns = np.array(Normaliser.columns(task))
     possible = frames.starts(task.history)
