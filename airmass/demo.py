@@ -25,7 +25,7 @@ LEAD_TIME = "10d"
 # An ensemble takes longer: every other day, half as far.
 MEMBERS = 8
 ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME = INIT_TIMES[::2], "5d"
-# Of initial states of GraphCast, in standard deviations of a change over six hours (docs/demo.md).
+# Of initial states, in standard deviations of a change over a model's step (docs/demo.md).
 PERTURBATION = 0.5
 
 
@@ -119,7 +119,7 @@ def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console:
         Part(
             f"Forecast {lead} from {len(inits)} held-out days, {MEMBERS} members",
             ensemble,
-            lambda: _forecast(run, store, inits, lead, ensemble, console, **random),
+            lambda: _forecast(run, store, inits, lead, ensemble, console, perturb=PERTURBATION, **random),
         ),
         Part("Forecast with GraphCast", single, lambda: _forecast(other, store, inits, lead, single, console)),
         Part(

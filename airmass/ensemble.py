@@ -17,7 +17,7 @@ from airmass.forcing import forcing_windows
 from airmass.grid import LatLonGrid
 from airmass.models.gencast import Frame, GenCast, Seen
 from airmass.models.state import State
-from airmass.runner import NOTHING, Made, member_key, whole_hours
+from airmass.runner import NOTHING, History, Made, member_key, whole_hours
 from airmass.task import Task
 
 
@@ -60,13 +60,19 @@ class GenCastRunner:
         made: Made = NOTHING,
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
         """For each lead time after those `made`, without end, the frame of each of `members` in their order."""
+        return self.trajectories(made.histories([history] * len(members)), init, members, made.count)
+
+    def trajectories(
+        self, histories: Sequence[History], init: np.datetime64, members: Sequence[int], count: int
+    ) -> Iterator[Iterator[Float[Array, "node target"]]]:
+        """The same after the first `count` lead times, each member from a history of its own."""
         keys = [member_key(self._seed, init, member) for member in members]
         places = [place % len(self._devices) for place in range(len(members))]
-        hours = np.array(whole_hours(init) + made.count * self._task.step, np.int32)
+        hours = np.array(whole_hours(init) + count * self._task.step, np.int32)
         # Not put on a device yet: a state that has been computed lives where its member does.
-        states = [State(last, hours) for last in made.histories([history] * len(members))]
-        windows = islice(forcing_windows(self._task, self._grid, init), made.count, None)
-        for number, window in enumerate(windows, made.count):
+        states = [State(last, hours) for last in histories]
+        windows = islice(forcing_windows(self._task, self._grid, init), count, None)
+        for number, window in enumerate(windows, count):
             yield self._advance(states, window, [jax.random.fold_in(key, number) for key in keys], places)
 
     def _advance(self, states: list[State], window, keys: list[PRNGKeyArray], places: list[int]):

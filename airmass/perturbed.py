@@ -1,4 +1,4 @@
-"""An ensemble from a model that knows one future: the same step from slightly different initial states.
+"""Members from slightly different initial states: an ensemble of a model that knows one future, or a wider one.
 
 The baseline that GenCast was held against, GraphCast-Perturbed (Price et al. 2025, doi:10.1038/s41586-024-08252-9):
 Gaussian noise that is correlated over some 1200 km on the sphere, independent between variables and levels, in
@@ -8,6 +8,7 @@ proportion to how much each changes in a step, the same in both frames of histor
 import dataclasses
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +17,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
 from airmass.diffusion.sphere import SphereNoise
+from airmass.ensemble import GenCastRunner
 from airmass.errors import InputError
 from airmass.grid import LatLonGrid
 from airmass.layout import Layout
@@ -28,17 +30,15 @@ _NEVER_NEGATIVE = ("specific_humidity", "total_precipitation")
 
 
 class PerturbedRunner:
-    """GraphCast from perturbed states. Member 0 starts from the state as it is, as ECMWF's control forecast does.
+    """A model from perturbed states. Member 0 starts from the state as it is, as ECMWF's control forecast does.
 
-    Where a state has water, none of its members has less than none. Members run one after another, each made of seed,
-    initial time and its own number.
+    Where a state has water, none of its members has less than none. Each is made of seed, initial time and its own
+    number, as are a model's own draws, from other keys.
     """
-
-    at_once = 1
 
     def __init__(
         self,
-        runner: GraphCastRunner,
+        runner: GraphCastRunner | GenCastRunner,
         task: Task,
         grid: LatLonGrid,
         scale: Float[np.ndarray, " prognostic"],
@@ -52,11 +52,16 @@ class PerturbedRunner:
         weights = smooth_weights(len(grid.longitude) // 2, length)
         self._perturb = jax.jit(partial(_perturbed, white, weights.astype(np.float32), scale, limited))
 
+    @property
+    def at_once(self) -> int:
+        """As many as the model itself runs."""
+        return self._runner.at_once
+
     def frames(
         self, history: History, init: np.datetime64, members: Sequence[int], made: Made = NOTHING
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
         start = [self.initial(history, init, member) for member in members]
-        return self._runner.trajectories(made.histories(start), init, made.count)
+        return self._runner.trajectories(made.histories(start), init, members, made.count)
 
     def initial(self, history: History, init: np.datetime64, member: int) -> History:
         """What a member starts from."""
@@ -68,19 +73,20 @@ def perturbed(system: System, amplitude: float, length: float) -> System:
 
     At every point the perturbation's standard deviation is `amplitude` times that of the change of each channel over
     one step of the model; `length` in km is that of a Gaussian covariance exp(-d^2 / 2 length^2) at distance d.
-    Raises InputError for a system that draws by itself and for numbers that make no perturbation.
+    Raises InputError for a system that is perturbed already and for numbers that make no perturbation.
     """
     scale = system.residual_std
     if scale is None:
-        raise InputError(f"--perturb {amplitude:g}: {system.title} draws its members; its initial states stay")
+        raise InputError(f"--perturb {amplitude:g}: {system.title} is an ensemble already")
     if not (0 < amplitude < np.inf and 0 < length < np.inf):
         raise InputError(f"--perturb {amplitude:g} and --perturb-length {length:g}: expected finite numbers above 0")
 
-    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None) -> PerturbedRunner:
+    build: Any = system.runner  # one that samples takes its sampler besides
+
+    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, **sampler) -> PerturbedRunner:
         if noise is not None:
-            raise InputError("--initial-noise is for models that sample, not for --perturb")
-        made = system.runner(grid, static)
-        assert isinstance(made, GraphCastRunner)
+            raise InputError("--initial-noise makes all members one, --perturb tells them apart: give one of them")
+        made = build(grid, static, seed, **sampler)
         return PerturbedRunner(made, system.task, grid, amplitude * scale, length, seed)
 
     made: MakeRunner = runner

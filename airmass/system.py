@@ -49,8 +49,8 @@ class System:
 
     `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
     into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
-    is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None for a system that
-    draws. `sampler` is how a frame is drawn, None where none is. `attention` names what computes it here. `fingerprint`
+    is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None where initial
+    states are perturbed already. `sampler` is how a frame is drawn, None where none is. `attention` names what computes it here. `fingerprint`
     tells checkpoint and statistics from others.
     """
 
@@ -219,8 +219,9 @@ def _gencast(
         model = gencast(*given, attend=attention.attend, innovation=innovation, calibration=calibration)
         return GenCastRunner(model, task, grid, sampler, seed, noise, together)
 
+    residual_std = np.asarray(normaliser.prognostic(normaliser.target_scale))
     return System(
-        "gencast", "GenCast", task, grid, 0, about, True, "15d", runner, sampler=sampler, attention=attention.name
+        "gencast", "GenCast", task, grid, 0, about, True, "15d", runner, residual_std, sampler, attention.name
     )
 
 
@@ -294,14 +295,17 @@ class GraphCastRunner:
         self, history: History, init: np.datetime64, members: Sequence[int] = (0,), made: Made = NOTHING
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
         """The same frame for every member: it knows one future."""
-        for frames in self.trajectories(made.histories([history])[:1], init, made.count):
+        for frames in self.trajectories(made.histories([history])[:1], init, members[:1], made.count):
             frame = next(frames)
             yield (frame for _ in members)
 
     def trajectories(
-        self, histories: Sequence[History], init: np.datetime64, count: int
+        self, histories: Sequence[History], init: np.datetime64, members: Sequence[int], count: int
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
-        """For each lead time after the first `count`, without end, the frame that follows each of `histories`."""
+        """For each lead time after the first `count`, without end, the frame that follows each of `histories`.
+
+        It draws nothing, so which `members` have them does not matter.
+        """
         hours = jnp.int32(whole_hours(init) + count * self._task.step)
         windows = tee(islice(forcing_windows(self._task, self._grid, init), count, None), len(histories))
         states = [State(jnp.asarray(history), hours) for history in histories]

@@ -10,9 +10,9 @@ from airmass.errors import InputError
 from airmass.forecast_file import open_forecast
 from airmass.layout import Layout
 from airmass.perturbed import EARTH_RADIUS_KM, PerturbedRunner, perturbed, smooth_weights
-from airmass.runner import Made
-from airmass.system import load_system
-from tests.golden_case import GOLDEN
+from airmass.runner import NOTHING, Made
+from airmass.system import System, load_system, with_sampler
+from tests.golden_case import GOLDEN, GOLDEN_GENCAST as GENCAST
 
 TASK, INIT = GOLDEN.published.task, GOLDEN.times.reshape(-1)[1]
 CHANNELS = Layout.of(TASK.prognostic, TASK.levels).channels
@@ -120,6 +120,47 @@ def test_the_command_writes_an_ensemble(tmp_path):
         xr.testing.assert_equal(data[name].sel(number=0, drop=True), alone[name])
 
 
+@pytest.fixture(scope="module")
+def gencast() -> System:
+    few = {"levels": 3, "churn": 0.0}
+    return with_sampler(load_system(GENCAST.folder / "checkpoint.npz", GENCAST.folder), few)
+
+
+def second_frames(runner, members, made=NOTHING) -> list[np.ndarray]:
+    """Of each member, that after the frame or frames it starts from."""
+    start = np.asarray(GENCAST.normaliser.prognostic(GENCAST.frames[:2]))
+    init = GENCAST.times.reshape(-1)[1]
+    return [np.asarray(frame) for frame in next(runner.frames(start, init, members, made))]
+
+
+def test_members_of_a_gencast_draw_as_they_would_from_states_of_their_own(gencast):
+    """Member 2 is member 2 of the unperturbed ensemble, had it been given that state, whoever goes beside it."""
+    grid, static = GENCAST.grid, GENCAST.model.static
+    plain = gencast.runner(grid, static, 3)
+    runner = perturbed(gencast, 0.5, 2000.0).runner(grid, static, 3)
+    assert runner.at_once == plain.at_once > 1
+    start, init = np.asarray(GENCAST.normaliser.prognostic(GENCAST.frames[:2])), GENCAST.times.reshape(-1)[1]
+    zero, two = second_frames(runner, (0, 2))
+    np.testing.assert_array_equal(zero, second_frames(plain, (0,))[0])
+    own = runner.initial(start, init, 2)
+    (alone,) = next(plain.frames(own, init, (2,)))
+    np.testing.assert_array_equal(two, alone)
+    assert np.nanmax(np.abs(two - second_frames(plain, (2,))[0])) > 0
+    # It goes on from frames of its own, as a stopped run does.
+    goes_on = second_frames(runner, (2,), Made(1, [own[-1:]]))
+    again = next(plain.trajectories([np.concatenate([own[1:], own[-1:]])], init, (2,), 1))
+    np.testing.assert_array_equal(goes_on[0], next(again))
+
+
+def test_a_sampler_of_ones_own_reaches_a_perturbed_gencast(gencast):
+    other = with_sampler(perturbed(gencast, 0.5, 2000.0), {"levels": 2})
+    runner = other.runner(GENCAST.grid, GENCAST.model.static, 3)
+    unlike = perturbed(gencast, 0.5, 2000.0).runner(GENCAST.grid, GENCAST.model.static, 3)
+    assert np.nanmax(np.abs(second_frames(runner, (1,))[0] - second_frames(unlike, (1,))[0])) > 0
+    with pytest.raises(InputError, match="give one of them"):
+        other.runner(GENCAST.grid, GENCAST.model.static, 3, GENCAST.noise)
+
+
 @pytest.mark.parametrize(("amplitude", "length"), [(0.0, 1200.0), (-1.0, 1200.0), (np.nan, 1200.0), (1.0, 0.0)])
 def test_numbers_that_make_no_perturbation(system, amplitude, length):
     with pytest.raises(InputError, match="expected finite numbers above 0"):
@@ -127,7 +168,7 @@ def test_numbers_that_make_no_perturbation(system, amplitude, length):
 
 
 def test_what_cannot_be_perturbed(system, tmp_path, capsys):
-    with pytest.raises(InputError, match="draws its members"):
+    with pytest.raises(InputError, match="is an ensemble already"):
         perturbed(perturbed(system, 1.0, 1200.0), 1.0, 1200.0)
     assert command(tmp_path / "p.zarr", "--members", "3") == 2
     assert "GraphCast draws nothing, so --members 3 means nothing to it" in capsys.readouterr().err

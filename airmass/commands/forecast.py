@@ -33,8 +33,8 @@ class Forecast:
     seed: int | None = None
     """Of an ensemble's noise; by default 0."""
     perturb: float | None = None
-    """Make an ensemble of a GraphCast: perturb its initial states by this many standard deviations of the change over
-    one step, each variable and level by its own. Member 0 stays unperturbed."""
+    """Make an ensemble of a GraphCast, or a wider one of a GenCast: perturb initial states by this many standard
+    deviations of the change over one step, each variable and level by its own. Member 0 stays unperturbed."""
     perturb_length: float = 1200.0
     """Over how many km such a perturbation is correlated."""
     initial_noise: Path | None = None
