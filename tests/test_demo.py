@@ -71,7 +71,9 @@ def test_gencast_is_judged_beside_graphcast_alone_and_from_perturbed_states(made
     twelve = dataclasses.replace(TINY_GENCAST, task=dataclasses.replace(TINY_GENCAST.task, step=12))
     demo(out, model="gencast", recipes={"demo": TINY, "gencast-demo": twelve}, console=Console(quiet=True))
     scores = json.loads((out / "scores" / "scores.json").read_text())
-    assert {"gencast-perturbed", "graphcast", "graphcast-perturbed", "persistence"} <= {score["system"] for score in scores}
+    assert {"gencast-perturbed", "graphcast", "graphcast-perturbed", "persistence"} <= {
+        score["system"] for score in scores
+    }
     assert {"crps", "spread_skill"} <= {score["metric"] for score in scores if score["system"] == "gencast-perturbed"}
     assert json.loads((out / "scores" / "rank_histograms.json").read_text())
     pictures = {path.name.split("_")[0] for path in (out / "pictures").iterdir()}

@@ -12,7 +12,8 @@ from airmass.layout import Layout
 from airmass.perturbed import EARTH_RADIUS_KM, PerturbedRunner, perturbed, smooth_weights
 from airmass.runner import NOTHING, Made
 from airmass.system import System, load_system, with_sampler
-from tests.golden_case import GOLDEN, GOLDEN_GENCAST as GENCAST
+from tests.golden_case import GOLDEN
+from tests.golden_case import GOLDEN_GENCAST as GENCAST
 
 TASK, INIT = GOLDEN.published.task, GOLDEN.times.reshape(-1)[1]
 CHANNELS = Layout.of(TASK.prognostic, TASK.levels).channels
