@@ -60,8 +60,9 @@ def forecast(
     init times there must be one that is meant; `lead_time` is such as `10d` or `72h`, by default the system's own.
     `statistics` are for published checkpoints; `members` (numbered from `first_member`), `seed` and `initial_noise`
     (unit variance, used by every member) for ensembles; `perturb` and `perturb_length` (km) make an ensemble of a model
-    that draws nothing and a wider one of a model that draws (see `perturbed`); `levels` are those written, by default all. `sampler` (one of
-    `diffusion.schedule.KINDS`), `noise_levels` and `churn` are in place of what a checkpoint that samples says.
+    that draws nothing and a wider one of a model that draws (see `perturbed`); `levels` are those written, by default
+    all. `sampler` (one of `diffusion.schedule.KINDS`), `noise_levels` and `churn` are in place of what a checkpoint
+    that samples says.
     `progress` gets (frames done, frames in all).
 
     A Zarr store grows beside its place (see `partial`), and the same call goes on with one that was stopped, to the

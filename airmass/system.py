@@ -50,8 +50,8 @@ class System:
     `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
     into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
     is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None where initial
-    states are perturbed already. `sampler` is how a frame is drawn, None where none is. `attention` names what computes it here. `fingerprint`
-    tells checkpoint and statistics from others.
+    states are perturbed already. `sampler` is how a frame is drawn, None where none is. `attention` names what computes
+    it here. `fingerprint` tells checkpoint and statistics from others.
     """
 
     name: str
