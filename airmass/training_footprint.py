@@ -36,7 +36,7 @@ from airmass.training.paths import is_matrix, path_name
 _BASE_GRAPHCAST, _BASE_GENCAST = 1650e6, 1980e6
 # How much longer all takes than the matrix products: fitted to gradients of GraphCast and GenCast Mini at 1 degree with
 # `recompute` 1. GraphCast gathers, adds up and writes the mesh's edges in every step.
-_OVERHEAD_GRAPHCAST, _OVERHEAD_GENCAST = 1.55, 1.25
+_OVERHEAD_GRAPHCAST, _OVERHEAD_GENCAST = 1.4, 1.25
 # Of a forward pass, what the backward pass makes again with the model's `recompute` of 0, 1 and more.
 _MADE_AGAIN = (0, 0.6, 1)
 # Rows as wide as the network that the backward pass finds of encoder and decoder: by grid node, by each of its three
