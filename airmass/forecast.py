@@ -62,8 +62,7 @@ def forecast(
     (unit variance, used by every member) for ensembles; `perturb` and `perturb_length` (km) make an ensemble of a model
     that draws nothing and a wider one of a model that draws (see `perturbed`); `levels` are those written, by default
     all. `sampler` (one of `diffusion.schedule.KINDS`), `noise_levels` and `churn` are in place of what a checkpoint
-    that samples says.
-    `progress` gets (frames done, frames in all).
+    that samples says. `progress` gets (frames done, frames in all).
 
     A Zarr store grows beside its place (see `partial`), and the same call goes on with one that was stopped, to the
     same bits: from the last frames of those under way if they hold all that a step reads, else from their start. With

@@ -275,7 +275,8 @@ class GenCast(eqx.Module):
         """The physical frame, missing where the history was."""
         physical = self.normaliser.restore(self.coloured(scaled), frame.base)
         newest = self.normaliser.prognostic(physical)
-        if self.calibration is not None and frame.expected is not None:
+        if self.calibration is not None:
+            assert frame.expected is not None
             newest = self.calibration(newest, frame.expected)
         return self.normaliser.with_prognostic(physical, jnp.where(frame.missing, jnp.nan, newest))
 
