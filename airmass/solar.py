@@ -4,12 +4,18 @@ Formulas and yearly irradiances are those that ERA5's model uses (Lam et al. 202
 
 The published models were trained on radiation computed in float32, days since 2000 included: time moves in steps of 42
 seconds (2^-11 days), and where the sun is up for the first or last minute of the hour that changes the result by up to
-80 %. So float32 values are rounded here where the compiled published code rounds them.
+80 %. So this is compiled float32 arithmetic like the published code, on a CPU also where there is something faster,
+whose sines differ in the last bit.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from airmass.arrays import Array
 from airmass.grid import LatLonGrid
 
 _BINS = 360
@@ -47,64 +53,76 @@ def toa_incident_solar_radiation(
     times: np.ndarray, grid: LatLonGrid, rows: slice = slice(None)
 ) -> Float[np.ndarray, "time node"]:
     """J m-2 accumulated over the hour that ends at each time, on these rows of the grid: trapezoid over 360 bins."""
-    latitude, longitude = (_rounded(np.deg2rad(degrees)) for degrees in (grid.latitude[rows], grid.longitude))
-    return np.stack([_one_hour(time, latitude, longitude) for time in np.asarray(times, "datetime64[s]")])
+    latitude, longitude = (np.float32(np.deg2rad(degrees)) for degrees in (grid.latitude[rows], grid.longitude))
+    with _on_cpu():
+        hours = [_one_hour(*_hour_before(time), latitude, longitude) for time in np.asarray(times, "datetime64[s]")]
+    return np.stack(hours).reshape(len(hours), -1)
 
 
-def _one_hour(end: np.datetime64, latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    seconds = np.linspace(-3600.0, 0.0, _BINS + 1)
+def _on_cpu() -> AbstractContextManager:
+    try:
+        return jax.default_device(jax.local_devices(backend="cpu")[0])
+    except RuntimeError:  # JAX_PLATFORMS names others alone
+        return nullcontext()
+
+
+def _hour_before(end: np.datetime64) -> tuple[Float[np.ndarray, " bin"], Float[np.ndarray, " bin"]]:
+    """Days since J2000 and irradiance at 1 au at the edges of bins."""
+    ago = np.linspace(-3600.0, 0.0, _BINS + 1)
     end_days = (end - np.datetime64("2000-01-01T12", "s")).astype(np.int64) / 86400.0
-    days = _rounded(end_days + seconds / 86400.0)
-    irradiance = np.interp(seconds, [-3600, 0], total_solar_irradiance(np.array([end - 3600, end])))
+    irradiance = np.interp(ago, [-3600, 0], total_solar_irradiance(np.array([end - 3600, end])))
+    return np.float32(end_days) + np.float32(ago / 86400.0), np.float32(irradiance)
+
+
+@jax.jit
+def _one_hour(
+    days: Float[Array, " bin"],
+    irradiance: Float[Array, " bin"],
+    latitude: Float[Array, " row"],
+    longitude: Float[Array, " column"],
+) -> Float[Array, "row column"]:
     sin_declination, time_correction, distance = _orbit(days)
-    cos_declination = np.sqrt(1 - sin_declination**2)
-    solar_time = _rounded(np.mod(days, 1.0) + time_correction / 86400.0)
-    hour_angle = _rounded(_rounded(2 * np.pi) * solar_time[:, None] + longitude)
-    weights = np.full(_BINS + 1, 3600.0 / _BINS)
-    weights[[0, -1]] /= 2
-    weights = (weights * irradiance / distance**2).astype(np.float32)
-    across = np.cos(hour_angle).astype(np.float32)
-    total = np.empty((len(latitude), len(longitude)), np.float32)
-    lit, dark = np.empty_like(across), np.zeros_like(across)  # numpy compares with a number at a fifth of the speed
-    for row, phi in enumerate(latitude):  # a row at a time: a 0.25 degree grid times 361 bins does not fit memory
-        slope = (np.cos(phi) * cos_declination).astype(np.float32)
-        middle = (np.sin(phi) * sin_declination).astype(np.float32)
-        np.multiply(slope[:, None], across, out=lit)
-        lit += middle[:, None]
-        np.maximum(lit, dark, out=lit)
-        total[row] = weights @ lit
-    return total.reshape(-1)
+    cos_declination = jnp.sqrt(1 - sin_declination**2)
+    across = jnp.cos(2 * jnp.pi * (days % 1.0 + time_correction / 86400) + longitude[:, None])
+    weights = jnp.full(_BINS + 1, 3600.0 / _BINS).at[jnp.array([0, -1])].divide(2)
+    weights = weights * irradiance * (1 / distance) ** 2
+
+    def row(phi):
+        height = jnp.cos(phi) * cos_declination * across + jnp.sin(phi) * sin_declination
+        return jnp.maximum(height, 0) @ weights
+
+    return jax.lax.map(row, latitude)  # a row at a time: a 0.25 degree grid times 361 bins does not fit memory
 
 
-def _orbit(days: Float[np.ndarray, " bin"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _orbit(days: Float[Array, " bin"]) -> tuple[Float[Array, " bin"], Float[Array, " bin"], Float[Array, " bin"]]:
     """Sine of solar declination, equation of time (s) and distance (au), `days` since J2000."""
-    r = _rounded_sum((1.7535, 6.283076 / 365.25), (1.0, days))
-    mean_longitude = _rounded_sum((4.8951, 6.283076 / 365.25), (1.0, days))
-    anomaly = _rounded_sum((6.240041, 6.283020 / 365.25), (1.0, days))
-    years = _rounded(_rounded(1 / 365.25) * days)
-    ecliptic = _rounded_sum(
-        (4.8952, 6.283320, -0.0075, -0.0326, -0.0003, 0.0002),
-        (1.0, years, np.sin(r), np.cos(r), np.sin(2 * r), np.cos(2 * r)),
+    years, one = days / 365.25, jnp.ones_like(days)
+    r = 1.7535 + 6.283076 * years
+    mean_longitude = 4.8951 + 6.283076 * years
+    anomaly = 6.240041 + 6.283020 * years
+    ecliptic = _sum(
+        (4.8952, one),
+        (6.283320, years),
+        (-0.0075, jnp.sin(r)),
+        (-0.0326, jnp.cos(r)),
+        (-0.0003, jnp.sin(2 * r)),
+        (0.0002, jnp.cos(2 * r)),
     )
-    equation_of_time = (
-        591.8 * np.sin(2 * mean_longitude)
-        - 459.4 * np.sin(anomaly)
-        + 39.5 * np.sin(anomaly) * np.cos(2 * mean_longitude)
-        - 12.7 * np.sin(4 * mean_longitude)
-        - 4.8 * np.sin(2 * anomaly)
+    equation_of_time = _sum(
+        (591.8, jnp.sin(2 * mean_longitude)),
+        (-459.4, jnp.sin(anomaly)),
+        (39.5, jnp.sin(anomaly) * jnp.cos(2 * mean_longitude)),
+        (-12.7, jnp.sin(4 * mean_longitude)),
+        (-4.8, jnp.sin(2 * anomaly)),
     )
-    distance = 1.0001 - 0.0163 * np.sin(r) + 0.0037 * np.cos(r)
-    return np.sin(0.409093) * np.sin(ecliptic), equation_of_time, distance
+    distance = _sum((1.0001, one), (-0.0163, jnp.sin(r)), (0.0037, jnp.cos(r)))
+    return jnp.sin(0.409093) * jnp.sin(ecliptic), equation_of_time, distance
 
 
-def _rounded(values):
-    """What float32 keeps of float64 values, as float64."""
-    return np.float64(np.float32(values))
+def _sum(*terms: tuple[float, Float[Array, " bin"]]) -> Float[Array, " bin"]:
+    """Sum of coefficients times values, rounded as a product of a matrix with a vector is.
 
-
-def _rounded_sum(coefficients: tuple[float, ...], values: tuple) -> np.ndarray:
-    """Sum of products, rounded after each fused multiply-add: the last bit of 130 radians is 3 seconds of arc."""
-    total = 0.0
-    for coefficient, value in zip(coefficients, values, strict=True):
-        total = _rounded(total + _rounded(coefficient) * value)
-    return np.asarray(total)
+    The last bit of 130 radians is 3 seconds of arc: an ordinary sum moved a value by a thousandth.
+    """
+    coefficients, values = zip(*terms, strict=True)
+    return jnp.stack(values, axis=-1) @ jnp.array(coefficients)
