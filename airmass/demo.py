@@ -26,7 +26,7 @@ LEAD_TIME = "10d"
 MEMBERS = 8
 ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME = INIT_TIMES[::2], "5d"
 # Of initial states, in standard deviations of a change over a model's step (docs/demo.md).
-PERTURBATION = 0.5
+GENCAST_PERTURBATION, GRAPHCAST_PERTURBATION = 0.3, 0.5
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,13 @@ def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console:
         Part(
             f"Forecast {lead} from {len(inits)} held-out days, {MEMBERS} members",
             ensemble,
-            lambda: _forecast(run, store, inits, lead, ensemble, console, perturb=PERTURBATION, **random),
+            lambda: _forecast(run, store, inits, lead, ensemble, console, perturb=GENCAST_PERTURBATION, **random),
         ),
         Part("Forecast with GraphCast", single, lambda: _forecast(other, store, inits, lead, single, console)),
         Part(
             f"Forecast with GraphCast from {MEMBERS} perturbed states",
             perturbed,
-            lambda: _forecast(other, store, inits, lead, perturbed, console, perturb=PERTURBATION, **random),
+            lambda: _forecast(other, store, inits, lead, perturbed, console, perturb=GRAPHCAST_PERTURBATION, **random),
         ),
         Part("Judge all of them", scores, judge),
         Part("Draw maps, plumes, stamps and curves", pictures, lambda: _draw(ensemble, store, scores, pictures)),

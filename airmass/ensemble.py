@@ -1,7 +1,8 @@
 """Ensembles by diffusion: each member's next frame is sampled given its last two."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 
 import jax
@@ -10,9 +11,11 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.arrays import Array
+from airmass.diffusion.noise_memory import draw_key, lasting
 from airmass.diffusion.samplers import sample
 from airmass.diffusion.schedule import SamplerSettings
 from airmass.diffusion.sphere import SphereNoise
+from airmass.errors import InputError
 from airmass.forcing import forcing_windows
 from airmass.grid import LatLonGrid
 from airmass.models.gencast import Frame, GenCast, Seen
@@ -20,13 +23,17 @@ from airmass.models.state import State
 from airmass.runner import NOTHING, History, Made, member_key, whole_hours
 from airmass.task import Task
 
+# A member's draw of some number for one frame, from the noise of the device that it is on.
+DrawOn = Callable[[SphereNoise | Array, int], Float[Array, "node target"]]
+
 
 class GenCastRunner:
     """Samples members, a few at a time side by side so that they share what the noise level alone decides.
 
     Every member is computed by the same compiled functions and draws from keys made of seed, initial time, its own
     number and the frame's, so it does not depend on which others are asked for, nor on the number of devices: members
-    are dealt out to devices in turn. With `noise`, that field replaces every draw.
+    are dealt out to devices in turn. With `noise`, that field replaces every draw. Raises InputError where the noise
+    should last in harmonics that the grid does not have.
     """
 
     def __init__(
@@ -39,6 +46,12 @@ class GenCastRunner:
         noise: Float[np.ndarray, "node target"] | None = None,
         together: int = 4,
     ):
+        degrees = len(grid.longitude) // 2
+        if sampler.memory and sampler.memory_degrees > degrees:
+            raise InputError(
+                f"sampler: memory_degrees is {sampler.memory_degrees}, expected at most {degrees}, the degrees of "
+                f"noise on the grid {grid}"
+            )
         # Steps that adapt to an error adapt to that of all who go side by side.
         together = 1 if sampler.kind == "adaptive" else together
         self._task, self._grid, self._sampler, self._seed, self._together = task, grid, sampler, seed, together
@@ -73,12 +86,12 @@ class GenCastRunner:
         states = [State(last, hours) for last in histories]
         windows = islice(forcing_windows(self._task, self._grid, init), count, None)
         for number, window in enumerate(windows, count):
-            yield self._advance(states, window, [jax.random.fold_in(key, number) for key in keys], places)
+            yield self._advance(states, window, [partial(self._draw, key, number) for key in keys], places)
 
-    def _advance(self, states: list[State], window, keys: list[PRNGKeyArray], places: list[int]):
+    def _advance(self, states: list[State], window, draws: list[DrawOn], places: list[int]):
         """The next frame of every member, in order, moving `states` on."""
         waves = [
-            self._in_groups(place, [m for m, at in enumerate(places) if at == place], states, window, keys)
+            self._in_groups(place, [m for m, at in enumerate(places) if at == place], states, window, draws)
             for place in sorted(set(places))
         ]
         if len(waves) == 1:  # handed on as they come, so that only one group is in memory
@@ -90,16 +103,16 @@ class GenCastRunner:
                 held |= dict(done.result())
         yield from (held[member] for member in range(len(states)))
 
-    def _in_groups(self, place: int, mine: list[int], states, window, keys) -> Iterator[tuple[int, Array]]:
+    def _in_groups(self, place: int, mine: list[int], states, window, draws) -> Iterator[tuple[int, Array]]:
         remaining = iter(mine)
         while group := list(islice(remaining, self._together)):
             with jax.default_device(self._devices[place]):
-                sampled = self._sample(place, [states[m] for m in group], window, [keys[m] for m in group])
+                sampled = self._sample(place, [states[m] for m in group], window, [draws[m] for m in group])
             for member, (state, frame) in zip(group, sampled, strict=True):
                 states[member] = state
                 yield member, frame
 
-    def _sample(self, place: int, states: list[State], window, keys: list[PRNGKeyArray]):
+    def _sample(self, place: int, states: list[State], window, draws: list[DrawOn]):
         model, white = self._held[place]
         frames = [_prepare(model, state, window) for state in states]
 
@@ -108,14 +121,22 @@ class GenCastRunner:
             return jnp.stack([_denoise(model, frame, one, sigma, seen) for frame, one in zip(frames, x, strict=True)])
 
         def draw(number):
-            return jnp.stack([self._draw(white, jax.random.fold_in(key, number)) for key in keys])
+            return jnp.stack([one(white, number) for one in draws])
 
         scaled = sample(denoiser, draw, self._sampler)
         return [_finish(model, state, frame, one) for state, frame, one in zip(states, frames, scaled, strict=True)]
 
-    def _draw(self, white: "SphereNoise | Array", key: PRNGKeyArray) -> Float[Array, "node target"]:
-        channels = self._held[0][0].normaliser.target_scale.shape[0]
-        return white.draw(key, channels) if isinstance(white, SphereNoise) else white
+    def _draw(
+        self, member: PRNGKeyArray, frame: int, white: SphereNoise | Array, number: int
+    ) -> Float[Array, "node target"]:
+        """Noise of unit variance: the draw of this number for a member's frame."""
+        if not isinstance(white, SphereNoise):
+            return white
+        channels, sampler = self._held[0][0].normaliser.target_scale.shape[0], self._sampler
+        large = None
+        if sampler.memory:
+            large = lasting(member, frame, number, sampler.memory, sampler.memory_degrees, channels)
+        return white.draw(draw_key(member, frame, number), channels, large)
 
 
 @jax.jit

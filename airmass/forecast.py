@@ -29,6 +29,14 @@ from airmass.trajectories import Trajectories
 Progress = Callable[[int, int], None]
 
 SUFFIXES = (".zarr", ".nc")
+# Fields of a sampler's settings, and the options that change them.
+_SAMPLER_OPTIONS = {
+    "kind": "--sampler",
+    "levels": "--noise-levels",
+    "churn": "--churn",
+    "memory": "--noise-memory",
+    "memory_degrees": "--noise-memory-degrees",
+}
 
 
 def forecast(
@@ -53,6 +61,8 @@ def forecast(
     sampler: str | None = None,
     noise_levels: int | None = None,
     churn: float | None = None,
+    noise_memory: float | None = None,
+    noise_memory_degrees: int | None = None,
 ) -> Path:
     """Forecast from frames of `initial` at each of `init_times`; write a Zarr store or NetCDF file to `out`.
 
@@ -61,8 +71,9 @@ def forecast(
     `statistics` are for published checkpoints; `members` (numbered from `first_member`), `seed` and `initial_noise`
     (unit variance, used by every member) for ensembles; `perturb` and `perturb_length` (km) make an ensemble of a model
     that draws nothing and a wider one of a model that draws (see `perturbed`); `levels` are those written, by default
-    all. `sampler` (one of `diffusion.schedule.KINDS`), `noise_levels` and `churn` are in place of what a checkpoint
-    that samples says. `progress` gets (frames done, frames in all).
+    all. `sampler` (one of `diffusion.schedule.KINDS`), `noise_levels`, `churn`, `noise_memory` and
+    `noise_memory_degrees` are in place of what a checkpoint that samples says (`diffusion.schedule.SamplerSettings`).
+    `progress` gets (frames done, frames in all).
 
     A Zarr store grows beside its place (see `partial`), and the same call goes on with one that was stopped, to the
     same bits: from the last frames of those under way if they hold all that a step reads, else from their start. With
@@ -76,11 +87,15 @@ def forecast(
     system = load_system(checkpoint, statistics, precision, memory_limit)
     system = system if perturb is None else perturbed(system, perturb, perturb_length)
     task = system.task
+    sampling: dict[str, Any] = dict(
+        zip(_SAMPLER_OPTIONS, (sampler, noise_levels, churn, noise_memory, noise_memory_degrees), strict=True)
+    )
     given: dict[str, Any] = {"--seed": seed, "--initial-noise": initial_noise, "--first-member": first_member or None}
-    given |= {"--add": add or None, "--sampler": sampler, "--noise-levels": noise_levels, "--churn": churn}
+    given |= {"--add": add or None} | {_SAMPLER_OPTIONS[name]: value for name, value in sampling.items()}
     numbers = _numbers(system, checkpoint, members, first_member, given)
-    changes = {"kind": sampler, "levels": noise_levels, "churn": churn}
-    if changes := {name: value for name, value in changes.items() if value is not None}:
+    if initial_noise is not None and noise_memory:
+        raise InputError(f"--initial-noise makes all draws one, so --noise-memory {noise_memory:g} means nothing")
+    if changes := {name: value for name, value in sampling.items() if value is not None}:
         system = with_sampler(system, changes)
     steps = _steps(lead_time or system.lead_time, task.step)
     levels = chosen_levels(task, levels)
@@ -108,17 +123,24 @@ def forecast(
 
     trajectories = Trajectories(runner, start, inits, steps, numbers or range(1))
     wrote = _telling(progress, shape[0] * shape[1] * steps, left)
-    if place is None:
-        with new_output(out) as aside, writer(aside) as file:
-            trajectories.write(file, None, wrote)
+    if place is not None:
+        _grow(place, writer, trajectories, wrote)
         return out
+    with new_output(out) as aside, writer(aside) as file:
+        trajectories.write(file, None, wrote)
+    return out
+
+
+def _grow(
+    place: Partial, writer: Callable[[Path, bool], ForecastWriter], trajectories: Trajectories, wrote: Callable
+) -> None:
+    """All that a Zarr store lacks, beside its place, then put there."""
     with place.opened():
         with writer(place.store, place.begun) as file:
             if not place.begun:
                 place.begin(file.layout.variables)
             trajectories.write(file, place, wrote)
         place.finish()
-    return out
 
 
 def _settings(

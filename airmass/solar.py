@@ -71,7 +71,7 @@ def _hour_before(end: np.datetime64) -> tuple[Float[np.ndarray, " bin"], Float[n
     ago = np.linspace(-3600.0, 0.0, _BINS + 1)
     end_days = (end - np.datetime64("2000-01-01T12", "s")).astype(np.int64) / 86400.0
     irradiance = np.interp(ago, [-3600, 0], total_solar_irradiance(np.array([end - 3600, end])))
-    return np.float32(end_days) + np.float32(ago / 86400.0), np.float32(irradiance)
+    return np.float32(end_days) + (ago / 86400.0).astype(np.float32), irradiance.astype(np.float32)
 
 
 @jax.jit

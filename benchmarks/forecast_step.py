@@ -99,7 +99,7 @@ def _denoiser(runner, history, init):
     model, white = runner._held[0]
     window = next(forcing_windows(runner._task, runner._grid, init))
     frame = ensemble._prepare(model, State(history, jnp.int32(0)), window)
-    x = runner._draw(white, jax.random.key(1))
+    x = runner._draw(jax.random.key(1), 0, white, 0)
     sigma = jnp.float32(1.0)
     return lambda: ensemble._denoise(model, frame, x, sigma, ensemble._seen(model, sigma))
 

@@ -1,5 +1,6 @@
 """A member is made of seed, initial time and its number, bit for bit, whatever else is computed beside it."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from airmass.cli import main
 from airmass.diffusion.schedule import SamplerSettings
 from airmass.ensemble import GenCastRunner
 from airmass.forecast_file import open_forecast
+from airmass.runner import NOTHING, Made
 from airmass.system import load_system
 from tests.golden_case import GOLDEN_GENCAST as GOLDEN
 
@@ -90,8 +92,8 @@ def test_members_seeds_and_initial_times_draw_anew(five):
 class Recorded(GenCastRunner):
     """Keeps what was drawn."""
 
-    def _draw(self, white, key):
-        self.drawn = [*getattr(self, "drawn", ()), super()._draw(white, key)]
+    def _draw(self, *which):
+        self.drawn = [*getattr(self, "drawn", ()), super()._draw(*which)]
         return self.drawn[-1]
 
 
@@ -105,6 +107,29 @@ def test_every_draw_of_every_frame_and_member_is_another():
     assert len(made.drawn) == 2 * STEPS * (1 + SAMPLER.levels)
     alike = np.corrcoef([np.ravel(field) for field in made.drawn]) - np.eye(len(made.drawn))
     assert np.abs(alike).max() < 0.1
+
+
+def test_noise_that_lasts_makes_a_member_that_can_go_on_from_any_frame():
+    """The first frame's large scales are drawn alike with any memory, later ones' are not."""
+    history = np.asarray(GOLDEN.normaliser.prognostic(GOLDEN.frames[:2]))
+
+    def frames(memory: float, made: Made = NOTHING, count: int = 3) -> np.ndarray:
+        runner = _lasting_runner(memory)
+        return np.stack([next(frames) for frames in islice(runner.frames(history, INIT, (1,), made), count)])
+
+    whole = frames(0.8)
+    newest = np.asarray(GOLDEN.normaliser.prognostic(whole[:2]))
+    np.testing.assert_array_equal(frames(0.8, Made(2, [newest]), 1)[0], whole[2])
+    other = frames(0.4)
+    np.testing.assert_array_equal(other[0], whole[0])
+    known = ~np.isnan(whole[1])
+    assert np.abs(other[1] - whole[1])[known].max() > 0
+
+
+@cache
+def _lasting_runner(memory: float) -> GenCastRunner:
+    model, sampler = jax.tree.map(jnp.asarray, GOLDEN.model), dataclasses.replace(SAMPLER, memory=memory)
+    return GenCastRunner(model, GOLDEN.published.task, GOLDEN.grid, sampler, 0)
 
 
 def test_with_given_noise_all_members_are_one():

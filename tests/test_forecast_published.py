@@ -215,6 +215,7 @@ def test_an_initial_file_cut_short(refused, tmp_path):
         (["--seed", "0"], "so --seed 0 means nothing to it"),
         (["--initial-noise", "noise.nc"], "so --initial-noise noise.nc means nothing to it"),
         (["--sampler", "ddim"], "so --sampler ddim means nothing to it"),
+        (["--noise-memory", "0.5"], "so --noise-memory 0.5 means nothing to it"),
         (["--perturb", "0.5", "--churn", "0"], "draws no frames, so a sampler's churn mean nothing to it"),
     ],
 )
@@ -317,6 +318,10 @@ def test_the_sampler_may_be_named(sampled, tmp_path):
         (["--sampler", "dpmpp"], "sampler: kind is 'dpmpp'; did you mean dpmpp-2s"),
         (["--noise-levels", "1"], "sampler: levels is 1, expected a whole number of 2 or more"),
         (["--churn", "-1"], "sampler: churn is -1.0"),
+        (["--noise-memory", "1"], "sampler: memory is 1.0, expected 0 or more, below 1"),
+        (["--noise-memory-degrees", "0"], "sampler: memory_degrees is 0"),
+        (["--noise-memory", "0.5", "--noise-memory-degrees", "19"], "memory_degrees is 19, expected at most 18"),
+        (["--noise-memory", "0.5", "--initial-noise", "n.nc"], "all draws one, so --noise-memory 0.5 means nothing"),
     ],
 )
 def test_samplers_that_are_none(refused, more, words):

@@ -45,6 +45,11 @@ class Forecast:
     """Of the sampler, 2 or more: fewer are faster and less exact."""
     churn: float | None = None
     """Fresh noise between levels, for samplers that take it; 0 is none."""
+    noise_memory: float | None = None
+    """Correlation of a GenCast's noise with that for the frame before, at large scales, from 0 to below 1: what a
+    model does not know acts for longer than a frame. By default the checkpoint's; published ones have 0."""
+    noise_memory_degrees: int | None = None
+    """Large scales, for --noise-memory: spherical harmonics of degrees below this."""
     levels: tuple[int, ...] = ()
     """Pressure levels to write, hPa; by default all."""
     precision: Literal["float32", "bfloat16"] = "float32"

@@ -34,7 +34,11 @@ class SamplerSettings:
 
     Before each step whose noise level lies in [`churn_min`, `churn_max`] the level is raised by a factor of
     1 + `churn` / `levels` (at most the square root of 2), with noise `inflation` times as strong as that needs:
-    fresh noise lets later steps correct the errors of earlier ones. Raises InputError for values that make no schedule.
+    fresh noise lets later steps correct the errors of earlier ones.
+
+    `memory` is the correlation of every draw with the one for the frame before, in harmonics of degrees below
+    `memory_degrees`; 0, as published, draws each frame's noise afresh. Raises InputError for values that make no
+    schedule.
     """
 
     max_noise: float = 80.0
@@ -46,6 +50,8 @@ class SamplerSettings:
     churn_max: float = math.inf
     inflation: float = 1.05
     kind: str = "dpmpp-2s"
+    memory: float = 0.0
+    memory_degrees: int = 10
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -65,6 +71,10 @@ class SamplerSettings:
                 f"sampler: churn_min is {self.churn_min} and churn_max {self.churn_max}, expected 0 <= churn_min <= "
                 "churn_max (churn = 0 turns churn off)"
             )
+        if not 0 <= self.memory < 1:
+            raise InputError(f"sampler: memory is {self.memory}, expected 0 or more, below 1")
+        if self.memory_degrees != int(self.memory_degrees) or self.memory_degrees < 1:
+            raise InputError(f"sampler: memory_degrees is {self.memory_degrees}, expected a whole number of 1 or more")
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,13 @@ class SphereNoise(eqx.Module):
         return cls(tuple(even), tuple(odd), len(latitude), len(longitude))
 
     @eqx.filter_jit
-    def draw(self, key: PRNGKeyArray, channels: int) -> Float[Array, "node channel"]:
-        """Independent noise in each channel, float32."""
+    def draw(
+        self, key: PRNGKeyArray, channels: int, large: Float[Array, "large large channel"] | None = None
+    ) -> Float[Array, "node channel"]:
+        """Independent noise in each channel, float32; `large` are given coefficients of the lowest degrees."""
         n_degrees = self.n_longitude // 2
-        return self.synthesise(jax.random.normal(key, (n_degrees, n_degrees, channels)))
+        drawn = jax.random.normal(key, (n_degrees, n_degrees, channels))
+        return self.synthesise(drawn if large is None else _with_large(drawn, large))
 
     @eqx.filter_jit
     def synthesise(self, coefficients: Float[Array, "degrees degrees channel"]) -> Float[Array, "node channel"]:
@@ -90,6 +93,18 @@ class SphereNoise(eqx.Module):
         waves = jax.lax.complex(waves[..., :channels], waves[..., channels:])
         field = jnp.fft.irfft(waves, self.n_longitude, axis=0)
         return field.swapaxes(0, 1).reshape(-1, channels)
+
+
+def _with_large(
+    coefficients: Float[Array, "degrees degrees channel"], large: Float[Array, "large large channel"]
+) -> Float[Array, "degrees degrees channel"]:
+    """Those of the lowest degrees replaced: cosines stand in the first corner of the square, sines in the last."""
+    count = len(large)
+    cosines = (np.add.outer(np.arange(count), np.arange(count)) < count)[..., None]
+    for corner, mine in ((slice(count), cosines), (slice(len(coefficients) - count, None), ~cosines)):
+        kept = jnp.where(mine, large, coefficients[corner, corner])
+        coefficients = jnp.asarray(coefficients).at[corner, corner].set(kept)
+    return coefficients
 
 
 def _product(

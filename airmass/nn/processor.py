@@ -17,7 +17,8 @@ from jaxtyping import Bool, Float
 from airmass.arrays import Array
 from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, together
 from airmass.nn.loops import at_place, over_tiles, summed_over, with_place
-from airmass.nn.mlp import MLP, LayerNorm, Linear, inverse_deviation, through
+from airmass.nn.mlp import Linear
+from airmass.nn.perceptron import Parts
 from airmass.nn.summed import Behind
 from airmass.tiles import SHARED, EdgeTiles
 
@@ -66,7 +67,7 @@ def _forward(space, steps: Interaction, edges: EdgeTiles, carry, numbers, on_kin
 
 def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_kinds):
     mesh, edge, kept = carry
-    parts = _Parts.of(interaction)
+    parts = Parts.of(interaction)
     on_senders, on_receivers, mapped = _on_nodes(parts.on_nodes, mesh)
     low = mapped.dtype
 
@@ -97,7 +98,7 @@ def finish(
 ) -> Nodes:
     """Mesh nodes after one step more, the last, whose edges nothing reads. For forecasts alone: see `Behind`."""
     mesh, edge = carry
-    parts = _Parts.of(interaction)
+    parts = Parts.of(interaction)
     on_senders, on_receivers, mapped = _on_nodes(parts.on_nodes, mesh)
 
     def tile(total, rows):
@@ -151,7 +152,7 @@ interact.defvjp(_forward_for_gradient, _backward)
 def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: Kept, carry):
     """From gradients after a step to those before it and the step's own; nodes and edges themselves go back too."""
     for_mesh, for_edge, mesh, edge, for_kinds = carry
-    parts, back_to_interaction = jax.vjp(_Parts.of, interaction)
+    parts, back_to_interaction = jax.vjp(Parts.of, interaction)
     inverse, normed = at_place(kept.mesh_inverse, number), at_place(kept.mesh_normed, number)
     _, of_updates, for_mapped = parts.updates.back(at_place(kept.mesh_first, number), inverse, normed, for_mesh)
     mesh = mesh - parts.updates.scaled(normed)
@@ -192,68 +193,9 @@ def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: 
     _, back = jax.vjp(_on_nodes, parts.on_nodes, mesh)
     of_nodes, through_nodes = back((*_like(for_nodes, parts.on_nodes[:2]), for_mapped))
     of_edges = eqx.tree_at(lambda linear: (linear.weight, linear.bias), parts.on_edges, (of_weight, of_bias))
-    of_parts = _Parts(of_edges, of_nodes, of_incoming, of_messages, of_updates)
+    of_parts = Parts(of_edges, of_nodes, of_incoming, of_messages, of_updates)
     (of_step,) = back_to_interaction(_like(of_parts, parts))
     return (for_mesh + through_nodes, for_edge, mesh, edge, for_kinds), of_step
-
-
-class _Perceptron(eqx.Module):
-    """What follows the first map of a perceptron, and its gradient where some of that is known."""
-
-    tail: tuple[Linear, ...]
-    scale: Float[Array, " width"]
-    offset: Float[Array, " width"]
-
-    @classmethod
-    def of(cls, mlp: MLP) -> "_Perceptron":
-        # GenCast, whose norms have a condition, has a transformer in the processor's place.
-        assert isinstance(mlp.norm, LayerNorm)
-        return cls(mlp.tail(), *mlp.norm.scale_and_offset())
-
-    def __call__(self, first: Float[Array, "*n hidden"]) -> tuple[Float[Array, "*n width"], Float[Array, "*n"]]:
-        """Rows of unit variance, and what brought them to it, in float32."""
-        wide = through(self.tail, first).astype(jnp.float32)
-        inverse = inverse_deviation(wide)
-        return (wide * inverse).astype(first.dtype), inverse[..., 0]
-
-    def scaled(self, normed: Float[Array, "*n width"]) -> Float[Array, "*n width"]:
-        """The output, of rows of unit variance."""
-        return normed * self.scale + self.offset
-
-    def back(
-        self,
-        first: Float[Array, "n hidden"],
-        inverse: Float[Array, " n"],
-        normed: Float[Array, "n width"] | None,
-        gradient: Float[Array, "n width"],
-    ) -> tuple[Float[Array, "n width"], "_Perceptron", Float[Array, "n hidden"]]:
-        """Rows of unit variance, made again if None, and gradients of itself and of `first`."""
-        wide, back = jax.vjp(through, self.tail, first)
-        normed = (wide * inverse[:, None]).astype(first.dtype) if normed is None else normed
-        of_scale, of_offset = (gradient * normed).sum(axis=0), gradient.sum(axis=0)
-        inner = gradient * self.scale
-        # Scaling to unit variance takes away the gradient's part along the rows.
-        inner = inverse[:, None] * (inner - normed * (inner * normed).mean(axis=-1, keepdims=True))
-        of_tail, for_first = back(inner.astype(first.dtype))
-        return normed, _Perceptron(of_tail, of_scale, of_offset), for_first
-
-
-class _Parts(eqx.Module):
-    """An interaction by what its maps are applied to."""
-
-    on_edges: Linear
-    on_nodes: tuple[Float[Array, "width hidden"], ...]  # for senders, for receivers, for updates
-    on_incoming: Linear
-    messages: _Perceptron
-    updates: _Perceptron
-
-    @classmethod
-    def of(cls, interaction: Interaction) -> "_Parts":
-        on_nodes = interaction.for_senders, interaction.for_receivers, interaction.for_updates
-        first = interaction.node_mlp.layers[0]
-        on_incoming = eqx.tree_at(lambda linear: linear.weight, first, interaction.for_incoming)
-        edge_mlp, node_mlp = _Perceptron.of(interaction.edge_mlp), _Perceptron.of(interaction.node_mlp)
-        return cls(interaction.for_edges, on_nodes, on_incoming, edge_mlp, node_mlp)
 
 
 def _applied(linear: Linear, x):

@@ -78,6 +78,10 @@ def test_ranges_that_are_none_are_refused(kind, change, message):
         ({"kind": "dpmpp2s"}, "kind is 'dpmpp2s'; did you mean dpmpp-2s, dpmpp-2m.* known are dpmpp-2s, .*langevin$"),
         ({"kind": "??"}, r"kind is '\?\?'; known are dpmpp-2s"),
         ({"kind": None}, "kind is None"),
+        ({"memory": 1.0}, "memory is 1.0, expected 0 or more, below 1"),
+        ({"memory": -0.1}, "memory is -0.1"),
+        ({"memory_degrees": 0}, "memory_degrees is 0, expected a whole number of 1 or more"),
+        ({"memory_degrees": 2.5}, "memory_degrees is 2.5"),
     ],
 )
 def test_sampler_settings_that_make_no_schedule_are_refused(change, message):

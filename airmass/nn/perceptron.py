@@ -1,0 +1,69 @@
+"""An interaction step's perceptrons with gradients where some of what they made is kept, for the processor."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float
+
+from airmass.arrays import Array
+from airmass.nn.interaction import Interaction
+from airmass.nn.mlp import MLP, LayerNorm, Linear, inverse_deviation, through
+
+
+class Perceptron(eqx.Module):
+    """What follows the first map of a perceptron, and its gradient where some of that is known."""
+
+    tail: tuple[Linear, ...]
+    scale: Float[Array, " width"]
+    offset: Float[Array, " width"]
+
+    @classmethod
+    def of(cls, mlp: MLP) -> "Perceptron":
+        # GenCast, whose norms have a condition, has a transformer in the processor's place.
+        assert isinstance(mlp.norm, LayerNorm)
+        return cls(mlp.tail(), *mlp.norm.scale_and_offset())
+
+    def __call__(self, first: Float[Array, "*n hidden"]) -> tuple[Float[Array, "*n width"], Float[Array, "*n"]]:
+        """Rows of unit variance, and what brought them to it, in float32."""
+        wide = through(self.tail, first).astype(jnp.float32)
+        inverse = inverse_deviation(wide)
+        return (wide * inverse).astype(first.dtype), inverse[..., 0]
+
+    def scaled(self, normed: Float[Array, "*n width"]) -> Float[Array, "*n width"]:
+        """The output, of rows of unit variance."""
+        return normed * self.scale + self.offset
+
+    def back(
+        self,
+        first: Float[Array, "n hidden"],
+        inverse: Float[Array, " n"],
+        normed: Float[Array, "n width"] | None,
+        gradient: Float[Array, "n width"],
+    ) -> tuple[Float[Array, "n width"], "Perceptron", Float[Array, "n hidden"]]:
+        """Rows of unit variance, made again if None, and gradients of itself and of `first`."""
+        wide, back = jax.vjp(through, self.tail, first)
+        normed = (wide * inverse[:, None]).astype(first.dtype) if normed is None else normed
+        of_scale, of_offset = (gradient * normed).sum(axis=0), gradient.sum(axis=0)
+        inner = gradient * self.scale
+        # Scaling to unit variance takes away the gradient's part along the rows.
+        inner = inverse[:, None] * (inner - normed * (inner * normed).mean(axis=-1, keepdims=True))
+        of_tail, for_first = back(inner.astype(first.dtype))
+        return normed, Perceptron(of_tail, of_scale, of_offset), for_first
+
+
+class Parts(eqx.Module):
+    """An interaction by what its maps are applied to."""
+
+    on_edges: Linear
+    on_nodes: tuple[Float[Array, "width hidden"], ...]  # for senders, for receivers, for updates
+    on_incoming: Linear
+    messages: Perceptron
+    updates: Perceptron
+
+    @classmethod
+    def of(cls, interaction: Interaction) -> "Parts":
+        on_nodes = interaction.for_senders, interaction.for_receivers, interaction.for_updates
+        first = interaction.node_mlp.layers[0]
+        on_incoming = eqx.tree_at(lambda linear: linear.weight, first, interaction.for_incoming)
+        edge_mlp, node_mlp = Perceptron.of(interaction.edge_mlp), Perceptron.of(interaction.node_mlp)
+        return cls(interaction.for_edges, on_nodes, on_incoming, edge_mlp, node_mlp)
