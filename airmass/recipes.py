@@ -212,7 +212,7 @@ RECIPES: dict[str, Recipe] = {
             sampling=SamplerSettings(memory=0.9, memory_degrees=11), calibration=CalibrationSettings(starts=24)
         ),
         cost="about four minutes on two CPU cores",
-        expect="CRPS of Z500 about 77 / 215 / 300 m2 s-2 at 24 / 72 / 120 h with --perturb 0.5 (docs/demo.md)",
+        expect="CRPS of Z500 about 75 / 207 / 290 m2 s-2 at 24 / 72 / 120 h with --perturb 0.3 (docs/demo.md)",
     ),
     "gencast-mini": Recipe(
         task=_GENCAST,
