@@ -13,9 +13,8 @@ from jaxtyping import Float, PRNGKeyArray
 from airmass.arrays import Array
 from airmass.diffusion.noise_memory import draw_key, lasting
 from airmass.diffusion.samplers import sample
-from airmass.diffusion.schedule import SamplerSettings
+from airmass.diffusion.schedule import SamplerSettings, require_degrees
 from airmass.diffusion.sphere import SphereNoise
-from airmass.errors import InputError
 from airmass.forcing import forcing_windows
 from airmass.grid import LatLonGrid
 from airmass.models.gencast import Frame, GenCast, Seen
@@ -46,12 +45,7 @@ class GenCastRunner:
         noise: Float[np.ndarray, "node target"] | None = None,
         together: int = 4,
     ):
-        degrees = len(grid.longitude) // 2
-        if sampler.memory and sampler.memory_degrees > degrees:
-            raise InputError(
-                f"sampler: memory_degrees is {sampler.memory_degrees}, expected at most {degrees}, the degrees of "
-                f"noise on the grid {grid}"
-            )
+        require_degrees(sampler, len(grid.longitude) // 2)
         # Steps that adapt to an error adapt to that of all who go side by side.
         together = 1 if sampler.kind == "adaptive" else together
         self._task, self._grid, self._sampler, self._seed, self._together = task, grid, sampler, seed, together

@@ -121,6 +121,15 @@ def require_wider(training: TrainingNoise, sampling: SamplerSettings) -> None:
         )
 
 
+def require_degrees(sampling: SamplerSettings, degrees: int) -> None:
+    """Raise InputError where noise should last in harmonics beyond the `degrees` that it has on a grid."""
+    if sampling.memory and sampling.memory_degrees > degrees:
+        raise InputError(
+            f"sampler: memory_degrees is {sampling.memory_degrees}, expected at most {degrees}, half the grid's "
+            "columns, which is how many degrees noise has there"
+        )
+
+
 def _level(settings: SamplerSettings | TrainingNoise, u):
     low, high = settings.min_noise ** (1 / settings.rho), settings.max_noise ** (1 / settings.rho)
     return (low + u * (high - low)) ** settings.rho

@@ -16,6 +16,7 @@ import airmass
 from airmass.data.innovations import innovation_of
 from airmass.data.loader import Frames
 from airmass.data.statistics import CLIMATOLOGY, compute_statistics, load_statistics
+from airmass.diffusion.schedule import require_degrees
 from airmass.errors import InputError
 from airmass.files import new_output, write_arrays
 from airmass.grid import LatLonGrid
@@ -57,6 +58,8 @@ def claim(
     The folder appears only once its statistics over the training dates are complete. Raises InputError with every
     setting that differs, unless `accept_changes`: then they are shown, and kept from here on.
     """
+    if recipe.diffusion is not None:
+        require_degrees(recipe.diffusion.sampling, len(frames.grid.longitude) // 2)
     settings = json.loads(json.dumps(settings))
     if (run / SETTINGS_FILE).exists():
         _compare(run, settings, console, accept_changes)

@@ -83,6 +83,14 @@ def test_noise_ranges_that_touch_are_refused(training, sampling):
         )
 
 
+def test_noise_that_should_last_in_harmonics_the_grid_has_not_is_refused_before_training(small_store, tmp_path):
+    sampling = dataclasses.replace(TINY.diffusion.sampling, memory=0.5, memory_degrees=100)
+    recipe = dataclasses.replace(TINY, diffusion=dataclasses.replace(TINY.diffusion, sampling=sampling))
+    with pytest.raises(InputError, match="memory_degrees is 100, expected at most"):
+        train(recipe, small_store, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.fixture(scope="module")
 def whitened(small_store):
     """A model that says nothing, with innovations whose spread falls with the degree."""
