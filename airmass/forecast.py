@@ -87,9 +87,8 @@ def forecast(
     system = load_system(checkpoint, statistics, precision, memory_limit)
     system = system if perturb is None else perturbed(system, perturb, perturb_length)
     task = system.task
-    sampling: dict[str, Any] = dict(
-        zip(_SAMPLER_OPTIONS, (sampler, noise_levels, churn, noise_memory, noise_memory_degrees), strict=True)
-    )
+    sampling: dict[str, Any] = {"kind": sampler, "levels": noise_levels, "churn": churn}
+    sampling |= {"memory": noise_memory, "memory_degrees": noise_memory_degrees}
     given: dict[str, Any] = {"--seed": seed, "--initial-noise": initial_noise, "--first-member": first_member or None}
     given |= {"--add": add or None} | {_SAMPLER_OPTIONS[name]: value for name, value in sampling.items()}
     numbers = _numbers(system, checkpoint, members, first_member, given)
