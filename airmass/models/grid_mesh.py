@@ -161,9 +161,11 @@ class Decoder(eqx.Module):
         def tile(carry, nodes):
             grid, corners, kinds = nodes
             on_grid, mapped = together(grid, self.interaction.for_receivers, self.interaction.for_updates)
-            hidden = seen.on_edges[kinds] + on_mesh[corners] + on_grid[:, None]
-            # Three edges a grid node, beside each other: their sum needs no scatter.
-            sums = tuple(part.sum(axis=1) for part in seen.messages.parts(self.interaction, hidden, condition))
+            # Three edges a grid node, beside each other: their sum needs no scatter. They are rows all the same, since
+            # for the gradient of a weight that was applied to nodes times three XLA copies all of them, turned over.
+            hidden = seen.on_edges[kinds.reshape(-1)] + on_mesh[corners.reshape(-1)] + jnp.repeat(on_grid, 3, axis=0)
+            parts = seen.messages.parts(self.interaction, hidden, condition)
+            sums = tuple(part.reshape(-1, 3, part.shape[-1]).sum(axis=1) for part in parts)
             return carry, self.output(self.interaction.updated(grid, mapped + arriving(sums), condition))
 
         _, out = over_tiles(tile, None, (grid, tiles.corners, tiles.corner_kinds), recompute)

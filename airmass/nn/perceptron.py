@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from airmass.arrays import Array
 from airmass.nn.interaction import Interaction
-from airmass.nn.mlp import MLP, LayerNorm, Linear, inverse_deviation, through
+from airmass.nn.mlp import MLP, LayerNorm, Linear, through, through_to_unit_variance
 
 
 class Perceptron(eqx.Module):
@@ -25,9 +25,8 @@ class Perceptron(eqx.Module):
 
     def __call__(self, first: Float[Array, "*n hidden"]) -> tuple[Float[Array, "*n width"], Float[Array, "*n"]]:
         """Rows of unit variance, and what brought them to it, in float32."""
-        wide = through(self.tail, first).astype(jnp.float32)
-        inverse = inverse_deviation(wide)
-        return (wide * inverse).astype(first.dtype), inverse[..., 0]
+        normed, inverse = through_to_unit_variance(self.tail, first)
+        return normed, inverse[..., 0]
 
     def scaled(self, normed: Float[Array, "*n width"]) -> Float[Array, "*n width"]:
         """The output, of rows of unit variance."""

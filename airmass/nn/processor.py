@@ -7,7 +7,7 @@ mesh nodes, which are few, whatever saves a product.
 """
 
 import dataclasses
-from functools import partial
+from functools import partial, reduce
 
 import equinox as eqx
 import jax
@@ -68,7 +68,7 @@ def _forward(space, steps: Interaction, edges: EdgeTiles, carry, numbers, on_kin
 def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_kinds):
     mesh, edge, kept = carry
     parts = Parts.of(interaction)
-    on_senders, on_receivers, mapped = _on_nodes(parts.on_nodes, mesh)
+    on_nodes, mapped = _rows_on_nodes(parts.on_nodes, mesh)
     low = mapped.dtype
 
     def tile(carry, rows):
@@ -78,7 +78,7 @@ def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_k
         before = at_place(edge, tile)
         on_edge = parts.on_edges(before.astype(low)) if on_kinds is None else on_kinds[kinds]
         groups, receiver = _groups(receivers)
-        first = on_edge + on_senders[senders] + _spread(at_receivers(on_receivers, receiver))
+        first = on_edge + _from_nodes(on_nodes, senders, receiver)
         normed, inverse = parts.messages(first)
         messages = parts.messages.scaled(normed)
         total = add_at_receivers(total, _of_groups(messages, groups < len(mesh)), receiver)
@@ -99,13 +99,13 @@ def finish(
     """Mesh nodes after one step more, the last, whose edges nothing reads. For forecasts alone: see `Behind`."""
     mesh, edge = carry
     parts = Parts.of(interaction)
-    on_senders, on_receivers, mapped = _on_nodes(parts.on_nodes, mesh)
+    on_nodes, mapped = _rows_on_nodes(parts.on_nodes, mesh)
 
     def tile(total, rows):
         edge, senders, receivers = rows
         groups, receiver = _groups(receivers)
         on_edge = parts.on_edges(edge.astype(mapped.dtype))
-        first = on_edge + on_senders[senders] + _spread(at_receivers(on_receivers, receiver))
+        first = on_edge + _from_nodes(on_nodes, senders, receiver)
         summands = (_of_groups(part, groups < len(mesh)) for part in messages.parts(interaction, first, None))
         return tuple(add_at_receivers(*pair, receiver) for pair in zip(total, summands, strict=True)), None
 
@@ -203,7 +203,22 @@ def _applied(linear: Linear, x):
 
 
 def _on_nodes(weights: tuple[Float[Array, "width hidden"], ...], mesh: Nodes):
+    """What a node is to the edges that it sends, to those that it receives, and to its own update."""
     return tuple(together(mesh.astype(weights[0].dtype), *weights))
+
+
+def _rows_on_nodes(weights: tuple[Float[Array, "width hidden"], ...], mesh: Nodes):
+    """The same three beside each other, a node's rows from three times its number on, and the last of them.
+
+    Rows are gathered from the product as it lies: cut in three, it would be copied first.
+    """
+    rows = jnp.concatenate(_on_nodes(weights, mesh), axis=-1).reshape(-1, weights[0].shape[-1])
+    return rows, rows[2::3]
+
+
+def _from_nodes(on_nodes: Float[Array, "three_mesh hidden"], senders, receiver) -> Float[Array, "edge hidden"]:
+    """The nodes' part of the edges' first map; edges have a sender each, and each group one receiver."""
+    return on_nodes[3 * senders] + _spread(at_receivers(on_nodes, 3 * receiver + 1))
 
 
 def _groups(receivers):
@@ -213,8 +228,10 @@ def _groups(receivers):
 
 
 def _of_groups(values: Float[Array, "edge some"], counts: Bool[Array, "group shared"]) -> Float[Array, "group some"]:
-    """Sums over each group's edges that count."""
-    return jnp.where(counts[..., None], values.reshape(*counts.shape, -1), 0).sum(axis=1)
+    """Sums over each group's edges that count, written out: for a reduction XLA would make all summands first."""
+    values = values.reshape(*counts.shape, -1)
+    summands = (jnp.where(counts[:, place, None], values[:, place], 0) for place in range(SHARED))
+    return reduce(jnp.add, summands)
 
 
 def _spread(at_groups: Float[Array, "group width"]) -> Float[Array, "edge width"]:
