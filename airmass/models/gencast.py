@@ -102,9 +102,9 @@ class DenoiserNetwork(eqx.Module):
         self.decoder = Decoder(outputs, width, hidden, key=decoder_key, size_condition=size)
         self.recompute = settings.recompute
 
-    def embedded(self, tiles: Tiles, serving: bool = False) -> "Embedded":
-        """What depends on parameters and geometry alone; `serving` says that no derivative will be taken."""
-        return Embedded(self.encoder.embedded(tiles, serving), self.decoder.embedded(tiles, serving))
+    def embedded(self, tiles: Tiles) -> "Embedded":
+        """What depends on parameters and geometry alone."""
+        return Embedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
 
     def seen(self, embedded: "Embedded", sigma: Float[Array, ""]) -> "Seen":
         """What depends, besides, on the noise level: shared by all members."""
@@ -196,10 +196,10 @@ class GenCast(eqx.Module):
         """The same model with the part that neither weather nor noise level enters computed.
 
         The network's arithmetic is done in `precision`; scaling, sampling, residual sums and states stay float32.
-        `serving` says that no derivative will be taken, which leaves less to be done at every noise level.
+        Whether a derivative will be taken, which `serving` denies, makes a difference to GraphCast alone.
         """
         network, tiles = in_precision((self.network, self.tiles), self.precision)
-        return dataclasses.replace(self, network=network, tiles=tiles, embedded=network.embedded(tiles, serving))
+        return dataclasses.replace(self, network=network, tiles=tiles, embedded=network.embedded(tiles))
 
     def specs(self) -> "GenCast":
         """Where each array, or tree of arrays, lies on a mesh of devices that share an example: `tiles.specs`.

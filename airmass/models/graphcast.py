@@ -99,8 +99,8 @@ class Network(eqx.Module):
         """
         mesh_edges = self.embed_mesh_edges.rescale(embedded_rows(self.embed_mesh_edges, tiles.mesh.table))
         on_mesh_edges = jax.tree.map(lambda leaf: leaf[0], self.processor).on_edges(mesh_edges)
-        encoder = self.encoder.seen(self.encoder.embedded(tiles, serving))
-        decoder = self.decoder.seen(self.decoder.embedded(tiles, serving))
+        encoder = self.encoder.seen(self.encoder.embedded(tiles))
+        decoder = self.decoder.seen(self.decoder.embedded(tiles))
         last = None
         if serving and self.processor.edge_mlp.layers[0].bias.shape[0] > 1:
             count = arriving_at(tiles.mesh, len(tiles.mesh_features), tiles.space)

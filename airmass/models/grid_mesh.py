@@ -15,7 +15,7 @@ from airmass.arrays import Array
 from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, together
 from airmass.nn.loops import over_rows, over_tiles, summed_over
 from airmass.nn.mlp import MLP, Condition
-from airmass.nn.summed import Behind, Each, arriving_at
+from airmass.nn.summed import Behind, arriving_at
 from airmass.tiles import ROWS, Tiles
 
 # The first linear map's value on the grid nodes of a tile, given its number.
@@ -27,7 +27,7 @@ class EncoderEmbedded(eqx.Module):
 
     edges: Float[Array, "kind width"]
     mesh: Float[Array, "mesh width"]
-    messages: Each | Behind
+    messages: Behind
 
 
 class EncoderSeen(eqx.Module):
@@ -37,21 +37,21 @@ class EncoderSeen(eqx.Module):
     on_receivers: Float[Array, "mesh hidden"]
     mapped: Float[Array, "mesh hidden"]
     mesh: Float[Array, "mesh width"]
-    messages: Each | Behind
+    messages: Behind
 
 
 class DecoderEmbedded(eqx.Module):
     """Embeddings of edges up to the scale of their norm."""
 
     edges: Float[Array, "kind width"]
-    messages: Each | Behind
+    messages: Behind
 
 
 class DecoderSeen(eqx.Module):
     """The edges' part of the first map of messages to the grid."""
 
     on_edges: Float[Array, "kind hidden"]
-    messages: Each | Behind
+    messages: Behind
 
 
 def embedded_rows(embedder: MLP, features: Float[Array, "row feature"]) -> Float[Array, "padded width"]:
@@ -77,14 +77,11 @@ class Encoder(eqx.Module):
         self.interaction = Interaction(width, hidden_layers, key=next(keys), size_condition=size_condition)
         self.grid_update = MLP([width, *tail], key=next(keys), size_condition=size_condition)
 
-    def embedded(self, tiles: Tiles, serving: bool = False) -> EncoderEmbedded:
-        """`serving` says that no derivative will be taken, which leaves less to be done for each edge."""
+    def embedded(self, tiles: Tiles) -> EncoderEmbedded:
         # Mesh nodes carry no weather: zeros in every channel, so only the rows of their three features matter.
         first = self.embed_mesh.layers[0]
         mesh = self.embed_mesh.normed(tiles.mesh_features @ first.weight[-3:] + first.bias)
         edges = embedded_rows(self.embed_edges, tiles.grid_to_mesh.table)
-        if not serving:
-            return EncoderEmbedded(edges, mesh, Each())
         count = arriving_at(tiles.grid_to_mesh, len(mesh), tiles.space)
         return EncoderEmbedded(edges, mesh, Behind(self.interaction, count))
 
@@ -110,12 +107,12 @@ class Encoder(eqx.Module):
             grid = self.embed_grid.rest(first(number), condition)
             on_senders, mapped = together(grid, self.interaction.for_senders, update.weight)
             hidden = seen.on_edges[kinds] + on_senders[senders] + at_receivers(seen.on_receivers, receivers)
-            parts = seen.messages.parts(self.interaction, hidden, condition)
+            parts = seen.messages.parts(hidden)
             total = tuple(add_at_receivers(*summed, receivers) for summed in zip(total, parts, strict=True))
             return total, grid + self.grid_update.rest(mapped + update.bias, condition)
 
         numbered = jnp.arange(tiles.count), edges.senders, edges.receivers, edges.kinds
-        start = seen.messages.start(self.interaction, len(seen.mesh))
+        start = seen.messages.start(len(seen.mesh))
         total, grid = over_tiles(tile, start, numbered, recompute)
         sums = tuple(summed_over(tiles.space, part) for part in total)
         hidden = seen.mapped + seen.messages.arriving(self.interaction, condition)(sums)
@@ -138,9 +135,8 @@ class Decoder(eqx.Module):
         self.mesh_update = MLP([width, *tail], key=next(keys), size_condition=size_condition)
         self.output = MLP([*tail, outputs], key=next(keys), norm=False)
 
-    def embedded(self, tiles: Tiles, serving: bool = False) -> DecoderEmbedded:
-        """`serving` says that no derivative will be taken."""
-        messages = Behind(self.interaction, jnp.full((1, 1), 3.0)) if serving else Each()
+    def embedded(self, tiles: Tiles) -> DecoderEmbedded:
+        messages = Behind(self.interaction, jnp.full((1, 1), 3.0))
         return DecoderEmbedded(embedded_rows(self.embed_edges, tiles.corner_table), messages)
 
     def seen(self, embedded: DecoderEmbedded, condition: Condition = None) -> DecoderSeen:
@@ -164,7 +160,7 @@ class Decoder(eqx.Module):
             # Three edges a grid node, beside each other: their sum needs no scatter. They are rows all the same, since
             # for the gradient of a weight that was applied to nodes times three XLA copies all of them, turned over.
             hidden = seen.on_edges[kinds.reshape(-1)] + on_mesh[corners.reshape(-1)] + jnp.repeat(on_grid, 3, axis=0)
-            parts = seen.messages.parts(self.interaction, hidden, condition)
+            parts = seen.messages.parts(hidden)
             sums = tuple(part.reshape(-1, 3, part.shape[-1]).sum(axis=1) for part in parts)
             return carry, self.output(self.interaction.updated(grid, mapped + arriving(sums), condition))
 

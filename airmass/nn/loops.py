@@ -4,17 +4,26 @@ from functools import reduce
 
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Float
 
 from airmass.arrays import Array
+
+_KEPT = "kept"
+
+
+def kept(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """A value that is small beside what it takes to make it again."""
+    return checkpoint_name(x, _KEPT)
 
 
 def over_tiles(body, carry, xs, recompute: bool = False, reverse: bool = False):
     """`jax.lax.scan` over the leading axis of `xs`, without a loop where there is one tile.
 
-    With `recompute` the backward pass makes each tile's activations again.
+    With `recompute` the backward pass makes each tile's activations again, all but what is `kept`.
     """
-    body = jax.checkpoint(body) if recompute else body
+    policy = jax.checkpoint_policies.save_only_these_names(_KEPT)
+    body = jax.checkpoint(body, policy=policy) if recompute else body
     if jax.tree.leaves(xs)[0].shape[0] != 1:
         return jax.lax.scan(body, carry, xs, reverse=reverse)
     carry, out = body(carry, jax.tree.map(lambda x: x[0], xs))

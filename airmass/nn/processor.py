@@ -19,6 +19,7 @@ from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, 
 from airmass.nn.loops import at_place, over_tiles, summed_over, with_place
 from airmass.nn.mlp import Linear
 from airmass.nn.perceptron import Parts
+from airmass.nn.product import product
 from airmass.nn.summed import Behind
 from airmass.tiles import SHARED, EdgeTiles
 
@@ -96,7 +97,10 @@ def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_k
 def finish(
     interaction: Interaction, messages: Behind, carry: tuple[Nodes, Edges], edges: EdgeTiles, space: str | None
 ) -> Nodes:
-    """Mesh nodes after one step more, the last, whose edges nothing reads. For forecasts alone: see `Behind`."""
+    """Mesh nodes after one step more, the last, whose edges nothing reads.
+
+    For forecasts alone: the gradient of this loop takes longer than that of `interact`, which has one of its own.
+    """
     mesh, edge = carry
     parts = Parts.of(interaction)
     on_nodes, mapped = _rows_on_nodes(parts.on_nodes, mesh)
@@ -106,11 +110,11 @@ def finish(
         groups, receiver = _groups(receivers)
         on_edge = parts.on_edges(edge.astype(mapped.dtype))
         first = on_edge + _from_nodes(on_nodes, senders, receiver)
-        summands = (_of_groups(part, groups < len(mesh)) for part in messages.parts(interaction, first, None))
+        summands = (_of_groups(part, groups < len(mesh)) for part in messages.parts(first))
         return tuple(add_at_receivers(*pair, receiver) for pair in zip(total, summands, strict=True)), None
 
     rows = edge, edges.senders, edges.receivers
-    total, _ = over_tiles(tile, messages.start(interaction, len(mesh)), rows)
+    total, _ = over_tiles(tile, messages.start(len(mesh)), rows)
     sums = tuple(summed_over(space, part) for part in total)
     return interaction.updated(mesh, mapped + messages.arriving(interaction, None)(sums))
 
@@ -172,7 +176,7 @@ def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: 
         of_messages = jax.tree.map(jnp.add, of_messages, of_tile)
         before = at_place(edge, tile) - parts.messages.scaled(normed)
         if for_kinds is None:
-            _, back = jax.vjp(jnp.matmul, before.astype(first.dtype), parts.on_edges.weight)
+            _, back = jax.vjp(product, before.astype(first.dtype), parts.on_edges.weight)
             through_first, of_tile = back(for_first)
             for_edge, of_weight = with_place(for_edge, passing + through_first, tile), of_weight + of_tile
         else:

@@ -1,8 +1,8 @@
-"""Sums of messages at receivers, in two ways with the same result: message by message, or the last map behind the sum.
+"""Sums of messages at receivers, with the last map of messages behind the sum.
 
 A message is scale * (s W + b) / deviation(s W + b) + offset, linear in s once its deviation is known: W can be applied
-to a sum and not to every message, in one product with the map that the receiver makes of the sum. The deviation is the
-length of s W + b, which a rotation of outputs leaves; one that makes W triangular saves near half of that product.
+to a sum and not to every message, in one product with the map that the receiver makes of the sum. What is left for
+every message is its deviation, the length of s W + b.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,9 @@ from jaxtyping import Float
 
 from airmass.arrays import Array
 from airmass.nn.interaction import Interaction, add_at_receivers
-from airmass.nn.loops import summed_over
+from airmass.nn.loops import kept, summed_over
 from airmass.nn.mlp import Condition, Linear, through
+from airmass.nn.product import summed_products
 from airmass.tiles import EdgeTiles
 
 # The triangle is multiplied in this many blocks of columns.
@@ -24,59 +25,85 @@ Parts = tuple[Float[Array, "*n some"], ...]
 Arriving = Callable[[Parts], Float[Array, "receiver hidden"]]
 
 
-class Each(eqx.Module):
-    """Messages one by one."""
+class SquaredLength(eqx.Module):
+    """What the squared length of x W + b takes.
 
-    def start(self, interaction: Interaction, receivers: int) -> Parts:
-        """Sums of nothing, in float32."""
-        return (jnp.zeros((receivers, interaction.width), jnp.float32),)
+    Its value: a rotation of outputs leaves it, and one that makes W a triangle saves near half of the product. Its
+    derivative: that of x G x' + 2 h x' + b b' with G = W W' and h = W b, since the rotation of a W that is not of full
+    rank, such as one that makes no mean, has none.
+    """
 
-    def parts(self, interaction: Interaction, first: Float[Array, "*n hidden"], condition: Condition) -> Parts:
-        """What is to be summed over messages, of the value of their first map."""
-        return (interaction.messages(first, condition),)
+    triangle: Float[Array, "hidden turned"]  # W with rotated outputs, of which output j reads inputs from j on
+    turned_bias: Float[Array, " turned"]
+    gram: Float[Array, "hidden hidden"]
+    mixed: Float[Array, " hidden"]
+    constant: Float[Array, ""]
 
-    def arriving(self, interaction: Interaction, condition: Condition) -> Arriving:
-        """What sums of parts add to the first map of their receivers' update."""
-        return lambda sums: sums[0].astype(interaction.dtype) @ interaction.for_incoming
+    @classmethod
+    def of(cls, last: Linear) -> "SquaredLength":
+        weight, bias = last.weight.astype(jnp.float32), last.bias.astype(jnp.float32)
+        rows = jax.lax.stop_gradient(jnp.concatenate([weight, bias[None]]))
+        turned = jnp.linalg.qr(rows.T, mode="r").T.astype(last.weight.dtype)
+        return cls(turned[:-1], turned[-1], weight @ weight.T, weight @ bias, bias @ bias)
+
+
+@jax.custom_vjp
+def squared_length(of: SquaredLength, x: Float[Array, "*n hidden"]) -> Float[Array, "*n 1"]:
+    """Squared length of what a map makes of each row, in float32."""
+    size = -(-of.triangle.shape[-1] // _BLOCKS)
+    total = jnp.zeros((), jnp.float32)
+    for start in range(0, of.triangle.shape[-1], size):
+        block = slice(start, start + size)
+        turned = x[..., start:] @ of.triangle[start:, block] + of.turned_bias[block]
+        total += jnp.square(turned.astype(jnp.float32)).sum(axis=-1, keepdims=True)
+    return total
+
+
+def _squared_length(of: SquaredLength, x):
+    return squared_length(of, x), (of, x)
+
+
+def _squared_length_back(residuals, gradient):
+    of, x = residuals
+    x, gradient = x.reshape(-1, x.shape[-1]), gradient.reshape(-1, 1)
+    weighted = (gradient * x).astype(x.dtype)
+    of_gram, of_mixed = summed_products(x, weighted, of.triangle), 2 * weighted.sum(axis=0)
+    back = 2 * gradient * (x @ of.gram.astype(x.dtype) + of.mixed)
+    unused = jnp.zeros_like(of.triangle), jnp.zeros_like(of.turned_bias)
+    of = SquaredLength(*unused, of_gram.astype(jnp.float32), of_mixed.astype(jnp.float32), gradient.sum())
+    return of, back.astype(x.dtype).reshape(residuals[1].shape)
+
+
+squared_length.defvjp(_squared_length, _squared_length_back)
 
 
 class Behind(eqx.Module):
-    """The last map behind the sum. For forecasts alone: the rotation has no derivative where W is not of full rank."""
+    """The last map of an interaction's messages, behind their sum."""
 
     before: tuple[Linear, ...]
     weight: Float[Array, "hidden width"]
     bias: Float[Array, " width"]
-    triangle: Float[Array, "hidden width"]  # the weight with rotated outputs, of which output j reads inputs from j on
-    turned_bias: Float[Array, " width"]
+    length: SquaredLength
     count: Float[Array, "#receiver 1"]  # of messages
 
     def __init__(self, interaction: Interaction, count: Float[Array, "#receiver 1"]):
         *before, last = interaction.edge_mlp.tail()
-        rotation, upper = jnp.linalg.qr(last.weight.T.astype(jnp.float32), mode="complete")
-        self.before, self.weight, self.bias = tuple(before), last.weight, last.bias
-        self.triangle = upper.T.astype(last.weight.dtype)
-        self.turned_bias = (last.bias.astype(jnp.float32) @ rotation).astype(last.bias.dtype)
+        self.before, self.weight, self.bias, self.length = tuple(before), last.weight, last.bias, SquaredLength.of(last)
         self.count = count.astype(last.bias.dtype)
 
-    def start(self, interaction: Interaction, receivers: int) -> Parts:
+    def start(self, receivers: int) -> Parts:
+        """Sums of nothing, in float32."""
         return jnp.zeros((receivers, len(self.weight)), jnp.float32), jnp.zeros((receivers, 1), jnp.float32)
 
-    def parts(self, interaction: Interaction, first: Float[Array, "*n hidden"], condition: Condition) -> Parts:
+    def parts(self, first: Float[Array, "*n hidden"]) -> Parts:
+        """What is to be summed over messages, of the value of their first map."""
         last = jax.nn.swish(through(self.before, first))
-        inverse = jax.lax.rsqrt(self._square(last) / self.weight.shape[-1] + 1e-5).astype(last.dtype)
+        square = kept(squared_length(self.length, last))
+        inverse = jax.lax.rsqrt(square / self.weight.shape[-1] + 1e-5).astype(last.dtype)
         return last * inverse, inverse
 
-    def _square(self, last: Float[Array, "*n hidden"]) -> Float[Array, "*n 1"]:
-        """Squared length of what the last map makes."""
-        size = -(-self.weight.shape[-1] // _BLOCKS)
-        total = jnp.zeros((), jnp.float32)
-        for start in range(0, self.weight.shape[-1], size):
-            block = slice(start, start + size)
-            turned = last[..., start:] @ self.triangle[start:, block] + self.turned_bias[block]
-            total += jnp.square(turned.astype(jnp.float32)).sum(axis=-1, keepdims=True)
-        return total
-
     def arriving(self, interaction: Interaction, condition: Condition) -> Arriving:
+        """What sums of parts add to the first map of their receivers' update."""
         norm = interaction.edge_mlp.norm
         assert norm is not None  # only outputs have none
         scale, offset = norm.scale_and_offset(condition)

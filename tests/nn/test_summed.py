@@ -1,12 +1,15 @@
-"""Sums of messages behind which their last map stands, beside messages summed one by one in float64."""
+"""Sums of messages behind which their last map stands, beside messages one by one."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from airmass.nn.interaction import Interaction, add_at_receivers
-from airmass.nn.summed import Behind, Each
+from airmass.nn.loops import over_tiles
+from airmass.nn.mlp import Linear
+from airmass.nn.summed import Behind, SquaredLength, squared_length
 
 WIDTH, EDGES, RECEIVERS = 10, 40, 7  # a width that no number of blocks divides
 
@@ -18,55 +21,90 @@ def _interaction(hidden: int, size_condition: int) -> Interaction:
     return jax.tree.unflatten(tree, [jnp.asarray(rng.normal(size=leaf.shape), jnp.float32) for leaf in leaves])
 
 
-def _swish(x):
-    return x / (1 + np.exp(-x))
+def _given(hidden: int, size_condition: int):
+    rng = np.random.default_rng(1)
+    condition = jnp.asarray(rng.normal(size=size_condition), jnp.float32) if size_condition else None
+    first, receivers = rng.normal(size=(EDGES, WIDTH)).astype(np.float32), rng.integers(0, RECEIVERS, EDGES)
+    return _interaction(hidden, size_condition), first, receivers, condition
 
 
-def _message(interaction: Interaction, first: np.ndarray, condition) -> np.ndarray:
-    x = first.astype(np.float64)
+def _arrived(interaction: Interaction, first, receivers, condition, tiles: int = 1, recompute: bool = False):
+    count = np.bincount(receivers, minlength=RECEIVERS)[:, None].astype(np.float32)
+    messages = Behind(interaction, jnp.asarray(count))
+
+    def tile(total, rows):
+        first, receivers = rows
+        parts = messages.parts(first)
+        return tuple(add_at_receivers(*pair, receivers) for pair in zip(total, parts, strict=True)), None
+
+    rows = first.reshape(tiles, -1, WIDTH), receivers.reshape(tiles, -1)
+    sums, _ = over_tiles(tile, messages.start(RECEIVERS), rows, recompute)
+    return messages.arriving(interaction, condition)(sums)
+
+
+def _one_by_one(interaction: Interaction, first, receivers, condition):
+    """The definition: whole messages, summed at their receivers, and the map of the sum."""
+    x = first
     for layer in interaction.edge_mlp.layers[1:]:
-        x = _swish(x) @ np.asarray(layer.weight, np.float64) + np.asarray(layer.bias)
+        x = x / (1 + jnp.exp(-x)) @ layer.weight + layer.bias
     scale, offset = interaction.edge_mlp.norm.scale_and_offset(condition)
-    deviation = np.sqrt(x.var(-1, keepdims=True) + 1e-5)
-    return (x - x.mean(-1, keepdims=True)) / deviation * np.asarray(scale) + np.asarray(offset)
+    message = (x - x.mean(-1, keepdims=True)) / jnp.sqrt(x.var(-1, keepdims=True) + 1e-5) * scale + offset
+    total = jnp.zeros((RECEIVERS, WIDTH)).at[receivers].add(message)
+    return total @ interaction.node_mlp.layers[0].weight[WIDTH:]
 
 
 @pytest.mark.parametrize("hidden", [1, 2])
 @pytest.mark.parametrize("size_condition", [0, 3])
-@pytest.mark.parametrize("kind", ["each", "behind"])
-def test_sums_equal_those_of_messages_one_by_one(kind, hidden, size_condition):
-    interaction, rng = _interaction(hidden, size_condition), np.random.default_rng(1)
-    condition = jnp.asarray(rng.normal(size=size_condition), jnp.float32) if size_condition else None
-    first, receivers = rng.normal(size=(EDGES, WIDTH)).astype(np.float32), rng.integers(0, RECEIVERS, EDGES)
-    count = np.bincount(receivers, minlength=RECEIVERS)[:, None].astype(np.float32)
-    messages = Each() if kind == "each" else Behind(interaction, count)
-    parts = messages.parts(interaction, jnp.asarray(first), condition)
-    start = messages.start(interaction, RECEIVERS)
-    sums = tuple(add_at_receivers(*pair, receivers) for pair in zip(start, parts, strict=True))
-    expected = np.zeros((RECEIVERS, WIDTH))
-    np.add.at(expected, receivers, _message(interaction, first, condition))
-    expected = expected @ np.asarray(interaction.node_mlp.layers[0].weight, np.float64)[WIDTH:]
-    arrived = messages.arriving(interaction, condition)(sums)
-    np.testing.assert_allclose(arrived, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+def test_sums_equal_those_of_messages_one_by_one(hidden, size_condition):
+    interaction, first, receivers, condition = _given(hidden, size_condition)
+    found, expected = (run(interaction, first, receivers, condition) for run in (_arrived, _one_by_one))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
-def test_the_rotated_map_is_a_triangle_of_the_same_lengths():
-    interaction = _interaction(1, 0)
-    behind, last = Behind(interaction, jnp.ones((1, 1))), interaction.edge_mlp.tail()[-1]
-    assert not np.triu(behind.triangle, 1).any()
-    x = np.random.default_rng(0).normal(size=(5, WIDTH)).astype(np.float32)
-    turned = x @ behind.triangle + behind.turned_bias
-    np.testing.assert_allclose(
-        np.linalg.norm(turned, axis=-1), np.linalg.norm(x @ last.weight + last.bias, axis=-1), rtol=1e-5
-    )
+@pytest.mark.parametrize(("tiles", "recompute"), [(1, False), (4, False), (4, True)])
+@pytest.mark.parametrize("size_condition", [0, 3])
+def test_gradients_equal_those_of_messages_one_by_one(size_condition, tiles, recompute):
+    interaction, first, receivers, condition = _given(2, size_condition)
+    incoming = jnp.asarray(np.random.default_rng(2).normal(size=(RECEIVERS, WIDTH)), jnp.float32)
+
+    def gradient(run, *options):
+        def scalar(interaction, first, condition):
+            return jnp.vdot(incoming, run(interaction, first, receivers, condition, *options))
+
+        # jitted: what is kept and what made again matters only to a compiled program
+        return jax.jit(jax.grad(scalar, argnums=(0, 1, 2)))(interaction, first, condition)
+
+    found, expected = gradient(_arrived, tiles, recompute), gradient(_one_by_one)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * float(jnp.abs(b).max()))
+
+
+@pytest.mark.parametrize("outputs", [4, WIDTH, 17])
+def test_squared_lengths_are_made_by_a_triangle(outputs):
+    last = Linear(WIDTH, outputs, key=jax.random.key(0))
+    last = eqx.tree_at(lambda linear: linear.bias, last, jax.random.normal(jax.random.key(1), (outputs,)))
+    x = np.random.default_rng(0).normal(size=(2, 5, WIDTH)).astype(np.float32)
+    of = SquaredLength.of(last)
+    assert not np.triu(of.triangle, 1).any()
+    expected = np.square(x.astype(np.float64) @ np.asarray(last.weight) + np.asarray(last.bias)).sum(-1, keepdims=True)
+    np.testing.assert_allclose(squared_length(of, x), expected, rtol=1e-5)
+
+
+def test_a_map_that_is_not_of_full_rank_has_a_finite_gradient():
+    def length(weight):
+        centred = weight - weight.mean(axis=-1, keepdims=True)
+        last = eqx.tree_at(lambda linear: linear.weight, Linear(WIDTH, WIDTH, key=jax.random.key(0)), centred)
+        return squared_length(SquaredLength.of(last), jnp.ones((3, WIDTH))).sum()
+
+    weight = jax.random.normal(jax.random.key(1), (WIDTH, WIDTH))
+    expected = jax.grad(lambda w: 3 * jnp.square((w - w.mean(axis=-1, keepdims=True)).sum(axis=0)).sum())(weight)
+    np.testing.assert_allclose(jax.grad(length)(weight), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_precision_is_that_of_the_weights():
-    interaction = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), _interaction(1, 0))
-    behind, first = Behind(interaction, jnp.full((1, 1), 4.0)), jnp.ones((3, 4, WIDTH), jnp.bfloat16)
-    sums = tuple(part.sum(axis=1) for part in behind.parts(interaction, first, None))
-    each = Each().parts(interaction, first, None)[0].sum(axis=1)
-    arrived, expected = behind.arriving(interaction, None)(sums), Each().arriving(interaction, None)((each,))
+    interaction, first, receivers, _ = _given(1, 0)
+    low = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), interaction)
+    arrived = _arrived(low, jnp.asarray(first, jnp.bfloat16), receivers, None)
+    expected = np.asarray(_one_by_one(interaction, first, receivers, None))
     assert arrived.dtype == jnp.bfloat16
-    spread = np.abs(np.asarray(expected, np.float32)).max()
-    np.testing.assert_allclose(np.asarray(arrived, np.float32), np.asarray(expected, np.float32), atol=0.03 * spread)
+    np.testing.assert_allclose(np.asarray(arrived, np.float32), expected, atol=0.03 * np.abs(expected).max())
