@@ -216,7 +216,8 @@ def _rows_on_nodes(weights: tuple[Float[Array, "width hidden"], ...], mesh: Node
 
     Rows are gathered from the product as it lies: cut in three, it would be copied first.
     """
-    rows = jnp.concatenate(_on_nodes(weights, mesh), axis=-1).reshape(-1, weights[0].shape[-1])
+    rows = mesh.astype(weights[0].dtype) @ jnp.concatenate(weights, axis=-1)
+    rows = rows.reshape(-1, weights[0].shape[-1])
     return rows, rows[2::3]
 
 

@@ -79,6 +79,22 @@ def test_gradients_equal_those_of_messages_one_by_one(size_condition, tiles, rec
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4 * float(jnp.abs(b).max()))
 
 
+def test_lengths_are_not_made_again(monkeypatch):
+    interaction, first, receivers, _ = _given(1, 0)
+
+    def flops():
+        def scalar(first):
+            return jnp.square(_arrived(interaction, first, receivers, None, 4, True)).sum()
+
+        return jax.jit(jax.value_and_grad(scalar)).lower(jnp.asarray(first)).compile().cost_analysis()["flops"]
+
+    found = flops()
+    monkeypatch.setattr("airmass.nn.summed.kept", lambda square: square)
+    # Of a tile, all that a triangle in four blocks takes but its sums of squares.
+    products = sum(2 * EDGES // 4 * (WIDTH - start) * min(3, WIDTH + 1 - start) for start in range(0, WIDTH, 3))
+    assert found <= flops() - products
+
+
 @pytest.mark.parametrize("outputs", [4, WIDTH, 17])
 def test_squared_lengths_are_made_by_a_triangle(outputs):
     last = Linear(WIDTH, outputs, key=jax.random.key(0))
