@@ -170,7 +170,10 @@ def _on_the_host(recipe: Recipe, nodes: int, targets: int, times: int) -> float:
     held = times * frame
     length = recipe.task.history + max(recipe.training.rollout)
     ahead = (recipe.loader.ahead + 1) * recipe.training.batch * length * frame
-    return ahead + (held if held <= recipe.loader.hold_gib * 2**30 else 0)
+    if held <= recipe.loader.hold_gib * 2**30:
+        return ahead + held
+    # As if the store's times were a task's step apart.
+    return ahead + min(held, recipe.loader.near(length) * frame)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """One GraphCast step, or one evaluation of GenCast's denoiser, through the code that `airmass forecast` runs.
 
-    python -m benchmarks.forecast_step small|mini|1deg|full [--precision bfloat16] [--rounds 3] [--folder DIR]
+    python -m benchmarks.forecast_step small|mini|1deg|full [--precision bfloat16] [--rounds 7] [--folder DIR]
 
 Prints peak memory of a process that makes two steps, compile time from cold and from the cache of compiled programs,
 and time in matmul units; for GenCast, the same again with attention in whole bands. Files of random numbers in the
@@ -22,7 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=("small", "full", "mini", "1deg"))
     parser.add_argument("--precision", default="float32")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--folder", type=Path, default=Path("/tmp/airmass-benchmarks"))
     parser.add_argument("--child", choices=("cold", "warm", "bands"))
     options = parser.parse_args()

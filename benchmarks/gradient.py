@@ -1,6 +1,6 @@
 """The gradient of a training loss: one example, one step, beside the forward pass in the same process.
 
-    python -m benchmarks.gradient small|mini|demo [--recompute 0 1 4] [--precision bfloat16] [--rounds 3]
+    python -m benchmarks.gradient small|mini|demo [--recompute 0 1 4] [--precision bfloat16] [--rounds 7]
 
 `small` is the published 1 degree GraphCast, `mini` GenCast at 1 degree on mesh 4, `demo` the model of `airmass demo`.
 Each setting of `recompute` runs in a process of its own and prints peak memory after the gradient, time to trace and
@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--precision", default="float32")
     for name, what in _SIZES.items():
         parser.add_argument(f"--{name}", type=int, help=f"{what}, where not the recipe's")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--child", type=int)
     options = parser.parse_args()
     if options.child is not None:
@@ -71,7 +71,7 @@ def _child(options) -> None:
     if options.rounds:
         runs = {"forward": lambda: forward(model.network, rest), "gradient": lambda: gradient(model.network, rest)}
         found = in_units(runs, options.rounds)
-        ratio = found["gradient"][1] / found["forward"][1]
+        ratio = found["gradient"].units / found["forward"].units
         times = ", ".join(f"{name} {units:.2f} units, {wall:.3f} s" for name, (units, wall) in found.items())
         print(f"{options.name} {options.precision} recompute {options.child}: {times}, ratio {ratio:.2f}", flush=True)
 

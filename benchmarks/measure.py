@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,21 +33,34 @@ class Unit:
         return self._product(self._a, self._a)
 
 
-def in_units(runs: dict[str, Callable[[], object]], rounds: int = 3) -> dict[str, tuple[float, float]]:
-    """Least wall time of each run as (units, seconds), the unit measured again before each run.
+class Taken(NamedTuple):
+    """What a run takes: in units, and in seconds of its median round."""
 
-    The least of several, because other work on the machine only ever adds. Each run is made once before.
+    units: float
+    seconds: float
+
+
+def in_units(runs: dict[str, Callable[[], object]], rounds: int = 7) -> dict[str, Taken]:
+    """Each run's time over that of the unit measured just before it, the median of several rounds.
+
+    Other work on the machine slows both alike. The least run over the least unit, which is printed too, favours the
+    unit: of calls that are twenty times shorter some meet a moment that is quieter than any run is long. Each run is
+    made once before.
     """
     unit = Unit()
     for run in runs.values():
         seconds(run)
-    units, times = [], {name: [] for name in runs}
+    units, times, ratios = [], {name: [] for name in runs}, {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
             units.append(statistics.median(seconds(unit) for _ in range(3)))
             times[name].append(seconds(run))
-    print(f"unit: {_SIDE}^3 float32 product, {min(units):.3f} s (slowest {max(units):.3f} s)")
-    return {name: (min(found) / min(units), min(found)) for name, found in times.items()}
+            ratios[name].append(times[name][-1] / units[-1])
+    print(f"unit: {_SIDE}^3 float32 product, {min(units):.3f} to {max(units):.3f} s")
+    for name, found in ratios.items():
+        spread = f"{min(found):.2f} to {max(found):.2f} units in {rounds} rounds"
+        print(f"{name}: {spread}; least time over least unit {min(times[name]) / min(units):.2f}")
+    return {name: Taken(statistics.median(found), statistics.median(times[name])) for name, found in ratios.items()}
 
 
 def peak_gib() -> float:

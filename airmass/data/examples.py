@@ -4,8 +4,7 @@ import threading
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,6 +12,7 @@ from jaxtyping import Float, Int
 from airmass.data.band import Band
 from airmass.data.kept import Kept
 from airmass.data.loader import ALL, Frames
+from airmass.data.order import Order
 from airmass.errors import InputError
 from airmass.forcing import forcings
 
@@ -22,23 +22,21 @@ _FORCING_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
-class LoaderSettings:
+class LoaderSettings(Order):
     """How examples are drawn and read.
 
-    `order` is "replacement" (windows drawn anew for each update) or "epoch" (every window once in a shuffled order,
-    then again in another). `threads` read `ahead` batches before they are asked for; a period whose frames take up to
-    `hold_gib` GiB is read once and kept. Forcings are kept besides, once computed: of all times where frames are, else
-    up to 512 MiB. Only `order` changes what a run computes.
+    `threads` read `ahead` batches before they are asked for; a period whose frames take up to `hold_gib` GiB is read
+    once and kept. Of a longer one, in the order "blocks", frames of the windows that are shuffled together are. Forcings
+    are kept besides, once computed: of all times where frames are, else up to 512 MiB. Only how windows are drawn
+    changes what a run computes.
     """
 
-    order: Literal["replacement", "epoch"] = "replacement"
     threads: int = 4
     ahead: int = 4
     hold_gib: float = 4.0
 
     def __post_init__(self):
-        if self.order not in ("replacement", "epoch"):
-            raise InputError(f"loader.order is {self.order!r}, expected 'replacement' or 'epoch'")
+        super().__post_init__()
         if self.threads < 1 or self.ahead < 1:
             raise InputError(f"loader.threads is {self.threads} and ahead {self.ahead}, expected at least 1 of each")
         if not self.hold_gib >= 0:
@@ -83,8 +81,11 @@ class Examples:
         import grain  # seconds to import
 
         self.starts(first, rollout)
+        length = self._frames.task.history + rollout
         began, stopped = time.monotonic(), threading.Event()
         held = self._frames.hold(self._settings.hold_gib, self._nodes)
+        if not held and (near := self._settings.near(self._frames.reach(length))):
+            self._frames.keep_recent(near, self._nodes)
         self._forcings = self._forcings or _Forcings(self._frames, self._nodes, np.inf if held else _FORCING_BYTES)
 
         def read(update: int) -> Batch | None:
@@ -121,16 +122,7 @@ class Examples:
         starts = self._frames.starts(length)
         if not len(starts):
             raise InputError(f"{self._frames.path}: no {length} frames {task.step} h apart to train on")
-        if self._settings.order == "replacement":
-            return np.random.default_rng((self._seed, update)).choice(starts, self._batch)
-        epochs, places = np.divmod(np.arange(self._batch) + update * self._batch, len(starts))
-        orders = {epoch: _shuffled(self._seed, int(epoch), len(starts)) for epoch in np.unique(epochs)}
-        return np.array([starts[orders[epoch][place]] for epoch, place in zip(epochs, places, strict=True)])
-
-
-@lru_cache(maxsize=8)
-def _shuffled(seed: int, epoch: int, n: int) -> Int[np.ndarray, " window"]:
-    return np.random.default_rng((seed, epoch)).permutation(n)
+        return starts[self._settings.drawn(self._seed, update, self._batch, len(starts))]
 
 
 class _Forcings:

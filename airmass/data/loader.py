@@ -1,5 +1,7 @@
 """Frames of a store as arrays of channels, read through tensorstore, for training and for initial states."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +11,7 @@ from jaxtyping import Float, Int
 
 from airmass.data.band import Band
 from airmass.data.lazy import LazyArray, joined, lazy_array
+from airmass.data.recent import Recent
 from airmass.data.stamps import Stamps
 from airmass.data.statistics import between
 from airmass.data.workspace import Workspace
@@ -54,6 +57,7 @@ class Frames:
         self._workspace = Workspace()
         self._starts: dict[int, Int[np.ndarray, " start"]] = {}
         self._held: _Held | None = None
+        self._recent: dict[Band, Recent] = {}
         self._gaps: dict[str, np.ndarray] = {}
         if missing:
             self._gaps = {name: np.isnan(self._alone(name, 0)) for name in task.targets if _over_sea(name)}
@@ -80,8 +84,12 @@ class Frames:
             return 0
         spacing = np.diff(self.times).min()
         slots = (self.times[-1] - self.times[0]) // spacing + 1
-        reach = (length - 1) * self.task.step * _HOUR // spacing
-        return max(0, int(slots - reach)) - len(self.starts(length))
+        return max(0, int(slots) - self.reach(length) + 1) - len(self.starts(length))
+
+    def reach(self, length: int) -> int:
+        """How many times of the store lie from the first to the last frame of a window, both counted."""
+        spacing = np.diff(self.times).min()
+        return int((length - 1) * self.task.step * _HOUR // spacing) + 1
 
     def window(self, start: int, length: int) -> Float[np.ndarray, "time node target"]:
         """`length` frames one task step apart from `times[start]`."""
@@ -96,13 +104,17 @@ class Frames:
             require_times(self._dataset, self.path, times)
         if out is None:
             out = np.empty((len(rows), band.size, len(self.layout)), np.float32)
-        held = self._held.part(band) if self._held is not None else None
-        if held is None:
-            self._read(rows, band, out)
+        if self._held is not None and (held := self._held.part(band)) is not None:
+            for place, row in zip(out, rows, strict=True):
+                place[...] = held[row]
+        elif (recent := self._recent.get(band)) is not None:
+            recent.copy(rows.tolist(), out, partial(self._read_each, band))
         else:
-            for k, row in enumerate(rows):
-                out[k] = held[row]
+            self._read(rows, band, out)
         return out
+
+    def _read_each(self, band: Band, places: Mapping[int, np.ndarray]) -> None:
+        self._read(np.array([*places]), band, [*places.values()])
 
     def hold(self, limit_gib: float = 4.0, nodes: slice = ALL) -> bool:
         """Read these nodes of the whole period into memory if they take no more than that; says whether it did."""
@@ -117,6 +129,12 @@ class Frames:
         self._held = _Held(band, frames)
         return True
 
+    def keep_recent(self, count: int, nodes: slice = ALL) -> None:
+        """From now on keep these nodes of at least the `count` frames that `at` was last asked for."""
+        band = Band.of(nodes, self.grid)
+        if band not in self._recent or self._recent[band].count < count:
+            self._recent[band] = Recent(count, (band.size, len(self.layout)))
+
     def require_unchanged(self) -> None:
         """Raise InputError that says what differs if the store is no longer what it was when it was opened.
 
@@ -125,14 +143,14 @@ class Frames:
         """
         self._stamps.require_same()
 
-    def _read(self, rows: Int[np.ndarray, " time"], band: Band, out: np.ndarray) -> None:
+    def _read(self, rows: Int[np.ndarray, " time"], band: Band, out: Sequence[np.ndarray]) -> None:
         size = max(1, _BLOCK_BYTES // (4 * band.rows * self.grid.shape[1] * len(self.layout)))
         for start in range(0, len(rows), size):
             block = rows[start : start + size]
             values = self._decoded(block, band)
             self._require_valid(values, block, band)
             for k, frame in enumerate(values):
-                out[start + k] = frame.reshape(len(frame), -1)[:, band.inner].T
+                out[start + k][...] = frame.reshape(len(frame), -1)[:, band.inner].T
 
     def _decoded(self, rows, band: Band) -> Float[np.ndarray, "time target latitude longitude"]:
         values = self._workspace.array(len(rows), len(self.layout), band.rows, self.grid.shape[1])

@@ -1,6 +1,7 @@
 """Batches follow from seed, update, order and store alone: not from threads, hosts or where a run was resumed."""
 
 import dataclasses
+import shutil
 import threading
 import time
 
@@ -23,7 +24,7 @@ TASK = Task(
 )
 ROLLOUT = 2
 LENGTH = TASK.history + ROLLOUT
-ORDERS = ("replacement", "epoch")
+ORDERS = ("replacement", "epoch", "blocks")
 
 
 def _examples(store, seed=3, batch=4, share=slice(None), nodes=slice(None), **settings) -> Examples:
@@ -95,14 +96,16 @@ def test_hosts_read_their_share_of_examples_and_nodes(store, six, order, hold_gi
         _assert_same(found, expected)
 
 
-def test_an_epoch_has_every_window_once_in_an_order_of_its_own(store):
-    """Nine windows in batches of four: nine updates are four epochs, with no window left out where epochs meet."""
-    examples = _examples(store, order="epoch")
-    drawn = np.concatenate([examples.starts(update, ROLLOUT) for update in range(9)]).reshape(4, 9)
-    np.testing.assert_array_equal(np.sort(drawn, axis=1), np.tile(np.arange(9), (4, 1)))
-    assert len({tuple(epoch) for epoch in drawn}) == 4
-    other = _examples(store, order="epoch", seed=4)
-    assert not np.array_equal(other.starts(0, ROLLOUT), examples.starts(0, ROLLOUT))
+def test_in_blocks_frames_are_not_read_again(tmp_path):
+    """What twelve frames hold outlives the store's chunks: in that order alone, none being held."""
+    store = make_store(tmp_path / "s.zarr")
+    examples = {order: _examples(store, order=order, hold_gib=0) for order in ("epoch", "blocks")}
+    before = {order: list(given.batches(0, 9, ROLLOUT)) for order, given in examples.items()}
+    shutil.rmtree(store / "temperature" / "c")
+    for found, expected in zip(examples["blocks"].batches(0, 9, ROLLOUT), before["blocks"], strict=True):
+        _assert_same(found, expected)
+    with pytest.raises(InputError, match="temperature cannot be read"):
+        list(examples["epoch"].batches(0, 9, ROLLOUT))
 
 
 def test_a_batch_larger_than_an_epoch(store):
@@ -125,10 +128,9 @@ def test_a_period_too_short_for_a_window_is_refused(store):
         next(_examples(store).batches(0, 1, 13))
 
 
-def test_a_bad_chunk_stops_the_update_that_needs_it(tmp_path):
-    examples = _examples(
-        make_store(tmp_path / "s.zarr", corrupt_chunk="temperature"), batch=1, order="epoch", hold_gib=0
-    )
+@pytest.mark.parametrize("order", ["epoch", "blocks"])
+def test_a_bad_chunk_stops_the_update_that_needs_it(tmp_path, order):
+    examples = _examples(make_store(tmp_path / "s.zarr", corrupt_chunk="temperature"), batch=1, order=order, hold_gib=0)
     touches = [any(start <= 1 < start + LENGTH for start in examples.starts(update, ROLLOUT)) for update in range(9)]
     first = touches.index(True)
     taken = []
@@ -157,7 +159,9 @@ def test_closing_stops_the_threads_and_waiting_is_counted(store):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"order": "random"}, "order is 'random', expected 'replacement' or 'epoch'"),
+        ({"order": "random"}, "order is 'random', expected 'replacement', 'epoch' or 'blocks'"),
+        ({"block": 0}, "block is 0 and blocks_at_once 6, expected at least 1"),
+        ({"blocks_at_once": 0}, "blocks_at_once 0"),
         ({"threads": 0}, "threads is 0"),
         ({"ahead": 0}, "ahead 0"),
         ({"hold_gib": -1.0}, "hold_gib is -1.0, expected 0 or more"),
