@@ -1,17 +1,18 @@
 """Time in units of a 4096^3 float32 matrix product on the same machine in the same run, peak memory, compile time."""
 
+import os
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 
-_SIDE = 4096
+SIDE = 4096
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -21,16 +22,20 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-class Unit:
-    """The unit of speed: one float32 product of two 4096 x 4096 matrices."""
+@contextmanager
+def unit_of_speed() -> Iterator[Callable[[], float]]:
+    """Gives a function that measures the unit, a float32 product of two 4096 x 4096 matrices: seconds of wall time."""
+    command = [sys.executable, "-m", "benchmarks.unit"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None and process.stdout is not None
 
-    def __init__(self):
-        self._a = jax.random.normal(jax.random.key(0), (_SIDE, _SIDE))
-        self._product = jax.jit(jnp.matmul)
-        seconds(self)
+        def measured() -> float:
+            process.stdin.write("\n")
+            process.stdin.flush()
+            return float(process.stdout.readline())
 
-    def __call__(self):
-        return self._product(self._a, self._a)
+        yield measured
+        process.stdin.close()
 
 
 class Taken(NamedTuple):
@@ -47,16 +52,16 @@ def in_units(runs: dict[str, Callable[[], object]], rounds: int = 7) -> dict[str
     unit: of calls that are twenty times shorter some meet a moment that is quieter than any run is long. Each run is
     made once before.
     """
-    unit = Unit()
     for run in runs.values():
         seconds(run)
     units, times, ratios = [], {name: [] for name in runs}, {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            units.append(statistics.median(seconds(unit) for _ in range(3)))
-            times[name].append(seconds(run))
-            ratios[name].append(times[name][-1] / units[-1])
-    print(f"unit: {_SIDE}^3 float32 product, {min(units):.3f} to {max(units):.3f} s")
+    with unit_of_speed() as unit:
+        for _ in range(rounds):
+            for name, run in runs.items():
+                units.append(statistics.median(unit() for _ in range(3)))
+                times[name].append(seconds(run))
+                ratios[name].append(times[name][-1] / units[-1])
+    print(f"unit: {SIDE}^3 float32 product, {min(units):.3f} to {max(units):.3f} s")
     for name, found in ratios.items():
         spread = f"{min(found):.2f} to {max(found):.2f} units in {rounds} rounds"
         print(f"{name}: {spread}; least time over least unit {min(times[name]) / min(units):.2f}")
@@ -80,9 +85,14 @@ class CompileTime:
             self.seconds += duration
 
 
-def fresh(module: str, *arguments: str, **environment: str) -> None:
-    """Run a module of benchmarks in a process of its own, so that peaks and caches are its own."""
-    import os
-
-    command = [sys.executable, "-m", module, *arguments]
-    subprocess.run(command, check=True, env=os.environ | environment)
+def fresh(module: str, *arguments: str, **environment: str) -> str:
+    """Run a module of benchmarks in a process with peaks and caches of its own; the last line it prints."""
+    command = [sys.executable, "-u", "-m", module, *arguments]
+    last = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | environment) as process:
+        assert process.stdout is not None
+        for last in process.stdout:
+            print(last, end="", flush=True)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return last

@@ -87,6 +87,15 @@ def test_frames_count_on_the_host_and_not_on_an_accelerator():
     assert name not in on_device.parts and "Python, JAX and compiling" not in on_device.parts
 
 
+def test_of_a_longer_period_the_frames_of_near_windows_count_in_blocks_alone():
+    """Windows of three frames, two blocks of four: 15 frames, or all where there are fewer."""
+    name, frame = "examples read ahead and frames held", 32 * 64 * 40 * 4
+    ahead = training_footprint(DEMO, (32, 64)).parts[name]
+    for order, times, kept in (("epoch", 240, 0), ("blocks", 240, 15), ("blocks", 9, 9)):
+        recipe = _with(DEMO, "loader", order=order, block=4, blocks_at_once=2, hold_gib=0)
+        assert training_footprint(recipe, (32, 64), times=times).parts[name] - ahead == kept * frame
+
+
 def test_devices_share_out_evenly_or_are_refused():
     assert axes(_with(SMALL, "devices", space=4), 32) == (8, 4)
     with pytest.raises(InputError, match="space 4 do not make 6"):

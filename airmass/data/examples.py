@@ -26,7 +26,7 @@ class LoaderSettings(Order):
     """How examples are drawn and read.
 
     `threads` read `ahead` batches before they are asked for; a period whose frames take up to `hold_gib` GiB is read
-    once and kept. Of a longer one, in the order "blocks", frames of the windows that are shuffled together are. Forcings
+    once and kept. Of a longer one, in the order "blocks", the frames are kept of blocks that are drawn from. Forcings
     are kept besides, once computed: of all times where frames are, else up to 512 MiB. Only how windows are drawn
     changes what a run computes.
     """

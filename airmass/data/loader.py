@@ -143,7 +143,7 @@ class Frames:
         """
         self._stamps.require_same()
 
-    def _read(self, rows: Int[np.ndarray, " time"], band: Band, out: Sequence[np.ndarray]) -> None:
+    def _read(self, rows: Int[np.ndarray, " time"], band: Band, out: np.ndarray | Sequence[np.ndarray]) -> None:
         size = max(1, _BLOCK_BYTES // (4 * band.rows * self.grid.shape[1] * len(self.layout)))
         for start in range(0, len(rows), size):
             block = rows[start : start + size]

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 
 import numpy as np
@@ -20,7 +20,7 @@ class Recent:
         self.count, self._shape = count, shape
         self._slots, self._lock = OrderedDict[int, _Slot](), threading.Lock()
 
-    def copy(self, numbers: Sequence[int], out: Sequence[np.ndarray], read: Read) -> None:
+    def copy(self, numbers: Sequence[int], out: Iterable[np.ndarray], read: Read) -> None:
         """Put the frames of these numbers into `out`; `read` is asked for those that are not here, in one call.
 
         It is given the arrays to fill, by number. What it raises comes to whoever needs a frame that cannot be read,

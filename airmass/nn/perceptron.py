@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Float
 
 from airmass.arrays import Array
@@ -41,10 +42,12 @@ class Perceptron(eqx.Module):
         """Rows of unit variance, made again if None, and gradients of itself and of `first`."""
         wide, back = jax.vjp(through, self.tail, first)
         normed = (wide * inverse[:, None]).astype(first.dtype) if normed is None else normed
-        of_scale, of_offset = (gradient * normed).sum(axis=0), gradient.sum(axis=0)
-        inner = gradient * self.scale
+        # Kept from XLA, which would make this product once for each of its two sums, at a pass more than writing it.
+        along = jax.lax.optimization_barrier(gradient * normed)
+        of_scale, of_offset = along.sum(axis=0), gradient.sum(axis=0)
         # Scaling to unit variance takes away the gradient's part along the rows.
-        inner = inverse[:, None] * (inner - normed * (inner * normed).mean(axis=-1, keepdims=True))
+        mean = jnp.matmul(along, self.scale.astype(along.dtype), precision="highest")[:, None] / along.shape[-1]
+        inner = inverse[:, None] * (gradient * self.scale - normed * mean)
         of_tail, for_first = back(inner.astype(first.dtype))
         return normed, Perceptron(of_tail, of_scale, of_offset), for_first
 

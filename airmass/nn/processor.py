@@ -171,20 +171,22 @@ def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: 
         arriving = jnp.where((receivers < len(mesh))[:, None], _spread(at_receivers(for_incoming, receiver)), 0)
         first, inverse = at_place(kept.first, number, tile), at_place(kept.inverse, number, tile)
         normed = None if kept.normed is None else at_place(kept.normed, number, tile)
-        passing = at_place(for_edge, tile)
-        normed, of_tile, for_first = parts.messages.back(first, inverse, normed, passing + arriving)
+        for_message = at_place(for_edge, tile) + arriving
+        normed, of_tile, for_first = parts.messages.back(first, inverse, normed, for_message)
         of_messages = jax.tree.map(jnp.add, of_messages, of_tile)
         before = at_place(edge, tile) - parts.messages.scaled(normed)
         if for_kinds is None:
             _, back = jax.vjp(product, before.astype(first.dtype), parts.on_edges.weight)
             through_first, of_tile = back(for_first)
+            # Read again from the edges that it is put back into, what passes by would be copied first.
+            passing = for_message - arriving
             for_edge, of_weight = with_place(for_edge, passing + through_first, tile), of_weight + of_tile
         else:
             for_kinds = for_kinds.at[kinds].add(for_first.astype(for_kinds.dtype))
         wide = for_first.astype(jnp.float32)
         for_nodes = (
             for_nodes[0].at[senders].add(wide),
-            add_at_receivers(for_nodes[1], wide.reshape(*groups.shape, -1).sum(axis=1), receiver),
+            add_at_receivers(for_nodes[1], _of_groups(wide, jnp.ones(groups.shape, bool)), receiver),
         )
         return (with_place(edge, before, tile), for_edge, for_nodes, for_kinds, of_weight, of_messages), None
 
