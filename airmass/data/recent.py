@@ -11,7 +11,7 @@ Read = Callable[[Mapping[int, np.ndarray]], None]
 
 
 class Recent:
-    """The `count` frames that were asked for last, in memory that is used again: clearing new pages took a tenth longer.
+    """The `count` frames that were asked for last, in memory that is used again, since clearing new pages takes time.
 
     Safe from several threads: what one of them reads, the others wait for.
     """
