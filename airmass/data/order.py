@@ -48,7 +48,7 @@ class Order:
         """How many of the frames drawn last will be drawn again soon, of windows that reach over so many: 0 if random.
 
         Blocks follow each other while others last, so that some frames stay for longer than `blocks_at_once` blocks
-        take. With a quarter more than these have, 1 or 2 in 100 were read twice (12, 16 and 24 windows of three frames).
+        take. With a quarter more than these have, 1 or 2 in 100 were read twice (blocks of 12 to 24 windows of three).
         """
         return 0 if self.order != "blocks" else -(-5 * self.blocks_at_once * (self.block + reach - 1) // 4)
 
