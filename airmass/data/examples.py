@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from airmass.data.band import Band
 from airmass.data.kept import Kept
 from airmass.data.loader import ALL, Frames
 from airmass.data.order import Order
+from airmass.data.recent import Recent
 from airmass.errors import InputError
 from airmass.forcing import forcings
 
@@ -84,9 +85,11 @@ class Examples:
         length = self._frames.task.history + rollout
         began, stopped = time.monotonic(), threading.Event()
         held = self._frames.hold(self._settings.hold_gib, self._nodes)
-        if not held and (near := self._settings.near(self._frames.reach(length))):
+        near = 0 if held else self._settings.near(self._frames.reach(length))
+        if near:
             self._frames.keep_recent(near, self._nodes)
-        self._forcings = self._forcings or _Forcings(self._frames, self._nodes, np.inf if held else _FORCING_BYTES)
+        limit = np.inf if held else _FORCING_BYTES
+        self._forcings = self._forcings or _Forcings(self._frames, self._nodes, limit, near)
 
         def read(update: int) -> Batch | None:
             return None if stopped.is_set() else self.read(int(update), rollout)
@@ -126,19 +129,32 @@ class Examples:
 
 
 class _Forcings:
-    """Forcings at the times of a period: computed when first asked for, and kept up to a limit in bytes."""
+    """Forcings at the times of a period, computed when first asked for: kept up to a limit in bytes.
 
-    def __init__(self, frames: Frames, nodes: slice, limit: float):
+    Of a period that takes more, those of the `near` times asked for last are kept where that is not 0.
+    """
+
+    def __init__(self, frames: Frames, nodes: slice, limit: float, near: int = 0):
         self._frames, self._band, self._kept = frames, Band.of(nodes, frames.grid), Kept(limit)
+        self._shape = self._band.size, len(frames.task.forcing)
+        more = 4 * len(frames.times) * np.prod(self._shape, dtype=float) > limit
+        self._recent = Recent(near, self._shape) if near and more else None
 
     def at(self, times: np.ndarray) -> Float[np.ndarray, "time node forcing"]:
-        names = self._frames.task.forcing
-        out = np.empty((len(times), self._band.size, len(names)), np.float32)
-        for place, row in zip(out, np.searchsorted(self._frames.times, times), strict=True):
+        rows = np.searchsorted(self._frames.times, times).tolist()
+        out = np.empty((len(rows), *self._shape), np.float32)
+        if self._recent is not None:
+            self._recent.copy(rows, out, self._compute)
+            return out
+        for place, row in zip(out, rows, strict=True):
             if (known := self._kept.get(row)) is not None:
                 place[...] = known
             else:
-                whole = forcings(names, self._frames.times[row], self._frames.grid, self._band.latitudes)
-                place[...] = whole[0, self._band.inner]
+                self._compute({row: place})
                 self._kept.offer(row, place)
         return out
+
+    def _compute(self, places: Mapping[int, np.ndarray]) -> None:
+        for row, place in places.items():
+            times, task = self._frames.times[row], self._frames.task
+            place[...] = forcings(task.forcing, times, self._frames.grid, self._band.latitudes)[0, self._band.inner]

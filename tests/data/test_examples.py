@@ -70,6 +70,22 @@ def test_forcings_are_those_of_the_windows_times(store, six, hold_gib):
         np.testing.assert_array_equal(known, forcings(TASK.forcing, frames.times[start : start + LENGTH], frames.grid))
 
 
+def test_in_blocks_forcings_of_a_period_too_long_to_keep_are_computed_once(store, six, monkeypatch):
+    computed = []
+
+    def counted(names, times, *rest):
+        computed.append(times)
+        return forcings(names, times, *rest)
+
+    monkeypatch.setattr("airmass.data.examples._FORCING_BYTES", 0)
+    monkeypatch.setattr("airmass.data.examples.forcings", counted)
+    for found, expected in zip(
+        _examples(store, order="blocks", hold_gib=0).batches(0, 6, ROLLOUT), six["blocks"], strict=True
+    ):
+        _assert_same(found, expected)
+    assert len(computed) == len(set(computed)) == 12
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("settings", [{"threads": 5, "ahead": 3, "hold_gib": 0}, {"threads": 2, "ahead": 8}])
 def test_threads_and_holding_change_nothing(store, six, order, settings):
