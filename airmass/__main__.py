@@ -2,6 +2,6 @@
 
 import sys
 
-from airmass.cli import main
+from airmass.commands.main import main
 
 sys.exit(main())

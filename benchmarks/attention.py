@@ -11,10 +11,10 @@ import argparse
 import jax
 import jax.numpy as jnp
 
-from airmass.mesh import icosphere
-from airmass.neighbours import Neighbours
-from airmass.nn.attention import attend
-from airmass.nn.attention_choice import choose
+from airmass.models.mesh.icosphere import icosphere
+from airmass.models.mesh.neighbours import Neighbours
+from airmass.models.nn.attention import attend
+from airmass.models.nn.attention_choice import choose
 from benchmarks.bands import bands
 from benchmarks.measure import in_units
 

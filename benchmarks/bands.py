@@ -12,8 +12,8 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import reverse_cuthill_mckee
 
-from airmass.mesh import icosphere
-from airmass.neighbours import hop_matrix
+from airmass.models.mesh.icosphere import icosphere
+from airmass.models.mesh.neighbours import hop_matrix
 
 
 def bands(level: int, hops: int):

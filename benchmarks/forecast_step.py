@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from airmass.memory import use_huge_pages
+from airmass.core.memory import use_huge_pages
 from benchmarks.measure import CompileTime, fresh, in_units, peak_gib, seconds
 
 
@@ -44,9 +44,9 @@ def _child(folder: Path, options) -> None:
     import jax
 
     compiling = CompileTime()
+    from airmass.core.memory import keep_freed_memory
     from airmass.data.initial import open_initial
-    from airmass.memory import keep_freed_memory
-    from airmass.system import load_system
+    from airmass.forecasting.system import load_system
 
     keep_freed_memory()
     start = time.perf_counter()
@@ -78,8 +78,8 @@ def _child(folder: Path, options) -> None:
 
 def _use_bands(folder: Path) -> None:
     """Attention in whole bands in place of ours, everything else alike."""
-    from airmass.nn import transformer
-    from airmass.published import read_gencast
+    from airmass.models.nn import transformer
+    from airmass.models.published import read_gencast
     from benchmarks.bands import bands
 
     settings = read_gencast(folder / "checkpoint.npz").settings
@@ -92,8 +92,8 @@ def _denoiser(runner, history, init):
     import jax
     import jax.numpy as jnp
 
-    from airmass import ensemble
-    from airmass.forcing import forcing_windows
+    from airmass.fields.forcing import forcing_windows
+    from airmass.models.gencast import runner as ensemble
     from airmass.models.state import State
 
     model, white = runner._held[0]

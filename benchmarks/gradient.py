@@ -13,7 +13,7 @@ import argparse
 import dataclasses
 import json
 
-from airmass.memory import use_huge_pages
+from airmass.core.memory import use_huge_pages
 from benchmarks.measure import CompileTime, fresh, in_units, peak_gib, seconds
 
 # Least to most memory.
@@ -58,7 +58,7 @@ def main() -> None:
 def _child(options) -> None:
     import jax
 
-    from airmass.memory import keep_freed_memory
+    from airmass.core.memory import keep_freed_memory
 
     keep_freed_memory()
     compiling = CompileTime()
@@ -84,15 +84,15 @@ def _given(options):
     import numpy as np
 
     from airmass.diffusion.sphere import SphereNoise
-    from airmass.grid import LatLonGrid
-    from airmass.layout import Layout
-    from airmass.losses.squared_error import SquaredError
-    from airmass.losses.weights import LossSettings
+    from airmass.fields.channels import Layout
+    from airmass.fields.grid import LatLonGrid
+    from airmass.fields.normalise import Normaliser
     from airmass.models.assemble import gencast, graphcast, new_network
-    from airmass.normalise import Normaliser
-    from airmass.recipes import RECIPES
-    from airmass.training.denoising import DenoisingObjective
-    from airmass.training.objective import Example, RolloutObjective
+    from airmass.models.gencast.objective import DenoisingObjective
+    from airmass.models.objectives.rollout import Example, RolloutObjective
+    from airmass.models.objectives.squared_error import SquaredError
+    from airmass.models.objectives.weights import LossSettings
+    from airmass.recipes.recipes import RECIPES
 
     recipe = RECIPES[RECIPE[options.name]]
     task, settings = recipe.task, dataclasses.replace(recipe.model, recompute=options.child)

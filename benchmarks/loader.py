@@ -20,14 +20,14 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from airmass.data.examples import Examples, LoaderSettings
-from airmass.data.loader import Frames
-from airmass.forcing import forcings
-from airmass.grid import LatLonGrid
-from airmass.memory import keep_freed_memory, use_huge_pages
-from airmass.recipes import RECIPES
-from airmass.task import Task
-from airmass.variables import VARIABLES
+from airmass.core.memory import keep_freed_memory, use_huge_pages
+from airmass.data.loading.examples import Examples, LoaderSettings
+from airmass.data.loading.frames import Frames
+from airmass.fields.forcing import forcings
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.task import Task
+from airmass.fields.variables import VARIABLES
+from airmass.recipes.recipes import RECIPES
 
 _SMALL = RECIPES["graphcast-small"].task
 _LENGTH, _ROUNDS = 3, 3

@@ -11,14 +11,14 @@ import jax
 import numpy as np
 import xarray as xr
 
-from airmass.files import new_output
-from airmass.grid import LatLonGrid
-from airmass.models.gencast import DenoiserNetwork, GenCastSettings, denoiser_sizes
-from airmass.models.graphcast import GraphCastSettings, Network, network_sizes
-from airmass.published import gencast, graphcast
-from airmass.recipes import RECIPES
-from airmass.task import Task
-from airmass.variables import COMPUTED, VARIABLES
+from airmass.core.files import new_output
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.task import Task
+from airmass.fields.variables import COMPUTED, VARIABLES
+from airmass.models.gencast.model import DenoiserNetwork, GenCastSettings, denoiser_sizes
+from airmass.models.graphcast.model import GraphCastSettings, Network, network_sizes
+from airmass.models.published import gencast, graphcast
+from airmass.recipes.recipes import RECIPES
 
 LEVELS_37 = (
     *(1, 2, 3, 5, 7, 10, 20, 30, 50, 70, 100, 125, 150, 175, 200, 225, 250, 300, 350, 400, 450, 500, 550, 600, 650),

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from airmass.commands.recipe_options import chosen
-from airmass.grid import LatLonGrid
-from airmass.recipes import Recipe
-from airmass.training_footprint import training_footprint
+from airmass.fields.grid import LatLonGrid
+from airmass.recipes.recipes import Recipe
+from airmass.training.footprint import training_footprint
 from benchmarks.made import write_store
 
 _POLL = 0.05

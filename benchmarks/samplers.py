@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from airmass.diffusion.gaussian import exact_moments, sampled_moments
+from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.diffusion.samplers import SAMPLERS
-from airmass.diffusion.schedule import SamplerSettings
 from airmass.diffusion.sphere import SphereNoise
 from airmass.diffusion.time_grid import TimeGrid
-from airmass.grid import LatLonGrid
+from airmass.fields.grid import LatLonGrid
 from benchmarks.measure import in_units
 
 PUBLISHED = SamplerSettings()

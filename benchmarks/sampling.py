@@ -13,16 +13,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from airmass import ensemble
-from airmass.diffusion.schedule import SamplerSettings, churned_levels, noise_levels
+from airmass.diffusion.noise_levels import SamplerSettings, churned_levels, noise_levels
 from airmass.diffusion.sphere import SphereNoise
-from airmass.grid import LatLonGrid
-from airmass.layout import Layout
+from airmass.fields.channels import Layout
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.normalise import Normaliser
+from airmass.fields.task import Task
 from airmass.models.assemble import gencast, new_network
-from airmass.models.gencast import GenCast, GenCastSettings
+from airmass.models.gencast import runner as ensemble
+from airmass.models.gencast.model import GenCast, GenCastSettings
 from airmass.models.state import State
-from airmass.normalise import Normaliser
-from airmass.task import Task
 from benchmarks.made import GENCAST
 from benchmarks.measure import seconds
 

@@ -10,7 +10,7 @@ import sys
 import jax
 import jax.numpy as jnp
 
-from airmass.memory import keep_freed_memory
+from airmass.core.memory import keep_freed_memory
 from benchmarks.measure import SIDE, seconds
 
 

@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 from hypothesis import settings
 
-from airmass.variables import COMPUTED, VARIABLES
+from airmass.fields.variables import COMPUTED, VARIABLES
 
 # No timed tests: compiling takes as long as the machine is busy.
 settings.register_profile("airmass", deadline=None)

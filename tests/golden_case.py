@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from airmass.data.statistics import load_statistics
-from airmass.forcing import forcings
-from airmass.graph import EdgeSet, Graphs
-from airmass.grid import LatLonGrid
-from airmass.layout import Layout
-from airmass.mesh import Mesh
-from airmass.models.gencast import GenCast
-from airmass.models.graphcast import GraphCast
-from airmass.neighbours import Neighbours
-from airmass.normalise import Normaliser
-from airmass.published import PublishedGenCast, PublishedGraphCast, read_gencast, read_graphcast
-from airmass.system import missing_fill
-from airmass.tiles import Tiles
+from airmass.data.preparation.statistics import load_statistics
+from airmass.fields.channels import Layout
+from airmass.fields.forcing import forcings
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.normalise import Normaliser
+from airmass.forecasting.system import missing_fill
+from airmass.models.gencast.model import GenCast
+from airmass.models.graphcast.model import GraphCast
+from airmass.models.mesh.graph import EdgeSet, Graphs
+from airmass.models.mesh.icosphere import Mesh
+from airmass.models.mesh.neighbours import Neighbours
+from airmass.models.mesh.tiles import Tiles
+from airmass.models.published import PublishedGenCast, PublishedGraphCast, read_gencast, read_graphcast
 
 ROOT = Path(__file__).parent / "golden"
 STEPS = 3
@@ -127,7 +127,7 @@ class GoldenGenCast(Case):
 
     @cached_property
     def forcings(self) -> np.ndarray:
-        """Ours at the history's times and the target's; tests/test_forcing.py holds them against the published ones."""
+        """Ours at the times of history and target; tests of fields.forcing hold them against the published ones."""
         return forcings(self.published.task.forcing, self.times[:3], self.grid)
 
     @cached_property

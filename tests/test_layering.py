@@ -1,4 +1,4 @@
-"""Imports go up the list of rooms only: a module imports from lower rooms or its own. Read from the source, not run."""
+"""A folder imports from those below it only. Read from the source, not run; CONTRIBUTING lists the same folders."""
 
 import ast
 from collections.abc import Iterator
@@ -6,31 +6,28 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "airmass"
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "airmass"
 
-# The first part of a module's name inside the package: its room.
+# From the lowest up; CONTRIBUTING.md is held to the same order and words.
 ROOMS = {
-    1: ("variables", "grid", "mesh", "harmonics", "solar", "clock", "errors", "files", "arrays", "memory"),
-    2: (
-        "task", "layout", "normalise", "innovation", "graph", "store", "forcing", "scores", "forecast_file", "tiles",
-        "neighbours", "kvstore", "climatology_file",
-    ),
-    3: ("nn", "diffusion", "losses"),
-    4: ("models", "rollout"),
-    5: (
-        "training", "published", "forecast", "recipes", "evaluate", "demo", "saved", "forecast_writer", "judged",
-        "ensemble", "system", "runner", "perturbed", "partial", "trajectories", "compile_cache", "footprint",
-        "training_footprint", "inspection", "plan", "judged_systems", "judging", "spectra",
-    ),
-    6: ("cli", "commands", "__main__"),
-}  # fmt: skip
-# These stand beside the rooms, on 1 and 2 only and not on one another; rooms from 4 on may use them.
-BESIDE = ("data", "metrics", "tracks", "plots", "web")
-_ROOM = {name: room for room, names in ROOMS.items() for name in names}
+    "core": "what every room needs and no weather: errors, files, memory, tables",
+    "fields": "variables, grid, time, forcing, normalising, and fields as channels",
+    "data": "formats (what a store or file is), preparation, loading (what training reads), the simulated climate",
+    "diffusion": "noise levels, processes, samplers; knows no weather",
+    "models": "one folder a model; the mesh, layers and objectives that they share",
+    "evaluation": "scores of forecasts, one file a metric",
+    "plots": "one file a kind of picture, and the report",
+    "recipes": "all settings, and named values of them",
+    "forecasting": "from a checkpoint and an initial state to a forecast; checkpoints on disk",
+    "training": "from a recipe and a store to a checkpoint; what it will take",
+    "commands": "one file a command, and the demo",
+}
+ENTRIES = {*ROOMS, "__init__.py", "__main__.py"}
 
 
 def imports(path: Path, package: Path) -> Iterator[str]:
-    """First parts of the package's own modules that a file imports, at the top or inside a function."""
+    """Rooms that a file imports from, at the top or inside a function."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -41,56 +38,44 @@ def imports(path: Path, package: Path) -> Iterator[str]:
         else:
             continue
         parts = [name.split(".") for name in names]
-        yield from (p[1] for p in parts if p[0] == package.name and len(p) > 1)
+        yield from (p[1] for p in parts if p[0] == package.name and len(p) > 1 and p[1] in ROOMS)
 
 
 def breaches(package: Path) -> list[str]:
-    """Files in no room, and imports that a room may not make."""
-    found = []
-    modules = {p.stem if p.suffix else p.name for p in package.iterdir() if p.suffix == ".py" or p.is_dir()}
-    for path in sorted(package.rglob("*.py")):
-        where = path.relative_to(package)
-        own = where.with_suffix("").parts[0]
-        if own == "__init__":
-            own_room = 0
-        elif own in BESIDE:
-            own_room = 2
-        elif own in _ROOM:
-            own_room = _ROOM[own]
-        else:
-            found.append(f"{where} is in no room")
-            continue
-        for name in dict.fromkeys(imports(path, package)):
-            if name not in modules or name == own:  # a name of the package itself, as __version__
-                continue
-            beside = name in BESIDE and own_room > 3
-            if not beside and not _ROOM.get(name, 99) <= own_room:
-                found.append(f"{where} imports {name}")
+    """Entries that are no room, and imports of rooms above a file's own."""
+    order = list(ROOMS)
+    found = [f"{entry.name} is no room" for entry in sorted(package.iterdir()) if entry.name not in ENTRIES]
+    for room in ROOMS:
+        for path in sorted((package / room).rglob("*.py")):
+            above = [name for name in dict.fromkeys(imports(path, package)) if order.index(name) > order.index(room)]
+            found += [f"{path.relative_to(package)} imports {name}" for name in above]
     return found
 
 
-def test_imports_go_up_the_list_only():
-    assert breaches(PACKAGE) == []
+def test_imports_go_down_the_list_only():
+    assert [found for found in breaches(PACKAGE) if not found.startswith("__pycache__")] == []
+
+
+def test_contributing_lists_the_same_rooms():
+    listed = "\n".join(f"{number}. `{room}/`: {what}" for number, (room, what) in enumerate(ROOMS.items(), 1))
+    assert listed in (ROOT / "CONTRIBUTING.md").read_text(), f"CONTRIBUTING.md should say:\n{listed}"
 
 
 BAD = {
-    "grid.py": ("from airmass.store import open_store", "grid.py imports store"),
-    "layout.py": ("import airmass.models.graphcast", "layout.py imports models"),
-    "nn/mlp.py": ("def late():\n    from airmass import rollout", "nn/mlp.py imports rollout"),
-    "nn/attention.py": ("from ..data import loader", "nn/attention.py imports data"),
-    "data/loader.py": ("from airmass.training.train import train", "data/loader.py imports training"),
-    "metrics/rmse.py": ("from airmass.plots import maps", "metrics/rmse.py imports plots"),
-    "helpers.py": ("", "helpers.py is in no room"),
-    "clock.py": ("from .cli import main", "clock.py imports cli"),
+    "fields/grid.py": ("from airmass.data.formats.store import open_store", "fields/grid.py imports data"),
+    "models/nn/mlp.py": ("def late():\n    from airmass import training", "models/nn/mlp.py imports training"),
+    "models/nn/attention.py": ("from ...recipes import recipes", "models/nn/attention.py imports recipes"),
+    "evaluation/metrics/rmse.py": ("from airmass.plots import maps", "evaluation/metrics/rmse.py imports plots"),
+    "core/files.py": ("import airmass.commands.main", "core/files.py imports commands"),
+    "helpers.py": ("", "helpers.py is no room"),
 }
 GOOD = {
     "__init__.py": "__version__ = '0'",
-    "store.py": "from airmass import __version__, errors\nfrom airmass.grid import LatLonGrid\nimport numpy",
-    "models/graphcast.py": "from airmass.models import state\nfrom ..nn.mlp import MLP\nimport airmass.layout",
-    "training/loop.py": "import airmass.data.loader\nfrom airmass.rollout import rollout",
-    "cli.py": "from airmass import evaluate, plots",
-    "errors.py": "", "rollout.py": "", "evaluate.py": "", "plots/maps.py": "",
-}  # fmt: skip
+    "data/formats/store.py": "from airmass import __version__\nfrom airmass.fields.grid import x\nimport numpy",
+    "models/graphcast/model.py": "from airmass.models import state\nfrom ..nn import mlp\nimport airmass.fields.task",
+    "training/loop.py": "import airmass.data.loading.frames\nfrom airmass.models.rollout import rollout",
+    "commands/main.py": "from airmass import evaluation, plots",
+}
 
 
 def write(package: Path, files: dict[str, str]) -> None:

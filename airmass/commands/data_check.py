@@ -17,7 +17,7 @@ class Check:
 def run(arguments: list[str]) -> int:
     options = tyro.cli(Check, prog="airmass data check", args=arguments)
 
-    from airmass.data.checks import check_store, report
+    from airmass.data.preparation.checks import check_store, report
 
     findings = check_store(options.store)
     Console().print(report(options.store, findings))

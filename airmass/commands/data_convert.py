@@ -19,7 +19,7 @@ class Convert:
 def run(arguments: list[str]) -> None:
     options = tyro.cli(Convert, prog="airmass data convert", args=arguments)
 
-    from airmass.data.convert import convert
+    from airmass.data.preparation.convert import convert
 
     for change in convert(options.source, options.out):
         print(change)

@@ -28,7 +28,7 @@ class Stats:
 def run(arguments: list[str]) -> None:
     options = tyro.cli(Stats, prog="airmass data stats", args=arguments)
 
-    from airmass.data.statistics import compute_statistics
+    from airmass.data.preparation.statistics import compute_statistics
 
     with Progress() as shown:
         bar = shown.add_task("reading", total=None)

@@ -22,6 +22,6 @@ class Demo:
 def run(arguments: list[str]) -> None:
     options = tyro.cli(Demo, prog="airmass demo", args=arguments)
 
-    from airmass.demo import demo
+    from airmass.commands.demo_pipeline import demo
 
     demo(options.out, options.seed, options.model)

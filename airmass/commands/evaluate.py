@@ -29,7 +29,7 @@ class Evaluate:
 def run(arguments: list[str]) -> None:
     options = vars(tyro.cli(Evaluate, prog="airmass evaluate", args=arguments))
 
-    from airmass.evaluate import evaluate
+    from airmass.evaluation.evaluate import evaluate
 
     evaluate(**options)
     print(f"scores: {options['out'] / 'scores.json'}")

@@ -63,7 +63,7 @@ def run(arguments: list[str]) -> None:
 
     from rich.progress import Progress
 
-    from airmass.forecast import forecast
+    from airmass.forecasting.forecast import forecast
 
     init_times = options.pop("init_time")
     try:

@@ -26,7 +26,7 @@ def run(arguments: list[str]) -> None:
 
     from rich.console import Console
 
-    from airmass.inspection import inspection, tables
+    from airmass.forecasting.inspection import inspection, tables
 
     console = Console()
     if not console.is_terminal:

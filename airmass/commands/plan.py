@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from airmass.commands.recipe_options import chosen, listed
-from airmass.errors import InputError
+from airmass.core.errors import InputError
 
 _ASSUMED = "181x360"
 _OWN = {
@@ -25,11 +25,11 @@ def run(arguments: list[str]) -> None:
 
     from rich.console import Console
 
-    from airmass.plan import Where, grid_shape, plan
+    from airmass.training.plan import Where, grid_shape, plan
 
     shape, times = grid_shape(options.grid or _ASSUMED), 0
     if options.data is not None:
-        from airmass.data.loader import Frames
+        from airmass.data.loading.frames import Frames
 
         frames = Frames(options.data, recipe.task, recipe.training.dates)
         shape, times = frames.grid.shape, len(frames.times)

@@ -35,7 +35,7 @@ class Plot:
 def run(arguments: list[str]) -> None:
     options = tyro.cli(Plot, prog="airmass plot", args=arguments)
 
-    from airmass.plots.command import plot
+    from airmass.plots.plot import plot
 
     for path in plot(**vars(options)):
         print(path)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import tyro
 
-from airmass.errors import InputError
-from airmass.recipes import RECIPES, Recipe, recipe
+from airmass.core.errors import InputError
+from airmass.recipes.recipes import RECIPES, Recipe, recipe
 
 # An option of a command's own: its type, its default (tyro.MISSING where it must be given) and what it is.
 Own = Mapping[str, tuple[Any, Any, str]]

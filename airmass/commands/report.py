@@ -23,7 +23,7 @@ class Report:
 def run(arguments: list[str]) -> None:
     options = tyro.cli(Report, prog="airmass report", args=arguments)
 
-    from airmass.web.report import write_report
+    from airmass.plots.report.report import write_report
 
     write_report(options.out, options.title, options.scores, options.plots)
     print(f"report: {options.out}")

@@ -11,10 +11,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from airmass.errors import InputError
-from airmass.grid import LatLonGrid
-from airmass.layout import Layout
-from airmass.store import (
+from airmass.core.errors import InputError
+from airmass.data.formats.store import (
     checked,
     fingerprint,
     grid_of,
@@ -25,8 +23,10 @@ from airmass.store import (
     require_finite,
     require_times,
 )
-from airmass.task import Task
-from airmass.variables import VARIABLES
+from airmass.fields.channels import Layout
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.task import Task
+from airmass.fields.variables import VARIABLES
 
 _HOUR = np.timedelta64(1, "h")
 _SPELLINGS = {"lat": "latitude", "lon": "longitude"}

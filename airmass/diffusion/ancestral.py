@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from airmass.diffusion.walk import combine, denoised, mix, walk
+from airmass.diffusion.stepping import combine, denoised, mix, walk
 
 
 @partial(walk, churn=False)

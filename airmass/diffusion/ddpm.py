@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float
 
+from airmass.core.errors import InputError
 from airmass.diffusion.process import VariancePreserving, numeric
-from airmass.errors import InputError
 
 
 def linear_betas(steps: int = 1000, first: float = 1e-4, last: float = 0.02) -> Float[np.ndarray, " step"]:

@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float
 
-from airmass.arrays import Array
-from airmass.diffusion.schedule import SamplerSettings
+from airmass.core.types import Array
+from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.stepping import Denoiser, Draw, combine, denoised, mix, scale, walk
 from airmass.diffusion.time_grid import TimeGrid
-from airmass.diffusion.walk import Denoiser, Draw, combine, denoised, mix, scale, walk
 
 
 @partial(walk, churn=True)

@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from airmass.arrays import Array
-from airmass.diffusion.schedule import SamplerSettings
+from airmass.core.types import Array
+from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.stepping import Sampler
 from airmass.diffusion.time_grid import TimeGrid
-from airmass.diffusion.walk import Sampler
 
 
 class Mixture(eqx.Module):

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from airmass.arrays import Array
-from airmass.diffusion.walk import Denoiser
+from airmass.core.types import Array
+from airmass.diffusion.stepping import Denoiser
 
 Trace = Callable[[Callable[[Array], Array], Array], tuple[Array, Array]]
 

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
-from airmass.arrays import Array
+from airmass.core.types import Array
 from airmass.diffusion.predictions import PREDICTIONS, Field, Network, Prediction, Scalar
 from airmass.diffusion.process import Process
 

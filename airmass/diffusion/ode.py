@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from airmass.arrays import Array
-from airmass.diffusion.schedule import SamplerSettings
+from airmass.core.types import Array
+from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.stepping import Denoiser, Draw, combine, denoised, scale, walk
 from airmass.diffusion.time_grid import Point, TimeGrid
-from airmass.diffusion.walk import Denoiser, Draw, combine, denoised, scale, walk
 
 
 def rate(point: Point, half: float = 0.5) -> tuple[np.float64, np.float64]:

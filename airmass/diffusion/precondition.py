@@ -10,7 +10,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Float
 
-from airmass.arrays import Array
+from airmass.core.types import Array
 
 Network = Callable[[Float[Array, "*shape"], Float[Array, ""]], Float[Array, "*shape"]]
 

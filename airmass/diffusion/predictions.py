@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from airmass.arrays import Array
+from airmass.core.types import Array
 from airmass.diffusion.process import Process
-from airmass.diffusion.walk import Denoiser
+from airmass.diffusion.stepping import Denoiser
 
 Field = Float[Array, "*shape"]
 Scalar = Float[Array, ""] | np.floating

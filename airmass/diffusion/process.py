@@ -17,9 +17,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from airmass.arrays import Array
-from airmass.diffusion.schedule import SamplerSettings, TrainingNoise, training_noise_level
-from airmass.errors import InputError
+from airmass.core.errors import InputError
+from airmass.core.types import Array
+from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise, training_noise_level
 
 Times = Float[Array, "*n"] | np.floating
 

@@ -2,13 +2,13 @@
 
 from jaxtyping import Float
 
-from airmass.arrays import Array
+from airmass.core.types import Array
 from airmass.diffusion.ancestral import ddim, ddpm
 from airmass.diffusion.dpm_solver import dpm_solver_2m, dpm_solver_2s
+from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.diffusion.ode import adaptive, euler, heun
-from airmass.diffusion.schedule import SamplerSettings
 from airmass.diffusion.sde import langevin, predictor_corrector, reverse_sde
-from airmass.diffusion.walk import Denoiser, Draw, Sampler
+from airmass.diffusion.stepping import Denoiser, Draw, Sampler
 
 # Each takes the levels of its settings, or a `TimeGrid` along any process; `schedule.KINDS` has the same names.
 SAMPLERS: dict[str, Sampler] = {

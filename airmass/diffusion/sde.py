@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from airmass.diffusion.ode import rate
-from airmass.diffusion.walk import combine, denoised, walk
+from airmass.diffusion.stepping import combine, denoised, walk
 
 # A Langevin step moves this share of the way to the denoised. Song & Ermon 2019 take steps of 2e-5 at the level 0.01,
 # which in their units of level^2 / 2 is a tenth.

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
-from airmass.arrays import Array
-from airmass.harmonics import check_nodes, legendre
+from airmass.core.types import Array
+from airmass.fields.harmonics import check_nodes, legendre
 
 # Orders are synthesised in this many groups: more follow the triangle of degrees closer, fewer compile faster.
 _GROUPS = 8

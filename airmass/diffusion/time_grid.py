@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from airmass.core.errors import InputError
+from airmass.diffusion.noise_levels import SamplerSettings, churned_levels, noise_levels
 from airmass.diffusion.process import EDM, Process
-from airmass.diffusion.schedule import SamplerSettings, churned_levels, noise_levels
-from airmass.errors import InputError
 
 
 class Point(NamedTuple):

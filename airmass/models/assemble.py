@@ -7,17 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from airmass.graph import build_graphs
-from airmass.grid import LatLonGrid
-from airmass.innovation import Calibration, Innovation
-from airmass.mesh import icosphere
-from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
-from airmass.models.graphcast import GraphCast, GraphCastSettings, Network, network_sizes
-from airmass.neighbours import Neighbours
-from airmass.nn.attention_choice import Attend, Choice, choose
-from airmass.normalise import Normaliser
-from airmass.task import Task
-from airmass.tiles import Tiles
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.normalise import Normaliser
+from airmass.fields.task import Task
+from airmass.models.gencast.model import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
+from airmass.models.graphcast.model import GraphCast, GraphCastSettings, Network, network_sizes
+from airmass.models.mesh.graph import build_graphs
+from airmass.models.mesh.icosphere import icosphere
+from airmass.models.mesh.neighbours import Neighbours
+from airmass.models.mesh.tiles import Tiles
+from airmass.models.nn.attention_choice import Attend, Choice, choose
 
 ModelSettings = GraphCastSettings | GenCastSettings
 

@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from airmass.arrays import Array
-from airmass.nn.interaction import Interaction, add_at_receivers, at_receivers, together
-from airmass.nn.loops import over_rows, over_tiles, summed_over
-from airmass.nn.mlp import MLP, Condition
-from airmass.nn.summed import Behind, arriving_at
-from airmass.tiles import ROWS, Tiles
+from airmass.core.types import Array
+from airmass.models.mesh.tiles import ROWS, Tiles
+from airmass.models.nn.interaction import Interaction, add_at_receivers, at_receivers, together
+from airmass.models.nn.loops import over_rows, over_tiles, summed_over
+from airmass.models.nn.mlp import MLP, Condition
+from airmass.models.nn.summed import Behind, arriving_at
 
 # The first linear map's value on the grid nodes of a tile, given its number.
 FirstMap = Callable[[Int[Array, ""]], Float[Array, "node hidden"]]

@@ -3,7 +3,7 @@
 import equinox as eqx
 from jaxtyping import Float, Int
 
-from airmass.arrays import Array
+from airmass.core.types import Array
 
 
 class State(eqx.Module):

@@ -1,1 +1,1 @@
-"""Pictures of forecasts and of their scores: `airmass.plots.command.plot` draws a folder of them."""
+"""Pictures of forecasts and of their scores: `airmass.plots.plot.plot` draws a folder of them."""

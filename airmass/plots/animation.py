@@ -9,11 +9,11 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from PIL import Image
 
-from airmass.plots.frames import Frame
+from airmass.plots.axes import INK, PALE
+from airmass.plots.fields import Frame
 from airmass.plots.globe import Globe, map_axes, show
-from airmass.plots.look import colours, look_of, title_of
-from airmass.plots.panels import INK, PALE
-from airmass.plots.picture import in_palette, palette_of, picture_of
+from airmass.plots.png import in_palette, palette_of, picture_of
+from airmass.plots.style import colours, look_of, title_of
 
 _DPI = 80
 _SIZE = (12.0, 3.9)

@@ -7,8 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from airmass.plots.panels import ACROSS, INK, PALE, lead_axis, legend, panel_rows
-from airmass.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, has_units, quoted, scored
+from airmass.evaluation.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, has_units, quoted
+from airmass.fields.derived import scored
+from airmass.plots.axes import ACROSS, INK, PALE, lead_axis, legend, panel_rows
 
 _NAMES = {"rmse": "RMSE", "crps": "fair CRPS", "acc": "anomaly correlation"}
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from airmass.evaluation.scores import RankHistogram, ScoreTable, quoted
+from airmass.plots.axes import ACROSS, INK, PALE, lead_axis, legend, panel_rows
 from airmass.plots.curves import channels_of, draw_curve, line_styles
-from airmass.plots.panels import ACROSS, INK, PALE, lead_axis, legend, panel_rows
-from airmass.scores import RankHistogram, ScoreTable, quoted
 
 _SPREAD = {"linestyle": "--", "linewidth": 1.8}
 

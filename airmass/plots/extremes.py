@@ -2,9 +2,10 @@
 
 from matplotlib.figure import Figure
 
+from airmass.evaluation.scores import ScoreTable
+from airmass.fields.derived import scored
+from airmass.plots.axes import INK, PALE, lead_axis, legend, panel_rows
 from airmass.plots.curves import draw_curve, line_styles
-from airmass.plots.panels import INK, PALE, lead_axis, legend, panel_rows
-from airmass.scores import ScoreTable, scored
 
 _PREFIX = "brier_skill_"
 _LOWEST = -1.0  # what is this far below climatology need not be told apart

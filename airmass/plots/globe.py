@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from airmass.grid import LatLonGrid
+from airmass.fields.grid import LatLonGrid
 from airmass.plots.coastlines import coastlines
 
 PROJECTION = ccrs.Robinson()

@@ -8,10 +8,10 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, Colormap
 from matplotlib.figure import Figure
 
-from airmass.plots.frames import Frame
+from airmass.plots.axes import INK, PALE
+from airmass.plots.fields import Frame
 from airmass.plots.globe import Globe, Rectangle, map_axes, show
-from airmass.plots.look import Look, colours, difference_colours, look_of, spacing, title_of
-from airmass.plots.panels import INK, PALE
+from airmass.plots.style import Look, colours, difference_colours, look_of, spacing, title_of
 
 Scale = tuple[Colormap, BoundaryNorm]
 

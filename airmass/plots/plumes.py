@@ -9,12 +9,12 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from airmass.climatology_file import climatology_at
-from airmass.plots.frames import Pair
-from airmass.plots.look import Look, look_of, title_of
-from airmass.plots.panels import INK, PALE, lead_axis, legend, panel_rows
-from airmass.store import read, require
-from airmass.variables import variable_at_level
+from airmass.data.formats.climatology import climatology_at
+from airmass.data.formats.store import read, require
+from airmass.fields.variables import variable_at_level
+from airmass.plots.axes import INK, PALE, lead_axis, legend, panel_rows
+from airmass.plots.fields import Pair
+from airmass.plots.style import Look, look_of, title_of
 
 # Latitude and longitude; a wet, a dry, a hot and a southern place.
 PLACES = ((52.0, 0.0), (40.0, 255.0), (28.0, 77.0), (-34.0, 151.0))

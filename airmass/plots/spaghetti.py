@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from airmass.plots.frames import Frame
+from airmass.plots.axes import INK, PALE
+from airmass.plots.fields import Frame
 from airmass.plots.globe import Globe, map_axes
-from airmass.plots.look import look_of, title_of
 from airmass.plots.maps import rectangle
-from airmass.plots.panels import INK, PALE
+from airmass.plots.style import look_of, title_of
 
 # Which lines, in shown units: subtropical ridge, main jet and polar vortex; the freezing line; deep lows.
 LINES = {

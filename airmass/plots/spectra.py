@@ -6,9 +6,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from airmass.evaluation.scores import ScoreTable, Spectrum, quoted
+from airmass.plots.axes import INK, PALE, legend, panel_rows
 from airmass.plots.curves import channels_of, line_styles
-from airmass.plots.panels import INK, PALE, legend, panel_rows
-from airmass.scores import ScoreTable, Spectrum, quoted
 
 _TRUTH: dict = {"color": "#111111", "linewidth": 1.6}
 _DEEPEST = 1e-7  # power so much below the greatest is rounding

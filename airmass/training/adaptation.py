@@ -1,6 +1,5 @@
 """Which parameters training changes: all, all but frozen ones, or low-rank additions to frozen matrices (LoRA)."""
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 import equinox as eqx
@@ -8,30 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray, PyTree
 
-from airmass.arrays import Array
-from airmass.errors import InputError
-from airmass.training.paths import is_matrix, matches, path_name, require_known
-
-
-@dataclass(frozen=True)
-class AdaptationSettings:
-    """Patterns (`*` is any text) over parameters' paths, such as "processor.*" or "encoder.embed_grid.*".
-
-    `freeze` holds parameters as they are. A matrix that `lora` matches is held too, whatever `freeze` says, and learns
-    an addition of `scale` times a product of two matrices, `rank` wide (Hu et al. 2021, arXiv 2106.09685). All others
-    are trained.
-    """
-
-    freeze: tuple[str, ...] = ()
-    lora: tuple[str, ...] = ()
-    rank: int = 8
-    scale: float = 1.0
-
-    def __post_init__(self):
-        if self.rank < 1:
-            raise InputError(f"rank is {self.rank}, expected at least 1")
-        if not self.scale > 0:
-            raise InputError(f"scale is {self.scale:g}, expected above 0")
+from airmass.core.errors import InputError
+from airmass.core.parameter_paths import is_matrix, matches, path_name, require_known
+from airmass.core.types import Array
+from airmass.recipes.settings import AdaptationSettings
 
 
 class LowRank(eqx.Module):

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from airmass.arrays import Array
-from airmass.data.loader import Frames
-from airmass.ensemble import GenCastRunner
-from airmass.innovation import Calibration, Innovation
-from airmass.models.gencast import GenCast
-from airmass.normalise import Normaliser
-from airmass.saved import SavedModel
+from airmass.core.types import Array
+from airmass.data.loading.frames import Frames
+from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.normalise import Normaliser
+from airmass.forecasting.checkpoints.model_file import SavedModel
+from airmass.models.gencast.model import GenCast
+from airmass.models.gencast.runner import GenCastRunner
 
 # The frame after a history, given the number of the forecast and of the frame in it.
 Draw = Callable[[Float[Array, "time node prognostic"], int, int], Float[Array, "node prognostic"]]

@@ -9,9 +9,9 @@ from pathlib import Path
 import jax
 from jaxtyping import PyTree
 
-from airmass.errors import InputError
-from airmass.files import writing
-from airmass.training.paths import path_name
+from airmass.core.errors import InputError
+from airmass.core.files import writing
+from airmass.core.parameter_paths import path_name
 
 _STATE, _ABOUT = "state", "about"
 FOLDER = "checkpoints"

@@ -9,14 +9,14 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from airmass.data.examples import Examples
-from airmass.errors import InputError
-from airmass.recipes import Recipe
+from airmass.core.errors import InputError
+from airmass.data.loading.examples import Examples
+from airmass.recipes.recipes import Recipe
 from airmass.training.checkpoint import Checkpoints
+from airmass.training.interrupts import Stop
 from airmass.training.monitor import Monitor
 from airmass.training.optimiser import schedule
-from airmass.training.stop import Stop
-from airmass.training.trace import Trace
+from airmass.training.profiler import Trace
 from airmass.training.update import Fixed, Report, TrainingState, Update
 from airmass.training.watchdog import Watchdog
 

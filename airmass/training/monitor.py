@@ -9,8 +9,8 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from airmass.training.sinks import Picture, open_sinks
-from airmass.training.watch import WatchSettings
+from airmass.recipes.monitoring import WatchSettings
+from airmass.training.loggers import Picture, open_sinks
 
 # Seconds between plain lines where there is no terminal to draw a bar on.
 _PLAIN_EVERY = 60.0

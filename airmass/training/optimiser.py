@@ -1,7 +1,6 @@
 """Optimisers and schedules by name, with decay on matrices only, clipping and relative rates around them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import accumulate
 
@@ -11,47 +10,8 @@ import optax
 from jaxtyping import PyTree
 from optax import contrib
 
-from airmass.errors import InputError
-from airmass.training.paths import is_matrix, path_name, require_known
-
-
-@dataclass(frozen=True)
-class OptimiserSettings:
-    """The defaults are GraphCast's (Lam et al. 2023, supplement 4.4).
-
-    `kind` is "adamw" or "muon". Under every `schedule` the rate rises linearly to its peak over `warmup` updates:
-    "cosine" falls from `peak_rate` by half a cosine to `tail_rate` at the end of the first stage of the curriculum and
-    stays there; "constant" stays at `peak_rate`; "stages" warms up and falls in every stage, from and to that stage's
-    pair in `stage_rates`, of which the last serves all stages after it. `rates` multiplies the rate of parameters whose
-    path matches a pattern; the first match counts. `average` is the decay of the running mean of parameters that
-    forecasts use, 0 for none.
-    """
-
-    kind: str = "adamw"
-    schedule: str = "cosine"
-    peak_rate: float = 1e-3
-    tail_rate: float = 3e-7
-    stage_rates: tuple[tuple[float, float], ...] = ()
-    warmup: int = 1000
-    rates: dict[str, float] = field(default_factory=dict)
-    weight_decay: float = 0.1
-    beta1: float = 0.9
-    beta2: float = 0.95
-    clip_norm: float = 32.0
-    average: float = 0.999
-
-    def __post_init__(self):
-        if self.kind not in OPTIMISERS:
-            raise InputError(f"unknown optimiser {self.kind!r}; known are {', '.join(OPTIMISERS)}")
-        if self.schedule not in SCHEDULES:
-            raise InputError(f"unknown schedule {self.schedule!r}; known are {', '.join(SCHEDULES)}")
-        if (self.schedule == "stages") != bool(self.stage_rates):
-            raise InputError(
-                f"schedule {self.schedule!r} with stage_rates {self.stage_rates}: 'stages' needs them, others have none"
-            )
-        for pattern, factor in self.rates.items():
-            if not factor > 0:
-                raise InputError(f"rates: {pattern!r} has the factor {factor:g}, expected above 0 (freeze holds)")
+from airmass.core.parameter_paths import is_matrix, path_name, require_known
+from airmass.recipes.settings import OptimiserSettings
 
 
 def schedule(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Schedule:

@@ -13,22 +13,29 @@ import numpy as np
 from rich.console import Console
 
 import airmass
-from airmass.data.innovations import innovation_of
-from airmass.data.loader import Frames
-from airmass.data.statistics import CLIMATOLOGY, compute_statistics, load_statistics
-from airmass.diffusion.schedule import require_degrees
-from airmass.errors import InputError
-from airmass.files import new_output, write_arrays
-from airmass.grid import LatLonGrid
-from airmass.innovation import Innovation
+from airmass.core.errors import InputError
+from airmass.core.files import new_output, write_arrays
+from airmass.data.formats.store import minute
+from airmass.data.loading.frames import Frames
+from airmass.data.preparation.innovations import innovation_of
+from airmass.data.preparation.statistics import CLIMATOLOGY, compute_statistics, load_statistics
+from airmass.diffusion.noise_levels import require_degrees
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.innovation import Innovation
+from airmass.fields.normalise import Normaliser
+from airmass.fields.task import Task
+from airmass.forecasting.checkpoints.model_file import (
+    MODEL_FILE,
+    SavedModel,
+    innovation_arrays,
+    innovation_from,
+    read_model,
+    write_model,
+)
+from airmass.forecasting.system import missing_fill
 from airmass.models.assemble import new_network
-from airmass.normalise import Normaliser
-from airmass.recipes import Recipe
-from airmass.saved import MODEL_FILE, SavedModel, innovation_arrays, innovation_from, read_model, write_model
-from airmass.store import minute
-from airmass.system import missing_fill
-from airmass.task import Task
-from airmass.training.start import restored_fill, restored_scales, start_from
+from airmass.recipes.recipes import Recipe
+from airmass.training.warm_start import restored_fill, restored_scales, start_from
 
 SETTINGS_FILE = "settings.json"
 STATISTICS_FOLDER = "statistics"

@@ -14,23 +14,30 @@ from jax.sharding import PartitionSpec as P
 from rich.console import Console
 
 import airmass
-from airmass.compile_cache import keep_compiled
-from airmass.data.examples import Batch as Drawn
-from airmass.data.examples import Examples
-from airmass.data.loader import Frames
+from airmass.core.cache import keep_compiled
+from airmass.core.memory import keep_freed_memory
+from airmass.data.loading.examples import Batch as Drawn
+from airmass.data.loading.examples import Examples
+from airmass.data.loading.frames import Frames
 from airmass.diffusion.sphere import SphereNoise
-from airmass.ensemble import GenCastRunner
-from airmass.layout import Layout
-from airmass.losses.squared_error import SquaredError
-from airmass.memory import keep_freed_memory
+from airmass.fields.channels import Layout
+from airmass.fields.variables import VARIABLES
+from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves
 from airmass.models.assemble import attention_here
-from airmass.recipes import Recipe, as_settings
-from airmass.saved import SavedModel, named_leaves
+from airmass.models.gencast.objective import DenoisingObjective
+from airmass.models.gencast.runner import GenCastRunner
+from airmass.models.objectives.rollout import Example, Objective, RolloutObjective
+from airmass.models.objectives.squared_error import SquaredError
+from airmass.recipes.recipes import Recipe, as_settings
 from airmass.training.adaptation import join, split
 from airmass.training.calibration import calibration_of
 from airmass.training.checkpoint import Checkpoints
-from airmass.training.denoising import DenoisingObjective
-from airmass.training.devices import (
+from airmass.training.interrupts import Stop
+from airmass.training.loop import Loop, Watched
+from airmass.training.monitor import Monitor
+from airmass.training.profiler import Trace
+from airmass.training.run_folder import FROM_SCRATCH, Start, beginning, claim, export, held
+from airmass.training.sharding import (
     EXAMPLES,
     SPACE,
     join_processes,
@@ -42,16 +49,9 @@ from airmass.training.devices import (
     spread,
     wait_for_all,
 )
-from airmass.training.loop import Loop, Watched
-from airmass.training.monitor import Monitor
-from airmass.training.objective import Example, Objective, RolloutObjective
-from airmass.training.run_folder import FROM_SCRATCH, Start, beginning, claim, export, held
-from airmass.training.stop import Stop
-from airmass.training.trace import Trace
 from airmass.training.update import Batch, Fixed, Report, TrainingState, make_update
 from airmass.training.validation import Validation, graphcast_forecast
 from airmass.training.watchdog import Watchdog
-from airmass.variables import VARIABLES
 
 
 def train(

@@ -12,14 +12,14 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Bool, Float, Int, PyTree
 
-from airmass.arrays import Array
-from airmass.models.gencast import GenCast
-from airmass.models.graphcast import GraphCast
-from airmass.recipes import Recipe
+from airmass.core.types import Array
+from airmass.models.gencast.model import GenCast
+from airmass.models.graphcast.model import GraphCast
+from airmass.models.objectives.rollout import Example, Objective
+from airmass.recipes.recipes import Recipe
 from airmass.training.adaptation import join
-from airmass.training.devices import EXAMPLES, SPACE
-from airmass.training.objective import Example, Objective
 from airmass.training.optimiser import average_decay, optimiser
+from airmass.training.sharding import EXAMPLES, SPACE
 
 
 class TrainingState(NamedTuple):

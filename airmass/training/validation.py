@@ -11,22 +11,22 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from airmass.arrays import Array
-from airmass.data.loader import Frames
-from airmass.errors import InputError
-from airmass.forcing import forcing_windows
-from airmass.grid import LatLonGrid
-from airmass.layout import Channel
-from airmass.metrics.base import Fields, state_of
-from airmass.metrics.base import State as Scored
-from airmass.metrics.rmse import RMSE
-from airmass.models.graphcast import GraphCast
+from airmass.core.errors import InputError
+from airmass.core.types import Array
+from airmass.data.loading.frames import Frames
+from airmass.evaluation.metrics.base import Fields, state_of
+from airmass.evaluation.metrics.base import State as Scored
+from airmass.evaluation.metrics.rmse import RMSE
+from airmass.fields.channels import Channel
+from airmass.fields.forcing import forcing_windows
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.task import Task
+from airmass.fields.variables import VARIABLES
+from airmass.models.graphcast.model import GraphCast
+from airmass.models.rollout import serve
 from airmass.models.state import State
-from airmass.rollout import serve
-from airmass.task import Task
-from airmass.training.sinks import Picture
-from airmass.training.watch import WatchSettings
-from airmass.variables import VARIABLES
+from airmass.recipes.monitoring import WatchSettings
+from airmass.training.loggers import Picture
 
 # From the last frames of the prognostic channels, [time, node, prognostic], and the time of the newest of them to
 # frames [node, target] one step apart, in physical units; for an ensemble, the mean of a few members.
@@ -104,10 +104,10 @@ class Validation:
     def _picture(self, init: np.datetime64, frame: np.ndarray, truth: np.ndarray) -> Picture:
         """Geopotential at 500 hPa, or the first field, of the last lead: forecast, truth and their difference."""
         # Drawing takes a second to load, which runs that do not validate save.
-        from airmass.plots.frames import Frame
+        from airmass.plots.fields import Frame
         from airmass.plots.globe import Globe
         from airmass.plots.maps import map_figure
-        from airmass.plots.picture import picture_of
+        from airmass.plots.png import picture_of
 
         channels = self._frames.layout.channels
         column = channels.index(_SHOWN) if _SHOWN in channels else 0

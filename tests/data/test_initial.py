@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from airmass.core.errors import InputError
 from airmass.data.initial import open_initial, read_noise
-from airmass.errors import InputError
-from airmass.grid import LatLonGrid
-from airmass.layout import Layout
-from airmass.task import Task
+from airmass.fields.channels import Layout
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.task import Task
 from tests.conftest import make_store, synthetic_dataset
 
 TASK = Task(

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 
 from airmass.diffusion.gaussian import Mixture, exact_moments, sampled_moments
+from airmass.diffusion.noise_levels import KINDS, SamplerSettings
 from airmass.diffusion.process import VP
 from airmass.diffusion.samplers import SAMPLERS, sample
-from airmass.diffusion.schedule import KINDS, SamplerSettings
+from airmass.diffusion.stepping import combine, denoised, mix, walk
 from airmass.diffusion.time_grid import TimeGrid
-from airmass.diffusion.walk import combine, denoised, mix, walk
 
 DRAWS, SIGMAS = 6_000, 4.5
 STOCHASTIC = {"ddpm", "reverse-sde", "predictor-corrector", "langevin"}

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 
 from airmass.diffusion.gaussian import Mixture, exact_moments, sampled_moments
+from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.diffusion.samplers import SAMPLERS
-from airmass.diffusion.schedule import SamplerSettings
 from airmass.diffusion.time_grid import TimeGrid
 
 MIXTURE = Mixture.build(np.array([0.2, 0.8]), np.array([[-1.0], [0.5]]), np.array([[[0.3]], [[0.1]]]))

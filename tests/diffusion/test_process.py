@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from airmass.core.errors import InputError
 from airmass.diffusion.ddpm import DDPM, cosine_betas, linear_betas
+from airmass.diffusion.noise_levels import SamplerSettings, noise_levels
 from airmass.diffusion.process import EDM, VE, VP, SubVP
-from airmass.diffusion.schedule import SamplerSettings, noise_levels
 from airmass.diffusion.time_grid import TimeGrid
-from airmass.errors import InputError
 
 PROCESSES = {
     "EDM": EDM(),

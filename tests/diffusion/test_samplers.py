@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from airmass.diffusion.gaussian import sampled_moments
+from airmass.diffusion.noise_levels import SamplerSettings, noise_levels
 from airmass.diffusion.samplers import dpm_solver_2s
-from airmass.diffusion.schedule import SamplerSettings, noise_levels
 
 
 def gaussian(mean: float = 0.0, variance: float = 1.0):

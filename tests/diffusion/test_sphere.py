@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.special import eval_legendre, sph_harm_y
 
+from airmass.core.errors import InputError
 from airmass.diffusion.sphere import SphereNoise
-from airmass.errors import InputError
-from airmass.grid import LatLonGrid
+from airmass.fields.grid import LatLonGrid
 
 # With and without poles, with and without a row on the equator, more rows than degrees and fewer.
 GRIDS = [

@@ -14,18 +14,18 @@ import numpy as np
 from jax.sharding import AxisType
 from jax.sharding import PartitionSpec as P
 
-from airmass.graph import build_graphs
-from airmass.grid import LatLonGrid
-from airmass.mesh import icosphere
-from airmass.models.gencast import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
-from airmass.models.graphcast import GraphCast, GraphCastSettings, Network, network_sizes
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.normalise import Normaliser
+from airmass.fields.task import Task
+from airmass.models.gencast.model import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
+from airmass.models.graphcast.model import GraphCast, GraphCastSettings, Network, network_sizes
+from airmass.models.mesh.graph import build_graphs
+from airmass.models.mesh.icosphere import icosphere
+from airmass.models.mesh.neighbours import Neighbours
+from airmass.models.mesh.tiles import Tiles
+from airmass.models.nn.loops import summed_over
+from airmass.models.rollout import rollout
 from airmass.models.state import State
-from airmass.neighbours import Neighbours
-from airmass.nn.loops import summed_over
-from airmass.normalise import Normaliser
-from airmass.rollout import rollout
-from airmass.task import Task
-from airmass.tiles import Tiles
 
 GRID, LEVEL, ROWS = LatLonGrid.equiangular(8, 16), 1, 12
 TASK = Task(("2m_temperature", "mean_sea_level_pressure"), (), (), ("land_sea_mask",), ())

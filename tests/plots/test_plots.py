@@ -7,18 +7,18 @@ import pytest
 from cartopy.crs import PlateCarree
 from PIL import Image
 
-from airmass.cli import main
-from airmass.climatology_file import open_climatology
-from airmass.errors import InputError
-from airmass.grid import LatLonGrid
+from airmass.commands.main import main
+from airmass.core.errors import InputError
+from airmass.data.formats.climatology import open_climatology
+from airmass.evaluation.scores import RankHistogram, Score, ScoreTable, Spectrum, to_json
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.variables import VARIABLES
 from airmass.plots.coastlines import coastlines
-from airmass.plots.command import plot
-from airmass.plots.frames import open_pair
+from airmass.plots.fields import open_pair
 from airmass.plots.globe import PROJECTION, Globe, extent
-from airmass.plots.look import colours, difference_colours, look_of, title_of
+from airmass.plots.plot import plot
 from airmass.plots.plumes import plumes
-from airmass.scores import RankHistogram, Score, ScoreTable, Spectrum, to_json
-from airmass.variables import VARIABLES
+from airmass.plots.style import colours, difference_colours, look_of, title_of
 from tests.conftest import make_store
 from tests.forecasts import ensemble_dataset, forecast_dataset, truth_dataset, write_climatology, write_forecast
 

@@ -6,15 +6,14 @@ import jax
 import numpy as np
 import xarray as xr
 
-from airmass.data.loader import Frames
-from airmass.layout import Layout
+from airmass.data.loading.frames import Frames
+from airmass.fields.channels import Layout
+from airmass.fields.normalise import Normaliser
+from airmass.forecasting.checkpoints.model_file import SavedModel
 from airmass.models.assemble import new_network
-from airmass.models.graphcast import GraphCast, GraphCastSettings
-from airmass.normalise import Normaliser
-from airmass.recipes import RECIPES
-from airmass.saved import SavedModel
-from airmass.training.optimiser import OptimiserSettings
-from airmass.training.settings import SafetySettings, TrainingSettings
+from airmass.models.graphcast.model import GraphCast, GraphCastSettings
+from airmass.recipes.recipes import RECIPES
+from airmass.recipes.settings import OptimiserSettings, SafetySettings, TrainingSettings
 
 TASK = dataclasses.replace(RECIPES["graphcast-small"].task, levels=(500, 850))
 TASK = dataclasses.replace(

@@ -8,15 +8,16 @@ import numpy as np
 import optax
 import pytest
 
-from airmass.errors import InputError
-from airmass.graph import build_graphs
-from airmass.grid import LatLonGrid
-from airmass.models.gencast import DenoiserNetwork, GenCastSettings
-from airmass.models.graphcast import GraphCastSettings, Network
-from airmass.tiles import Tiles
-from airmass.training.adaptation import AdaptationSettings, LowRank, join, split
-from airmass.training.optimiser import OPTIMISERS, OptimiserSettings, optimiser
-from airmass.training.paths import path_name
+from airmass.core.errors import InputError
+from airmass.core.parameter_paths import path_name
+from airmass.fields.grid import LatLonGrid
+from airmass.models.gencast.model import DenoiserNetwork, GenCastSettings
+from airmass.models.graphcast.model import GraphCastSettings, Network
+from airmass.models.mesh.graph import build_graphs
+from airmass.models.mesh.tiles import Tiles
+from airmass.recipes.settings import AdaptationSettings, OptimiserSettings
+from airmass.training.adaptation import LowRank, join, split
+from airmass.training.optimiser import OPTIMISERS, optimiser
 
 CHANNELS, OUTPUTS, KEY = 5, 3, jax.random.key(3)
 SETTINGS = GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=False)

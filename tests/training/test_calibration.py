@@ -7,18 +7,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from airmass.data.loader import Frames
+from airmass.core.errors import InputError
+from airmass.data.loading.frames import Frames
 from airmass.diffusion.sphere import SphereNoise
-from airmass.ensemble import GenCastRunner
-from airmass.errors import InputError
-from airmass.innovation import Calibration, Innovation
-from airmass.saved import read_model
+from airmass.fields.innovation import Calibration, Innovation
+from airmass.forecasting.checkpoints.model_file import read_model
+from airmass.models.gencast.runner import GenCastRunner
+from airmass.recipes.settings import CalibrationSettings
 from airmass.training.calibration import measured
-from airmass.training.settings import CalibrationSettings
 from airmass.training.train import train
-from tests.test_harmonics import random_coefficients
-from tests.test_innovation import GRID, INSIDE, N, moving_waves
-from tests.training.test_denoising import TINY
+from tests.fields.test_harmonics import random_coefficients
+from tests.fields.test_innovation import GRID, INSIDE, N, moving_waves
+from tests.models.gencast.test_objective import TINY
 
 CALIBRATED = dataclasses.replace(
     TINY, diffusion=dataclasses.replace(TINY.diffusion, calibration=CalibrationSettings(starts=3, frames=2))

@@ -14,12 +14,12 @@ from PIL import Image
 from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-from airmass.errors import InputError
-from airmass.training import sinks
+from airmass.core.errors import InputError
+from airmass.recipes.monitoring import WatchSettings
+from airmass.training import loggers as sinks
+from airmass.training.loggers import open_sinks
 from airmass.training.monitor import Monitor, _left
-from airmass.training.sinks import open_sinks
-from airmass.training.trace import Trace
-from airmass.training.watch import WatchSettings
+from airmass.training.profiler import Trace
 
 PICTURE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 OTHERS = [name for name in ("wandb", "mlflow") if importlib.util.find_spec(name)]

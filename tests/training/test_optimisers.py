@@ -7,11 +7,12 @@ import numpy as np
 import optax
 import pytest
 
-from airmass.errors import InputError
-from airmass.nn.mlp import MLP
-from airmass.nn.transformer import Transformer
-from airmass.training.optimiser import OPTIMISERS, SCHEDULES, OptimiserSettings, optimiser, schedule
-from airmass.training.paths import is_matrix, path_name
+from airmass.core.errors import InputError
+from airmass.core.parameter_paths import is_matrix, path_name
+from airmass.models.nn.mlp import MLP
+from airmass.models.nn.transformer import Transformer
+from airmass.recipes.settings import OptimiserSettings
+from airmass.training.optimiser import OPTIMISERS, SCHEDULES, optimiser, schedule
 
 every_kind = pytest.mark.parametrize("kind", OPTIMISERS)
 every_schedule = pytest.mark.parametrize("name", SCHEDULES)

@@ -13,16 +13,16 @@ import jax
 import numpy as np
 import pytest
 
-from airmass.errors import InputError
-from airmass.models.graphcast import GraphCastSettings
-from airmass.saved import read_model
+from airmass.core.errors import InputError
+from airmass.forecasting.checkpoints.model_file import read_model
+from airmass.models.graphcast.model import GraphCastSettings
+from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.settings import SafetySettings, TrainingSettings
 from airmass.training import train as module
+from airmass.training.loggers import LOG_FILE
 from airmass.training.run_folder import Start, held
-from airmass.training.settings import SafetySettings, TrainingSettings
-from airmass.training.sinks import LOG_FILE
 from airmass.training.train import train
 from airmass.training.update import make_update
-from airmass.training.watch import WatchSettings
 from tests.conftest import make_store
 from tests.training.small import OPTIONS, SMALL
 
@@ -202,7 +202,7 @@ def test_a_disk_that_is_full_while_saving_ends_the_run_with_a_reason(small_store
     run = tmp_path / "run"
     limit = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
-    limit += "import airmass.cli; sys.exit(airmass.cli.main(sys.argv[1:]))"
+    limit += "import airmass.commands.main; sys.exit(airmass.commands.main.main(sys.argv[1:]))"
     assert subprocess.run(_command(small_store, run, "--training.updates", "1", "1")).returncode == 0
     command = [sys.executable, "-c", limit, *_command(small_store, run)[3:], "--accept-changes"]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh
 
-from airmass.data.examples import Examples
-from airmass.data.loader import Frames
-from airmass.losses.squared_error import SquaredError
-from airmass.training.adaptation import AdaptationSettings, split
-from airmass.training.objective import Example, RolloutObjective
-from airmass.training.optimiser import OptimiserSettings, average_decay
-from airmass.training.settings import TrainingSettings
+from airmass.data.loading.examples import Examples
+from airmass.data.loading.frames import Frames
+from airmass.models.objectives.rollout import Example, RolloutObjective
+from airmass.models.objectives.squared_error import SquaredError
+from airmass.recipes.settings import AdaptationSettings, OptimiserSettings, TrainingSettings
+from airmass.training.adaptation import split
+from airmass.training.optimiser import average_decay
 from airmass.training.update import Batch, Fixed, TrainingState, make_update
 from tests.training.small import SMALL, small_model
 

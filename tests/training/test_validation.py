@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
-from airmass.data.loader import Frames
-from airmass.errors import InputError
+from airmass.core.errors import InputError
+from airmass.data.loading.frames import Frames
+from airmass.recipes.monitoring import WatchSettings
 from airmass.training import validation as validation_module
 from airmass.training.validation import Validation, graphcast_forecast, require_apart
-from airmass.training.watch import WatchSettings
 from tests.training.small import SMALL, small_model
 
 TASK = SMALL.task

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from airmass.core.errors import InputError
+from airmass.core.files import writing
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
-from airmass.errors import InputError
-from airmass.files import writing
 
 __all__ = ["SimulateSettings", "simulate"]
 

@@ -17,11 +17,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import zarr
 
+from airmass.core.errors import InputError
+from airmass.core.files import new_output, writing
 from airmass.data.simulate.settings import FRAMES_PER_DAY, LEVELS, SimulateSettings
-from airmass.errors import InputError
-from airmass.files import new_output, writing
-from airmass.grid import LatLonGrid
-from airmass.variables import VARIABLES
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.variables import VARIABLES
 
 ATTRIBUTE = "airmass_simulated"
 _TIME_UNITS = "hours since 1900-01-01"

@@ -16,9 +16,9 @@ import numpy as np
 from dinosaur.primitive_equations import State as Dynamics
 from jaxtyping import Float
 
+from airmass.core.files import new_output, write_arrays
 from airmass.data.simulate.climate import MEAN_SURFACE_PRESSURE, Climate, State
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
-from airmass.files import new_output, write_arrays
 
 _FILE = resources.files("airmass") / "data/simulate/restart_t31l8.npz"
 _ARCHIVED = SimulateSettings(days=1, truncation=31, layers=8)

@@ -9,12 +9,12 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from airmass.core.errors import InputError
+from airmass.core.memory import keep_freed_memory
 from airmass.data.simulate.archive import Archive
 from airmass.data.simulate.climate import Climate, State
 from airmass.data.simulate.restart import archived, first_state, to_dynamics
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
-from airmass.errors import InputError
-from airmass.memory import keep_freed_memory
 
 # Frames between two moments at which a run can be stopped without losing anything: five days.
 BLOCK_FRAMES = 5 * FRAMES_PER_DAY

@@ -1,0 +1,1 @@
+"""What a store or file is, and reading and writing it."""

@@ -1,0 +1,138 @@
+"""What the files of a store looked like when it was opened, to notice that it is no longer the same store."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from airmass.core.errors import InputError
+from airmass.data.formats.store import is_netcdf
+
+_METADATA = ("zarr.json", ".zarray", ".zattrs")
+# Chunks of a variable that are looked at: a local one costs microseconds, a remote one is read.
+_LOCAL_CHUNKS, _REMOTE_CHUNKS = 1024, 3
+
+
+class Stamps:
+    """Metadata of arrays, and sizes and times of change of a sample of chunk files; remotely, the chunks' contents."""
+
+    def __init__(self, path: str | Path, dataset: xr.Dataset, names: Iterable[str], rows: slice):
+        """Look at the arrays `names` of the store at `path`, at the chunks that hold `rows` of time."""
+        self._path = path
+        self._files: _Local | _Remote = _Remote(path) if "://" in str(path) else _Local(path)
+        if is_netcdf(path):
+            self._metadata: dict[str, bytes | None] = {}
+            self._chunks = {"": self._files.stamp("")}
+            return
+        keys = [f"{name}/{file}" for name in names for file in _METADATA]
+        self._metadata = {key: self._files.read(key) for key in keys}
+        arrays = {key: json.loads(text) for key, text in self._metadata.items() if text and ".zattrs" not in key}
+        sampled = [chunk for key, about in arrays.items() for chunk in self._sample(key, about, dataset, rows)]
+        self._chunks = {key: self._files.stamp(key) for key in sampled}
+
+    def require_same(self) -> None:
+        """Raise InputError that names the first file that was rewritten, has appeared or is gone."""
+        for key, before in self._metadata.items():
+            if (now := self._files.read(key)) != before:
+                raise InputError(f"{self._path}: changed since it was opened: {key} {_difference(before, now)}")
+        for key, stamp in self._chunks.items():
+            if (seen := self._files.stamp(key, stamp)) != stamp:
+                what = f"{key or 'the file'} {_told(stamp)}, now {_told(seen)}"
+                raise InputError(f"{self._path}: changed since it was opened: {what}")
+
+    def _sample(self, key: str, about: dict, dataset: xr.Dataset, rows: slice) -> Iterator[str]:
+        """Keys of chunks evenly spaced over those of an array that hold `rows`."""
+        name = key.rsplit("/", 1)[0]
+        sizes = about["chunk_grid"]["configuration"]["chunk_shape"] if "chunk_grid" in about else about["chunks"]
+        counts = [range(-(-n // size)) for n, size in zip(about["shape"], sizes, strict=True)]
+        if dataset[name].dims[:1] == ("time",) and name in dataset.data_vars:
+            counts[0] = range(rows.start // sizes[0], -(-rows.stop // sizes[0]))
+        lengths = [len(count) for count in counts]
+        total = int(np.prod(lengths))
+        wanted = np.unique(np.linspace(0, total - 1, min(total, self._files.chunks)).astype(int))
+        for place in wanted:
+            cell = [count[i] for count, i in zip(counts, np.unravel_index(place, lengths or (1,)), strict=False)]
+            yield f"{name}/{_chunk_key(about, cell)}"
+
+
+def _chunk_key(about: dict, cell: list[int]) -> str:
+    if "chunk_key_encoding" not in about:
+        return about.get("dimension_separator", ".").join(map(str, cell)) or "0"
+    encoding = about["chunk_key_encoding"]
+    default = encoding["name"] == "default"
+    separator = encoding.get("configuration", {}).get("separator", "/" if default else ".")
+    return separator.join(map(str, [*(["c"] if default else []), *cell])) or "0"
+
+
+class _Local:
+    chunks = _LOCAL_CHUNKS
+
+    def __init__(self, path: str | Path):
+        self._root = Path(path).resolve()
+
+    def read(self, key: str) -> bytes | None:
+        try:
+            return (self._root / key).read_bytes()
+        except OSError:
+            return None
+
+    def stamp(self, key: str, before: tuple | None = None) -> tuple | None:
+        """Size and time of change; reading alters neither."""
+        try:
+            about = (self._root / key).stat()
+        except OSError:
+            return None
+        return f"{about.st_size} bytes", f"written at {np.datetime64(about.st_mtime_ns, 'ns')}"
+
+
+class _Remote:
+    chunks = _REMOTE_CHUNKS
+
+    def __init__(self, path: str | Path):
+        import tensorstore
+
+        from airmass.data.formats.remote import kvstore_spec
+
+        self._values = tensorstore.KvStore.open(kvstore_spec(path)).result()
+
+    def read(self, key: str) -> bytes | None:
+        found = self._get(key)
+        return None if found.state == "missing" else found.value
+
+    def stamp(self, key: str, before: tuple | None = None) -> tuple | None:
+        """Digest and generation; where the server gives generations, an unchanged value is not sent again."""
+        # A server without ETags gives every value the same generation of a single byte.
+        known = before[1] if before and len(before[1]) > 1 else None
+        found = self._get(key, known)
+        if found.state == "unspecified":
+            return before
+        return None if found.state == "missing" else (hashlib.sha256(found.value).hexdigest(), found.stamp.generation)
+
+    def _get(self, key: str, known: bytes | None = None):
+        try:
+            return self._values.read(key, if_not_equal=known).result()
+        except ValueError as error:
+            raise InputError(f"{self._values.url}{key}: cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _told(stamp: tuple | None) -> str:
+    if stamp is None:
+        return "is not there"
+    return ", ".join(part if isinstance(part, str) else f"generation {part.hex()}" for part in stamp)
+
+
+def _difference(before: bytes | None, now: bytes | None) -> str:
+    if before is None or now is None:
+        return "has appeared" if before is None else "is gone"
+    try:
+        old, new = json.loads(before), json.loads(now)
+    except ValueError:
+        return "is no longer JSON"
+    for key in dict.fromkeys(itertools.chain(old, new)):
+        if old.get(key) != new.get(key):
+            return f"had {key} {old.get(key)}, now {new.get(key)}"
+    return "was rewritten"

@@ -1,0 +1,160 @@
+"""Examples for training: which windows an update learns from, read ahead in threads while the update before runs."""
+
+import threading
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from airmass.core.errors import InputError
+from airmass.data.loading.frame_cache import Recent
+from airmass.data.loading.frames import ALL, Frames
+from airmass.data.loading.kept import Kept
+from airmass.data.loading.latitude_band import Band
+from airmass.data.loading.sampling_order import Order
+from airmass.fields.forcing import forcings
+
+_HOUR = np.timedelta64(1, "h")
+# Memory for forcings where frames are not held: five forcings of nine years at 64 x 32, of 231 days at 1.5 degrees.
+_FORCING_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class LoaderSettings(Order):
+    """How examples are drawn and read.
+
+    `threads` read `ahead` batches before they are asked for; a period whose frames take up to `hold_gib` GiB is read
+    once and kept. Of a longer one, in the order "blocks", the frames are kept of blocks that are drawn from. Forcings
+    are kept besides, once computed: of all times where frames are, else up to 512 MiB. Only how windows are drawn
+    changes what a run computes.
+    """
+
+    threads: int = 4
+    ahead: int = 4
+    hold_gib: float = 4.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.threads < 1 or self.ahead < 1:
+            raise InputError(f"loader.threads is {self.threads} and ahead {self.ahead}, expected at least 1 of each")
+        if not self.hold_gib >= 0:
+            raise InputError(f"loader.hold_gib is {self.hold_gib}, expected 0 or more")
+
+
+class Batch(NamedTuple):
+    """Examples side by side; `valid_time` is that of the last frame of history, in hours since 1970."""
+
+    frames: Float[np.ndarray, "example time node target"]
+    forcings: Float[np.ndarray, "example time node forcing"]
+    valid_time: Int[np.ndarray, " example"]
+
+
+class Examples:
+    """The batches of a run.
+
+    What is in the batch of an update follows from the seed, the update's number, the order, the length of rollout and
+    the store alone, so the number is all that a checkpoint has to keep.
+
+    `share` says which examples of the global batch are read here and `nodes` on which run of grid nodes; nothing else
+    is read or kept. `waited` is the time in seconds that whoever takes batches has waited for them, all in all.
+    """
+
+    def __init__(
+        self, frames: Frames, settings: LoaderSettings, seed: int, batch: int, share: slice = ALL, nodes: slice = ALL
+    ):
+        self._frames, self._settings = frames, settings
+        self._seed, self._batch, self._share, self._nodes = seed, batch, share, nodes
+        self._forcings: _Forcings | None = None
+        self.waited = 0.0
+
+    def dropped(self, rollout: int) -> int:
+        """How many windows are left out because they touch a missing time."""
+        return self._frames.dropped(self._frames.task.history + rollout)
+
+    def batches(self, first: int, last: int, rollout: int) -> Generator[Batch]:
+        """The batches of updates `first` to `last` - 1, read ahead; closing the iterator stops the threads.
+
+        Raises InputError when the period has no window, and for what cannot be read, at the update that needs it.
+        """
+        import grain  # seconds to import
+
+        self.starts(first, rollout)
+        length = self._frames.task.history + rollout
+        began, stopped = time.monotonic(), threading.Event()
+        held = self._frames.hold(self._settings.hold_gib, self._nodes)
+        near = 0 if held else self._settings.near(self._frames.reach(length))
+        if near:
+            self._frames.keep_recent(near, self._nodes)
+        limit = np.inf if held else _FORCING_BYTES
+        self._forcings = self._forcings or _Forcings(self._frames, self._nodes, limit, near)
+
+        def read(update: int) -> Batch | None:
+            return None if stopped.is_set() else self.read(int(update), rollout)
+
+        options = grain.ReadOptions(num_threads=self._settings.threads, prefetch_buffer_size=self._settings.ahead)
+        iterator = iter(grain.MapDataset.range(first, last).map(read).to_iter_dataset(options))
+        try:
+            for batch in iterator:
+                self.waited += time.monotonic() - began
+                yield batch
+                began = time.monotonic()
+        finally:
+            stopped.set()
+            iterator.close()
+
+    def read(self, update: int, rollout: int) -> Batch:
+        """The batch of one update, read now."""
+        frames, length = self._frames, self._frames.task.history + rollout
+        starts = self.starts(update, rollout)[self._share]
+        steps = np.arange(length) * frames.task.step * _HOUR
+        times = frames.times[starts][:, None] + steps
+        size = len(range(*self._nodes.indices(frames.grid.size)))
+        out = np.empty((len(starts), length, size, len(frames.layout)), np.float32)
+        for example, wanted in zip(out, times, strict=True):
+            frames.at(wanted, self._nodes, example)
+        known = self._forcings or _Forcings(frames, self._nodes, 0)
+        valid_time = times[:, frames.task.history - 1].astype("datetime64[h]").astype(np.int32)
+        return Batch(out, np.stack([known.at(wanted) for wanted in times]), valid_time)
+
+    def starts(self, update: int, rollout: int) -> Int[np.ndarray, " example"]:
+        """Where the windows of an update's global batch start, as indices of the period's times."""
+        task, length = self._frames.task, self._frames.task.history + rollout
+        starts = self._frames.starts(length)
+        if not len(starts):
+            raise InputError(f"{self._frames.path}: no {length} frames {task.step} h apart to train on")
+        return starts[self._settings.drawn(self._seed, update, self._batch, len(starts))]
+
+
+class _Forcings:
+    """Forcings at the times of a period, computed when first asked for: kept up to a limit in bytes.
+
+    Of a period that takes more, those of the `near` times asked for last are kept where that is not 0.
+    """
+
+    def __init__(self, frames: Frames, nodes: slice, limit: float, near: int = 0):
+        self._frames, self._band, self._kept = frames, Band.of(nodes, frames.grid), Kept(limit)
+        self._shape = self._band.size, len(frames.task.forcing)
+        more = 4 * len(frames.times) * np.prod(self._shape, dtype=float) > limit
+        self._recent = Recent(near, self._shape) if near and more else None
+
+    def at(self, times: np.ndarray) -> Float[np.ndarray, "time node forcing"]:
+        rows = np.searchsorted(self._frames.times, times).tolist()
+        out = np.empty((len(rows), *self._shape), np.float32)
+        if self._recent is not None:
+            self._recent.copy(rows, out, self._compute)
+            return out
+        for place, row in zip(out, rows, strict=True):
+            if (known := self._kept.get(row)) is not None:
+                place[...] = known
+            else:
+                self._compute({row: place})
+                self._kept.offer(row, place)
+        return out
+
+    def _compute(self, places: Mapping[int, np.ndarray]) -> None:
+        for row, place in places.items():
+            times, task = self._frames.times[row], self._frames.task
+            place[...] = forcings(task.forcing, times, self._frames.grid, self._band.latitudes)[0, self._band.inner]

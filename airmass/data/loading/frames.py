@@ -1,0 +1,259 @@
+"""Frames of a store as arrays of channels, read through tensorstore, for training and for initial states."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+
+from airmass.core.errors import InputError
+from airmass.data.formats.store import fingerprint, grid_of, minute, open_store, require, require_finite, require_times
+from airmass.data.loading.change_detection import Stamps
+from airmass.data.loading.frame_cache import Recent
+from airmass.data.loading.latitude_band import Band
+from airmass.data.loading.lazy_array import LazyArray, joined, lazy_array
+from airmass.data.loading.workspace import Workspace
+from airmass.data.preparation.statistics import between
+from airmass.fields.channels import Layout
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.task import Task
+from airmass.fields.variables import VARIABLES
+
+_HOUR = np.timedelta64(1, "h")
+# Frames are decoded into a block of this size, then turned into channels last: larger only costs memory.
+_BLOCK_BYTES = 256 * 2**20
+ALL = slice(None)
+
+
+class Frames:
+    """All target channels of a task at the times of a store, or of one period of it.
+
+    Checked when opened: variables, levels, units, order of coordinates, a step that divides the task's. A window that
+    reaches over a missing time is not offered; a NaN raises InputError when its frame is read. With `missing`, NaN is
+    allowed in variables that the table says are missing over land, in the same places at every time.
+    Reading is safe from several threads at once.
+    """
+
+    def __init__(self, path: str | Path, task: Task, dates: tuple[str, str] | None = None, missing: bool = False):
+        self.path, self.task = path, task
+        dataset = open_store(path, dask=False)
+        require(dataset, path, (*task.targets, *task.static), task.levels)
+        _refuse_unsupported(dataset, task, path, missing)
+        self.grid: LatLonGrid = grid_of(dataset, path)
+        self.layout = Layout.of(task.targets, task.levels)
+        chosen = slice(
+            *(ALL if dates is None else between(dataset.time.values, dates, path)).indices(dataset.sizes["time"])
+        )
+        self._stamps = Stamps(path, dataset, (*map(str, dataset.coords), *task.targets, *task.static), chosen)
+        self.fingerprint = fingerprint(dataset, path)
+        self._dataset = dataset
+        self._first = chosen.start
+        self.times = dataset.time.values.astype("datetime64[ns]")[chosen]
+        self._arrays = {name: self._lazy(name) for name in self.layout.variables}
+        self._all = joined(list(self._arrays.values()))
+        self._workspace = Workspace()
+        self._starts: dict[int, Int[np.ndarray, " start"]] = {}
+        self._held: _Held | None = None
+        self._recent: dict[Band, Recent] = {}
+        self._gaps: dict[str, np.ndarray] = {}
+        if missing:
+            self._gaps = {name: np.isnan(self._alone(name, 0)) for name in task.targets if _over_sea(name)}
+
+    def static(self) -> Float[np.ndarray, "node static"]:
+        """The static fields, checked for NaN."""
+        if not self.task.static:
+            return np.empty((self.grid.size, 0), np.float32)
+        require_finite(self._dataset, self.path, self.task.static)
+        return Layout.of(self.task.static, self.task.levels).pack(self._dataset[list(self.task.static)])
+
+    def starts(self, length: int) -> Int[np.ndarray, " start"]:
+        """Indices of `times` from which `length` frames follow, one task step apart, with none missing."""
+        if length not in self._starts:
+            whole = np.ones(len(self.times), bool)
+            for k in range(1, length):
+                whole &= np.isin(self.times + k * self.task.step * _HOUR, self.times)
+            self._starts[length] = np.flatnonzero(whole)
+        return self._starts[length]
+
+    def dropped(self, length: int) -> int:
+        """How many windows of the period `starts` leaves out because they touch a missing time."""
+        if len(self.times) < 2:
+            return 0
+        spacing = np.diff(self.times).min()
+        slots = (self.times[-1] - self.times[0]) // spacing + 1
+        return max(0, int(slots) - self.reach(length) + 1) - len(self.starts(length))
+
+    def reach(self, length: int) -> int:
+        """How many times of the store lie from the first to the last frame of a window, both counted."""
+        spacing = np.diff(self.times).min()
+        return int((length - 1) * self.task.step * _HOUR // spacing) + 1
+
+    def window(self, start: int, length: int) -> Float[np.ndarray, "time node target"]:
+        """`length` frames one task step apart from `times[start]`."""
+        return self.at(self.times[start] + np.arange(length) * self.task.step * _HOUR)
+
+    def at(
+        self, times: np.ndarray, nodes: slice = ALL, out: Float[np.ndarray, "time node target"] | None = None
+    ) -> Float[np.ndarray, "time node target"]:
+        """The frames at these times on a run of nodes, in `out` if given; raises InputError for an absent time."""
+        rows, band = np.searchsorted(self.times, times), Band.of(nodes, self.grid)
+        if not np.array_equal(self.times[np.minimum(rows, len(self.times) - 1)], times):
+            require_times(self._dataset, self.path, times)
+        if out is None:
+            out = np.empty((len(rows), band.size, len(self.layout)), np.float32)
+        if self._held is not None and (held := self._held.part(band)) is not None:
+            for place, row in zip(out, rows, strict=True):
+                place[...] = held[row]
+        elif (recent := self._recent.get(band)) is not None:
+            recent.copy(rows.tolist(), out, partial(self._read_each, band))
+        else:
+            self._read(rows, band, out)
+        return out
+
+    def _read_each(self, band: Band, places: Mapping[int, np.ndarray]) -> None:
+        self._read(np.array([*places]), band, [*places.values()])
+
+    def hold(self, limit_gib: float = 4.0, nodes: slice = ALL) -> bool:
+        """Read these nodes of the whole period into memory if they take no more than that; says whether it did."""
+        band = Band.of(nodes, self.grid)
+        if self._held is not None and self._held.part(band) is not None:
+            return True
+        shape = len(self.times), band.size, len(self.layout)
+        if 4 * np.prod(shape, dtype=float) > limit_gib * 2**30:
+            return False
+        frames = np.empty(shape, np.float32)
+        self._read(np.arange(len(self.times)), band, frames)
+        self._held = _Held(band, frames)
+        return True
+
+    def keep_recent(self, count: int, nodes: slice = ALL) -> None:
+        """From now on keep these nodes of at least the `count` frames that `at` was last asked for."""
+        band = Band.of(nodes, self.grid)
+        if band not in self._recent or self._recent[band].count < count:
+            self._recent[band] = Recent(count, (band.size, len(self.layout)))
+
+    def require_unchanged(self) -> None:
+        """Raise InputError that says what differs if the store is no longer what it was when it was opened.
+
+        Compares metadata, and sizes and times of change of up to 1024 chunk files of each variable; of a remote store,
+        the contents of three chunks.
+        """
+        self._stamps.require_same()
+
+    def _read(self, rows: Int[np.ndarray, " time"], band: Band, out: np.ndarray | Sequence[np.ndarray]) -> None:
+        size = max(1, _BLOCK_BYTES // (4 * band.rows * self.grid.shape[1] * len(self.layout)))
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
+            values = self._decoded(block, band)
+            self._require_valid(values, block, band)
+            for k, frame in enumerate(values):
+                out[start + k][...] = frame.reshape(len(frame), -1)[:, band.inner].T
+
+    def _decoded(self, rows, band: Band) -> Float[np.ndarray, "time target latitude longitude"]:
+        values = self._workspace.array(len(rows), len(self.layout), band.rows, self.grid.shape[1])
+        try:
+            self._all.into(values, _as_slice(self._first + rows), band.latitudes).result()
+        except ValueError as error:
+            raise self._unreadable(rows, error) from error
+        return values
+
+    def _unreadable(self, rows, error: ValueError) -> InputError:
+        """The error that names the first variable and time that cannot be read, and the file or chunk that holds it."""
+        for name in self._arrays:
+            for row in rows:
+                try:
+                    self._alone(name, row)
+                except InputError as found:
+                    return found
+        return InputError(f"{self.path}: cannot be read from {minute(self.times[rows[0]])} on: {_one_line(error)}")
+
+    def _alone(self, name: str, row: int) -> Float[np.ndarray, "level latitude longitude"]:
+        """One field; raises InputError that names it."""
+        array = self._arrays[name]
+        values = np.empty((1, array.size, *self.grid.shape), np.float32)
+        try:
+            array.into(values, slice(self._first + row, self._first + row + 1), slice(0, self.grid.shape[0])).result()
+        except ValueError as error:
+            encoding = self._dataset[name].encoding
+            chunks = encoding.get("chunks") or encoding.get("chunksizes")
+            chunk = f", chunk {(self._first + row) // chunks[0]} along time" if chunks else ""
+            where = f"{name} cannot be read at {minute(self.times[row])}{chunk}"
+            raise InputError(f"{self.path}: {where}: {_one_line(error)}") from error
+        return values[0]
+
+    def _lazy(self, name: str) -> LazyArray:
+        levels = self.layout.levels(name)
+        places = _as_slice(np.searchsorted(self._dataset.level.values, levels)) if levels else None
+        return lazy_array(self._dataset[name], self.path, places)
+
+    def _require_valid(self, values: np.ndarray, rows, band: "Band") -> None:
+        with np.errstate(all="ignore"):
+            # A NaN or infinity shows in the sum, which is read once where a mask would be written and read. That of
+            # einsum takes half the time of numpy's pairwise one, and how it rounds does not matter here.
+            sums = np.einsum("tcn->tc", values.reshape(*values.shape[:2], -1))
+            suspect = ~np.isfinite(sums).all(0)
+        for name in self.layout.variables:
+            columns = self.layout.columns(name)
+            if name in self._gaps:
+                self._require_gaps(name, values[:, columns], rows, band)
+            elif suspect[columns].any():
+                self._require_finite(name, ~np.isfinite(values[:, columns]), rows)
+
+    def _require_finite(self, name: str, bad: np.ndarray, rows, kind: str = "NaN or infinite") -> None:
+        if count := int(bad.sum()):
+            when = minute(self.times[rows[np.argmax(bad.any((1, 2, 3)))]])
+            raise InputError(f"{self.path}: {name} has {count} {kind} values, first at {when}; expected none")
+
+    def _require_gaps(self, name: str, values: np.ndarray, rows, band: "Band") -> None:
+        self._require_finite(name, np.isinf(values), rows, "infinite")
+        gaps, expected = np.isnan(values), self._gaps[name][:, band.latitudes]
+        for row, found in zip(rows, gaps, strict=True):
+            if not np.array_equal(found, expected):
+                differ = int((found != expected).sum())
+                raise InputError(
+                    f"{self.path}: {name} is NaN at {int(found.sum())} points at {minute(self.times[row])}, expected "
+                    f"the {int(expected.sum())} of {minute(self.times[0])}; {differ} points differ"
+                )
+
+
+class _Held(NamedTuple):
+    band: Band
+    frames: Float[np.ndarray, "time node target"]
+
+    def part(self, band: Band) -> np.ndarray | None:
+        """The frames on these nodes, None where some are not held."""
+        if band.first < self.band.first or band.stop > self.band.stop:
+            return None
+        return self.frames[:, band.first - self.band.first : band.stop - self.band.first]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:400]
+
+
+def _as_slice(indices: Int[np.ndarray, " i"]) -> slice | np.ndarray:
+    """Evenly spaced indices as a slice, for which tensorstore has a quicker way."""
+    steps = np.diff(indices)
+    if len(steps) and (np.any(steps != steps[0]) or steps[0] < 1):
+        return indices
+    step = int(steps[0]) if len(steps) else 1
+    return slice(int(indices[0]), int(indices[-1]) + 1, step)
+
+
+def _over_sea(name: str) -> bool:
+    return VARIABLES[name].missing_over_land
+
+
+def _refuse_unsupported(dataset: xr.Dataset, task: Task, path: str | Path, missing: bool) -> None:
+    masked = [name for name in task.targets if _over_sea(name)]
+    if masked and not missing:
+        raise InputError(f"{path}: {', '.join(masked)} is NaN over land, which GraphCast cannot read or predict")
+    if "time" not in dataset.dims or not dataset.sizes["time"]:
+        raise InputError(f"{path}: no times")
+    times = dataset.time.values
+    step = int(np.diff(times).min() / _HOUR) if len(times) > 1 else task.step
+    if step <= 0 or task.step % step:
+        raise InputError(f"{path}: time advances by {step} h, expected a divisor of the task's step of {task.step} h")

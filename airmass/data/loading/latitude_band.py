@@ -1,0 +1,39 @@
+"""A part of the grid that is read by itself."""
+
+from dataclasses import dataclass
+
+from airmass.fields.grid import LatLonGrid
+
+
+@dataclass(frozen=True)
+class Band:
+    """A run of nodes, and the whole rows of the grid that have to be read for it."""
+
+    first: int
+    stop: int
+    longitudes: int
+
+    @classmethod
+    def of(cls, nodes: slice, grid: LatLonGrid) -> "Band":
+        first, stop, step = nodes.indices(grid.size)
+        if step != 1 or stop <= first:
+            raise ValueError(f"nodes are {nodes}, expected a run of at least one")
+        return cls(first, stop, grid.shape[1])
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.first
+
+    @property
+    def latitudes(self) -> slice:
+        return slice(self.first // self.longitudes, -(-self.stop // self.longitudes))
+
+    @property
+    def rows(self) -> int:
+        return self.latitudes.stop - self.latitudes.start
+
+    @property
+    def inner(self) -> slice:
+        """Where the nodes stand among those of the rows."""
+        start = self.first - self.latitudes.start * self.longitudes
+        return slice(start, start + self.size)

@@ -1,0 +1,65 @@
+"""Which windows the batch of an update holds, in each order: a matter of seed and update alone."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Int
+
+from airmass.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Order:
+    """How windows are drawn.
+
+    "replacement" draws anew for each update. "epoch" visits every window once in a shuffled order, then again in
+    another. "blocks" does so with windows that share frames near each other: an epoch cuts the period into blocks of
+    `block` windows, at other places than the last, takes them in a shuffled order, and draws a window of a block at
+    random while the next `blocks_at_once` blocks are drawn from.
+    """
+
+    order: Literal["replacement", "epoch", "blocks"] = "replacement"
+    block: int = 16
+    blocks_at_once: int = 6
+
+    def __post_init__(self):
+        if self.order not in ("replacement", "epoch", "blocks"):
+            raise InputError(f"loader.order is {self.order!r}, expected 'replacement', 'epoch' or 'blocks'")
+        if self.block < 1 or self.blocks_at_once < 1:
+            found = f"loader.block is {self.block} and blocks_at_once {self.blocks_at_once}"
+            raise InputError(f"{found}, expected at least 1 of each")
+
+    def drawn(self, seed: int, update: int, batch: int, windows: int) -> Int[np.ndarray, " example"]:
+        """The numbers, below `windows`, of those in the update's global batch."""
+        if self.order == "replacement":
+            return np.random.default_rng((seed, update)).choice(windows, batch)
+        epochs, places = np.divmod(np.arange(batch) + update * batch, windows)
+        orders = {epoch: self._epoch(seed, int(epoch), windows) for epoch in np.unique(epochs)}
+        return np.array([orders[epoch][place] for epoch, place in zip(epochs, places, strict=True)])
+
+    def _epoch(self, seed: int, epoch: int, windows: int) -> Int[np.ndarray, " window"]:
+        if self.order == "epoch":
+            return _shuffled(seed, epoch, windows)
+        return _in_blocks(seed, epoch, windows, self.block, self.blocks_at_once)
+
+    def near(self, reach: int) -> int:
+        """How many of the frames drawn last will be drawn again soon, of windows that reach over so many: 0 if random.
+
+        Blocks follow each other while others last, so that some frames stay for longer than `blocks_at_once` blocks
+        take. With a quarter more than these have, 1 or 2 in 100 were read twice (blocks of 12 to 24 windows of three).
+        """
+        return 0 if self.order != "blocks" else -(-5 * self.blocks_at_once * (self.block + reach - 1) // 4)
+
+
+@lru_cache(maxsize=8)
+def _shuffled(seed: int, epoch: int, windows: int) -> Int[np.ndarray, " window"]:
+    return np.random.default_rng((seed, epoch)).permutation(windows)
+
+
+@lru_cache(maxsize=8)
+def _in_blocks(seed: int, epoch: int, windows: int, block: int, at_once: int) -> Int[np.ndarray, " window"]:
+    rng = np.random.default_rng((seed, epoch))
+    blocks = (np.arange(windows) + rng.integers(block)) // block
+    return np.argsort(rng.permutation(blocks[-1] + 1)[blocks] + at_once * rng.random(windows))

@@ -1,0 +1,1 @@
+"""From an archive to what training needs: checks, conversion, statistics, climatology."""

@@ -1,0 +1,51 @@
+"""How much of each harmonic lives on over a step, from the frames of a period."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from airmass.core.types import Array
+from airmass.data.loading.frames import Frames
+from airmass.fields.harmonics import Harmonics
+from airmass.fields.innovation import Innovation
+from airmass.fields.normalise import Normaliser
+
+# Of a scaled target's spread: less than this is round-off, and whitening would make a signal of it.
+_LEAST = 1e-3
+# Of the variance of a harmonic's past: combinations of frames with less than this say nothing about the next one.
+_ALIKE = 1e-5
+
+
+def innovation_of(frames: Frames, scale: Float[Array, " target"]) -> Innovation:
+    """The innovations of the prognostic channels of `frames`, in units of `scale`.
+
+    Each harmonic is regressed on itself in the frames of the history, by least squares over all windows of the period
+    and after the mean of all frames is taken off. Raises InputError for a grid with too few rows.
+    """
+    harmonics = jax.tree.map(jnp.asarray, Harmonics.build(frames.grid.latitude, frames.grid.longitude))
+    columns = np.array(Normaliser.columns(frames.task))
+    mean = np.zeros((frames.grid.size, len(columns)))
+    for row in range(len(frames.times)):
+        mean += frames.at(frames.times[[row]])[0][:, columns] / len(frames.times)
+
+    @jax.jit
+    def products(window):
+        waves = jnp.stack([harmonics.analyse(frame) for frame in window])
+        return jnp.einsum("tmlc,smlc->mlcts", waves, waves.conj())
+
+    length = frames.task.history + 1
+    total, starts = np.zeros((), np.complex128), frames.starts(length)
+    for start in starts:
+        window = frames.window(int(start), length)[..., columns] - mean
+        total = total + np.asarray(products(window.astype(np.float32))) / len(starts)
+    past, both, after = total[..., :-1, :-1], total[..., -1, :-1], total[..., -1, -1].real
+    persistence = np.einsum("mlcs,mlcst->mlct", both, np.linalg.pinv(past, rcond=_ALIKE, hermitian=True))
+    variance = after - np.einsum("mlct,mlct->mlc", persistence, both.conj()).real
+    spread = np.sqrt(np.maximum(variance, 0)) / np.asarray(scale)[columns]
+    return Innovation(
+        mean.astype(np.float32),
+        np.moveaxis(persistence, -1, 0).astype(np.complex64),
+        np.maximum(spread, _LEAST).astype(np.float32),
+        harmonics,
+    )

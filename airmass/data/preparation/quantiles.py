@@ -1,0 +1,55 @@
+"""Quantiles of single-level fields by hour and time of year, from the training dates alone.
+
+Every tenth day of the year stands for the days around it and takes the frames of the 31 days centred on it, of all
+years, at one hour of day. An archive of less than a year has no times of year to tell apart: all its frames at that
+hour serve for every day. Quantiles are those of the sample, interpolated between its values (numpy's default).
+"""
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from airmass.data.formats.climatology import DAYS, QUANTILES, days_apart, hour_and_day
+from airmass.data.loading.scratch import zeros
+
+HALF_WINDOW = 15
+SPACING = 10
+
+# A quantile with fewer frames than this beyond it, at some hour and time of year, says little and is left out.
+BEYOND = 3
+
+_BLOCK_BYTES = 128 * 2**20
+
+
+class Quantiles:
+    """Quantiles of one field from all its frames, added in order of time.
+
+    `times` are those of all frames that will come and `shape` is that of one, (latitude, longitude). Frames beyond
+    1 GiB live in a file in the folder `scratch`. `held` are the quantiles that the frames are enough for.
+    """
+
+    def __init__(self, times: np.ndarray, shape: tuple[int, ...], scratch: Path):
+        hours, days = hour_and_day(times)
+        whole_year = np.ptp(times) >= np.timedelta64(DAYS - 2, "D")
+        self.shape = shape
+        self.hours = np.unique(hours)
+        self.days = np.arange(SPACING // 2, DAYS, SPACING) if whole_year else np.array([DAYS // 2])
+        near = days_apart(self.days, days) <= (HALF_WINDOW if whole_year else DAYS)
+        self._used: Bool[np.ndarray, "hour day time"] = (hours == self.hours[:, None])[:, None] & near
+        fewest = self._used.sum(axis=-1).min()
+        self.held = tuple(q for q in QUANTILES if round(fewest * min(q, 1 - q), 6) >= BEYOND)
+        self._frames = zeros((len(times), *shape), np.float32, scratch / "frames")
+
+    def add(self, start: int, values: Float[np.ndarray, "time latitude longitude"]) -> None:
+        """Frames from the one numbered `start` on."""
+        self._frames[start : start + len(values)] = values
+
+    def at(self, hour: int, day: int) -> Float[np.ndarray, "quantile latitude longitude"]:
+        """At the hour and the day of these indices, block by block of latitude."""
+        used = np.flatnonzero(self._used[hour, day])
+        out = np.empty((len(self.held), *self.shape), np.float32)
+        rows = max(1, _BLOCK_BYTES // (4 * len(used) * self.shape[-1]))
+        for start in range(0, self.shape[0], rows):
+            out[:, start : start + rows] = np.quantile(self._frames[used, start : start + rows], self.held, axis=0)
+        return out

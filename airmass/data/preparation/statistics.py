@@ -1,0 +1,324 @@
+"""Means and standard deviations by level, of fields and of their changes in time, over named training dates only.
+
+The files are laid out as the published ones: `mean_by_level.nc`, `stddev_by_level.nc`, `diffs_stddev_by_level.nc`,
+`min_by_level.nc`. Every grid point counts alike, whatever its area, as in those. Sums are float64 and merged block by
+block (Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115), so a store larger than memory works and a
+mean far from zero costs no digits.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float, Int
+
+import airmass
+from airmass.core.errors import InputError
+from airmass.core.files import new_output, refuse_existing
+from airmass.data.formats.climatology import EXTREMES, quantiles_name
+from airmass.data.formats.store import fill_hint, fingerprint, minute, open_store, read, require
+from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
+from airmass.data.preparation.quantiles import Quantiles
+from airmass.fields.derived import combined, parts_of, scored
+from airmass.fields.variables import COMPUTED, VARIABLES, variable
+
+MEAN, STDDEV, DIFFS_STDDEV, MINIMUM = "mean_by_level", "stddev_by_level", "diffs_stddev_by_level", "min_by_level"
+CLIMATOLOGY = "climatology.zarr"
+
+_BLOCK_BYTES = 64 * 2**20
+_HOUR = np.timedelta64(1, "h")
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count, mean, sum of squared deviations and least value by level; two of them merge into that of both."""
+
+    count: Int[np.ndarray, "*level"]
+    mean: Float[np.ndarray, "*level"]
+    squares: Float[np.ndarray, "*level"]
+    least: Float[np.ndarray, "*level"]
+
+    @classmethod
+    def none(cls, shape: tuple[int, ...]) -> "Moments":
+        return cls(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape), np.full(shape, np.inf))
+
+    @classmethod
+    def of(cls, values: Float[np.ndarray, "time *level latitude longitude"]) -> "Moments":
+        """Moments over all but level of what is not NaN."""
+        axes = (0, -2, -1)
+        valid = ~np.isnan(values)
+        count = valid.sum(axes)
+        mean = values.sum(axes, dtype=np.float64, where=valid) / np.maximum(count, 1)
+        deviations = np.where(valid, values - mean[..., None, None], 0.0)
+        squares = np.einsum("t...ij,t...ij->...", deviations, deviations)
+        return cls(count, mean, squares, values.min(axes, where=valid, initial=np.inf))
+
+    def merge(self, other: "Moments") -> "Moments":
+        count = self.count + other.count
+        share = other.count / np.maximum(count, 1)
+        apart = other.mean - self.mean
+        return Moments(
+            count,
+            self.mean + apart * share,
+            self.squares + other.squares + apart**2 * self.count * share,
+            np.minimum(self.least, other.least),
+        )
+
+    @property
+    def stddev(self) -> Float[np.ndarray, "*level"]:
+        return np.sqrt(self.squares / np.maximum(self.count, 1))
+
+
+class Changes:
+    """Moments of the differences between frames exactly `step` apart, from blocks of frames in order of time."""
+
+    def __init__(self, step: np.timedelta64, level_shape: tuple[int, ...]):
+        self.moments = Moments.none(level_shape)
+        self._step = step
+        self._times = np.array([], "datetime64[ns]")
+        self._frames: np.ndarray | None = None
+
+    def add(self, times: np.ndarray, values: Float[np.ndarray, "time *level latitude longitude"]) -> None:
+        held_times = np.concatenate([self._times, times])
+        held = values if self._frames is None else np.concatenate([self._frames, values])
+        before = np.searchsorted(held_times, times - self._step)
+        paired = held_times[before] == times - self._step
+        if paired.any():
+            change = values[paired].astype(np.float64) - held[before[paired]]
+            self.moments = self.moments.merge(Moments.of(change))
+        kept = held_times > times[-1] - self._step
+        self._times, self._frames = held_times[kept], held[kept]
+
+
+Progress = Callable[[str, int, int], None]
+
+
+def compute_statistics(
+    store_path: str | Path,
+    out_dir: str | Path,
+    dates: tuple[str, str],
+    variables: Sequence[str] | None = None,
+    levels: Sequence[int] | None = None,
+    step: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Write statistics and climatology of a store over `dates` (both included) to the new folder `out_dir`.
+
+    `variables` may be long or short names; by default all that the table knows and that are not computed from time.
+    `step` is the interval of differences in hours, by default 6 or, where the store has no frames 6 h apart, its own
+    step. Pairs across a missing time are left out and counted. `progress` gets (variable, frames done, frames).
+    Raises InputError for dates the store does not cover, missing values where there must be none, and a field that
+    is constant, since nothing can be divided by its spread.
+    """
+    refuse_existing(out_dir)
+    dataset = _selected(store_path, dates, variables, levels)
+    times = dataset.time.values
+    step = _step(times, step, store_path)
+    attributes = _attributes(dataset, store_path, dates, step)
+    tables: dict[str, dict[str, xr.DataArray]] = {kind: {} for kind in (MEAN, STDDEV, DIFFS_STDDEV, MINIMUM)}
+    with new_output(out_dir) as aside:
+        aside.mkdir()
+        scratch = aside / "scratch"
+        writer = ClimatologyWriter(aside / CLIMATOLOGY, dataset, attributes | _CLIMATOLOGY_ATTRIBUTES)
+        for name in map(str, dataset.data_vars):
+            scratch.mkdir()
+            field = dataset[name]
+            if VARIABLES[name].static:
+                moments, changes = Moments.of(_finite(field, store_path)[None]), None
+            else:
+                moments, changes, sums = _pass(field, step, store_path, scratch, progress)
+                writer.write(name, sums)
+            shutil.rmtree(scratch)
+            _tabulate(tables, field, moments, changes, store_path)
+        for name in EXTREMES:
+            if set(parts_of(name)) <= set(dataset.data_vars):
+                scratch.mkdir()
+                _write_quantiles(writer, name, dataset, store_path, scratch, progress)
+                shutil.rmtree(scratch)
+        for kind, fields in tables.items():
+            # Through memory: on a full disk HDF5 itself neither closes its file nor says so in one error.
+            table = xr.Dataset(fields, attrs=attributes).to_netcdf(engine="h5netcdf")
+            (aside / f"{kind}.nc").write_bytes(table)
+    return Path(out_dir)
+
+
+def load_statistics(
+    folder: str | Path, names: Sequence[str] = (), levels: Sequence[int] = ()
+) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    """Mean, standard deviation and standard deviation of changes, ours or the published ones, in memory.
+
+    Raises InputError for a missing file and, among `names` and `levels`, for one that a file lacks.
+    """
+    mean, stddev, diffs = (load_table(folder, kind) for kind in (MEAN, STDDEV, DIFFS_STDDEV))
+    changing = [name for name in names if not VARIABLES[name].static]
+    for dataset, kind, wanted in ((mean, MEAN, names), (stddev, STDDEV, names), (diffs, DIFFS_STDDEV, changing)):
+        require_statistics(dataset, Path(folder) / f"{kind}.nc", wanted, levels)
+    return mean, stddev, diffs
+
+
+def require_statistics(dataset: xr.Dataset, path: str | Path, names: Sequence[str], levels: Sequence[int] = ()) -> None:
+    """Raise InputError unless a table holds a number for each of these variables, by level where it has levels."""
+    require(dataset, path, names, levels)
+    for name in names:
+        field, expected = dataset[name], ("level",) if VARIABLES[name].on_levels else ()
+        if field.dims != expected:
+            raise InputError(f"{path}: {name} has dimensions {field.dims}, expected {expected}")
+        values = field.sel(level=list(levels)) if expected and levels else field
+        if bad := int((~np.isfinite(values.values)).sum()):
+            raise InputError(f"{path}: {name} has {bad} NaN or infinite values of {values.size}; expected none")
+
+
+def load_table(folder: str | Path, kind: str) -> xr.Dataset:
+    """One file of statistics, in memory: `mean_by_level`, `min_by_level` and so on."""
+    path = Path(folder) / f"{kind}.nc"
+    if not path.exists():
+        raise InputError(f"{path}: no such file; `airmass data stats` writes it")
+    try:
+        with xr.open_dataset(path) as dataset:
+            return dataset.load()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as NetCDF: {' '.join(str(error).split())}") from error
+
+
+def _selected(path, dates: tuple[str, str], variables: Sequence[str] | None, levels: Sequence[int] | None):
+    dataset = open_store(path, dask=False)
+    if variables is None:
+        names = [str(name) for name in dataset.data_vars if name in VARIABLES and name not in COMPUTED]
+    else:
+        names = [variable(name).name for name in variables]
+    require(dataset, path, names, levels or ())
+    dataset = dataset[names]
+    if levels is not None and "level" in dataset.dims:
+        dataset = dataset.sel(level=list(levels))
+    if "time" not in dataset.dims:
+        raise InputError(f"{path}: no variable of {', '.join(names) or 'the store'} changes in time")
+    return dataset.isel(time=between(dataset.time.values, dates, path))
+
+
+def between(times: np.ndarray, dates: tuple[str, str], path: str | Path) -> slice:
+    """Frames from the first date to the end of the last, which the store must cover to within its step."""
+    try:
+        first, last = np.datetime64(dates[0]).astype("datetime64[ns]"), np.datetime64(dates[1])
+    except ValueError:
+        raise InputError(f"dates {dates[0]!r} to {dates[1]!r}: expected dates such as 2000-11-01") from None
+    whole = np.datetime_data(last)[0] in ("Y", "M", "D")
+    end = (last + 1).astype("datetime64[ns]") if whole else last.astype("datetime64[ns]") + np.timedelta64(1, "ns")
+    spacing = np.diff(times).min() if len(times) > 1 else np.timedelta64(0)
+    if not (first < end and times[0] <= first + spacing and times[-1] + spacing >= end):
+        held = f"{minute(times[0])} to {minute(times[-1])}"
+        raise InputError(f"{path}: dates {dates[0]} to {dates[1]} are not covered; the store holds {held}")
+    return slice(*map(int, np.searchsorted(times, [first, end])))
+
+
+def _step(times: np.ndarray, step: int | None, path: str | Path) -> int:
+    """The interval of differences in hours, which some two frames must have between them."""
+    if step is None:
+        spacing = int(np.diff(times).min() / _HOUR) if len(times) > 1 else 6
+        step = 6 if spacing and 6 % spacing == 0 else spacing
+    if step <= 0 or not np.isin(times - step * _HOUR, times).any():
+        raise InputError(f"{path}: no two frames {step} h apart within {minute(times[0])} to {minute(times[-1])}")
+    return step
+
+
+def _pass(
+    field: xr.DataArray, step: int, path: str | Path, scratch: Path, progress: Progress | None
+) -> tuple[Moments, Moments, DaySums]:
+    """Read a field once, and take moments, moments of changes and sums by day of year from it."""
+    times = field.time.values
+    level_shape = field.shape[1:-2]
+    moments, changes = Moments.none(level_shape), Changes(step * _HOUR, level_shape)
+    sums = DaySums(times, field.shape[1:], VARIABLES[str(field.name)].missing_over_land, scratch)
+    for block in _blocks(field):
+        values = _finite(field.isel(time=block), path)
+        moments = moments.merge(Moments.of(values))
+        changes.add(times[block], values)
+        sums.add(times[block], values)
+        if progress is not None:
+            progress(str(field.name), min(block.stop, len(times)), len(times))
+    return moments, changes.moments, sums
+
+
+def _write_quantiles(
+    writer: ClimatologyWriter, name: str, dataset: xr.Dataset, path: str | Path, scratch: Path, progress
+) -> None:
+    """Quantiles of one field, as far as the frames are enough for any."""
+    parts = [dataset[part] for part in parts_of(name)]
+    times, label = parts[0].time.values, quantiles_name(name)
+    quantiles = Quantiles(times, parts[0].shape[1:], scratch)
+    if not quantiles.held:
+        return
+    for block in _blocks(parts[0]):
+        quantiles.add(block.start, combined(name, [_finite(part.isel(time=block), path) for part in parts]))
+        if progress is not None:
+            progress(label, min(block.stop, len(times)), len(times))
+    writer.write_quantiles(name, quantiles, scored(name).attributes)
+
+
+def _blocks(field: xr.DataArray) -> Iterator[slice]:
+    """Slices of time of about 64 MiB, or of one chunk on disk where that is more, so that each is decoded once."""
+    frame = 4 * int(np.prod(field.shape[1:]))
+    chunk = (field.encoding.get("chunks") or (1,))[0]
+    frames = max(1, _BLOCK_BYTES // frame // chunk) * chunk
+    for start in range(0, field.sizes["time"], frames):
+        yield slice(start, start + frames)
+
+
+def _finite(field: xr.DataArray, path: str | Path) -> np.ndarray:
+    values = read(field, path)
+    name = str(field.name)
+    bad = np.isinf(values) if VARIABLES[name].missing_over_land else ~np.isfinite(values)
+    if bad.any():
+        when = ""
+        if "time" in field.dims:
+            when = f", first at {minute(field.time.values[np.argmax(bad.reshape(len(bad), -1).any(axis=1))])}"
+        raise InputError(
+            f"{path}: {name} has {bad.sum()} NaN or infinite values{when}{fill_hint(field)}; expected none"
+        )
+    return values
+
+
+def _tabulate(tables: dict, field: xr.DataArray, moments: Moments, changes: Moments | None, path: str | Path) -> None:
+    name, dims = str(field.name), tuple(d for d in field.dims if d == "level")
+    if np.any(moments.count == 0) or np.any(moments.stddev == 0):
+        raise InputError(
+            f"{path}: {name} is constant or empty on some level (standard deviation {moments.stddev}), "
+            "which cannot be normalised; leave it out with --variables"
+        )
+    coords = {"level": field.level.astype(np.int32)} if dims else {}
+    units = {"units": VARIABLES[name].units, "long_name": VARIABLES[name].name.replace("_", " ")}
+
+    def put(kind: str, values: np.ndarray) -> None:
+        tables[kind][name] = xr.DataArray(np.float32(values), coords, dims, attrs=units)
+
+    put(MEAN, moments.mean)
+    put(STDDEV, moments.stddev)
+    put(MINIMUM, moments.least)
+    if changes is not None:
+        put(DIFFS_STDDEV, changes.stddev)
+
+
+def _attributes(dataset: xr.Dataset, path: str | Path, dates: tuple[str, str], step: int) -> dict:
+    times = dataset.time.values
+    wanted = times[times >= times[0] + step * _HOUR]
+    pairs = int(np.isin(wanted - step * _HOUR, times).sum())
+    expected = int((times[-1] - times[0]) / _HOUR) // int(np.diff(times).min() / _HOUR) + 1
+    return {
+        "airmass_version": airmass.__version__,
+        "store": str(path),
+        "dates": f"{dates[0]} {dates[1]}",
+        "first_time": minute(times[0]),
+        "last_time": minute(times[-1]),
+        "frames": len(times),
+        "frames_missing": expected - len(times),
+        "step_hours": step,
+        "pairs": pairs,
+        "pairs_left_out": len(wanted) - pairs,
+        "data_fingerprint": fingerprint(dataset, path),
+        "weighting": "every grid point alike",
+    }
+
+
+_CLIMATOLOGY_ATTRIBUTES = {"half_width_days": HALF_WIDTH, "full_sample": FULL_SAMPLE}

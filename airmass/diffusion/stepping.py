@@ -1,0 +1,101 @@
+"""A step from one noise level to the next, lifted to a sampler.
+
+Samplers work on y = x / alpha = data + level noise, in which a denoiser is the same for every process, and a step is a
+sum of arrays with scalars in front.
+
+Levels run in a Python loop: pass a jitted denoiser, which then compiles once (a scan would hold the network once for
+each evaluation in a step), and which may keep what depends on the level alone from one sample to the next. Scalars are
+arguments of what is compiled here, so that it compiles once, not once a level.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+
+import jax
+import numpy as np
+from jaxtyping import Float
+
+from airmass.core.types import Array
+from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.time_grid import Point, TimeGrid
+
+Denoiser = Callable[[Float[Array, "*shape"], Float[Array, ""] | np.float32], Float[Array, "*shape"]]
+Draw = Callable[[int], Float[Array, "*shape"]]
+Sampler = Callable[[Denoiser, Draw, SamplerSettings | TimeGrid], Float[Array, "*shape"]]
+Noise = Callable[[int], Float[Array, "*shape"]]
+Step = Callable[[Denoiser, Float[Array, "*shape"], Point, Point, Noise], Float[Array, "*shape"]]
+
+
+def walk(step: Step, churn: bool) -> Sampler:
+    """The sampler that takes `step` from each time to the next and answers with the last denoised.
+
+    `step(denoiser, y, here, there, noise)` may ask for noise 0, 1, ..., white and its own. With `churn` the level is
+    raised before a step by fresh noise (Karras et al. 2022, algorithm 2), where the grid says so.
+    """
+
+    @wraps(step)
+    def sampler(denoiser, draw, settings):
+        grid = TimeGrid.of(settings)
+        raised = grid.raised if churn else grid.times
+        points = list(grid)
+        y = scale(draw(0), points[0].level)
+        for number, (point, time) in enumerate(zip(points, raised, strict=True)):
+            here = grid.at(time)
+            if here.level > point.level:
+                spread = grid.inflation * np.sqrt(here.level**2 - point.level**2)
+                y = add(y, draw(number + 1), spread)
+            if number + 1 == len(points):
+                return denoised(denoiser, y, here)
+            y = step(denoiser, y, here, points[number + 1], _noise(draw, number, len(points)))
+
+    return sampler
+
+
+def denoised(denoiser: Denoiser, y: Float[Array, "*shape"], point: Point) -> Float[Array, "*shape"]:
+    """The expected data."""
+    return denoiser(y, np.float32(point.level))
+
+
+def scale(y: Float[Array, "*shape"], factor: float) -> Float[Array, "*shape"]:
+    """factor y"""
+    return _scale(y, np.float32(factor))
+
+
+def add(y: Float[Array, "*shape"], noise: Float[Array, "*shape"], spread: float) -> Float[Array, "*shape"]:
+    """y + spread noise"""
+    return _add(y, noise, np.float32(spread))
+
+
+def mix(y: Float[Array, "*shape"], clean: Float[Array, "*shape"], share: float) -> Float[Array, "*shape"]:
+    """share y + (1 - share) clean: the step to `share` times the level that is exact while `clean` does not change."""
+    return _mix(y, clean, np.float32(share))
+
+
+def combine(*terms: tuple[float, Float[Array, "*shape"]]) -> Float[Array, "*shape"]:
+    """Sum of weight times array."""
+    return _combine(np.array([weight for weight, _ in terms], np.float32), [array for _, array in terms])
+
+
+def _noise(draw: Draw, step: int, steps: int) -> Noise:
+    """Number 0 is the draw that churn would take, further ones come after those of all steps."""
+    return lambda number: draw(1 + step + number * steps)
+
+
+@jax.jit
+def _scale(y, factor):
+    return factor * y
+
+
+@jax.jit
+def _add(y, noise, spread):
+    return y + spread * noise
+
+
+@jax.jit
+def _mix(y, clean, share):
+    return share * y + (1 - share) * clean
+
+
+@jax.jit
+def _combine(weights, arrays):
+    return sum(weight * array for weight, array in zip(weights, arrays, strict=True))

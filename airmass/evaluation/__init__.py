@@ -1,0 +1,1 @@
+"""Scores of forecasts against truth, persistence and climatology."""

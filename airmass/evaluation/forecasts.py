@@ -1,0 +1,191 @@
+"""The systems that are judged: which file holds which initial time, and the times that all of them hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from airmass.core.errors import InputError
+from airmass.data.formats.forecast_reader import (
+    MEMBER,
+    hours,
+    members_of,
+    open_forecast,
+    read_hours,
+    read_members,
+    system_of,
+)
+from airmass.data.formats.store import grid_of, minute
+from airmass.evaluation.scores import BASELINES
+from airmass.fields.derived import WIND_SPEED, combined, parts_of, scored
+from airmass.fields.grid import LatLonGrid
+
+COMMON = "common"
+
+
+@dataclass(frozen=True)
+class System:
+    """The forecasts of one system: which file holds each initial time, and where in it."""
+
+    name: str
+    sources: dict[np.datetime64, tuple[Path, xr.Dataset, int]]
+
+    @property
+    def paths(self) -> list[Path]:
+        return list(dict.fromkeys(path for path, _, _ in self.sources.values()))
+
+    @cached_property
+    def example(self) -> xr.Dataset:
+        return next(dataset for _, dataset, _ in self.sources.values())
+
+    @property
+    def init_times(self) -> np.ndarray:
+        return np.array(sorted(self.sources))
+
+    @property
+    def lead_times(self) -> np.ndarray:
+        return self.example.lead_time.values
+
+    @property
+    def members(self) -> int:
+        return members_of(self.example)
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What can be judged: what its files hold, and the wind speed where they hold the components."""
+        held = set(map(str, self.example.data_vars))
+        return tuple(sorted(held | ({WIND_SPEED.name} if held.issuperset(parts_of(WIND_SPEED.name)) else set())))
+
+    def path(self, init_time: np.datetime64) -> Path:
+        return self.sources[init_time][0]
+
+    def read(
+        self, name: str, init_time: np.datetime64, lead_times: np.ndarray
+    ) -> Float[np.ndarray, "member lead_time level node"]:
+        path, dataset, index = self.sources[init_time]
+        leads = np.searchsorted(self.lead_times, lead_times).tolist()
+        parts = [read_members(dataset, path, part, index, leads) for part in parts_of(name)]
+        return with_level_axis(name, combined(name, parts), 2)
+
+
+def open_systems(paths: Sequence[str | Path]) -> tuple[System, ...]:
+    if not paths:
+        raise InputError("no forecast files named, expected one or more")
+    found: dict[str, System] = {}
+    for path in map(Path, paths):
+        dataset = open_forecast(path, ensemble=True)
+        system = found.setdefault(name := system_of(dataset, path), System(name, {}))
+        if name in BASELINES:
+            raise InputError(f"{path}: its system is {name!r}, a name kept for the baseline judged beside every model")
+        for index, init_time in enumerate(dataset.init_time.values):
+            if init_time in system.sources:
+                raise InputError(
+                    f"{path}: initial time {minute(init_time)} of {name} is also in {system.sources[init_time][0]}"
+                )
+            system.sources[init_time] = (path, dataset, index)
+    systems = tuple(found[name] for name in sorted(found))
+    for system in systems:
+        for path, dataset, _ in system.sources.values():
+            same_grid(
+                grid_of(dataset, path), path, grid_of(systems[0].example, systems[0].paths[0]), systems[0].paths[0]
+            )
+            _same_axis("level", dataset, path, systems[0])
+            for axis in ("lead_time", MEMBER):
+                _same_axis(axis, dataset, path, system)
+            _same_variables(system, dataset, path)
+    return systems
+
+
+def _same_axis(axis: str, dataset: xr.Dataset, path: Path, first: System) -> None:
+    found, expected = (d[axis].values if axis in d.coords else np.array([]) for d in (dataset, first.example))
+    if not np.array_equal(found, expected):
+        raise InputError(f"{path}: {axis} is {_span(found)}, but in {first.paths[0]} it is {_span(expected)}")
+
+
+def _same_variables(system: System, dataset: xr.Dataset, path: Path) -> None:
+    found, expected = (", ".join(sorted(map(str, d.data_vars))) for d in (dataset, system.example))
+    if found != expected:
+        raise InputError(f"{path}: holds {found}, but {system.paths[0]} holds {expected}")
+
+
+def same_grid(found: LatLonGrid, path: str | Path | None, expected: LatLonGrid, where: Path) -> None:
+    if found != expected:
+        raise InputError(f"{path}: grid is {found}, but {where} is on {expected}")
+
+
+def _span(values: np.ndarray) -> str:
+    if not len(values):
+        return "absent"
+    if values.dtype.kind == "m":
+        values = values / np.timedelta64(1, "h")
+        return f"{values[0]:g} to {values[-1]:g} h ({len(values)})"
+    if values.dtype.kind == "M":
+        return f"{minute(values[0])} to {minute(values[-1])} ({len(values)})"
+    return str(values.tolist())
+
+
+def _one(value: np.datetime64 | np.timedelta64) -> str:
+    return minute(value) if isinstance(value, np.datetime64) else f"{hours(np.array(value))[0]} h"
+
+
+def _dates(texts: Sequence[str]) -> np.ndarray | str:
+    if list(texts) == [COMMON]:
+        return COMMON
+    try:
+        return np.unique(np.array([np.datetime64(text).astype("datetime64[ns]") for text in texts]))
+    except ValueError:
+        raise InputError(f"initial times {' '.join(texts)}: expected dates such as 2020-01-01T06") from None
+
+
+def _durations(texts: Sequence[str]) -> np.ndarray | str:
+    if list(texts) == [COMMON]:
+        return COMMON
+    return np.unique(np.array([read_hours(text) for text in texts])) * np.timedelta64(1, "h").astype("timedelta64[ns]")
+
+
+def chosen_times(systems: Sequence[System], axis: str, texts: Sequence[str] | None) -> np.ndarray:
+    """The initial or lead times (`axis` is init_time or lead_time) to judge, which every system holds.
+
+    Those named; for `["common"]`, what all hold; for None, what they hold, which must be the same. Raises InputError.
+    """
+    wanted = None if texts is None else _dates(texts) if axis == "init_time" else _durations(texts)
+    held = [getattr(system, f"{axis}s") for system in systems]
+    if wanted is None:
+        _same_values(systems, axis, held)
+        return held[0]
+    if isinstance(wanted, str):
+        common = reduce(np.intersect1d, held)
+        if not len(common):
+            spans = " and ".join(f"{_span(v)} in {s.paths[0]}" for s, v in zip(systems, held, strict=True))
+            raise InputError(f"no {axis} is common to all systems: {spans}")
+        return common
+    for system, values in zip(systems, held, strict=True):
+        absent = wanted[~np.isin(wanted, values)]
+        if absent.size:
+            raise InputError(
+                f"{system.paths[0]}: {system.name} has no {axis} {_one(absent[0])}, which was asked for; "
+                f"it holds {_span(values)}"
+            )
+    return wanted
+
+
+def _same_values(systems: Sequence[System], axis: str, held: Sequence[np.ndarray]) -> None:
+    first = systems[0]
+    for other, values in zip(systems[1:], held[1:], strict=True):
+        different = np.setxor1d(held[0], values)
+        if different.size:
+            raise InputError(
+                f"{other.paths[0]}: {axis} of {other.name} is {_span(values)}, but {first.name} in {first.paths[0]} "
+                f"has {_span(held[0])}; first in one only: {_one(different[0])}; --{axis.replace('_', '-')}s chooses"
+            )
+
+
+def with_level_axis(name: str, values: np.ndarray, axis: int = 1) -> Float[np.ndarray, "*before level node"]:
+    """Float32, with an axis of levels in the place `axis`, of length one where there are none."""
+    values = np.asarray(values, np.float32)
+    before = values.shape[:axis]
+    return values.reshape(*before, values.shape[axis] if scored(name).on_levels else 1, -1)

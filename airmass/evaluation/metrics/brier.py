@@ -1,0 +1,27 @@
+"""Brier score of extremes."""
+
+from airmass.data.formats.climatology import QUANTILES, tail
+from airmass.evaluation.metrics.base import Metric
+from airmass.evaluation.metrics.statistics import brier_score_of
+
+
+class Brier(Metric):
+    """Mean over initial times and area of (p - o)^2 for the event beyond a climatological quantile; 0 is best.
+
+    p is the share of members beyond it, of a single forecast 0 or 1, and o whether the truth is. Quantiles of less than
+    one half are lower tails, others upper ones. Nothing is taken off for the size of the ensemble: m members lose about
+    p (1 - p) / m by being few.
+
+    Source: Brier 1950, doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+    """
+
+    perfect = 0.0
+
+    def __init__(self, quantile: float):
+        self.quantile = quantile
+        self.name = f"brier_{tail(quantile)}"
+        self.statistics = (brier_score_of(quantile),)
+
+    @classmethod
+    def instances(cls):
+        return [cls(quantile) for quantile in QUANTILES]

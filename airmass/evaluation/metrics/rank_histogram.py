@@ -1,0 +1,33 @@
+"""Rank histogram: how often truth lies above so and so many of the members."""
+
+import numpy as np
+from jaxtyping import Float
+
+from airmass.evaluation.metrics.base import Fields
+
+
+def rank_frequencies(fields: Fields) -> Float[np.ndarray, "*batch rank"]:
+    """Share of the area where truth is above 0, 1, ... m of m members; each row adds up to 1, NaN without any area.
+
+    Where truth equals some of the members, as rain of none does, the area is shared evenly between the ranks that it
+    could have: the expectation of drawing one of them, without a draw. Such frequencies add over initial times.
+
+    Source: Hamill 2001, doi:10.1175/1520-0493(2001)129<0550:IORHFV>2.0.CO;2.
+    """
+    truth, m = fields.truth, len(fields.members)
+    below, equal = np.zeros(truth.shape, np.int64), np.zeros(truth.shape, np.int64)
+    for member in fields.members:
+        below += member < truth
+        equal += member == truth
+    weights = np.broadcast_to(fields.weights, truth.shape)
+    if fields.present is not None:
+        weights = weights * fields.present
+    # A share for each of the ranks from `below` to `below + equal`, as the steps up and down of a running sum.
+    share, rows = weights / (equal + 1), np.arange(truth.size // truth.shape[-1]).repeat(truth.shape[-1])
+    n = (len(rows) // truth.shape[-1]) * (m + 2)
+    up, down = (
+        np.bincount(rows * (m + 2) + rank.ravel(), share.ravel(), minlength=n) for rank in (below, below + equal + 1)
+    )
+    counts = np.cumsum((up - down).reshape(*truth.shape[:-1], m + 2), axis=-1)[..., : m + 1]
+    with np.errstate(invalid="ignore"):
+        return np.maximum(counts, 0) / weights.sum(axis=-1)[..., None]

@@ -1,0 +1,69 @@
+"""Statistics that several metrics share: area means of functions of the fields. `forecast` is the ensemble mean."""
+
+from functools import cache
+
+import numpy as np
+
+from airmass.evaluation.metrics.base import Fields, Statistic
+
+
+def error(fields: Fields):
+    return fields.mean(fields.forecast - fields.truth)
+
+
+def squared_error(fields: Fields):
+    return fields.mean(np.square(fields.forecast - fields.truth))
+
+
+def variance(fields: Fields):
+    """Of the members about their mean, unbiased: the sum of squares over the number of members less one."""
+    return fields.mean(fields.errors.var(axis=0, ddof=1))
+
+
+def enlarged_variance(fields: Fields):
+    """What the squared error of the mean of m members comes to where truth is like one more member: (m + 1) / m
+    times the unbiased variance.
+    """
+    return (1 + 1 / len(fields.members)) * variance(fields)
+
+
+def anomaly_product(fields: Fields):
+    return fields.mean((fields.forecast - fields.climatology) * (fields.truth - fields.climatology))
+
+
+def squared_forecast_anomaly(fields: Fields):
+    return fields.mean(np.square(fields.forecast - fields.climatology))
+
+
+def squared_truth_anomaly(fields: Fields):
+    return fields.mean(np.square(fields.truth - fields.climatology))
+
+
+@cache
+def brier_score_of(quantile: float) -> Statistic:
+    """(share of members beyond the climatological quantile - whether truth is)^2."""
+
+    def brier_score(fields: Fields):
+        threshold = fields.thresholds[quantile]
+        share = np.mean([_beyond(member, threshold, quantile) for member in fields.members], axis=0)
+        return fields.mean(np.square(share - _beyond(fields.truth, threshold, quantile)))
+
+    return brier_score
+
+
+@cache
+def climatological_brier_score_of(quantile: float) -> Statistic:
+    """The same of the forecast that always gives the probability that the quantile stands for."""
+    probability = min(quantile, 1 - quantile)
+
+    def climatological_brier_score(fields: Fields):
+        event = _beyond(fields.truth, fields.thresholds[quantile], quantile)
+        return fields.mean(np.square(probability - event))
+
+    return climatological_brier_score
+
+
+def _beyond(values: np.ndarray, threshold: np.ndarray, quantile: float) -> np.ndarray:
+    """1 where a value is below a quantile of less than one half, or above another; NaN stays."""
+    beyond = values < threshold if quantile < 0.5 else values > threshold
+    return np.where(np.isnan(values), np.nan, beyond)

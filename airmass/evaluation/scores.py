@@ -1,0 +1,196 @@
+"""Scores as they are kept, and which of them people look at first.
+
+A folder of scores holds `scores.json`, and beside it `rank_histograms.json` where an ensemble was judged and
+`spectra.json` where spectra were asked for. Each is a flat list of objects.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from airmass.core.errors import InputError
+from airmass.fields.derived import WIND_SPEED, scored
+from airmass.fields.variables import VARIABLES, variable_at_level
+
+# The fields and lead times of WeatherBench 2's scorecards, with 6 h for what a model of one step does.
+HEADLINE_FIELDS = ("z500", "t850", "u850", "q700", "2t", "msl", "10u", "tp")
+HEADLINE_HOURS = (6, 24, 72, 120, 240)
+BASELINES = ("persistence", "climatology")
+
+SCORES, RANK_HISTOGRAMS, SPECTRA = "scores.json", "rank_histograms.json", "spectra.json"
+
+# Units in which errors are quoted where they differ from those on disk: (factor, units, decimals).
+_QUOTED = {
+    "specific_humidity": (1e3, "g/kg", 3),
+    "mean_sea_level_pressure": (1e-2, "hPa", 2),
+    "surface_pressure": (1e-2, "hPa", 2),
+    "total_precipitation_6hr": (1e3, "mm", 3),
+    "total_precipitation_12hr": (1e3, "mm", 3),
+    "geopotential": (1.0, "m²/s²", 0),
+    "vertical_velocity": (1.0, "Pa/s", 3),
+}
+_PLAIN = {"m s-1": "m/s", "J m-2": "J/m²"}
+_WITH_UNITS = ("rmse", "bias", "crps", "energy", "spread")
+
+
+def has_units(metric: str) -> bool:
+    """Whether a metric is in its variable's units; others are plain numbers."""
+    return metric in _WITH_UNITS
+
+
+@dataclass(frozen=True)
+class Score:
+    """One value of one metric: `level` in hPa, None for a field not on levels; `value` in the units on disk."""
+
+    system: str
+    variable: str
+    level: int | None
+    lead_time_hours: float
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class RankHistogram:
+    """Share of the area where truth lies above 0, 1, ... m of an ensemble's m members; shares add up to 1."""
+
+    system: str
+    variable: str
+    level: int | None
+    lead_time_hours: float
+    shares: list[float]
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Zonal power by wavenumber from 0, area-weighted from 60°S to 60°N, mean over initial times, in squared units.
+
+    That of an ensemble is the mean over its members' spectra; where `of_mean`, that of the mean of its members.
+    The system "truth" is the truth. `ratio` is power over that of the truth, None where it has none.
+    """
+
+    system: str
+    variable: str
+    level: int | None
+    lead_time_hours: float
+    of_mean: bool
+    power: list[float]
+    ratio: list[float | None]
+
+
+Kept = TypeVar("Kept", Score, RankHistogram, Spectrum)
+
+
+@dataclass(frozen=True)
+class Quoted:
+    """How errors of one variable are quoted: multiply by `factor`, write `decimals`, then `units`."""
+
+    factor: float
+    units: str
+    decimals: int
+
+    def text(self, value: float) -> str:
+        return f"{value * self.factor:z.{self.decimals}f}"
+
+
+def quoted(name: str) -> Quoted:
+    """The units in which a variable's errors are quoted."""
+    units = scored(name).units
+    return Quoted(*_QUOTED.get(name, (1.0, _PLAIN.get(units, units), 2)))
+
+
+class ScoreTable:
+    """Scores, looked up by (system, variable, level, lead time in hours, metric)."""
+
+    def __init__(self, scores: Iterable[Score]):
+        self.scores = tuple(scores)
+        self._values = {(s.system, s.variable, s.level, s.lead_time_hours, s.metric): s.value for s in self.scores}
+
+    @property
+    def systems(self) -> tuple[str, ...]:
+        """Models in alphabetical order, then the baselines."""
+        found = {score.system for score in self.scores}
+        return (*sorted(found - set(BASELINES)), *(name for name in BASELINES if name in found))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(sorted({score.metric for score in self.scores}))
+
+    @property
+    def channels(self) -> tuple[tuple[str, int | None], ...]:
+        """Every (variable, level) scored, by name, then from the top down."""
+        found = {(score.variable, score.level) for score in self.scores}
+        return tuple(sorted(found, key=lambda channel: (channel[0], channel[1] or 0)))
+
+    @property
+    def hours(self) -> tuple[float, ...]:
+        return tuple(sorted({score.lead_time_hours for score in self.scores}))
+
+    @property
+    def headline_hours(self) -> tuple[float, ...]:
+        """The usual lead times that are there; all of them where none of the usual is."""
+        return tuple(hour for hour in self.hours if hour in HEADLINE_HOURS) or self.hours
+
+    def headline_fields(self, fields: Sequence[str] = HEADLINE_FIELDS) -> dict[str, tuple[str, int | None]]:
+        """(variable, level) of those of the named fields that were scored."""
+        channels = set(self.channels)
+        known = {text: (found.name, level) for text, (found, level) in ((t, variable_at_level(t)) for t in fields)}
+        return {text: channel for text, channel in known.items() if channel in channels}
+
+    def value(self, system: str, channel: tuple[str, int | None], hour: float, metric: str) -> float | None:
+        """One value, None where it is undefined or was not scored."""
+        return self._values.get((system, *channel, hour, metric))
+
+    def curve(self, system: str, channel: tuple[str, int | None], metric: str) -> tuple[list[float], list[float]]:
+        """Lead times in hours, and the metric at each where it is defined."""
+        points = [(hour, self.value(system, channel, hour, metric)) for hour in self.hours]
+        defined = [(hour, value) for hour, value in points if value is not None]
+        return [hour for hour, _ in defined], [value for _, value in defined]
+
+    def to_json(self) -> str:
+        """Undefined values must have been left out: JSON has no NaN."""
+        return to_json(self.scores)
+
+
+def to_json(kept: Iterable[Score | RankHistogram | Spectrum]) -> str:
+    """A flat list of objects, one a line."""
+    return "[\n" + ",\n".join(json.dumps(vars(one), allow_nan=False) for one in kept) + "\n]\n"
+
+
+def read_scores(path: str | Path) -> ScoreTable:
+    """Read `scores.json`. Raises InputError for a missing or foreign file."""
+    table = ScoreTable(_read(path, Score))
+    for score in table.scores:
+        if not math.isfinite(score.value):
+            raise InputError(f"{path}: {score} is not a score: unknown variable or undefined value")
+    if not table.scores:
+        raise InputError(f"{path}: holds no scores")
+    return table
+
+
+def read_rank_histograms(folder: str | Path) -> list[RankHistogram]:
+    """Those in a folder of scores; none where no ensemble was judged. Raises InputError for a foreign file."""
+    path = Path(folder) / RANK_HISTOGRAMS
+    return _read(path, RankHistogram) if path.exists() else []
+
+
+def read_spectra(folder: str | Path) -> list[Spectrum]:
+    """Those in a folder of scores; none where none were asked for. Raises InputError for a foreign file."""
+    path = Path(folder) / SPECTRA
+    return _read(path, Spectrum) if path.exists() else []
+
+
+def _read(path: str | Path, kind: type[Kept]) -> list[Kept]:
+    try:
+        found = [kind(**record) for record in json.loads(Path(path).read_text())]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: not a list of scores as `airmass evaluate` writes it: {error}") from None
+    for one in found:
+        if one.variable not in VARIABLES and one.variable != WIND_SPEED.name:
+            raise InputError(f"{path}: {one} is not a score: unknown variable or undefined value")
+    return found

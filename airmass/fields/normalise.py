@@ -1,0 +1,158 @@
+"""Scaling to order one and back, and which outputs are changes to the last frame and which are whole fields."""
+
+from itertools import pairwise
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+
+from airmass.core.errors import InputError
+from airmass.core.types import Array
+from airmass.fields.channels import Channel, Layout
+from airmass.fields.forcing import FORCING_SCALES
+from airmass.fields.task import Task
+
+
+class Normaliser(eqx.Module):
+    """Per-channel scales of a task.
+
+    A target that is also read is predicted as a residual: output * residual_std + last frame. A diagnostic target is
+    output * std + mean. Losses compare in that scaled space. Arrays run over the prognostic, forcing, static and
+    target channels of `task` in the order of `Layout.of`.
+    """
+
+    history_mean: Float[Array, " prognostic"]
+    history_std: Float[Array, " prognostic"]
+    forcing_mean: Float[Array, " forcing"]
+    forcing_std: Float[Array, " forcing"]
+    static_mean: Float[Array, " static"]
+    static_std: Float[Array, " static"]
+    target_offset: Float[Array, " target"]
+    target_scale: Float[Array, " target"]
+    prognostic_columns: tuple[int, ...] = eqx.field(static=True)
+
+    def inputs(
+        self,
+        history: Float[Array, "time node prognostic"],
+        forcing: Float[Array, "window node forcing"],
+        static: Float[Array, "node static"],
+    ) -> Float[Array, "node channel"]:
+        """One vector a node: history oldest first, then forcings oldest first, then static fields."""
+        parts = [
+            *((history - self.history_mean) / self.history_std),
+            *((forcing - self.forcing_mean) / self.forcing_std),
+            (static - self.static_mean) / self.static_std,
+        ]
+        return jnp.concatenate(parts, axis=-1)
+
+    def target(
+        self, frame: Float[Array, "node target"], last: Float[Array, "node prognostic"]
+    ) -> Float[Array, "node target"]:
+        """What the network should have put out for `frame` to follow `last`."""
+        return (frame - self._base(last)) / self.target_scale
+
+    def restore(
+        self, output: Float[Array, "node target"], last: Float[Array, "node prognostic"]
+    ) -> Float[Array, "node target"]:
+        """The physical frame that a network output stands for."""
+        return output * self.target_scale + self._base(last)
+
+    def prognostic(self, frame: Float[Array, "*lead target"]) -> Float[Array, "*lead prognostic"]:
+        """The channels of a frame that the next step reads."""
+        runs = _runs(self.prognostic_columns, frame.shape[-1])
+        return jnp.concatenate([frame[..., start:stop] for start, stop, kept in runs if kept], axis=-1)
+
+    def with_prognostic(
+        self, frame: Float[Array, "node target"], newest: Float[Array, "node prognostic"]
+    ) -> Float[Array, "node target"]:
+        """`frame` with its prognostic channels replaced: the inverse of `prognostic`."""
+        parts, read = [], 0
+        for start, stop, kept in _runs(self.prognostic_columns, frame.shape[-1]):
+            parts.append(newest[:, read : read + stop - start] if kept else frame[:, start:stop])
+            read += (stop - start) * kept
+        return jnp.concatenate(parts, axis=-1)
+
+    def _base(self, last: Float[Array, "node prognostic"]) -> Float[Array, "node target"]:
+        """What outputs are added to: the last frame, or the mean where a channel is not in it."""
+        offset = jnp.broadcast_to(self.target_offset, (last.shape[0], self.target_offset.shape[0]))
+        return self.with_prognostic(offset, last)
+
+    @classmethod
+    def from_statistics(
+        cls, task: Task, mean: xr.Dataset, std: xr.Dataset, residual_std: xr.Dataset, source: str = "statistics"
+    ) -> "Normaliser":
+        """Scales of `task` from statistics by variable and level; raises InputError for what they lack.
+
+        Forcings use the statistics where they are given (as in the published files) and fixed scales otherwise.
+        """
+        history = Layout.of(task.prognostic, task.levels).channels
+        static = Layout.of(task.static, task.levels).channels
+        targets = Layout.of(task.targets, task.levels).channels
+
+        def pick(statistic: xr.Dataset, kind: str, channels: tuple[Channel, ...]) -> np.ndarray:
+            values = [_value(statistic, channel, kind, source) for channel in channels]
+            return np.array(values, np.float32).reshape(-1)
+
+        offset = pick(mean, "mean", targets)
+        scale = np.array(
+            [
+                _value(residual_std, c, "residual_std", source) if c in history else _value(std, c, "std", source)
+                for c in targets
+            ],
+            np.float32,
+        )
+        forcing = [_forcing_scale(name, mean, std) for name in task.forcing]
+        return cls(
+            pick(mean, "mean", history),
+            _positive(pick(std, "std", history), history, source),
+            np.array([m for m, _ in forcing], np.float32),
+            np.array([s for _, s in forcing], np.float32),
+            pick(mean, "mean", static),
+            _positive(pick(std, "std", static), static, source),
+            offset,
+            _positive(scale, targets, source),
+            cls.columns(task),
+        )
+
+    @staticmethod
+    def columns(task: Task) -> tuple[int, ...]:
+        """Which target channels are prognostic, in the order of the history's channels."""
+        targets = Layout.of(task.targets, task.levels).channels
+        return tuple(i for i, (name, _) in enumerate(targets) if name in task.prognostic)
+
+
+def _runs(columns: tuple[int, ...], n: int) -> list[tuple[int, int, bool]]:
+    """Stretches (start, stop, whether in `columns`) that cover 0 to n.
+
+    Slices rather than an index: the gradient of an index is a scatter, which XLA folds for seconds when it compiles.
+    """
+    edges = [i for i in range(1, n) if (i in columns) != (i - 1 in columns)]
+    return [(start, stop, start in columns) for start, stop in pairwise([0, *edges, n])]
+
+
+def _forcing_scale(name: str, mean: xr.Dataset, std: xr.Dataset) -> tuple[float, float]:
+    if name in mean and name in std:
+        return float(mean[name]), float(std[name])
+    return FORCING_SCALES[name]
+
+
+def _value(statistic: xr.Dataset, channel: Channel, kind: str, source: str) -> float:
+    name, level = channel
+    if name not in statistic:
+        raise InputError(f"{source}: no {kind} of {name}")
+    if level is None:
+        return float(statistic[name])
+    if level not in statistic.level.values:
+        held = [int(x) for x in statistic.level.values]
+        raise InputError(f"{source}: no {kind} of {name} at {level} hPa; levels held are {held}")
+    return float(statistic[name].sel(level=level))
+
+
+def _positive(scale: np.ndarray, channels: tuple[Channel, ...], source: str) -> np.ndarray:
+    for value, (name, level) in zip(scale, channels, strict=True):
+        if not (np.isfinite(value) and value > 0):
+            where = name if level is None else f"{name} at {level} hPa"
+            raise InputError(f"{source}: the spread of {where} is {value:g}, expected above zero")
+    return scale

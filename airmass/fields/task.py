@@ -1,0 +1,52 @@
+"""What a model reads and writes: its variables by role, its levels, its step and its history."""
+
+from dataclasses import dataclass
+
+from airmass.core.errors import InputError
+from airmass.fields.variables import COMPUTED, VARIABLES
+
+
+@dataclass(frozen=True)
+class Task:
+    """Variables by role, by ERA5 long name.
+
+    Prognostic variables are read and predicted, diagnostic ones only predicted, forcings are known at any time
+    (computed from it) and static fields never change. `levels` are in hPa, top down. `step` is in hours; `history` is
+    the number of past frames a model reads.
+    """
+
+    prognostic: tuple[str, ...]
+    diagnostic: tuple[str, ...]
+    forcing: tuple[str, ...]
+    static: tuple[str, ...]
+    levels: tuple[int, ...]
+    step: int = 6
+    history: int = 2
+
+    def __post_init__(self):
+        names = (*self.prognostic, *self.diagnostic, *self.forcing, *self.static)
+        for name in names:
+            if name not in VARIABLES:
+                raise InputError(f"task names {name!r}, which is not in the table of variables")
+        if len(set(names)) != len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise InputError(f"task gives {', '.join(twice)} more than one role")
+        for name in self.forcing:
+            if name not in COMPUTED:
+                raise InputError(
+                    f"forcing {name!r} cannot be computed from valid time; known are {', '.join(COMPUTED)}"
+                )
+        if list(self.levels) != sorted(set(self.levels)):
+            raise InputError(f"levels must rise, each once; found {self.levels}")
+        if not self.prognostic or self.step <= 0 or self.history < 1:
+            raise InputError("a task needs a prognostic variable, a positive step and at least one frame of history")
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Everything predicted, sorted by name: the published order of output channels."""
+        return tuple(sorted((*self.prognostic, *self.diagnostic)))
+
+    @property
+    def from_store(self) -> tuple[str, ...]:
+        """Everything that changes in time and must be read."""
+        return self.targets

@@ -1,0 +1,129 @@
+"""Members from slightly different initial states: an ensemble of a model that knows one future, or a wider one.
+
+The baseline that GenCast was held against, GraphCast-Perturbed (Price et al. 2025, doi:10.1038/s41586-024-08252-9):
+Gaussian noise that is correlated over some 1200 km on the sphere, independent between variables and levels, in
+proportion to how much each changes in a step, the same in both frames of history.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.core.errors import InputError
+from airmass.core.types import Array
+from airmass.diffusion.sphere import SphereNoise
+from airmass.fields.channels import Layout
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.task import Task
+from airmass.forecasting.system import GraphCastRunner, System
+from airmass.models.gencast.runner import GenCastRunner
+from airmass.models.runner import NOTHING, History, Made, MakeRunner, member_key
+
+EARTH_RADIUS_KM = 6371.0
+_NEVER_NEGATIVE = ("specific_humidity", "total_precipitation")
+
+
+class PerturbedRunner:
+    """A model from perturbed states. Member 0 starts from the state as it is, as ECMWF's control forecast does.
+
+    Where a state has water, none of its members has less than none. Each is made of seed, initial time and its own
+    number, as are a model's own draws, from other keys.
+    """
+
+    def __init__(
+        self,
+        runner: GraphCastRunner | GenCastRunner,
+        task: Task,
+        grid: LatLonGrid,
+        scale: Float[np.ndarray, " prognostic"],
+        length: float,
+        seed: int,
+    ):
+        self._runner, self._seed = runner, seed
+        white = SphereNoise.build(grid.latitude, grid.longitude)
+        channels = Layout.of(task.prognostic, task.levels).channels
+        limited = np.array([name.startswith(_NEVER_NEGATIVE) for name, _ in channels])
+        weights = smooth_weights(len(grid.longitude) // 2, length)
+        self._perturb = jax.jit(partial(_perturbed, white, weights.astype(np.float32), scale, limited))
+
+    @property
+    def at_once(self) -> int:
+        """As many as the model itself runs."""
+        return self._runner.at_once
+
+    def frames(
+        self, history: History, init: np.datetime64, members: Sequence[int], made: Made = NOTHING
+    ) -> Iterator[Iterator[Float[Array, "node target"]]]:
+        start = [self.initial(history, init, member) for member in members]
+        return self._runner.trajectories(made.histories(start), init, members, made.count)
+
+    def initial(self, history: History, init: np.datetime64, member: int) -> History:
+        """What a member starts from."""
+        return np.asarray(self._perturb(history, member_key(self._seed, init, member))) if member else history
+
+
+def perturbed(system: System, amplitude: float, length: float) -> System:
+    """`system` as an ensemble whose members differ in their initial states.
+
+    At every point the perturbation's standard deviation is `amplitude` times that of the change of each channel over
+    one step of the model; `length` in km is that of a Gaussian covariance exp(-d^2 / 2 length^2) at distance d.
+    Raises InputError for a system that is perturbed already and for numbers that make no perturbation.
+    """
+    scale = system.residual_std
+    if scale is None:
+        raise InputError(f"--perturb {amplitude:g}: {system.title} is an ensemble already")
+    if not (0 < amplitude < np.inf and 0 < length < np.inf):
+        raise InputError(f"--perturb {amplitude:g} and --perturb-length {length:g}: expected finite numbers above 0")
+
+    build: Any = system.runner  # one that samples takes its sampler besides
+
+    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, **sampler) -> PerturbedRunner:
+        if noise is not None:
+            raise InputError("--initial-noise makes all members one, --perturb tells them apart: give one of them")
+        made = build(grid, static, seed, **sampler)
+        return PerturbedRunner(made, system.task, grid, amplitude * scale, length, seed)
+
+    made: MakeRunner = runner
+    about = dict(system.about) | {"perturb": float(amplitude), "perturb_length_km": float(length)}
+    return dataclasses.replace(
+        system,
+        name=f"{system.name}-perturbed",
+        title=f"{system.title} from perturbed states",
+        about=about,
+        residual_std=None,
+        ensemble=True,
+        runner=made,
+    )
+
+
+def smooth_weights(n_degrees: int, length: float) -> Float[np.ndarray, "degrees degrees"]:
+    """Factors of the coefficients that `SphereNoise` takes for noise of unit variance, correlated over `length` km.
+
+    On the sphere a Gaussian covariance is a heat kernel: its spectrum falls as exp(-l (l + 1) length^2 / 2 radius^2).
+    The factors are its square root, over the sum of all (2 l + 1 harmonics in degree l).
+    """
+    degree = np.arange(n_degrees)
+    spectrum = np.exp(-degree * (degree + 1) * (length / EARTH_RADIUS_KM) ** 2 / 2)
+    amplitude = n_degrees * np.sqrt(spectrum / np.sum((2 * degree + 1) * spectrum))
+    # Cosines fill a triangle of the square and sines, turned about, the rest.
+    total = np.add.outer(degree, degree)
+    return amplitude[np.where(total < n_degrees, total, 2 * n_degrees - 1 - total)]
+
+
+def _perturbed(
+    white: SphereNoise,
+    weights: Float[np.ndarray, "degrees degrees"],
+    scale: Float[np.ndarray, " prognostic"],
+    limited: np.ndarray,
+    history: Float[Array, "time node prognostic"],
+    key: PRNGKeyArray,
+) -> Float[Array, "time node prognostic"]:
+    drawn = jax.random.normal(key, (*weights.shape, len(scale)))
+    moved = history + scale * white.synthesise(weights[..., None] * drawn)
+    return jnp.where(limited, jnp.maximum(moved, jnp.minimum(history, 0)), moved)

@@ -1,0 +1,74 @@
+"""Running what of a forecast is not on disk yet, a group of members after another, and remembering how far it got."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float
+
+from airmass.core.types import Array
+from airmass.data.formats.forecast_writer import ForecastWriter
+from airmass.data.initial import Initial
+from airmass.forecasting.resume import Partial
+from airmass.models.runner import NOTHING, Made, Runner
+
+_Item = TypeVar("_Item")
+# The number of an initial time, places of the members that run together, step, place of the member, frame.
+_Placed = tuple[int, range, int, int, Float[Array, "node target"]]
+
+
+@dataclass(frozen=True)
+class Trajectories:
+    """`steps` frames of every one of `numbers` from every one of `inits`.
+
+    Members go to the end in groups, not all of them a step at a time: then the states of one group are in memory.
+    """
+
+    runner: Runner
+    start: Initial
+    inits: np.ndarray
+    steps: int
+    numbers: range
+
+    def write(self, writer: ForecastWriter, place: Partial | None, wrote: Callable[[], None]) -> None:
+        """All that `place` does not hold yet; it is told of each chunk of frames that is on the disk."""
+        for row, group, step, member, frame in _one_ahead(self._frames(writer, place)):
+            writer.write(row, step, np.asarray(frame), self.numbers[member])
+            wrote()
+            if place and member == group[-1] and writer.ends_a_chunk(step):
+                writer.sync(row, [self.numbers[m] for m in group], step)
+                place.note(row, group, step + 1)
+
+    def _frames(self, writer: ForecastWriter, place: Partial | None) -> Iterator[_Placed]:
+        for row, init in enumerate(self.inits):
+            for group, count in self._groups(row, place):
+                made = self._made(writer, row, group, count)
+                numbers = [self.numbers[member] for member in group]
+                lead_times = self.runner.frames(self.start.history(init), init, numbers, made)
+                for step, frames in enumerate(islice(lead_times, self.steps - made.count), made.count):
+                    yield from ((row, group, step, *found) for found in zip(group, frames, strict=True))
+
+    def _groups(self, row: int, place: Partial | None) -> Iterator[tuple[range, int]]:
+        """Members to run together and the frames that they all have."""
+        at_once = self.runner.at_once
+        if place is not None:
+            return place.pending(row, at_once)
+        count = len(self.numbers)
+        return ((range(first, min(first + at_once, count)), 0) for first in range(0, count, at_once))
+
+    def _made(self, writer: ForecastWriter, row: int, group: range, count: int) -> Made:
+        """Where a group goes on from: what is written, if a step reads nothing else, or its start."""
+        if not count or not writer.holds_states:
+            return NOTHING
+        return Made(count, [writer.newest(row, self.numbers[member], count) for member in group])
+
+
+def _one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
+    """The same items, each given out once the next is asked for, which JAX computes while this one is written."""
+    held: list[_Item] = []
+    for item in items:
+        yield from held
+        held = [item]
+    yield from held

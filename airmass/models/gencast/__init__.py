@@ -1,0 +1,1 @@
+"""GenCast (Price et al. 2024): conditional diffusion."""

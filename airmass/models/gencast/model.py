@@ -1,0 +1,297 @@
+"""GenCast (Price et al. 2025, doi:10.1038/s41586-024-08252-9): a denoiser of the next frame given the last two."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import PartitionSpec
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.core.types import Array
+from airmass.diffusion.precondition import denoise
+from airmass.fields.channels import Layout
+from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.normalise import Normaliser
+from airmass.fields.task import Task
+from airmass.models.graphcast.model import check_recompute, network_sizes
+from airmass.models.grid_mesh import Decoder, DecoderEmbedded, DecoderSeen, Encoder, EncoderEmbedded, EncoderSeen
+from airmass.models.mesh.neighbours import Neighbours
+from airmass.models.mesh.tiles import Tiles
+from airmass.models.nn.mlp import Linear, in_precision
+from airmass.models.nn.transformer import Transformer
+from airmass.models.state import State
+
+
+@dataclass(frozen=True)
+class GenCastSettings:
+    """Sizes of a GenCast; the defaults are those of the published 1 degree model.
+
+    The noise level is encoded by `frequencies` waves of its logarithm, the slowest of period `base_period`, and a
+    perceptron of `encoder_sizes`, whose last is the size of the condition that every norm reads. `corner_length` is
+    what features of mesh to grid edges are divided by; None is the longest of them.
+
+    With `recompute` 0 the backward pass finds every activation kept; with k it makes those of k blocks at a time again,
+    and those of each tile of encoder and decoder: memory for a third more arithmetic.
+
+    With `innovation` the network draws what a frame adds to what a linear model expects after the history, every
+    spherical harmonic of it brought to unit variance (docs/decisions/0014), in place of the published change since the
+    last frame. What is expected is then an input too.
+    """
+
+    mesh_level: int = 5
+    width: int = 512
+    layers: int = 16
+    heads: int = 4
+    hops: int = 16
+    feedforward: int = 2048
+    hidden_layers: int = 1
+    radius_fraction: float = 0.6
+    corner_length: float | None = None
+    frequencies: int = 32
+    base_period: float = 16.0
+    encoder_sizes: tuple[int, ...] = (32, 16)
+    recompute: int = 1
+    innovation: bool = False
+
+    def __post_init__(self):
+        check_recompute(self.recompute)
+
+
+class NoiseEncoder(eqx.Module):
+    """Noise level to condition: waves of its logarithm, all cosines first, through a small perceptron."""
+
+    layers: tuple[Linear, ...]
+    frequencies: int = eqx.field(static=True)
+    base_period: float = eqx.field(static=True)
+
+    def __init__(self, settings: GenCastSettings, *, key: PRNGKeyArray):
+        sizes = [2 * settings.frequencies, *settings.encoder_sizes]
+        keys = jax.random.split(key, len(sizes) - 1)
+        self.layers = tuple(Linear(a, b, key=k) for a, b, k in zip(sizes[:-1], sizes[1:], keys, strict=True))
+        self.frequencies, self.base_period = settings.frequencies, settings.base_period
+
+    def __call__(self, sigma: Float[Array, ""]) -> Float[Array, " condition"]:
+        angles = 2 * math.pi / self.base_period * jnp.arange(1, self.frequencies + 1) * jnp.log(sigma)
+        x = self.layers[0](jnp.concatenate([jnp.cos(angles), jnp.sin(angles)]))
+        for layer in self.layers[1:]:
+            x = layer(jax.nn.gelu(x))
+        return x.astype(self.layers[0].weight.dtype)
+
+
+class DenoiserNetwork(eqx.Module):
+    """The graph transformer between scaled noisy targets and the preconditioned output. Every leaf is a parameter."""
+
+    noise_encoder: NoiseEncoder
+    encoder: Encoder
+    transformer: Transformer
+    decoder: Decoder
+    recompute: int = eqx.field(static=True)
+
+    def __init__(self, settings: GenCastSettings, channels: int, outputs: int, *, key: PRNGKeyArray):
+        noise_key, encoder_key, transformer_key, decoder_key = jax.random.split(key, 4)
+        width, hidden, size = settings.width, settings.hidden_layers, settings.encoder_sizes[-1]
+        self.noise_encoder = NoiseEncoder(settings, key=noise_key)
+        self.encoder = Encoder(channels, width, hidden, key=encoder_key, size_condition=size)
+        self.transformer = Transformer(
+            width, settings.layers, settings.heads, settings.feedforward, size, key=transformer_key
+        )
+        self.decoder = Decoder(outputs, width, hidden, key=decoder_key, size_condition=size)
+        self.recompute = settings.recompute
+
+    def embedded(self, tiles: Tiles) -> "Embedded":
+        """What depends on parameters and geometry alone."""
+        return Embedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
+
+    def seen(self, embedded: "Embedded", sigma: Float[Array, ""]) -> "Seen":
+        """What depends, besides, on the noise level: shared by all members."""
+        condition = self.noise_encoder(sigma)
+        return Seen(
+            condition,
+            self.encoder.seen(embedded.encoder, condition),
+            self.decoder.seen(embedded.decoder, condition),
+        )
+
+    def fixed(self, tiles: Tiles, x: Float[Array, "node channel"], tile) -> Float[Array, "node hidden"]:
+        """The first linear map of a tile's nodes without the noisy targets: shared by all noise levels of a frame.
+
+        `x` are the conditioning channels; noisy targets follow them in the rows of the weight, structural features
+        close it.
+        """
+        first = self.encoder.embed_grid.layers[0]
+        return x @ first.weight[: x.shape[-1]] + tiles.grid_features[tile] @ first.weight[-3:] + first.bias
+
+    def __call__(
+        self,
+        tiles: Tiles,
+        neighbours: Neighbours,
+        seen: "Seen",
+        fixed: Float[Array, "tile node hidden"],
+        noisy: Float[Array, "grid target"],
+    ) -> Float[Array, "grid target"]:
+        targets = noisy.shape[-1]
+        for_noisy = self.encoder.embed_grid.layers[0].weight[-3 - targets : -3]
+
+        def first(tile):
+            return fixed[tile] + tiles.rows(noisy, tile) @ for_noisy
+
+        condition, tile_by_tile = seen.condition, self.recompute > 0
+        grid, mesh = self.encoder(tiles, seen.encoder, first, condition, tile_by_tile)
+        mesh = self.transformer(mesh, neighbours, condition, self.recompute)
+        return self.decoder(tiles, seen.decoder, grid, mesh, condition, tile_by_tile)
+
+
+class Embedded(eqx.Module):
+    """Embeddings of edges and mesh nodes up to the scale of their norm."""
+
+    encoder: EncoderEmbedded
+    decoder: DecoderEmbedded
+
+
+class Seen(eqx.Module):
+    """The network's view of its graphs at one noise level."""
+
+    condition: Float[Array, " condition"]
+    encoder: EncoderSeen
+    decoder: DecoderSeen
+
+
+class Frame(eqx.Module):
+    """What is known of a frame before it is sampled.
+
+    `fixed` is the conditioning part of the first map, `base` what targets are added to: the newest frame with missing
+    values filled, or what is expected after the history. `missing` says where any frame of the history had none.
+    `expected` is what a calibration expects after the history.
+    """
+
+    fixed: Float[Array, "tile node hidden"]
+    base: Float[Array, "node prognostic"]
+    missing: Float[Array, "node prognostic"]
+    expected: Float[Array, "node prognostic"] | None = None
+
+
+class GenCast(eqx.Module):
+    """The denoiser and what surrounds it. Only `network` is trained.
+
+    `fill` replaces missing values (sea surface temperature over land) in inputs, one number a prognostic channel. A
+    `calibration` is done to every frame that is drawn; training knows none.
+    """
+
+    network: DenoiserNetwork
+    tiles: Tiles
+    neighbours: Neighbours
+    normaliser: Normaliser
+    static: Float[Array, "node static"]
+    fill: Float[Array, " prognostic"]
+    step_hours: int = eqx.field(static=True)
+    precision: str = eqx.field(static=True, default="float32")
+    innovation: Innovation | None = None
+    calibration: Calibration | None = None
+    embedded: Embedded | None = None
+
+    def ready(self, serving: bool = False) -> "GenCast":
+        """The same model with the part that neither weather nor noise level enters computed.
+
+        The network's arithmetic is done in `precision`; scaling, sampling, residual sums and states stay float32.
+        Whether a derivative will be taken, which `serving` denies, makes a difference to GraphCast alone.
+        """
+        network, tiles = in_precision((self.network, self.tiles), self.precision)
+        return dataclasses.replace(self, network=network, tiles=tiles, embedded=network.embedded(tiles))
+
+    def specs(self) -> "GenCast":
+        """Where each array, or tree of arrays, lies on a mesh of devices that share an example: `tiles.specs`.
+
+        The transformer's mesh nodes are on every device, and each of them runs all of it.
+        """
+        along, everywhere = PartitionSpec(self.tiles.space), PartitionSpec()
+        parts: dict[str, Any] = dict.fromkeys(("network", "neighbours", "normaliser", "fill"), everywhere)
+        parts |= {"static": along, "embedded": None if self.embedded is None else everywhere}
+        parts |= {"innovation": None if self.innovation is None else everywhere}
+        parts |= {"calibration": None if self.calibration is None else everywhere}
+        return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
+
+    def seen(self, sigma: Float[Array, ""]) -> Seen:
+        """What the noise level alone decides, for `denoise`."""
+        embedded = self.embedded or self.network.embedded(self.tiles)
+        return self.network.seen(embedded, sigma)
+
+    def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> Frame:
+        """What every denoising of the frame after `state` shares.
+
+        `forcing` holds the frames at the history's times and at the target time.
+        """
+        missing = jnp.isnan(state.history).any(axis=0)
+        history = self.filled(state.history)
+        base = history[-1] if self.innovation is None else self.innovation.expected(history)
+
+        def fixed(_, tile):
+            fields = (self.tiles.rows(field, tile) for field in (history, forcing, self.static))
+            x = self.normaliser.inputs(*fields)
+            if self.innovation is not None:
+                change = self.tiles.rows(base - history[-1], tile)
+                x = jnp.concatenate([x, change / self.normaliser.prognostic(self.normaliser.target_scale)], axis=-1)
+            return None, self.network.fixed(self.tiles, x.astype(self.tiles.grid_features.dtype), tile)
+
+        _, fixed_map = jax.lax.scan(fixed, None, jnp.arange(self.tiles.count))
+        expected = None if self.calibration is None else self.calibration.innovation.expected(history)
+        return Frame(fixed_map, base, missing, expected)
+
+    def denoise(
+        self, frame: Frame, noisy: Float[Array, "node target"], sigma: Float[Array, ""], seen: Seen | None = None
+    ) -> Float[Array, "node target"]:
+        """Expected scaled targets given them plus noise of standard deviation `sigma`."""
+        seen = seen or self.seen(sigma)
+
+        def network(scaled, _):
+            low = scaled.astype(frame.fixed.dtype)
+            return self.network(self.tiles, self.neighbours, seen, frame.fixed, low).astype(jnp.float32)
+
+        return denoise(network, noisy, sigma)
+
+    def target(self, frame: Frame, physical: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """What `denoise` should answer for a physical frame without missing values: the inverse of `restore`."""
+        scaled = self.normaliser.target(physical, frame.base)
+        if self.innovation is None:
+            return scaled
+        return self.normaliser.with_prognostic(scaled, self.innovation.whitened(self.normaliser.prognostic(scaled)))
+
+    def coloured(self, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """Targets in units of the normaliser's scales."""
+        if self.innovation is None:
+            return scaled
+        return self.normaliser.with_prognostic(scaled, self.innovation.coloured(self.normaliser.prognostic(scaled)))
+
+    def counted(self, errors: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """Errors of targets as a loss should see them: harmonics by their share in a channel whose spread is one."""
+        if self.innovation is None:
+            return errors
+        coloured = self.innovation.coloured(self.normaliser.prognostic(errors))
+        return self.normaliser.with_prognostic(errors, coloured / self.innovation.size)
+
+    def restore(self, frame: Frame, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """The physical frame, missing where the history was."""
+        physical = self.normaliser.restore(self.coloured(scaled), frame.base)
+        newest = self.normaliser.prognostic(physical)
+        if self.calibration is not None:
+            assert frame.expected is not None
+            newest = self.calibration(newest, frame.expected)
+        return self.normaliser.with_prognostic(physical, jnp.where(frame.missing, jnp.nan, newest))
+
+    def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
+        """The state with `frame` as its newest."""
+        newest = self.normaliser.prognostic(frame)
+        return State(jnp.concatenate([state.history[1:], newest[None]]), state.valid_time + jnp.int32(self.step_hours))
+
+    def filled(self, history: Float[Array, "*lead prognostic"]) -> Float[Array, "*lead prognostic"]:
+        """Without missing values."""
+        return jnp.where(jnp.isnan(history), self.fill, history)
+
+
+def denoiser_sizes(task: Task, innovation: bool = False) -> tuple[int, int]:
+    """Input channels (without the three structural ones) and outputs of a denoiser for `task`."""
+    channels, outputs = network_sizes(task)
+    expected = len(Layout.of(task.prognostic, task.levels)) if innovation else 0
+    return channels + expected + outputs, outputs

@@ -1,0 +1,1 @@
+"""GraphCast (Lam et al. 2023): a deterministic graph network."""

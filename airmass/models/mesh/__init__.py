@@ -1,0 +1,1 @@
+"""The icosahedral mesh, its graphs, and their order in memory."""

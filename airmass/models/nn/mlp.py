@@ -1,0 +1,158 @@
+"""Linear maps, norms and the perceptron that every part of GraphCast and GenCast is made of."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.core.types import Array
+from airmass.models.nn.product import product
+
+
+class Linear(eqx.Module):
+    """x @ weight + bias; weight is [in, out]."""
+
+    weight: Float[Array, "in out"]
+    bias: Float[Array, " out"]
+
+    def __init__(self, size_in: int, size_out: int, *, key: PRNGKeyArray):
+        self.weight = unit_gain(key, size_in, size_out)
+        self.bias = jnp.zeros(size_out)
+
+    def __call__(self, x: Float[Array, "*n in"]) -> Float[Array, "*n out"]:
+        return product(x, self.weight) + self.bias
+
+
+def unit_gain(key: PRNGKeyArray, size_in: int, size_out: int) -> Float[Array, "in out"]:
+    """A random weight: truncated normal with variance 1/fan-in, as the published models were initialised."""
+    return jax.random.truncated_normal(key, -2, 2, (size_in, size_out)) / jnp.sqrt(size_in)
+
+
+def unit_variance(x: Float[Array, "*n width"]) -> Float[Array, "*n width"]:
+    """Zero mean and unit variance over the last axis (eps 1e-5), in float32 whatever `x` is."""
+    wide = x.astype(jnp.float32)
+    wide = wide - wide.mean(axis=-1, keepdims=True)
+    return (wide * inverse_deviation(wide)).astype(x.dtype)
+
+
+def inverse_deviation(centred: Float[Array, "*n width"]) -> Float[Array, "*n 1"]:
+    """What brings rows of zero mean to unit variance."""
+    return jax.lax.rsqrt(jnp.square(centred).mean(axis=-1, keepdims=True) + 1e-5)
+
+
+class LayerNorm(eqx.Module):
+    """Unit variance, then a learned scale and offset."""
+
+    scale: Float[Array, " width"]
+    offset: Float[Array, " width"]
+
+    def __init__(self, width: int):
+        self.scale, self.offset = jnp.ones(width), jnp.zeros(width)
+
+    def scale_and_offset(self, condition: "Condition" = None) -> tuple[Float[Array, " width"], Float[Array, " width"]]:
+        return self.scale, self.offset
+
+
+class ConditionalNorm(eqx.Module):
+    """Unit variance, then a scale and an offset that are linear in a condition (Price et al. 2025, supplement).
+
+    The first half of the linear map's outputs is the scale minus one, the second the offset.
+    """
+
+    linear: Linear
+
+    def __init__(self, width: int, size_condition: int, *, key: PRNGKeyArray):
+        linear = Linear(size_condition, 2 * width, key=key)
+        # Starts as plain unit variance: a random map would shout over the network from the first update.
+        self.linear = eqx.tree_at(lambda m: m.weight, linear, jnp.zeros_like(linear.weight))
+
+    def __call__(self, x: Float[Array, "*n width"], condition: "Condition") -> Float[Array, "*n width"]:
+        scale, offset = self.scale_and_offset(condition)
+        return unit_variance(x) * scale + offset
+
+    def scale_and_offset(self, condition: "Condition") -> tuple[Float[Array, " width"], Float[Array, " width"]]:
+        assert condition is not None
+        scale, offset = jnp.split(self.linear(condition), 2)
+        return 1 + scale, offset
+
+
+Condition = Float[Array, " condition"] | None
+
+
+class MLP(eqx.Module):
+    """Linear maps with swish between, then a norm unless it is the last of a model.
+
+    With `size_condition` the norm takes its scale and offset from a condition of that size.
+    """
+
+    layers: tuple[Linear, ...]
+    norm: LayerNorm | ConditionalNorm | None
+
+    def __init__(self, sizes: Sequence[int], *, key: PRNGKeyArray, norm: bool = True, size_condition: int = 0):
+        keys = jax.random.split(key, len(sizes) - 1)
+        self.layers = tuple(Linear(a, b, key=k) for (a, b), k in zip(pairwise(sizes), keys, strict=True))
+        if not norm:
+            self.norm = None
+        elif size_condition:
+            self.norm = ConditionalNorm(sizes[-1], size_condition, key=jax.random.fold_in(key, 0))
+        else:
+            self.norm = LayerNorm(sizes[-1])
+
+    def __call__(self, x: Float[Array, "*n in"], condition: Condition = None) -> Float[Array, "*n out"]:
+        return self.rest(self.layers[0](x), condition)
+
+    def rest(self, first: Float[Array, "*n hidden"], condition: Condition = None) -> Float[Array, "*n out"]:
+        """Everything after the first linear map, for callers that computed that map in parts."""
+        return self.rescale(self.normed(first), condition)
+
+    def normed(self, first: Float[Array, "*n hidden"]) -> Float[Array, "*n out"]:
+        """With unit variance, where there is a norm: everything that does not depend on a condition."""
+        return through(self.tail(), first) if self.norm is None else through_to_unit_variance(self.tail(), first)[0]
+
+    def tail(self) -> tuple[Linear, ...]:
+        """The maps after the first. Before a norm, which would take the mean from its input, the last makes none."""
+        *others, last = self.layers[1:]
+        if self.norm is not None:
+            centred = last.weight - last.weight.mean(axis=-1, keepdims=True), last.bias - last.bias.mean()
+            last = eqx.tree_at(lambda linear: (linear.weight, linear.bias), last, centred)
+        return *others, last
+
+    def rescale(self, x: Float[Array, "*n out"], condition: Condition = None) -> Float[Array, "*n out"]:
+        """What follows `normed`."""
+        if self.norm is None:
+            return x
+        scale, offset = self.norm.scale_and_offset(condition)
+        return x * scale + offset
+
+
+def through(tail: Sequence[Linear], first: Float[Array, "*n hidden"]) -> Float[Array, "*n out"]:
+    """What the maps of a `tail`, each after a swish, make of the first map's value."""
+    for layer in tail:
+        first = layer(jax.nn.swish(first))
+    return first
+
+
+def through_to_unit_variance(
+    tail: Sequence[Linear], first: Float[Array, "*n hidden"]
+) -> tuple[Float[Array, "*n out"], Float[Array, "*n 1"]]:
+    """The same with unit variance, of a tail that makes zero mean, and what brought it there, in float32.
+
+    Its reader and the sum of squares each add the last bias themselves: XLA would keep a sum that both read, and on a
+    CPU writing that takes an eighth of the product's time. The barrier keeps it from seeing that they are one.
+    """
+    *others, last = tail
+    wide = product(jax.nn.swish(through(others, first)), last.weight).astype(jnp.float32)
+    inverse = inverse_deviation(wide + jax.lax.optimization_barrier(last.bias))
+    return ((wide + last.bias) * inverse).astype(first.dtype), inverse
+
+
+Tree = TypeVar("Tree")
+
+
+def in_precision(tree: Tree, precision: str) -> Tree:
+    """Every array of floats in float32 or bfloat16; training differentiates through this to float32 parameters."""
+    return jax.tree.map(lambda x: x.astype(precision) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)

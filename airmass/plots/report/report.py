@@ -1,0 +1,193 @@
+"""`report.html`: what was forecast, how good it is, how it looks, and how to do it again. It needs no other file."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from airmass.core.errors import InputError
+from airmass.core.files import new_output, refuse_existing
+from airmass.evaluation.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, read_scores
+from airmass.plots.report import page, tables
+
+_COMPARED = ("forecasts", "members", "truth", "climatology", "left_out")
+
+# Pictures by the first word of their name: the heading over them, and what to know about them.
+_GROUPS = {
+    "curves": (
+        "Error against lead time",
+        "RMSE and anomaly correlation of an ensemble are those of its mean; the CRPS of a single forecast is its "
+        "absolute error. The grey line at an anomaly correlation of 0.6 marks what is commonly taken as the end of "
+        "useful synoptic skill.",
+    ),
+    "spread": (
+        "Spread and error",
+        "An ensemble whose truth is like one more member has a ratio of 1; below it the ensemble is too sure of "
+        "itself. The ratio is corrected for the number of members.",
+    ),
+    "ranks": (
+        "Rank histograms",
+        "How often truth falls between which members, by area; flat is right, a U is an ensemble too narrow, a dome "
+        "one too wide, a slope a bias.",
+    ),
+    "extremes": (
+        "Extremes",
+        "Brier skill of events beyond climatological quantiles, against always giving their climatological "
+        "probability: 1 is perfect, 0 is worth what climatology is.",
+    ),
+    "spectra": (
+        "Power spectra",
+        "Zonal power by wavenumber from 60° S to 60° N: a forecast that blurs has too little at high wavenumbers. That "
+        "of an ensemble is the mean over its members' spectra; the mean of the members is smooth and shown apart.",
+    ),
+    "plume": ("Plumes", "Every member at the grid points nearest to a few places."),
+    "stamps": ("Stamps", "Truth, mean and single members on one scale."),
+    "spaghetti": ("Spaghetti", "The same isolines of every member, and of the truth in black."),
+    "animation": ("Forecast and truth in motion", ""),
+    "map": (
+        "Maps",
+        "Colours and isolines of forecast and truth share one scale over all lead times, and so do the "
+        "differences; isolines over the differences are those of the truth.",
+    ),
+}
+
+
+def write_report(
+    out: str | Path,
+    title: str,
+    scores: str | Path,
+    plots: str | Path | None = None,
+    settings: Mapping[str, Mapping[str, object]] | None = None,
+    timings: Mapping[str, float] | None = None,
+    commands: Sequence[str] = (),
+) -> Path:
+    """Write one HTML file with everything in it, pictures too, and return its path.
+
+    `scores` is the folder that `airmass evaluate` wrote, `plots` the one of `airmass plot`. `settings` are tables by
+    heading, `timings` seconds by what took them, `commands` the lines that repeat it all. Raises InputError for
+    a folder that is not what it should be and for an `out` that exists.
+    """
+    refuse_existing(out)
+    table, compared = read_scores(Path(scores) / "scores.json"), _compared(Path(scores))
+    pictures = [] if plots is None else _pictures(Path(plots))
+    body = [
+        *_head(title, table, compared),
+        *_verdicts(table),
+        *_picture_sections(pictures),
+        _all_scores(table),
+        *_method(compared, settings or {}, timings or {}),
+        *([page.section("How to repeat it", page.commands(commands))] if commands else []),
+    ]
+    with new_output(out) as aside:
+        aside.write_text(page.page(title, body), encoding="utf-8")
+    return Path(out)
+
+
+def _head(title: str, table: ScoreTable, compared: Mapping) -> Iterator[str]:
+    yield f"<header>{page.heading(title)}"
+    models = [system for system in table.systems if system not in BASELINES]
+    init_times = compared.get("init_times") or []
+    if init_times:
+        dates = f"{_date(init_times[0])} to {_date(init_times[-1])}" if len(init_times) > 1 else _date(init_times[0])
+        how_many = f"{len(init_times)} initial time{'s' if len(init_times) > 1 else ''}"
+        grid = f", on a grid of {compared['grid']}" if "grid" in compared else ""
+        yield page.paragraph(f"{how_many}, {dates} UTC, to {max(table.hours) / 24:g} days{grid}.", "pale")
+    for system in models:
+        metric = "crps" if system in tables.ensembles(table) else "rmse"
+        yield page.paragraph(tables.verdict(table, system, metric), "lead")
+    yield "</header>"
+
+
+def _verdicts(table: ScoreTable) -> Iterator[str]:
+    marks = "▲ is an error below the baseline's, ▼ above it, by so many percent."
+    for system in (system for system in table.systems if system not in BASELINES):
+        about = f"Root mean square error, area-weighted, over all initial times. {marks}"
+        if system in tables.ensembles(table):
+            about = about.replace("error,", "error of the mean of its members,", 1)
+            fair = f"Fair continuous ranked probability score; of a baseline, its absolute error. {marks}"
+            shown = tables.headline_table(table, system, "crps")
+            yield page.section(f"CRPS of {system}", page.paragraph(fair, "pale"), shown)
+        yield page.section(f"RMSE of {system}", page.paragraph(about, "pale"), tables.headline_table(table, system))
+
+
+def _picture_sections(pictures: Sequence[Path]) -> Iterator[str]:
+    for prefix, (heading, text) in _GROUPS.items():
+        found = [path for path in pictures if path.stem.split("_")[0] == prefix]
+        if found:
+            note = [page.paragraph(text, "pale")] if text else []
+            yield page.section(heading, *note, *(page.image(path, _describe(path)) for path in found))
+
+
+def _all_scores(table: ScoreTable) -> str:
+    everything = page.download("scores.csv", tables.as_csv(table))
+    about = f'<p class="pale">At the usual lead times; all {len(table.scores)} values: {everything}</p>'
+    return page.section("All scores", about, tables.all_scores(table))
+
+
+def _method(
+    compared: Mapping, settings: Mapping[str, Mapping[str, object]], timings: Mapping[str, float]
+) -> Iterator[str]:
+    parts = [page.pairs(heading, values) for heading, values in settings.items() if values]
+    inputs = {key.replace("_", " "): compared[key] for key in _COMPARED if compared.get(key)}
+    if inputs:
+        parts.append(page.pairs("Compared", inputs))
+    if timings:
+        parts.append(page.pairs("Time taken", {name: _duration(seconds) for name, seconds in timings.items()}))
+    if parts:
+        yield page.section("What was run", page.columns(parts))
+
+
+def _compared(scores: Path) -> dict:
+    """What `airmass evaluate` says it compared; empty where the folder holds only scores."""
+    path = scores / "evaluation.json"
+    if not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path}: not as `airmass evaluate` writes it: {error}") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds a {type(found).__name__}, expected an object")
+    return found
+
+
+def _pictures(plots: Path) -> list[Path]:
+    if not plots.is_dir():
+        raise InputError(f"{plots}: no such folder, expected one that `airmass plot` wrote")
+    found = sorted((path for path in plots.iterdir() if path.suffix in (".png", ".gif")), key=_place)
+    if not found:
+        raise InputError(f"{plots}: holds no pictures, expected those of `airmass plot`")
+    return found
+
+
+def _place(path: Path) -> tuple[int, str]:
+    """Headline fields in their own order, others after them."""
+    field = path.stem.partition("_")[2]
+    return (HEADLINE_FIELDS.index(field) if field in HEADLINE_FIELDS else len(HEADLINE_FIELDS)), path.name
+
+
+def _describe(path: Path) -> str:
+    kind, _, field = path.stem.partition("_")
+    return {
+        "curves": "Scores of every system against lead time",
+        "spread": "Spread and error of ensembles against lead time",
+        "ranks": "Rank histograms of ensembles by field and lead time",
+        "extremes": "Brier skill of extremes against lead time",
+        "spectra": f"Power spectra at {field} of forecasts and truth",
+        "plume": f"Plumes of {field}: members, mean and truth at a few places",
+        "stamps": f"Stamp maps of {field}: truth, mean and members",
+        "spaghetti": f"Isolines of {field} of all members and of the truth",
+        "animation": f"Animation of {field}: forecast beside truth",
+        "map": f"Maps of {field}: forecast, truth and difference",
+    }.get(kind, path.stem)
+
+
+def _date(text: str) -> str:
+    return re.sub(r"T(\d\d:\d\d).*", r" \1", text)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,124 @@
+"""How each variable is shown: in which units, colours and steps, and with which isolines, as forecasters know them."""
+
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import BoundaryNorm, Colormap, LinearSegmentedColormap, ListedColormap
+
+from airmass.fields.variables import Variable
+
+STANDARD_GRAVITY = 9.80665
+
+# White through blue to purple: none, drizzle, rain, downpour.
+_RAIN = ("#ffffff", "#d6eaf8", "#a9d3f0", "#6fb2e4", "#3a88cf", "#1f5fb0", "#173f8a", "#4b2a8f", "#7d2a91", "#b0308f")
+_RAIN_STEPS = (0, 0.1, 0.5, 1, 2, 5, 10, 20, 30, 50)
+
+
+@dataclass(frozen=True)
+class Look:
+    """Shown value = `factor` * value + `offset`, in `units`.
+
+    `colours` is a name of matplotlib's. `centre` is a shown value that belongs in the middle of the colours, such as
+    no wind or 0 °C; `isolines` the spacing of lines, and of colour steps with them, none if 0. `steps` are fixed colour
+    steps in place of even ones.
+    """
+
+    units: str
+    factor: float = 1.0
+    offset: float = 0.0
+    colours: str = "viridis"
+    centre: float | None = None
+    isolines: float = 0.0
+    steps: tuple[float, ...] = ()
+    title: str = ""
+
+    @property
+    def difference_units(self) -> str:
+        return "K" if self.units == "°C" else self.units
+
+    def shown(self, values: np.ndarray) -> np.ndarray:
+        return self.factor * np.asarray(values, np.float64) + self.offset
+
+    def shown_difference(self, values: np.ndarray) -> np.ndarray:
+        """A difference of two fields: the offset cancels."""
+        return self.factor * np.asarray(values, np.float64)
+
+
+_WIND = Look("m/s", colours="PuOr_r", centre=0.0)
+_LOOKS = {
+    "geopotential": Look("dam", 1 / STANDARD_GRAVITY / 10, colours="Spectral_r", isolines=8, title="height"),
+    "temperature": Look("°C", offset=-273.15, colours="RdYlBu_r", centre=0.0),
+    "2m_temperature": Look("°C", offset=-273.15, colours="RdYlBu_r", centre=0.0),
+    "sea_surface_temperature": Look("°C", offset=-273.15, colours="RdYlBu_r"),
+    "u_component_of_wind": _WIND,
+    "v_component_of_wind": _WIND,
+    "10m_u_component_of_wind": _WIND,
+    "10m_v_component_of_wind": _WIND,
+    "vertical_velocity": Look("Pa/s", colours="BrBG_r", centre=0.0),
+    "specific_humidity": Look("g/kg", 1e3, colours="YlGnBu"),
+    "mean_sea_level_pressure": Look("hPa", 1e-2, colours="PuOr_r", isolines=8),
+    "surface_pressure": Look("hPa", 1e-2, colours="cividis"),
+    "total_precipitation_6hr": Look("mm in 6 h", 1e3, steps=_RAIN_STEPS),
+    "total_precipitation_12hr": Look("mm in 12 h", 1e3, steps=_RAIN_STEPS),
+}
+
+
+def look_of(variable: Variable) -> Look:
+    """How to show a variable; plain values in colours of no meaning for one that has no entry."""
+    return _LOOKS.get(variable.name, Look(variable.units))
+
+
+def title_of(variable: Variable, level: int | None) -> str:
+    """`Geopotential height at 500 hPa`."""
+    text = " ".join(filter(None, (variable.name.replace("_", " "), look_of(variable).title)))
+    text = text.removesuffix(" 6hr").removesuffix(" 12hr")
+    return text[0].upper() + text[1:] + (f" at {level} hPa" if level is not None else "")
+
+
+def colours(look: Look, *fields: np.ndarray, n: int = 30) -> tuple[Colormap, BoundaryNorm]:
+    """One scale of colour steps for several fields of shown values, over all but the most extreme of them."""
+    if look.steps:
+        scheme: Colormap = ListedColormap(_RAIN[: len(look.steps)])
+        return scheme, BoundaryNorm(look.steps, len(look.steps), extend="max")
+    values = np.concatenate([np.ravel(field) for field in fields])
+    low, high = np.nanpercentile(values, [0.2, 99.8]) if np.isfinite(values).any() else (0.0, 1.0)
+    step = spacing(look, low, high) or round_up(max(high - low, 1e-6 * max(abs(high), 1.0)) / n)
+    first = np.floor(low / step)
+    edges = np.arange(first, max(np.ceil(high / step), first + 1) + 1) * step
+    return _stepped(look.colours, edges, look.centre)
+
+
+def spacing(look: Look, low: float, high: float) -> float:
+    """The usual spacing of isolines, or a multiple of it where that would make more than sixty; 0 for none."""
+    return look.isolines * max(1.0, np.ceil((high - low) / (60 * look.isolines))) if look.isolines else 0.0
+
+
+def difference_colours(difference: np.ndarray, n: int = 18) -> tuple[Colormap, BoundaryNorm]:
+    """Blue for too low, red for too high, the same reach on both sides, white around none."""
+    size = np.abs(difference[np.isfinite(difference)])
+    reach = float(np.percentile(size, 99.8)) if size.size else 1.0
+    step = round_up(2 * max(reach, 1e-12) / n, (1, 2, 4, 10))  # so that the edges, at odd halves of it, are round
+    count = max(2, int(np.ceil(reach / step - 0.5)))
+    edges = (np.arange(-count, count + 2) - 0.5) * step
+    # An odd number of colours, so that the middle one is white.
+    shades = ["#123a7a", "#5b9bd5", "#ffffff", "#ee7f5b", "#8b1020"]
+    scheme = LinearSegmentedColormap.from_list("difference", shades, N=257)
+    return scheme, BoundaryNorm(edges, 257, extend="both")
+
+
+def round_up(step: float, digits: tuple[float, ...] = (1, 2, 2.5, 5, 10)) -> float:
+    """The next of the digits times a power of ten."""
+    power = 10.0 ** np.floor(np.log10(step))
+    return float(next(power * digit for digit in digits if power * digit >= step * (1 - 1e-9)))
+
+
+def _stepped(name: str, edges: np.ndarray, centre: float | None) -> tuple[Colormap, BoundaryNorm]:
+    """Colours for even steps; with a centre, the middle of the scheme falls on it and equal distances look equal."""
+    scheme = mpl.colormaps[name]
+    middles = (edges[1:] + edges[:-1]) / 2
+    if centre is None:
+        places = (middles - edges[0]) / (edges[-1] - edges[0])
+    else:
+        places = 0.5 + (middles - centre) / (2 * np.abs(edges - centre).max())
+    return ListedColormap(scheme(places)), BoundaryNorm(edges, len(middles))

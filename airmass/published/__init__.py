@@ -1,6 +1,0 @@
-"""DeepMind's published checkpoints: their `.npz` layout to our task, settings and parameters, and back."""
-
-from airmass.published.gencast import PublishedGenCast, read_gencast
-from airmass.published.graphcast import PublishedGraphCast, read_graphcast
-
-__all__ = ["PublishedGenCast", "PublishedGraphCast", "read_gencast", "read_graphcast"]

@@ -1,0 +1,272 @@
+"""Named settings as values: what to train, what it costs, what score to expect."""
+
+from dataclasses import dataclass, field, replace
+
+import cattrs
+
+from airmass.core.errors import InputError
+from airmass.data.loading.examples import LoaderSettings
+from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.fields.task import Task
+from airmass.fields.variables import VARIABLES
+from airmass.models.gencast.model import GenCastSettings
+from airmass.models.graphcast.model import GraphCastSettings
+from airmass.models.objectives.weights import LossSettings
+from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.settings import (
+    AdaptationSettings,
+    CalibrationSettings,
+    DeviceSettings,
+    DiffusionSettings,
+    OptimiserSettings,
+    SafetySettings,
+    TrainingSettings,
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a training run. `cost` and `expect` say what was measured, on what.
+
+    `diffusion` is for GenCast, and only there.
+    """
+
+    task: Task
+    model: GraphCastSettings | GenCastSettings
+    training: TrainingSettings
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    diffusion: DiffusionSettings | None = None
+    adaptation: AdaptationSettings = field(default_factory=AdaptationSettings)
+    loader: LoaderSettings = field(default_factory=LoaderSettings)
+    devices: DeviceSettings = field(default_factory=DeviceSettings)
+    safety: SafetySettings = field(default_factory=SafetySettings)
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    cost: str = ""
+    expect: str = ""
+
+    def __post_init__(self):
+        if self.ensemble != (self.diffusion is not None):
+            raise InputError("a recipe has settings of diffusion where its model is GenCast, and only there")
+        if self.ensemble and set(self.training.rollout) != {1}:
+            raise InputError(f"rollout is {self.training.rollout}, expected 1: GenCast learns one frame at a time")
+
+        if self.innovation and self.devices.space > 1:
+            raise InputError(
+                f"devices: space is {self.devices.space}, expected 1 with --model.innovation, whose harmonics need the "
+                "whole grid"
+            )
+        if self.expects and (gaps := [name for name in self.task.prognostic if VARIABLES[name].missing_over_land]):
+            setting = "--model.innovation" if self.innovation else "--diffusion.calibration.starts"
+            raise InputError(f"{setting}: {', '.join(gaps)} is missing over land and has no harmonics")
+
+    @property
+    def ensemble(self) -> bool:
+        return isinstance(self.model, GenCastSettings)
+
+    @property
+    def innovation(self) -> bool:
+        """Whether the model draws innovations in place of changes."""
+        return isinstance(self.model, GenCastSettings) and self.model.innovation
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether what the trained model draws is measured, and held to the spread of true innovations."""
+        return self.diffusion is not None and self.diffusion.calibration.starts > 0
+
+    @property
+    def expects(self) -> bool:
+        """Whether statistics of innovations are needed."""
+        return self.innovation or self.calibrated
+
+
+_UPPER_AIR = ("geopotential", "specific_humidity", "temperature", "u_component_of_wind", "v_component_of_wind")
+_SURFACE = ("10m_u_component_of_wind", "10m_v_component_of_wind", "2m_temperature", "mean_sea_level_pressure")
+_CLOCK = (
+    "toa_incident_solar_radiation",
+    "year_progress_sin",
+    "year_progress_cos",
+    "day_progress_sin",
+    "day_progress_cos",
+)
+_STATIC = ("geopotential_at_surface", "land_sea_mask")
+_LEVELS_13 = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
+_LEVELS_37 = (
+    *(1, 2, 3, 5, 7, 10, 20, 30, 50, 70, 100, 125, 150, 175, 200, 225, 250, 300, 350, 400, 450, 500, 550, 600, 650),
+    *(700, 750, 775, 800, 825, 850, 875, 900, 925, 950, 975, 1000),
+)  # fmt: skip
+_NOT_YET = "not yet trained by us"
+
+# No forcings: over sixty days the season only runs one way, so a network could learn nothing from the date but which
+# training day it is, and the simulated climate has no diurnal cycle.
+_DEMO = Task(
+    prognostic=(*_UPPER_AIR, *_SURFACE),
+    diagnostic=("total_precipitation_6hr",),
+    forcing=(),
+    static=_STATIC,
+    levels=(100, 200, 300, 500, 700, 850, 1000),
+)
+_GRAPHCAST_SMALL = Task(
+    prognostic=(*_UPPER_AIR, "vertical_velocity", *_SURFACE, "total_precipitation_6hr"),
+    diagnostic=(),
+    forcing=_CLOCK,
+    static=_STATIC,
+    levels=_LEVELS_13,
+)
+_GRAPHCAST = replace(_GRAPHCAST_SMALL, levels=_LEVELS_37)
+# Lam et al. 2023, supplement 4.
+_GRAPHCAST_TRAINING = TrainingSettings(
+    updates=(300_000, *[1000] * 11),
+    rollout=tuple(range(1, 13)),
+    batch=32,
+    dates=("1979-01-01", "2015-12-31"),
+    precision="bfloat16",
+)
+# Rates of Subich et al. 2024 (arXiv 2408.14587); how many updates, and when, is our guess.
+_FINETUNE = OptimiserSettings(
+    schedule="stages", stage_rates=((2.5e-5, 1.25e-7), (2.5e-6, 7.5e-8)), warmup=100, average=0.0
+)
+_FINETUNE_TRAINING = TrainingSettings(
+    updates=(5000, 500, 500, 500, 500),
+    rollout=(1, 2, 4, 8, 12),
+    batch=32,
+    dates=("2016-01-01", "2021-12-31"),
+    precision="bfloat16",
+)
+# Price et al. 2025: two frames in, one out, 12 h apart; no radiation and no precipitation in the input.
+_GENCAST = Task(
+    prognostic=(*_UPPER_AIR, "vertical_velocity", *_SURFACE, "sea_surface_temperature"),
+    diagnostic=("total_precipitation_12hr",),
+    forcing=_CLOCK[1:],
+    static=_STATIC,
+    levels=_LEVELS_13,
+    step=12,
+)
+_GENCAST_TRAINING = TrainingSettings(
+    updates=(2_000_000,), rollout=(1,), batch=32, dates=("1979-01-01", "2018-12-31"), precision="bfloat16"
+)
+
+RECIPES: dict[str, Recipe] = {
+    "demo": Recipe(
+        task=_DEMO,
+        model=GraphCastSettings(mesh_level=2, width=64, steps=4, recompute=0),
+        training=TrainingSettings(updates=(3000,), rollout=(1,), recompute=False),
+        optimiser=OptimiserSettings(kind="muon", peak_rate=6e-3, warmup=100, tail_rate=6e-6, average=0.995),
+        cost="about three minutes on two CPU cores",
+        expect="Z500 RMSE about 39 / 153 / 478 m2 s-2 at 6 / 24 / 72 h, over three seeds (docs/demo.md)",
+    ),
+    "demo-curriculum": Recipe(
+        # As many steps of the same network. Recompute, the default, was measured to be faster in longer rollouts.
+        task=_DEMO,
+        model=GraphCastSettings(mesh_level=2, width=64, steps=4, recompute=0),
+        training=TrainingSettings(updates=(1500, 150, 200, 150), rollout=(1, 2, 3, 4)),
+        optimiser=OptimiserSettings(
+            kind="muon",
+            schedule="stages",
+            stage_rates=((6e-3, 1e-3), (3e-3, 1e-3), (3e-3, 1e-3), (3e-3, 6e-6)),
+            warmup=100,
+            average=0.995,
+        ),
+        cost="as demo, and half a minute of compiling",
+        expect="Z500 RMSE about 149 / 423 / 609 / 767 m2 s-2, 24 / 72 / 120 / 240 h, over three seeds (docs/demo.md)",
+    ),
+    "graphcast-small": Recipe(
+        task=_GRAPHCAST_SMALL,
+        model=GraphCastSettings(),
+        training=_GRAPHCAST_TRAINING,
+        cost="the paper's: about a day and a half on 32 TPU v4",
+        expect=_NOT_YET,
+    ),
+    "graphcast": Recipe(
+        task=_GRAPHCAST,
+        model=GraphCastSettings(mesh_level=6),
+        training=_GRAPHCAST_TRAINING,
+        cost="the paper's: about four weeks on 32 TPU v4",
+        expect=_NOT_YET,
+    ),
+    "finetune-graphcast-small": Recipe(
+        task=_GRAPHCAST_SMALL,
+        model=GraphCastSettings(),
+        training=_FINETUNE_TRAINING,
+        optimiser=_FINETUNE,
+        cost="not measured; 7,000 updates of a batch of 32",
+        expect="not yet run by us (docs/fine-tuning.md)",
+    ),
+    "finetune-graphcast": Recipe(
+        task=_GRAPHCAST,
+        model=GraphCastSettings(mesh_level=6),
+        training=_FINETUNE_TRAINING,
+        optimiser=_FINETUNE,
+        cost="not measured; 7,000 updates of a batch of 32",
+        expect="not yet run by us (docs/fine-tuning.md)",
+    ),
+    "gencast-demo": Recipe(
+        task=replace(_DEMO, step=12),
+        model=GenCastSettings(
+            mesh_level=2, width=64, layers=4, hops=8, feedforward=256, encoder_sizes=(32, 16), recompute=0
+        ),
+        training=TrainingSettings(updates=(4000,), rollout=(1,), recompute=False),
+        optimiser=OptimiserSettings(kind="muon", peak_rate=6e-3, warmup=100, tail_rate=6e-6, average=0.998),
+        # docs/decisions/0016 and 0018
+        diffusion=DiffusionSettings(
+            sampling=SamplerSettings(memory=0.9, memory_degrees=11), calibration=CalibrationSettings(starts=24)
+        ),
+        cost="about four minutes on two CPU cores",
+        expect="CRPS of Z500 about 75 / 207 / 290 m2 s-2 at 24 / 72 / 120 h with --perturb 0.3 (docs/demo.md)",
+    ),
+    "gencast-mini": Recipe(
+        task=_GENCAST,
+        model=GenCastSettings(mesh_level=4),
+        training=_GENCAST_TRAINING,
+        optimiser=OptimiserSettings(tail_rate=0.0),
+        diffusion=DiffusionSettings(),
+        cost="not measured",
+        expect=_NOT_YET,
+    ),
+    "gencast-1deg": Recipe(
+        task=_GENCAST,
+        model=GenCastSettings(),
+        training=_GENCAST_TRAINING,
+        optimiser=OptimiserSettings(tail_rate=0.0),
+        diffusion=DiffusionSettings(),
+        cost="not measured by us; the paper's first stage",
+        expect=_NOT_YET,
+    ),
+    "gencast": Recipe(
+        # The paper's second stage: --start with the parameters of gencast-1deg.
+        task=_GENCAST,
+        model=GenCastSettings(mesh_level=6),
+        training=replace(_GENCAST_TRAINING, updates=(64_000,)),
+        optimiser=OptimiserSettings(peak_rate=1e-4, tail_rate=0.0),
+        diffusion=DiffusionSettings(),
+        cost="not measured by us; the paper's second stage",
+        expect=_NOT_YET,
+    ),
+}
+
+
+def recipe(name: str) -> Recipe:
+    """The recipe called `name`; raises InputError with the known ones."""
+    if name not in RECIPES:
+        raise InputError(f"unknown recipe {name!r}; known are {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+def as_settings(made: Recipe) -> dict:
+    """A recipe as nested dictionaries that JSON can hold."""
+    return _CONVERTER.unstructure(made)
+
+
+def from_settings(settings: dict) -> Recipe:
+    """The recipe that `as_settings` turned into dictionaries."""
+    return _CONVERTER.structure(settings, Recipe)
+
+
+def _model_settings(settings: dict, _) -> GraphCastSettings | GenCastSettings:
+    if "heads" in settings:
+        return _CONVERTER.structure(settings, GenCastSettings)
+    return _CONVERTER.structure(settings, GraphCastSettings)
+
+
+_CONVERTER = cattrs.Converter()
+_CONVERTER.register_structure_hook(GraphCastSettings | GenCastSettings, _model_settings)

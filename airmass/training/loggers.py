@@ -1,0 +1,179 @@
+"""Where numbers and pictures of a run go: one small class a place, all called alike."""
+
+import importlib
+import json
+import math
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from airmass.core.errors import InputError
+from airmass.core.files import new_output, writing
+from airmass.recipes.monitoring import WatchSettings
+
+LOG_FILE, PICTURES = "log.jsonl", "pictures"
+# What MLflow takes in one request.
+_MLFLOW_AT_ONCE = 1000
+Picture = UInt8[np.ndarray, "row column 3"]
+
+
+class Sink(Protocol):
+    """A place for numbers by name and pictures, each of an update. Names may have parts between slashes."""
+
+    def write(self, update: int, values: Mapping[str, float]) -> None: ...
+
+    def image(self, update: int, name: str, picture: Picture) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def open_sinks(run: Path, done: int, watch: WatchSettings) -> list[Sink]:
+    """The places that `watch` asks for, after `done` updates; what they hold of later ones is dropped where it can be.
+
+    Raises InputError for one that is not installed, before any is opened.
+    """
+    for name in ("wandb", "mlflow"):
+        if getattr(watch, name) is not None:
+            _installed(name)
+    sinks: list[Sink] = [Folder(run, done)]
+    if watch.tensorboard:
+        sinks.append(TensorBoard(run, done))
+    if watch.wandb is not None:
+        sinks.append(WandB(run, watch.wandb))
+    if watch.mlflow is not None:
+        sinks.append(MLflow(run, watch.mlflow))
+    return sinks
+
+
+class Folder:
+    """JSON lines in `log.jsonl`, and pictures as PNG files. Names that share a first part stand together in a line.
+
+    Lines after `done` are of updates that will be made again: without them the joined log is that of an undisturbed
+    run.
+    """
+
+    def __init__(self, run: Path, done: int = 0):
+        self._run, self._log = run, run / LOG_FILE
+        with writing(run):
+            run.mkdir(parents=True, exist_ok=True)
+        if self._log.exists():
+            lines = self._log.read_text().splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["update"] <= done]
+            with new_output(self._log, replace=True) as aside:
+                aside.write_text("".join(kept))
+
+    def write(self, update: int, values: Mapping[str, float]) -> None:
+        line: dict = {"update": update}
+        for name, value in values.items():
+            first, _, rest = name.partition("/")
+            held = value if math.isfinite(value) else None  # JSON has neither infinity nor NaN
+            if rest:
+                line.setdefault(first, {})[rest] = held
+            else:
+                line[first] = held
+        with writing(self._log), self._log.open("a") as log:
+            log.write(json.dumps(line, allow_nan=False) + "\n")
+
+    def image(self, update: int, name: str, picture: Picture) -> None:
+        with new_output(self._run / PICTURES / name / f"{update:08d}.png", replace=True) as aside:
+            Image.fromarray(picture).save(aside)
+
+    def close(self) -> None:
+        pass
+
+
+class TensorBoard:
+    """Event files. TensorBoard itself drops events after `done` of the files that a stopped run left."""
+
+    def __init__(self, run: Path, done: int = 0):
+        from tensorboardX import SummaryWriter
+
+        # The library names a file by the second alone: a run that goes on at once would write over its past.
+        suffix = f".{os.getpid()}.{done}.{secrets.token_hex(4)}"
+        with writing(run):
+            folder = str(run / "tensorboard")
+            self._writer = SummaryWriter(folder, purge_step=done + 1, filename_suffix=suffix)
+
+    def write(self, update: int, values: Mapping[str, float]) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, update)
+        # At once, so that a killed run has lost nothing that its checkpoint goes on from.
+        self._writer.flush()
+
+    def image(self, update: int, name: str, picture: Picture) -> None:
+        self._writer.add_image(name, picture, update, dataformats="HWC")
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class WandB:
+    """A run of Weights & Biases, the same one when training goes on."""
+
+    def __init__(self, run: Path, project: str):
+        self._wandb = _installed("wandb")
+        number = _kept(run / "wandb.id") or _keep(run / "wandb.id", secrets.token_hex(8))
+        self._run = self._wandb.init(project=project, id=number, name=run.resolve().name, dir=str(run), resume="allow")
+        # An axis of our own: theirs only goes up, and a run that goes on makes its last updates again.
+        self._run.define_metric("*", step_metric="update")
+
+    def write(self, update: int, values: Mapping[str, float]) -> None:
+        self._run.log({"update": update, **values})
+
+    def image(self, update: int, name: str, picture: Picture) -> None:
+        self._run.log({"update": update, name: self._wandb.Image(picture)})
+
+    def close(self) -> None:
+        self._run.finish()
+
+
+class MLflow:
+    """A run of MLflow, the same one when training goes on."""
+
+    def __init__(self, run: Path, experiment: str):
+        mlflow = _installed("mlflow")
+        self._client, self._metric = mlflow.MlflowClient(), mlflow.entities.Metric
+        found = self._client.get_experiment_by_name(experiment)
+        number = found.experiment_id if found else self._client.create_experiment(experiment)
+        self._id = _kept(run / "mlflow.id")
+        if self._id is None:
+            made = self._client.create_run(number, run_name=run.resolve().name)
+            self._id = _keep(run / "mlflow.id", made.info.run_id)
+
+    def write(self, update: int, values: Mapping[str, float]) -> None:
+        now = round(1000 * time.time())
+        metrics = [self._metric(name, value, now, update) for name, value in values.items()]
+        for start in range(0, len(metrics), _MLFLOW_AT_ONCE):
+            self._client.log_batch(self._id, metrics[start : start + _MLFLOW_AT_ONCE])
+
+    def image(self, update: int, name: str, picture: Picture) -> None:
+        self._client.log_image(self._id, picture, f"{PICTURES}/{name}/{update:08d}.png")
+
+    def close(self) -> None:
+        self._client.set_terminated(self._id)
+
+
+def _installed(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise InputError(f"watch.{name}: {name} is not installed; `pip install {name}` adds it") from None
+
+
+def _kept(path: Path) -> str | None:
+    return path.read_text() if path.exists() else None
+
+
+def _keep(path: Path, number: str) -> str:
+    with new_output(path) as aside:
+        aside.write_text(number)
+    return number

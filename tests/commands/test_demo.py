@@ -1,0 +1,82 @@
+"""The demo from its second part on, over a small store in place of the simulated one, and how it goes on."""
+
+import dataclasses
+import json
+
+import pytest
+from rich.console import Console
+
+import airmass.commands.demo_pipeline
+from airmass.commands.demo_pipeline import DAYS, INIT_TIMES, demo
+from airmass.core.errors import InputError
+from tests.conftest import make_store
+from tests.models.gencast.test_objective import TINY as TINY_GENCAST
+from tests.training.small import SMALL
+
+TINY = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, updates=(4,), rollout=(1,)))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A demo whose simulation was done before."""
+    out = tmp_path_factory.mktemp("demo") / "demo"
+    out.mkdir()
+    make_store(out / "simulated.zarr", days=DAYS, levels=(500, 850))
+    (out / "demo.json").write_text(json.dumps({"seed": 0, "timings": {f"Simulate {DAYS} days of weather": 1.0}}))
+    demo(out, recipes={"demo": TINY}, console=Console(quiet=True))
+    return out
+
+
+def test_it_makes_scores_pictures_and_a_report(made):
+    scores = json.loads((made / "scores" / "scores.json").read_text())
+    assert {score["system"] for score in scores} == {"graphcast", "persistence", "climatology"}
+    assert {score["lead_time_hours"] for score in scores} == set(range(6, 246, 6))
+    assert scores[0].keys() == {"system", "variable", "level", "lead_time_hours", "metric", "value"}
+    pictures = {path.name for path in (made / "pictures").iterdir()}
+    assert {"map_z500.png", "map_2t.png", "curves.png", "animation_z500.gif"} <= pictures
+    assert "<img" in (made / "report.html").read_text()
+
+
+def test_twenty_initial_times_are_held_out(made):
+    settings = json.loads((made / "run" / "settings.json").read_text())
+    assert len(INIT_TIMES) == 20
+    assert settings["recipe"]["training"]["dates"] == ["2000-11-01", "2000-12-30"]
+    assert min(INIT_TIMES) > "2000-12-30T18"
+
+
+def test_a_second_run_only_makes_what_is_missing(made):
+    (made / "report.html").unlink()
+    before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file() and path.name != "demo.json"}
+    demo(made, recipes={"demo": TINY}, console=Console(quiet=True))
+    assert (made / "report.html").exists()
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_another_seed_or_folder_is_refused(made, tmp_path):
+    with pytest.raises(InputError, match="begun with seed 0, not 1"):
+        demo(made, seed=1, recipes={"demo": TINY})
+    (tmp_path / "letters.txt").write_text("dear")
+    with pytest.raises(InputError, match="not a demo"):
+        demo(tmp_path)
+
+
+def test_gencast_is_judged_beside_graphcast_alone_and_from_perturbed_states(made, tmp_path, monkeypatch):
+    for name, value in {"MEMBERS": 2, "ENSEMBLE_INIT_TIMES": INIT_TIMES[:2], "ENSEMBLE_LEAD_TIME": "5d"}.items():
+        monkeypatch.setattr(airmass.commands.demo_pipeline, name, value)
+    out = tmp_path / "demo"
+    out.mkdir()
+    (out / "simulated.zarr").symlink_to(made / "simulated.zarr")
+    timings = {f"Simulate {DAYS} days of weather": 1.0}
+    (out / "demo.json").write_text(json.dumps({"seed": 0, "model": "gencast", "timings": timings}))
+    twelve = dataclasses.replace(TINY_GENCAST, task=dataclasses.replace(TINY_GENCAST.task, step=12))
+    demo(out, model="gencast", recipes={"demo": TINY, "gencast-demo": twelve}, console=Console(quiet=True))
+    scores = json.loads((out / "scores" / "scores.json").read_text())
+    assert {"gencast-perturbed", "graphcast", "graphcast-perturbed", "persistence"} <= {
+        score["system"] for score in scores
+    }
+    assert {"crps", "spread_skill"} <= {score["metric"] for score in scores if score["system"] == "gencast-perturbed"}
+    assert json.loads((out / "scores" / "rank_histograms.json").read_text())
+    pictures = {path.name.split("_")[0] for path in (out / "pictures").iterdir()}
+    assert {"plume", "stamps", "spaghetti"} <= pictures
+    with pytest.raises(InputError, match="begun with model gencast, not graphcast"):
+        demo(out, recipes={"demo": TINY})

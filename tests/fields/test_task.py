@@ -1,0 +1,39 @@
+"""Tasks: roles that fit together, and what is refused."""
+
+from dataclasses import replace
+
+import pytest
+
+from airmass.core.errors import InputError
+from airmass.fields.task import Task
+
+TASK = Task(
+    prognostic=("temperature", "2m_temperature"),
+    diagnostic=("total_precipitation_6hr",),
+    forcing=("day_progress_sin",),
+    static=("land_sea_mask",),
+    levels=(500, 850),
+)
+
+
+def test_targets_are_sorted_by_name():
+    assert TASK.targets == ("2m_temperature", "temperature", "total_precipitation_6hr")
+    assert TASK.from_store == TASK.targets
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"prognostic": ("temprature",)}, "'temprature', which is not in the table"),
+        ({"diagnostic": ("temperature",)}, "temperature more than one role"),
+        ({"forcing": ("specific_humidity",)}, "'specific_humidity' cannot be computed"),
+        ({"levels": (850, 500)}, "levels must rise"),
+        ({"levels": (500, 500)}, "levels must rise"),
+        ({"prognostic": ()}, "needs a prognostic variable"),
+        ({"step": 0}, "positive step"),
+        ({"history": 0}, "one frame of history"),
+    ],
+)
+def test_contradictions_are_refused(change, said):
+    with pytest.raises(InputError, match=said):
+        replace(TASK, **change)

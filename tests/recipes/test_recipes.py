@@ -1,0 +1,79 @@
+"""What every recipe must be; a new one joins by being in the table."""
+
+import jax
+import pytest
+
+from airmass.commands.main import main
+from airmass.core.errors import InputError
+from airmass.fields.channels import Layout
+from airmass.fields.variables import VARIABLES
+from airmass.models.assemble import new_network
+from airmass.models.objectives.weights import variable_weights
+from airmass.recipes.recipes import RECIPES, as_settings, from_settings, recipe
+from airmass.recipes.settings import TrainingSettings
+from airmass.training.optimiser import optimiser, schedule
+
+every_recipe = pytest.mark.parametrize("name", RECIPES)
+
+
+@every_recipe
+def test_its_parts_fit_together(name):
+    made = recipe(name)
+    network = jax.eval_shape(lambda: new_network(made.task, made.model, jax.random.key(0)))
+    jax.eval_shape(optimiser(made.optimiser, made.training.updates).init, network)
+    layout = Layout.of(made.task.targets, made.task.levels)
+    assert network.decoder.output.layers[-1].bias.shape == (len(layout),)
+    assert len(variable_weights(made.loss, layout)) == len(layout.variables)
+    assert all(VARIABLES[name].static for name in made.task.static)
+
+
+@every_recipe
+def test_its_rate_peaks_after_the_warm_up_and_ends_low(name):
+    made = recipe(name)
+    rate = schedule(made.optimiser, made.training.updates)
+    peak = made.optimiser.stage_rates[0][0] if made.optimiser.stage_rates else made.optimiser.peak_rate
+    assert float(rate(made.optimiser.warmup)) == pytest.approx(peak, rel=1e-5)
+    assert float(rate(made.training.total)) < 0.1 * peak
+
+
+@every_recipe
+def test_it_survives_json(name):
+    import json
+
+    text = json.dumps(as_settings(recipe(name)))
+    assert from_settings(json.loads(text)) == recipe(name)
+
+
+@every_recipe
+def test_it_says_what_it_costs_and_what_to_expect(name):
+    assert recipe(name).cost and recipe(name).expect
+
+
+@every_recipe
+def test_its_options_are_listed(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert "--model.width" in shown and "--optimiser.peak-rate" in shown and "--loss.latitude" in shown
+
+
+def test_an_unknown_recipe_is_refused():
+    with pytest.raises(InputError, match=r"'graphcst'; known are demo, demo-curriculum, graphcast-small"):
+        recipe("graphcst")
+
+
+@pytest.mark.parametrize("settings", [{"rollout": (1,)}, {"updates": (0, 1)}, {"batch": 0}])
+def test_a_curriculum_that_cannot_be_is_refused(settings):
+    with pytest.raises(InputError):
+        TrainingSettings(**{"updates": (1, 1), "rollout": (1, 2)} | settings)
+
+
+def test_the_curriculum_takes_as_many_steps_of_the_same_network_as_the_demo():
+    plain, curriculum = recipe("demo"), recipe("demo-curriculum")
+    assert (curriculum.task, curriculum.model) == (plain.task, plain.model)
+
+    def steps(training):
+        return training.batch * sum(n * r for n, r in zip(training.updates, training.rollout, strict=True))
+
+    assert steps(curriculum.training) == steps(plain.training)
