@@ -1,19 +1,66 @@
-"""Writing so that nothing is ever left half-written: aside first, then renamed into place."""
+"""Reading whole files within bounds, and writing so that nothing is left half-written: aside, then renamed."""
 
 import errno
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from airmass.core.errors import InputError
 
 _REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EFBIG}
+
+# Far more than any JSON file of ours; a file beyond it is not what it was taken for.
+_MOST_TEXT = 256 * 2**20
+
+
+def open_regular(path: str | Path, most: int | None = None) -> BinaryIO:
+    """Open a file to read its bytes. Raises InputError for what is absent, cannot be read, is no regular file (a
+    folder, a pipe, a device), or holds more than `most` bytes."""
+    try:
+        # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:  # a NUL, or what the file system's encoding lacks
+        raise InputError(f"{path}: is no name that a file can have") from None
+    if problem := _unfit(os.fstat(descriptor), most):
+        os.close(descriptor)
+        raise InputError(f"{path}: {problem}")
+    return os.fdopen(descriptor, "rb")
+
+
+def _unfit(about: os.stat_result, most: int | None) -> str:
+    if stat.S_ISDIR(about.st_mode):
+        return "is a folder, expected a file"
+    if not stat.S_ISREG(about.st_mode):
+        return "is not a regular file"
+    if most is not None and about.st_size > most:
+        return f"holds {about.st_size} bytes, expected at most {most}"
+    return ""
+
+
+def read_text(path: str | Path, most: int = _MOST_TEXT) -> str:
+    """The text of a regular UTF-8 file of at most `most` bytes; raises InputError for anything else."""
+    with open_regular(path, most) as file:
+        try:
+            # Not all that a file may have grown to meanwhile.
+            return file.read(most).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise InputError(
+                f"{path}: is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
+            ) from None
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 @contextmanager

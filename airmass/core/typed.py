@@ -1,0 +1,172 @@
+"""Values held against declared types and ranges: what settings are checked with, and whatever is read from JSON.
+
+A range stands with its field, `width: Annotated[int, Range(1, 16384)]`, so that every way to a value is checked alike.
+"""
+
+import dataclasses
+import math
+import reprlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from numbers import Integral, Real
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from airmass.core.errors import InputError
+
+_WORDS = {
+    int: "an integer", float: "a number", str: "text", bool: "true or false", NoneType: "null", list: "a list",
+    tuple: "a list", dict: "an object", Mapping: "an object",
+}  # fmt: skip
+# Beyond it, arithmetic elsewhere would wrap around.
+_MOST_INTEGER = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `least` to `most`, without `least` itself where `above`, without `most` itself where `below`.
+
+    Neither NaN nor infinity is in it, unless `infinite` admits infinity.
+    """
+
+    least: float = -math.inf
+    most: float = math.inf
+    above: bool = False
+    below: bool = False
+    infinite: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        low = self.least < value if self.above else self.least <= value
+        high = value < self.most if self.below else value <= self.most
+        return low and high and (self.infinite or math.isfinite(value))
+
+    def __str__(self) -> str:
+        low, high = (str(end) if isinstance(end, int) else f"{end:g}" for end in (self.least, self.most))
+        parts = [f"above {low}" if self.above else low] if self.least > -math.inf else []
+        parts += [f"below {high}" if self.below else high] if self.most < math.inf else []
+        if len(parts) == 2:
+            return (", " if self.above or self.below else " to ").join(parts)
+        if not parts:
+            return "a finite number"
+        return parts[0] if self.above or self.most < math.inf else f"{low} or more"
+
+
+def check(settings: Any, place: str) -> None:
+    """Raise InputError for the first field of a dataclass that is not of its declared type or out of its range.
+
+    `place` is what the dataclass is called where people set it; call it from `__post_init__`.
+    """
+    of: Any = type(settings)
+    for name, kind in fields_of(of).items():
+        typed(getattr(settings, name), kind, f"{place}.{name}" if place else name)
+
+
+def typed(value: Any, kind: Any, place: str, later: frozenset[str] | None = None) -> Any:
+    """`value`, of JSON or of Python, as `kind`; lists become the tuples, and objects the dataclasses, that it asks for.
+
+    `kind` is a dataclass, a union, a container or scalar, `Any`, or one of these annotated with a `Range`. Nothing is
+    converted but an integer to a number. Fields that a dataclass gives a default may be missing, or only those whose
+    place is in `later`. Raises InputError that begins with the place of what is wrong.
+    """
+    origin, args = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin is Annotated:
+        return _in_range(typed(value, args[0], place, later), args[1:], place)
+    if origin in (Union, UnionType):
+        return _one_of(value, args, place, later)
+    if origin is Literal:
+        if not any(type(value) is type(known) and value == known for known in args):
+            raise _wrong(place, value, f"one of {', '.join(map(str, args))}")
+        return value
+    if origin in (list, tuple):
+        return _sequence(value, origin, args, place, later)
+    if (origin or kind) in (dict, Mapping):
+        _require(isinstance(value, Mapping), place, value, dict)
+        return {_scalar(k, str, place): typed(v, args[1] if args else Any, _in(place, k)) for k, v in value.items()}
+    if dataclasses.is_dataclass(kind):
+        return _record(value, kind, place, later)
+    return _scalar(value, kind, place)
+
+
+@cache
+def fields_of(kind: Any) -> dict[str, Any]:
+    """The declared types of a dataclass' fields that its constructor takes, ranges and all."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
+
+
+def _record(value: Any, kind: Any, place: str, later: frozenset[str] | None) -> Any:
+    if isinstance(value, kind):
+        return value
+    _require(isinstance(value, Mapping), place, value, dict)
+    known = fields_of(kind)
+    if unknown := [name for name in value if name not in known]:
+        raise InputError(f"{_in(place, unknown[0])} is not known; known are {', '.join(known)}")
+    for field in dataclasses.fields(kind):
+        required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        inner = _in(place, field.name)
+        if field.init and field.name not in value and (required or (later is not None and inner not in later)):
+            raise InputError(f"{inner} is missing")
+    return kind(**{name: typed(part, known[name], _in(place, name), later) for name, part in value.items()})
+
+
+def _one_of(value: Any, kinds: tuple, place: str, later: frozenset[str] | None) -> Any:
+    """The first of `kinds` that fits; where one alone is left beside null, its error says more."""
+    if value is None and NoneType in kinds:
+        return None
+    kinds = tuple(kind for kind in kinds if kind is not NoneType)
+    for kind in kinds[:-1]:
+        try:
+            return typed(value, kind, place, later)
+        except InputError:
+            continue
+    return typed(value, kinds[-1], place, later)
+
+
+def _sequence(value: Any, origin: type, args: tuple, place: str, later: frozenset[str] | None) -> Any:
+    _require(isinstance(value, list | tuple), place, value, list)
+    alike = origin is list or (len(args) == 2 and args[1] is Ellipsis)
+    kinds = [args[0]] * len(value) if alike else list(args)
+    if len(kinds) != len(value):
+        raise _wrong(place, value, f"{len(kinds)} values")
+    return origin(
+        typed(part, kind, f"{place}[{i}]", later) for i, (part, kind) in enumerate(zip(value, kinds, strict=True))
+    )
+
+
+def _scalar(value: Any, kind: Any, place: str) -> Any:
+    if kind is int:
+        _require(isinstance(value, Integral) and not isinstance(value, bool), place, value, int)
+        if abs(value) > _MOST_INTEGER:
+            raise _wrong(place, value, "an integer of at most 64 bits")
+    elif kind is float:
+        _require(isinstance(value, Real) and not isinstance(value, bool), place, value, float)
+        if isinstance(value, int):
+            return float(_scalar(value, int, place))
+    else:
+        _require(isinstance(value, kind), place, value, kind)
+    return value
+
+
+def _in_range(value: Any, marks: tuple, place: str) -> Any:
+    for mark in marks:
+        if isinstance(mark, Range) and value not in mark:
+            raise _wrong(place, value, str(mark))
+    return value
+
+
+def _require(fits: bool, place: str, value: Any, kind: type) -> None:
+    if not fits:
+        raise _wrong(place, value, _WORDS.get(kind, kind.__name__))
+
+
+def _in(place: str, name: Any) -> str:
+    name = reprlib.repr(name) if not str(name).isidentifier() else str(name)
+    return f"{place}.{name}" if place else name
+
+
+def _wrong(place: str, value: Any, expected: str) -> InputError:
+    shown = f"{value!r}" if isinstance(value, float) else reprlib.repr(value)
+    return InputError(f"{place or 'the whole'} is {shown}, expected {expected}")
