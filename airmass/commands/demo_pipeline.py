@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, writing
+from airmass.core.place import local_path
 from airmass.recipes.recipes import RECIPES, Recipe
 from airmass.training.run_folder import STATISTICS_FOLDER
 
@@ -57,7 +58,7 @@ def demo(
     training and forecasts from where they were, other parts from their start. Raises InputError when `out` was made
     with another seed or model.
     """
-    out, console = Path(out), console or Console()
+    out, console = local_path(out, "output"), console or Console()
     _claim(out, seed, model)
     plans = {"graphcast": _graphcast_parts, "gencast": _gencast_parts}
     parts = plans[model](out, seed, {name: _of_demo(made, seed) for name, made in recipes.items()}, console)

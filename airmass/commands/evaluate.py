@@ -16,7 +16,7 @@ class Evaluate:
     """Store of what happened."""
     out: Path
     """Folder to write."""
-    climatology: Path | None = None
+    climatology: str | None = None
     """Climatology, or a folder of statistics that holds one; by default the one that the forecasts name."""
     lead_times: tuple[str, ...] | None = None
     """Such as 24h 5d, which every system must hold; "common" for all that they share. By default theirs must agree."""

@@ -1,13 +1,11 @@
 """`airmass plan RECIPE`, with every field of the recipe an option, as for `airmass train`."""
 
-from pathlib import Path
-
 from airmass.commands.recipe_options import chosen, listed
 from airmass.core.errors import InputError
 
 _ASSUMED = "181x360"
 _OWN = {
-    "data": (Path | None, None, "Store that would be trained on; its grid counts, and its frames where they are held."),
+    "data": (str | None, None, "Store that would be trained on; its grid counts, and its frames where they are held."),
     "grid": (str | None, None, f"Rows x columns, in place of a store; by default {_ASSUMED}."),
     "count": (int, 1, "How many devices."),
     "memory": (float | None, None, "GB of each device; by default what is available here."),

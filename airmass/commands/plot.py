@@ -28,7 +28,7 @@ class Plot:
     """Fields to animate; by default the first."""
     places: tuple[tuple[float, float], ...] | None = None
     """Latitude and longitude of each place at which an ensemble's plume is drawn; by default four."""
-    climatology: Path | None = None
+    climatology: str | None = None
     """For the plumes: a climatology, or a folder of statistics; by default the one that the forecast names."""
 
 

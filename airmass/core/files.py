@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from airmass.core.errors import InputError
+from airmass.core.place import local_path
 
 _REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EFBIG}
 
@@ -71,7 +72,7 @@ def new_output(path: str | Path, replace: bool = False) -> Iterator[Path]:
     its folder cannot be written, or the disk is full. `replace` swaps an existing output only once the new one is
     complete.
     """
-    path = Path(path)
+    path = local_path(path, "output")
     if not replace:
         refuse_existing(path)
     room = _room(path)
@@ -120,7 +121,7 @@ def remove_after_failure(room: Path) -> None:
 
 def refuse_existing(path: str | Path) -> None:
     """Raise InputError if `path` exists, so that a command can say so before it starts long work."""
-    if Path(path).exists():
+    if local_path(path, "output").exists():
         raise InputError(f"{path}: already exists; remove it or name another output")
 
 

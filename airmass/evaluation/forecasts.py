@@ -10,6 +10,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
+from airmass.core.place import Place, located
 from airmass.data.formats.forecast_reader import (
     MEMBER,
     hours,
@@ -32,10 +33,10 @@ class System:
     """The forecasts of one system: which file holds each initial time, and where in it."""
 
     name: str
-    sources: dict[np.datetime64, tuple[Path, xr.Dataset, int]]
+    sources: dict[np.datetime64, tuple[Place, xr.Dataset, int]]
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[Place]:
         return list(dict.fromkeys(path for path, _, _ in self.sources.values()))
 
     @cached_property
@@ -60,7 +61,7 @@ class System:
         held = set(map(str, self.example.data_vars))
         return tuple(sorted(held | ({WIND_SPEED.name} if held.issuperset(parts_of(WIND_SPEED.name)) else set())))
 
-    def path(self, init_time: np.datetime64) -> Path:
+    def path(self, init_time: np.datetime64) -> Place:
         return self.sources[init_time][0]
 
     def read(
@@ -76,7 +77,7 @@ def open_systems(paths: Sequence[str | Path]) -> tuple[System, ...]:
     if not paths:
         raise InputError("no forecast files named, expected one or more")
     found: dict[str, System] = {}
-    for path in map(Path, paths):
+    for path in map(located, paths):
         dataset = open_forecast(path, ensemble=True)
         system = found.setdefault(name := system_of(dataset, path), System(name, {}))
         if name in BASELINES:
@@ -100,19 +101,19 @@ def open_systems(paths: Sequence[str | Path]) -> tuple[System, ...]:
     return systems
 
 
-def _same_axis(axis: str, dataset: xr.Dataset, path: Path, first: System) -> None:
+def _same_axis(axis: str, dataset: xr.Dataset, path: Place, first: System) -> None:
     found, expected = (d[axis].values if axis in d.coords else np.array([]) for d in (dataset, first.example))
     if not np.array_equal(found, expected):
         raise InputError(f"{path}: {axis} is {_span(found)}, but in {first.paths[0]} it is {_span(expected)}")
 
 
-def _same_variables(system: System, dataset: xr.Dataset, path: Path) -> None:
+def _same_variables(system: System, dataset: xr.Dataset, path: Place) -> None:
     found, expected = (", ".join(sorted(map(str, d.data_vars))) for d in (dataset, system.example))
     if found != expected:
         raise InputError(f"{path}: holds {found}, but {system.paths[0]} holds {expected}")
 
 
-def same_grid(found: LatLonGrid, path: str | Path | None, expected: LatLonGrid, where: Path) -> None:
+def same_grid(found: LatLonGrid, path: Place | None, expected: LatLonGrid, where: Place) -> None:
     if found != expected:
         raise InputError(f"{path}: grid is {found}, but {where} is on {expected}")
 

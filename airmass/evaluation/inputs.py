@@ -10,7 +10,14 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
-from airmass.data.formats.climatology import climatology_at, open_climatology, quantiles_at, quantiles_held
+from airmass.core.place import Place, is_url, located
+from airmass.data.formats.climatology import (
+    climatology_at,
+    climatology_store,
+    open_climatology,
+    quantiles_at,
+    quantiles_held,
+)
 from airmass.data.formats.store import grid_of, open_store, read, require, require_times
 from airmass.evaluation.forecasts import System, chosen_times, open_systems, same_grid, with_level_axis
 from airmass.fields.derived import combined, parts_of, scored
@@ -31,9 +38,9 @@ class Judged:
     init_times: np.ndarray
     lead_times: np.ndarray
     truth: xr.Dataset
-    truth_path: Path
+    truth_path: Place
     climatology: xr.Dataset | None
-    climatology_path: Path | None
+    climatology_path: Place | None
     grid: LatLonGrid
 
     @cached_property
@@ -153,7 +160,7 @@ def open_judged(
     truth_store = open_store(truth)
     path = _climatology_path(systems, climatology)
     normal = None if path is None else _open_climatology(path)
-    judged = Judged(systems, init_values, lead_values, truth_store, Path(truth), normal, path, grid)
+    judged = Judged(systems, init_values, lead_values, truth_store, located(truth), normal, path, grid)
     levels = first.example.level.values.tolist() if "level" in first.example.coords else ()
     for dataset, where in ((truth_store, truth), (normal, path)):
         if dataset is not None and where is not None:
@@ -163,10 +170,10 @@ def open_judged(
     return judged
 
 
-def _climatology_path(systems: Sequence[System], named: str | Path | None) -> Path | None:
+def _climatology_path(systems: Sequence[System], named: Place | None) -> Place | None:
     """The climatology to use: the one named, else the one all forecasts agree on."""
     if named is not None:
-        return Path(named)
+        return located(named)
     said = {
         str(dataset.attrs["airmass_climatology"]): path
         for system in systems
@@ -177,16 +184,15 @@ def _climatology_path(systems: Sequence[System], named: str | Path | None) -> Pa
         (one, path), (other, other_path), *_ = said.items()
         raise InputError(f"{path}: its climatology is {one}, but that of {other_path} is {other}; name one")
     for text, path in said.items():
-        if not Path(text).exists():
+        if not is_url(text) and not Path(text).exists():
             raise InputError(f"{path}: its climatology {text} does not exist; name one with --climatology")
-        return Path(text)
+        return located(text)
     return None
 
 
-def _open_climatology(path: Path) -> xr.Dataset:
+def _open_climatology(path: Place) -> xr.Dataset:
     """Open a climatology of dims (hour, dayofyear, [level,] latitude, longitude), by its path or its folder's."""
-    inside = path / "climatology.zarr"
-    path = inside if inside.exists() else path
+    path = climatology_store(path)
     dataset = open_climatology(path)
     for name, field in ((str(name), field) for name, field in dataset.data_vars.items()):
         units = field.attrs.get("units")

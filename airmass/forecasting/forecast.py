@@ -16,6 +16,7 @@ from airmass.core.cache import keep_compiled
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.memory import keep_freed_memory
+from airmass.core.place import local_path
 from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.formats.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
 from airmass.data.formats.store import minute
@@ -80,7 +81,7 @@ def forecast(
     `add`, a finished store gains the members that it lacks. Raises InputError, before anything is compiled or written,
     for what does not fit together, for absent or broken initial frames, and for a disk without room.
     """
-    out = Path(out)
+    out = local_path(out, "output")
     _check_out(out, add)
     keep_freed_memory()
     keep_compiled()

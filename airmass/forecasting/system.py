@@ -18,6 +18,7 @@ import xarray as xr
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.errors import InputError
+from airmass.core.place import local_path
 from airmass.core.types import Array
 from airmass.data.preparation.statistics import MEAN, MINIMUM, STDDEV, load_statistics, load_table, require_statistics
 from airmass.diffusion.noise_levels import SamplerSettings
@@ -109,7 +110,7 @@ def read_checkpoint(checkpoint: str | Path) -> Checkpoint:
 
 def find_checkpoint(checkpoint: str | Path) -> tuple[Path, type[Checkpoint]]:
     """The file that a path means, and its kind; raises InputError for a file that is no checkpoint."""
-    path = Path(checkpoint)
+    path = local_path(checkpoint, "checkpoint")
     path = path / MODEL_FILE if path.is_dir() else path
     keys = _keys(path)
     if "json" in keys:

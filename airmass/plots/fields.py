@@ -9,6 +9,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
+from airmass.core.place import Place, located
 from airmass.data.formats.forecast_reader import hours, members_of, open_forecast, read_members
 from airmass.data.formats.store import grid_of, minute, open_store, read, require, require_times
 from airmass.fields.grid import LatLonGrid, latitude_weights
@@ -57,9 +58,9 @@ class Pair:
     """A forecast file and the truth that covers it, on the same grid."""
 
     forecast: xr.Dataset
-    forecast_path: Path
+    forecast_path: Place
     truth: xr.Dataset
-    truth_path: Path
+    truth_path: Place
     grid: LatLonGrid
 
     @property
@@ -155,7 +156,7 @@ def open_pair(forecast: str | Path, truth: str | Path) -> Pair:
     grid, other = grid_of(dataset, forecast), grid_of(store, truth)
     if grid != other:
         raise InputError(f"{forecast}: grid is {grid}, but {truth} is on {other}")
-    return Pair(dataset, Path(forecast), store, Path(truth), grid)
+    return Pair(dataset, located(forecast), store, located(truth), grid)
 
 
 def _utc(time: np.datetime64) -> str:

@@ -7,7 +7,8 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
-from airmass.data.formats.climatology import open_climatology
+from airmass.core.place import is_url, local_path
+from airmass.data.formats.climatology import climatology_store, open_climatology
 from airmass.evaluation.scores import HEADLINE_FIELDS, read_rank_histograms, read_scores, read_spectra
 from airmass.fields.variables import variable_at_level
 from airmass.plots.animation import write_animation
@@ -65,7 +66,7 @@ def plot(
     with new_output(out) as aside:
         aside.mkdir()
         if scores is not None:
-            _write_curves(aside, Path(scores))
+            _write_curves(aside, local_path(scores, "scores"))
         _write_maps(aside, pair, fields, init_index, leads)
         if pair.members > 1:
             _write_plumes(aside, pair, fields, init_index, normal, places or PLACES)
@@ -117,10 +118,9 @@ def _write_curves(folder: Path, scores: Path) -> None:
 def _climatology(pair: Pair, named: str | Path | None) -> xr.Dataset | None:
     """The climatology named, else the one that the forecast names, if it is here."""
     said = named or pair.forecast.attrs.get("airmass_climatology")
-    if said is None or (named is None and not Path(said).exists()):
+    if said is None or (named is None and not is_url(said) and not Path(said).exists()):
         return None
-    inside = Path(said) / "climatology.zarr"
-    return open_climatology(inside if inside.exists() else said)
+    return open_climatology(climatology_store(said))
 
 
 def _fields(pair: Pair, fields: Sequence[str] | None) -> list[str]:

@@ -16,6 +16,7 @@ from rich.console import Console
 import airmass
 from airmass.core.cache import keep_compiled
 from airmass.core.memory import keep_freed_memory
+from airmass.core.place import local_path
 from airmass.data.loading.examples import Batch as Drawn
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
@@ -74,7 +75,7 @@ def train(
     keep_compiled()
     join_processes(recipe.devices)
     mesh = mesh_of(recipe.devices, recipe.training)
-    run, console = Path(run), console or Console(quiet=not leads())
+    run, console = local_path(run, "run"), console or Console(quiet=not leads())
     frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.ensemble)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)

@@ -12,6 +12,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from airmass.core.errors import InputError
+from airmass.core.place import Place, is_url, located
 from airmass.data.formats.store import fill_hint, grid_of, minute, open_unchecked, read
 
 DAYS = 366
@@ -46,6 +47,12 @@ def days_apart(a: np.ndarray, b: np.ndarray) -> Int[np.ndarray, "a b"]:
     """Days between days of year, the shorter way around."""
     apart = np.abs(a[:, None] - b[None])
     return np.minimum(apart, DAYS - apart)
+
+
+def climatology_store(place: Place) -> Place:
+    """The store of the climatology in a folder of statistics, or the place itself where it is no such folder."""
+    inside = Path(place) / "climatology.zarr"
+    return inside if not is_url(place) and inside.exists() else located(place)
 
 
 def open_climatology(path: str | Path) -> xr.Dataset:

@@ -15,6 +15,7 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
+from airmass.core.place import is_url
 from airmass.data.formats.store import HORIZONTAL, grid_of, is_netcdf, minute, open_unchecked, read
 from airmass.fields.variables import VARIABLES, same_units
 
@@ -76,7 +77,7 @@ def read_lead_times(
     chosen = leads if isinstance(leads, slice) else list(leads)
     encoding = dataset[name].encoding
     packed = "scale_factor" in encoding or "add_offset" in encoding
-    if packed or "://" in str(path) or is_netcdf(path):
+    if packed or is_url(path) or is_netcdf(path):
         return read(dataset[name].isel(init_time=init_index, lead_time=chosen), path)
     import tensorstore
 

@@ -9,7 +9,7 @@ import tensorstore
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
-from airmass.core.errors import InputError
+from airmass.core.place import is_url, located
 
 # Half a minute in all: long enough for a busy server, short enough to tell a person of a wrong name.
 _RETRIES = {"max_retries": 5, "initial_delay": "1s", "max_delay": "16s"}
@@ -17,10 +17,9 @@ _RETRIES = {"max_retries": 5, "initial_delay": "1s", "max_delay": "16s"}
 
 def kvstore_spec(path: str | Path, name: str = "") -> dict:
     """tensorstore's description of the folder `name` in a store: a local folder, or s3://, gs://, http(s)://."""
-    text = str(path)
-    if "://" not in text:
+    if not is_url(path):
         return {"driver": "file", "path": f"{Path(path).resolve() / name}/"}
-    scheme, _, rest = text.partition("://")
+    scheme, _, rest = str(located(path)).partition("://")
     place, _, folder = rest.strip("/").partition("/")
     inner = "".join(f"{part}/" for part in (folder, name) if part)
     match scheme:
@@ -31,7 +30,7 @@ def kvstore_spec(path: str | Path, name: str = "") -> dict:
         case "http" | "https":
             base = f"{scheme}://{place}"
             return {"driver": "http", "base_url": base, "path": f"/{inner}", "http_request_retries": _RETRIES}
-    raise InputError(f"{path}: cannot read from {scheme}://, expected a local path, s3://, gs://, http:// or https://")
+    raise AssertionError(scheme)
 
 
 class RemoteStore(Store):
@@ -42,9 +41,9 @@ class RemoteStore(Store):
     supports_deletes = False
     supports_listing = False
 
-    def __init__(self, url: str):
+    def __init__(self, url: str | Path):
         super().__init__(read_only=True)
-        self.url = url
+        self.url = str(located(url))
         self._values = tensorstore.KvStore.open(kvstore_spec(url)).result()
 
     def __eq__(self, other) -> bool:

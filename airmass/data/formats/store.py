@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
+from airmass.core.place import is_url
 from airmass.fields.grid import LatLonGrid, check_latitude, check_longitude
 from airmass.fields.variables import VARIABLES, same_units
 
@@ -39,31 +40,31 @@ def checked(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
 def open_unchecked(path: str | Path, dask: bool = True) -> xr.Dataset:
     """Open a store lazily, whatever its layout. Raises InputError when it cannot be read at all."""
     text = str(path)
-    if "://" not in text and not Path(path).exists():
+    if not is_url(path) and not Path(path).exists():
         raise InputError(f"{path}: no such file or folder")
     chunks: dict | None = {} if dask else None
     try:
         if is_netcdf(path):
             return xr.open_dataset(text, engine="h5netcdf", chunks=chunks, decode_timedelta=True)
-        return _open_zarr(text, chunks)
+        return _open_zarr(path, chunks)
     except InputError:
         raise
     except (*_UNREADABLE, TypeError) as error:
         raise InputError(f"{path}: cannot be read as a Zarr store or NetCDF file: {_one_line(error)}") from error
 
 
-def _open_zarr(text: str, chunks: dict | None) -> xr.Dataset:
+def _open_zarr(path: str | Path, chunks: dict | None) -> xr.Dataset:
     import zarr
 
-    source: Any = text
-    if "://" in text:
+    source: Any = str(path)
+    if remote := is_url(path):
         from airmass.data.formats.remote import RemoteStore
 
-        source = RemoteStore(text)
+        source = RemoteStore(path)
     # Asked for outright: left to guess, xarray warns about every Zarr v3 store, which has none by the standard.
     consolidated = zarr.open_group(source, mode="r").metadata.consolidated_metadata is not None
-    if "://" in text and not consolidated:
-        raise InputError(f"{text}: has no consolidated metadata, which a remote store needs, as it cannot be listed")
+    if remote and not consolidated:
+        raise InputError(f"{path}: has no consolidated metadata, which a remote store needs, as it cannot be listed")
     return xr.open_zarr(source, chunks=chunks, decode_timedelta=True, consolidated=consolidated)
 
 

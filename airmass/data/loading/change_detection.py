@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
+from airmass.core.place import is_url
 from airmass.data.formats.store import is_netcdf
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
@@ -23,7 +24,7 @@ class Stamps:
     def __init__(self, path: str | Path, dataset: xr.Dataset, names: Iterable[str], rows: slice):
         """Look at the arrays `names` of the store at `path`, at the chunks that hold `rows` of time."""
         self._path = path
-        self._files: _Local | _Remote = _Remote(path) if "://" in str(path) else _Local(path)
+        self._files: _Local | _Remote = _Remote(path) if is_url(path) else _Local(path)
         if is_netcdf(path):
             self._metadata: dict[str, bytes | None] = {}
             self._chunks = {"": self._files.stamp("")}

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
+from airmass.core.place import is_url
 from airmass.data.formats.store import is_netcdf, read
 from airmass.fields.variables import VARIABLES
 
@@ -55,7 +56,7 @@ class _Chunked:
 
         from airmass.data.formats.remote import RemoteStore, kvstore_spec
 
-        source = RemoteStore(str(path)) if "://" in str(path) else str(path)
+        source = RemoteStore(path) if is_url(path) else str(path)
         version = zarr.open_group(source, mode="r").metadata.zarr_format
         # A chunk that is not there stands for a constant field: rain may be zero everywhere, nothing else is. Left to
         # itself, a lost file would be read as zeros.

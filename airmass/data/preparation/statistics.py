@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 import airmass
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
+from airmass.core.place import local_path
 from airmass.data.formats.climatology import EXTREMES, quantiles_name
 from airmass.data.formats.store import fill_hint, fingerprint, minute, open_store, read, require
 from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
@@ -173,7 +174,7 @@ def require_statistics(dataset: xr.Dataset, path: str | Path, names: Sequence[st
 
 def load_table(folder: str | Path, kind: str) -> xr.Dataset:
     """One file of statistics, in memory: `mean_by_level`, `min_by_level` and so on."""
-    path = Path(folder) / f"{kind}.nc"
+    path = local_path(folder, "statistics") / f"{kind}.nc"
     if not path.exists():
         raise InputError(f"{path}: no such file; `airmass data stats` writes it")
     try:

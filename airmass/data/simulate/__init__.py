@@ -10,6 +10,7 @@ from pathlib import Path
 
 from airmass.core.errors import InputError
 from airmass.core.files import writing
+from airmass.core.place import local_path
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
 
 __all__ = ["SimulateSettings", "simulate"]
@@ -28,7 +29,7 @@ def simulate(out: str | Path, settings: SimulateSettings, progress: Progress | N
     """
     from airmass.data.simulate.archive import frames_held
 
-    out = Path(out)
+    out = local_path(out, "output")
     held = frames_held(out, settings)
     if held == settings.frames:
         return settings.days

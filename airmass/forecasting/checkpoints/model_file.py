@@ -19,6 +19,7 @@ import airmass
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, write_arrays
 from airmass.core.parameter_paths import path_name
+from airmass.core.place import local_path
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.harmonics import Harmonics
@@ -101,7 +102,7 @@ def write_model(path: str | Path, saved: SavedModel) -> None:
 
 def read_model(path: str | Path) -> SavedModel:
     """Read a checkpoint file, or the one in a run's folder. Raises InputError naming what is wrong with it."""
-    path = Path(path)
+    path = local_path(path, "checkpoint")
     if path.is_dir():
         path = path / MODEL_FILE
     if not path.exists():

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
+from airmass.core.place import local_path
 from airmass.evaluation.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, read_scores
 from airmass.plots.report import page, tables
 
@@ -68,8 +69,8 @@ def write_report(
     a folder that is not what it should be and for an `out` that exists.
     """
     refuse_existing(out)
-    table, compared = read_scores(Path(scores) / "scores.json"), _compared(Path(scores))
-    pictures = [] if plots is None else _pictures(Path(plots))
+    table, compared = read_scores(local_path(scores, "scores") / "scores.json"), _compared(Path(scores))
+    pictures = [] if plots is None else _pictures(local_path(plots, "plots"))
     body = [
         *_head(title, table, compared),
         *_verdicts(table),

@@ -33,7 +33,7 @@ def test_the_spec_of_a_store_at_the_root_of_a_bucket():
 
 
 def test_other_places_are_refused():
-    with pytest.raises(InputError, match=r"ftp://host/s.zarr: cannot read from ftp://, expected a local path, s3://"):
+    with pytest.raises(InputError, match=r"ftp://host/s.zarr: cannot read from ftp://, expected a local path or s3://"):
         open_store("ftp://host/s.zarr")
 
 

@@ -1,0 +1,56 @@
+"""Where something is, a local path or an address on the network: decided here, once, for every command."""
+
+import re
+from pathlib import Path
+from typing import TypeAlias
+
+from airmass.core.errors import InputError
+
+Place: TypeAlias = str | Path
+
+# What stores are read from; all else that airmass reads, and all that it writes, is local.
+SCHEMES = ("s3", "gs", "http", "https")
+# A Path keeps one slash of `https://host`. Other schemes so written are more likely folders with a colon in their name.
+_ONE_SLASH = re.compile(rf"({'|'.join(SCHEMES)}|ftp|sftp|file|gcs|az|abfs|abfss|hdfs):/(?!/)", re.IGNORECASE)
+
+
+def is_url(place: Place) -> bool:
+    """True for an address, False for a local path; raises InputError for an address that cannot be read from."""
+    scheme = _scheme(str(place))
+    if scheme is None or scheme in SCHEMES:
+        return scheme is not None
+    if scheme == "file":
+        raise InputError(f"{place}: a local file is named by its path alone: /{_rest(str(place)).lstrip('/')}")
+    raise InputError(f"{place}: cannot read from {scheme}://, expected a local path or {_listed()}")
+
+
+def located(place: Place) -> Place:
+    """A local place as a Path, an address as text; raises InputError as `is_url` does."""
+    text = str(place)
+    return f"{_scheme(text)}://{_rest(text)}" if is_url(place) else Path(place)
+
+
+def local_path(place: Place, what: str) -> Path:
+    """The path of `what` ("output", "checkpoint"); raises InputError for an address and for a name no path can have."""
+    if _scheme(str(place)) == "file" or _scheme(str(place)) is None:
+        is_url(place)
+        if "\0" in str(place):
+            raise InputError(f"{str(place)!r}: a path cannot hold the character NUL")
+        return Path(place)
+    raise InputError(f"{_scheme(str(place))}://{_rest(str(place))}: {what} must be a local path")
+
+
+def _scheme(text: str) -> str | None:
+    scheme, found, _ = text.partition("://")
+    if found and "/" not in scheme:
+        return scheme.lower()
+    return match[1].lower() if (match := _ONE_SLASH.match(text)) else None
+
+
+def _rest(text: str) -> str:
+    return text.partition(":")[2].lstrip("/") if "://" not in text else text.partition("://")[2]
+
+
+def _listed() -> str:
+    *most, last = (f"{scheme}://" for scheme in SCHEMES)
+    return f"{', '.join(most)} or {last}"
