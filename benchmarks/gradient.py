@@ -90,8 +90,8 @@ def _given(options):
     from airmass.models.assemble import gencast, graphcast, new_network
     from airmass.models.gencast.objective import DenoisingObjective
     from airmass.models.objectives.rollout import Example, RolloutObjective
+    from airmass.models.objectives.settings import LossSettings
     from airmass.models.objectives.squared_error import SquaredError
-    from airmass.models.objectives.weights import LossSettings
     from airmass.recipes.recipes import RECIPES
 
     recipe = RECIPES[RECIPE[options.name]]
@@ -110,7 +110,7 @@ def _given(options):
     forcings = jax.random.normal(keys[1], (task.history + 1, grid.size, len(task.forcing)))
     fields = jax.random.normal(keys[2], (grid.size, len(static)))
     compare = SquaredError(LossSettings(), targets, grid)
-    if recipe.ensemble:
+    if recipe.family.ensemble:
         fill = np.zeros(len(history), np.float32)
         model = gencast(network, settings, grid, normaliser, fields, fill, task.step, options.precision)
         white = SphereNoise.build(grid.latitude, grid.longitude)

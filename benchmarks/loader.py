@@ -21,8 +21,9 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.memory import keep_freed_memory, use_huge_pages
-from airmass.data.loading.examples import Examples, LoaderSettings
+from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
+from airmass.data.loading.settings import LoaderSettings
 from airmass.fields.forcing import forcings
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task

@@ -21,7 +21,8 @@ from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.assemble import gencast, new_network
 from airmass.models.gencast import runner as ensemble
-from airmass.models.gencast.model import GenCast, GenCastSettings
+from airmass.models.gencast.model import GenCast
+from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.state import State
 from benchmarks.made import GENCAST
 from benchmarks.measure import seconds

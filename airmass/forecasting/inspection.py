@@ -27,7 +27,7 @@ from airmass.models.footprint import (
     matmul_rate,
     on_accelerator,
 )
-from airmass.models.gencast.model import GenCastSettings
+from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.published import PublishedGenCast
 
 _ASSUMED = (181, 360)

@@ -32,9 +32,11 @@ from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import MODEL_FILE, SavedModel, read_model
 from airmass.models.assemble import attention_here, gencast, graphcast
 from airmass.models.footprint import fitting
-from airmass.models.gencast.model import DenoiserNetwork, GenCastSettings
+from airmass.models.gencast.model import DenoiserNetwork
 from airmass.models.gencast.runner import GenCastRunner
-from airmass.models.graphcast.model import GraphCast, GraphCastSettings, Network
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.model import GraphCast, Network
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.nn.attention_choice import PLAIN
 from airmass.models.published import PublishedGenCast, PublishedGraphCast, read_gencast, read_graphcast
 from airmass.models.rollout import serve
@@ -152,7 +154,7 @@ def _saved(path: Path, statistics: str | Path | None, precision: str, memory_lim
         assert isinstance(saved.network, DenoiserNetwork) and saved.recipe.diffusion is not None
         return _gencast(
             path, task, saved.grid, about, saved.network, settings, normaliser, saved.fill,
-            saved.recipe.diffusion.sampling, precision, memory_limit, saved.drawn, saved.calibration,
+            saved.recipe.diffusion.sampling, precision, memory_limit, saved.innovation, saved.calibration,
         )  # fmt: skip
     assert isinstance(saved.network, Network)
     return _graphcast(

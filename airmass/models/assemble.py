@@ -11,8 +11,11 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.innovation import Calibration, Innovation
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.models.gencast.model import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
-from airmass.models.graphcast.model import GraphCast, GraphCastSettings, Network, network_sizes
+from airmass.models.family import family_of
+from airmass.models.gencast.model import DenoiserNetwork, GenCast
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.model import GraphCast, Network
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
@@ -24,9 +27,7 @@ ModelSettings = GraphCastSettings | GenCastSettings
 
 def new_network(task: Task, settings: ModelSettings, key: jax.Array) -> Network | DenoiserNetwork:
     """Random parameters."""
-    if isinstance(settings, GenCastSettings):
-        return DenoiserNetwork(settings, *denoiser_sizes(task, settings.innovation), key=key)
-    return Network(settings, *network_sizes(task), key=key)
+    return family_of(settings).network(task, settings, key)
 
 
 def graphcast(
@@ -62,9 +63,10 @@ def gencast(
 ) -> GenCast:
     """GenCast on `grid`, as `graphcast`. `fill` replaces missing values, by prognostic channel.
 
-    `attend` is what `attention_here` chose, by default plain JAX. `innovation` is there where the settings ask for it,
-    `calibration` where one has been measured.
+    `attend` is what `attention_here` chose, by default plain JAX. `innovation` is drawn in place of changes where the
+    settings ask for that, `calibration` is there where one has been measured.
     """
+    innovation = innovation if settings.innovation else None
     graphs = build_graphs(
         grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
     )

@@ -16,8 +16,10 @@ import jax.numpy as jnp
 from airmass.core.errors import InputError
 from airmass.fields.channels import Layout
 from airmass.fields.task import Task
-from airmass.models.gencast.model import DenoiserNetwork, GenCastSettings, denoiser_sizes
-from airmass.models.graphcast.model import GraphCastSettings, Network, network_sizes
+from airmass.models.gencast.model import DenoiserNetwork, denoiser_sizes
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.model import Network, network_sizes
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.neighbours import BLOCK
 from airmass.models.mesh.tiles import ROWS
 

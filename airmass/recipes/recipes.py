@@ -1,23 +1,23 @@
 """Named settings as values: what to train, what it costs, what score to expect."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import cattrs
 
 from airmass.core.errors import InputError
-from airmass.data.loading.examples import LoaderSettings
+from airmass.data.loading.settings import LoaderSettings
 from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.fields.task import Task
-from airmass.fields.variables import VARIABLES
-from airmass.models.gencast.model import GenCastSettings
-from airmass.models.graphcast.model import GraphCastSettings
-from airmass.models.objectives.weights import LossSettings
+from airmass.models.family import ModelFamily, family_named, family_of
+from airmass.models.gencast.settings import CalibrationSettings, DiffusionSettings, GenCastSettings
+from airmass.models.graphcast.settings import GraphCastSettings
+from airmass.models.objectives.settings import LossSettings
+from airmass.models.settings import ModelSettings
 from airmass.recipes.monitoring import WatchSettings
 from airmass.recipes.settings import (
     AdaptationSettings,
-    CalibrationSettings,
     DeviceSettings,
-    DiffusionSettings,
     OptimiserSettings,
     SafetySettings,
     TrainingSettings,
@@ -28,11 +28,11 @@ from airmass.recipes.settings import (
 class Recipe:
     """Everything that decides a training run. `cost` and `expect` say what was measured, on what.
 
-    `diffusion` is for GenCast, and only there.
+    `diffusion` is there where the model's family draws by diffusion; the family says what goes together.
     """
 
     task: Task
-    model: GraphCastSettings | GenCastSettings
+    model: ModelSettings
     training: TrainingSettings
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     loss: LossSettings = field(default_factory=LossSettings)
@@ -46,38 +46,21 @@ class Recipe:
     expect: str = ""
 
     def __post_init__(self):
-        if self.ensemble != (self.diffusion is not None):
-            raise InputError("a recipe has settings of diffusion where its model is GenCast, and only there")
-        if self.ensemble and set(self.training.rollout) != {1}:
-            raise InputError(f"rollout is {self.training.rollout}, expected 1: GenCast learns one frame at a time")
-
-        if self.innovation and self.devices.space > 1:
-            raise InputError(
-                f"devices: space is {self.devices.space}, expected 1 with --model.innovation, whose harmonics need the "
-                "whole grid"
-            )
-        if self.expects and (gaps := [name for name in self.task.prognostic if VARIABLES[name].missing_over_land]):
-            setting = "--model.innovation" if self.innovation else "--diffusion.calibration.starts"
-            raise InputError(f"{setting}: {', '.join(gaps)} is missing over land and has no harmonics")
+        self.family.check(self)
 
     @property
-    def ensemble(self) -> bool:
-        return isinstance(self.model, GenCastSettings)
-
-    @property
-    def innovation(self) -> bool:
-        """Whether the model draws innovations in place of changes."""
-        return isinstance(self.model, GenCastSettings) and self.model.innovation
+    def family(self) -> ModelFamily:
+        return family_of(self.model)
 
     @property
     def calibrated(self) -> bool:
         """Whether what the trained model draws is measured, and held to the spread of true innovations."""
-        return self.diffusion is not None and self.diffusion.calibration.starts > 0
+        return self.family.calibrated(self)
 
     @property
-    def expects(self) -> bool:
+    def needs_innovation(self) -> bool:
         """Whether statistics of innovations are needed."""
-        return self.innovation or self.calibrated
+        return self.family.needs_innovation(self)
 
 
 _UPPER_AIR = ("geopotential", "specific_humidity", "temperature", "u_component_of_wind", "v_component_of_wind")
@@ -253,20 +236,24 @@ def recipe(name: str) -> Recipe:
 
 
 def as_settings(made: Recipe) -> dict:
-    """A recipe as nested dictionaries that JSON can hold."""
-    return _CONVERTER.unstructure(made)
+    """A recipe as nested dictionaries that JSON can hold, with the name of its family."""
+    own = {"family": made.family.name, "model": _CONVERTER.unstructure(made.model, made.family.settings)}
+    return _CONVERTER.unstructure(made, Recipe) | own
 
 
-def from_settings(settings: dict) -> Recipe:
-    """The recipe that `as_settings` turned into dictionaries."""
-    return _CONVERTER.structure(settings, Recipe)
+def from_settings(settings: Mapping) -> Recipe:
+    """The recipe that `as_settings`, here or of an older version, turned into dictionaries."""
+    settings = completed(settings)
+    converter, family = _CONVERTER.copy(), family_named(settings.pop("family"))
+    converter.register_structure_hook_func(
+        lambda kind: kind is ModelSettings, lambda value, _: converter.structure(value, family.settings)
+    )
+    return converter.structure(settings, Recipe)
 
 
-def _model_settings(settings: dict, _) -> GraphCastSettings | GenCastSettings:
-    if "heads" in settings:
-        return _CONVERTER.structure(settings, GenCastSettings)
-    return _CONVERTER.structure(settings, GraphCastSettings)
+def completed(settings: Mapping) -> dict:
+    """Saved settings of a recipe with what older versions left out: then there were GraphCast and GenCast only."""
+    return {"family": "gencast" if "heads" in settings["model"] else "graphcast"} | dict(settings)
 
 
 _CONVERTER = cattrs.Converter()
-_CONVERTER.register_structure_hook(GraphCastSettings | GenCastSettings, _model_settings)

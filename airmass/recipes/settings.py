@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from airmass.core.errors import InputError
-from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise, require_wider
 
 # Names that training/optimiser.py knows; a test holds them together.
 OPTIMISER_KINDS = ("adamw", "muon")
@@ -49,36 +48,6 @@ class TrainingSettings:
     @property
     def total(self) -> int:
         return sum(self.updates)
-
-
-@dataclass(frozen=True)
-class CalibrationSettings:
-    """What the innovations of a trained denoiser are measured on (docs/decisions/0016).
-
-    Forecasts of `frames` frames from `starts` times spread over the training dates; without starts there is no
-    calibration. Harmonics of a degree below `first_degree` are left as they are drawn.
-    """
-
-    starts: int = 0
-    frames: int = 6
-    first_degree: int = 0
-
-    def __post_init__(self):
-        for name, least in (("starts", 0), ("frames", 1), ("first_degree", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"calibration: {name} is {getattr(self, name)}, expected {least} or more")
-
-
-@dataclass(frozen=True)
-class DiffusionSettings:
-    """Noise that a denoiser learns from, and how its forecasts are sampled; training must be wider on both ends."""
-
-    training: TrainingNoise = field(default_factory=TrainingNoise)
-    sampling: SamplerSettings = field(default_factory=SamplerSettings)
-    calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
-
-    def __post_init__(self):
-        require_wider(self.training, self.sampling)
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from airmass.models.footprint import (
     parameter_count,
     tables,
 )
-from airmass.models.gencast.model import GenCastSettings
-from airmass.models.graphcast.model import GraphCastSettings
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.tiles import ROWS
 from airmass.recipes.recipes import Recipe
 
@@ -103,7 +103,7 @@ def training_footprint(
     state = 4 * n.grid * prognostic * task.history / space
     example = (task.history + rollout) * (frame + 4 * n.grid * len(task.forcing) / space)
     work = _Work.of(recipe, n, rollout, together, space, accelerator)
-    base, frames = (_BASE_GENCAST, _FRAMES_GENCAST) if recipe.ensemble else (_BASE_GRAPHCAST, _FRAMES_GRAPHCAST)
+    base, frames = (_BASE_GENCAST, _FRAMES_GENCAST) if recipe.family.ensemble else (_BASE_GRAPHCAST, _FRAMES_GRAPHCAST)
     parts = {
         "Python, JAX and compiling": 0 if accelerator else base,
         **_of_parameters(recipe),
@@ -114,7 +114,7 @@ def training_footprint(
         "scaled frames": together * work.copies * frames * frame,
         **(_of_gencast(work, settings, shape) if isinstance(settings, GenCastSettings) else _of_graphcast(work)),
     }
-    overhead = _OVERHEAD_GENCAST if recipe.ensemble else _OVERHEAD_GRAPHCAST
+    overhead = _OVERHEAD_GENCAST if recipe.family.ensemble else _OVERHEAD_GRAPHCAST
     flops = training.batch * rollout * _flops(recipe, shape, n, rollout)
     return TrainingFootprint(largest_first({k: v for k, v in parts.items() if v}), flops, devices, overhead)
 

@@ -142,7 +142,7 @@ def plan(recipe: Recipe, where: Where, boxed: bool) -> Iterator[Table]:
         return
     found = proposals(recipe, where)
     title = "it does not fit; with these it would" if any(p.fits for p in found) else "it does not fit; nearest to it"
-    smaller = {"a smaller model": f"--model.width, --model.{'layers' if recipe.ensemble else 'steps'}"}
+    smaller = {"a smaller model": f"--model.width, --model.{'layers' if recipe.family.ensemble else 'steps'}"}
     yield table(title, {p.options: _cost(p) for p in found} or smaller, boxed)
 
 

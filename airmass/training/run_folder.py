@@ -34,7 +34,7 @@ from airmass.forecasting.checkpoints.model_file import (
 )
 from airmass.forecasting.system import missing_fill
 from airmass.models.assemble import new_network
-from airmass.recipes.recipes import Recipe
+from airmass.recipes.recipes import Recipe, completed
 from airmass.training.warm_start import restored_fill, restored_scales, start_from
 
 SETTINGS_FILE = "settings.json"
@@ -136,7 +136,7 @@ def _scales(folder: Path, task: Task) -> Normaliser:
 
 
 def _innovation(folder: Path, recipe: Recipe, grid: LatLonGrid) -> Innovation | None:
-    if not recipe.expects:
+    if not recipe.needs_innovation:
         return None
     with np.load(folder / INNOVATION, allow_pickle=False) as stored:
         return innovation_from(dict(stored), recipe, grid, folder / INNOVATION)
@@ -155,6 +155,7 @@ def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, cons
 
 def _compare(run: Path, settings: dict, console: Console, accept_changes: bool) -> None:
     held = json.loads((run / SETTINGS_FILE).read_text())
+    held["recipe"] = completed(held["recipe"])
     different = list(_differences(settings, {key: held.get(key) for key in settings}))
     if not different:
         return
@@ -176,7 +177,7 @@ def _write_statistics(folder: Path, recipe: Recipe, frames: Frames) -> None:
 
 def _write_innovation(folder: Path, recipe: Recipe, frames: Frames) -> None:
     """Where the recipe needs it and there is none; a run may be calibrated that was begun without."""
-    if not recipe.expects or (folder / INNOVATION).exists():
+    if not recipe.needs_innovation or (folder / INNOVATION).exists():
         return
     made = innovation_of(frames, _scales(folder, recipe.task).target_scale)
     with new_output(folder / INNOVATION) as aside:

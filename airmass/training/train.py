@@ -76,7 +76,7 @@ def train(
     join_processes(recipe.devices)
     mesh = mesh_of(recipe.devices, recipe.training)
     run, console = local_path(run, "run"), console or Console(quiet=not leads())
-    frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.ensemble)
+    frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.family.may_be_missing)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
     if leads():

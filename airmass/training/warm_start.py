@@ -23,7 +23,7 @@ from airmass.fields.task import Task
 from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves, with_named_leaves
 from airmass.forecasting.system import missing_fill, published_statistics, read_checkpoint
 from airmass.models.footprint import Settings
-from airmass.models.gencast.model import GenCastSettings
+from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.published import PublishedGraphCast
 from airmass.models.published.archive import SORTED_INPUTS, STACKED
 

@@ -17,8 +17,10 @@ from jax.sharding import PartitionSpec as P
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.models.gencast.model import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
-from airmass.models.graphcast.model import GraphCast, GraphCastSettings, Network, network_sizes
+from airmass.models.gencast.model import DenoiserNetwork, GenCast, denoiser_sizes
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.model import GraphCast, Network, network_sizes
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours

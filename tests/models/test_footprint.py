@@ -13,9 +13,10 @@ from airmass.fields.grid import LatLonGrid
 from airmass.forecasting.system import compiled_step
 from airmass.models import footprint as module
 from airmass.models.footprint import fitting, footprint, parameter_count
-from airmass.models.gencast.model import GenCastSettings
-from airmass.models.graphcast.model import GraphCastSettings, Network, network_sizes
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.model import Network, network_sizes
 from airmass.models.graphcast.published import to_published
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours

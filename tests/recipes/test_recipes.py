@@ -1,5 +1,8 @@
 """What every recipe must be; a new one joins by being in the table."""
 
+import subprocess
+import sys
+
 import jax
 import pytest
 
@@ -42,6 +45,29 @@ def test_it_survives_json(name):
 
     text = json.dumps(as_settings(recipe(name)))
     assert from_settings(json.loads(text)) == recipe(name)
+
+
+@every_recipe
+def test_its_family_is_saved_by_name_and_found_where_older_versions_did_not_name_it(name):
+    settings = as_settings(recipe(name))
+    assert settings.pop("family") == recipe(name).family.name
+    if recipe(name).family.name in ("graphcast", "gencast"):  # the only ones that there were
+        assert from_settings(settings) == recipe(name)
+
+
+def test_settings_of_an_unknown_family_are_refused():
+    with pytest.raises(InputError, match=r"unknown family of models 'graphcst'; known are .*gencast, graphcast"):
+        from_settings(as_settings(recipe("demo")) | {"family": "graphcst"})
+
+
+def test_recipes_are_listed_and_read_without_jax_or_xarray():
+    lines = (
+        "import sys",
+        "from airmass.recipes.recipes import RECIPES, as_settings, from_settings",
+        "[from_settings(as_settings(recipe)) for recipe in RECIPES.values()]",
+        "assert not {'jax', 'xarray', 'equinox'} & sys.modules.keys()",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
 
 
 @every_recipe

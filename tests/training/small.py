@@ -11,7 +11,8 @@ from airmass.fields.channels import Layout
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import SavedModel
 from airmass.models.assemble import new_network
-from airmass.models.graphcast.model import GraphCast, GraphCastSettings
+from airmass.models.graphcast.model import GraphCast
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.recipes.recipes import RECIPES
 from airmass.recipes.settings import OptimiserSettings, SafetySettings, TrainingSettings
 

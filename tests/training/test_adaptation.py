@@ -11,8 +11,10 @@ import pytest
 from airmass.core.errors import InputError
 from airmass.core.parameter_paths import path_name
 from airmass.fields.grid import LatLonGrid
-from airmass.models.gencast.model import DenoiserNetwork, GenCastSettings
-from airmass.models.graphcast.model import GraphCastSettings, Network
+from airmass.models.gencast.model import DenoiserNetwork
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.model import Network
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.tiles import Tiles
 from airmass.recipes.settings import AdaptationSettings, OptimiserSettings

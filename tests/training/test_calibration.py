@@ -13,7 +13,7 @@ from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.innovation import Calibration, Innovation
 from airmass.forecasting.checkpoints.model_file import read_model
 from airmass.models.gencast.runner import GenCastRunner
-from airmass.recipes.settings import CalibrationSettings
+from airmass.models.gencast.settings import CalibrationSettings
 from airmass.training.calibration import measured
 from airmass.training.train import train
 from tests.fields.test_harmonics import random_coefficients

@@ -135,7 +135,7 @@ def _compiled_update(recipe, shape):
     scales = Normaliser(*(np.full(n, x, np.float32) for n in lengths for x in (0, 1)), Normaliser.columns(task))
     fields, fill = np.zeros((grid.size, len(static)), np.float32), np.zeros(len(history), np.float32)
     loss = SquaredError(recipe.loss, targets, grid)
-    if recipe.ensemble:
+    if recipe.family.ensemble:
         model = gencast(None, recipe.model, grid, scales, fields, fill, task.step)
         white = SphereNoise.build(grid.latitude, grid.longitude)
         objective = DenoisingObjective(loss, white, recipe.diffusion.training, task.history)

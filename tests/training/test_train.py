@@ -15,7 +15,7 @@ import pytest
 
 from airmass.core.errors import InputError
 from airmass.forecasting.checkpoints.model_file import read_model
-from airmass.models.graphcast.model import GraphCastSettings
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.recipes.monitoring import WatchSettings
 from airmass.recipes.settings import SafetySettings, TrainingSettings
 from airmass.training import train as module

@@ -15,8 +15,10 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves, write_model
-from airmass.models.gencast.model import DenoiserNetwork, GenCast, GenCastSettings, denoiser_sizes
-from airmass.models.graphcast.model import GraphCast, GraphCastSettings, Network, network_sizes
+from airmass.models.gencast.model import DenoiserNetwork, GenCast, denoiser_sizes
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.model import GraphCast, Network, network_sizes
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours

@@ -27,7 +27,8 @@ from airmass.fields.innovation import Calibration, Innovation
 from airmass.fields.normalise import Normaliser
 from airmass.fields.variables import VARIABLES
 from airmass.models.assemble import gencast, graphcast, new_network
-from airmass.models.gencast.model import DenoiserNetwork, GenCast, GenCastSettings
+from airmass.models.gencast.model import DenoiserNetwork, GenCast
+from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.graphcast.model import GraphCast, Network
 from airmass.models.nn.attention_choice import Attend
 from airmass.recipes.recipes import Recipe, as_settings, from_settings
@@ -56,11 +57,6 @@ class SavedModel:
     innovation: Innovation | None = None
     calibration: Calibration | None = None
 
-    @property
-    def drawn(self) -> Innovation | None:
-        """The innovations that the model draws in place of changes."""
-        return self.innovation if self.recipe.innovation else None
-
     def model(
         self,
         static: Float[np.ndarray, "node static"],
@@ -76,7 +72,7 @@ class SavedModel:
         if isinstance(settings, GenCastSettings):
             assert isinstance(self.network, DenoiserNetwork)
             given = self.network, settings, self.grid, self.normaliser, static, self.fill, step
-            return gencast(*given, precision, parts, attend, self.drawn, self.calibration)
+            return gencast(*given, precision, parts, attend, self.innovation, self.calibration)
         assert isinstance(self.network, Network)
         return graphcast(self.network, settings, self.grid, self.normaliser, static, step, precision, parts)
 
@@ -143,7 +139,7 @@ def innovation_from(
     arrays: Mapping[str, np.ndarray], recipe: Recipe, grid: LatLonGrid, source: str | Path
 ) -> Innovation | None:
     """Those that `innovation_arrays` took apart; None where the recipe has none. Raises InputError for other arrays."""
-    if not recipe.expects:
+    if not recipe.needs_innovation:
         return None
     channels, degrees = len(Layout.of(recipe.task.prognostic, recipe.task.levels)), grid.shape[1] // 2
     by_harmonic = np.empty((degrees, degrees, channels), np.float32)

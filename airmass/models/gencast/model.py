@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -17,48 +16,14 @@ from airmass.fields.channels import Layout
 from airmass.fields.innovation import Calibration, Innovation
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.models.graphcast.model import check_recompute, network_sizes
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.model import network_sizes
 from airmass.models.grid_mesh import Decoder, DecoderEmbedded, DecoderSeen, Encoder, EncoderEmbedded, EncoderSeen
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.mesh.tiles import Tiles
 from airmass.models.nn.mlp import Linear, in_precision
 from airmass.models.nn.transformer import Transformer
 from airmass.models.state import State
-
-
-@dataclass(frozen=True)
-class GenCastSettings:
-    """Sizes of a GenCast; the defaults are those of the published 1 degree model.
-
-    The noise level is encoded by `frequencies` waves of its logarithm, the slowest of period `base_period`, and a
-    perceptron of `encoder_sizes`, whose last is the size of the condition that every norm reads. `corner_length` is
-    what features of mesh to grid edges are divided by; None is the longest of them.
-
-    With `recompute` 0 the backward pass finds every activation kept; with k it makes those of k blocks at a time again,
-    and those of each tile of encoder and decoder: memory for a third more arithmetic.
-
-    With `innovation` the network draws what a frame adds to what a linear model expects after the history, every
-    spherical harmonic of it brought to unit variance (docs/decisions/0014), in place of the published change since the
-    last frame. What is expected is then an input too.
-    """
-
-    mesh_level: int = 5
-    width: int = 512
-    layers: int = 16
-    heads: int = 4
-    hops: int = 16
-    feedforward: int = 2048
-    hidden_layers: int = 1
-    radius_fraction: float = 0.6
-    corner_length: float | None = None
-    frequencies: int = 32
-    base_period: float = 16.0
-    encoder_sizes: tuple[int, ...] = (32, 16)
-    recompute: int = 1
-    innovation: bool = False
-
-    def __post_init__(self):
-        check_recompute(self.recompute)
 
 
 class NoiseEncoder(eqx.Module):

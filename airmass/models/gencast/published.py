@@ -11,7 +11,8 @@ import numpy as np
 from airmass.core.errors import InputError
 from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise
 from airmass.fields.task import Task
-from airmass.models.gencast.model import DenoiserNetwork, GenCastSettings, denoiser_sizes
+from airmass.models.gencast.model import DenoiserNetwork, denoiser_sizes
+from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.published.archive import (
     Flat,
     corner_length,

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,11 +11,11 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jaxtyping import Float, Int, PRNGKeyArray
 
-from airmass.core.errors import InputError
 from airmass.core.types import Array
 from airmass.fields.channels import Layout
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.grid_mesh import Decoder, DecoderSeen, Encoder, EncoderSeen, embedded_rows
 from airmass.models.mesh.tiles import Tiles
 from airmass.models.nn.interaction import Interaction
@@ -25,34 +24,6 @@ from airmass.models.nn.mlp import MLP, in_precision
 from airmass.models.nn.processor import finish, interact
 from airmass.models.nn.summed import Behind, arriving_at
 from airmass.models.state import State
-
-
-@dataclass(frozen=True)
-class GraphCastSettings:
-    """Sizes of a GraphCast. The published 1 degree model has the defaults and 35,979,347 parameters.
-
-    `corner_length` is what features of mesh to grid edges are divided by; None is the longest of them.
-    `recompute` is memory for arithmetic in the backward pass. 0 keeps the activations of every layer. 1 keeps one array
-    an edge and step and makes the others again, and all of encoder and decoder tile by tile. k keeps mesh nodes and
-    edges every k steps alone, and what 0 keeps of the k steps it is at.
-    """
-
-    mesh_level: int = 5
-    width: int = 512
-    steps: int = 16
-    hidden_layers: int = 1
-    radius_fraction: float = 0.6
-    corner_length: float | None = None
-    recompute: int = 1
-
-    def __post_init__(self):
-        check_recompute(self.recompute)
-
-
-def check_recompute(layers: int) -> None:
-    """Raises InputError for a number of layers that cannot be."""
-    if layers < 0:
-        raise InputError(f"model: recompute {layers}, expected 0 (keep everything) or a number of layers")
 
 
 class Network(eqx.Module):

@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from airmass.fields.task import Task
-from airmass.models.graphcast.model import GraphCastSettings, Network, network_sizes
+from airmass.models.graphcast.model import Network, network_sizes
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.published.archive import (
     Flat,
     corner_length,

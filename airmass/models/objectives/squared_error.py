@@ -8,7 +8,8 @@ from jaxtyping import Float
 from airmass.core.types import Array
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
-from airmass.models.objectives.weights import LossSettings, channel_weights, node_weights, variable_weights
+from airmass.models.objectives.settings import LossSettings
+from airmass.models.objectives.weights import channel_weights, node_weights, variable_weights
 
 
 class SquaredError(eqx.Module):

@@ -1,13 +1,11 @@
 """Weights by latitude, level and variable, each chosen by name."""
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from jaxtyping import Float
 
-from airmass.core.errors import InputError
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
+from airmass.models.objectives.settings import LossSettings, known
 
 # Lam et al. 2023, supplement 4.2; variables not named weigh 1.
 PUBLISHED_VARIABLE_WEIGHTS: dict[str, float] = {
@@ -27,23 +25,6 @@ LEVEL_WEIGHTS = {
     "pressure": lambda levels: levels / levels.mean(),
     "uniform": lambda levels: np.ones_like(levels),
 }
-
-
-@dataclass(frozen=True)
-class LossSettings:
-    """How errors are weighted.
-
-    `latitude` is "area" or "uniform"; `level` is "pressure" (divided by the mean pressure of the levels) or "uniform";
-    `variable` overrides the published weights by ERA5 long name.
-    """
-
-    latitude: str = "area"
-    level: str = "pressure"
-    variable: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self):
-        _known("latitude", self.latitude, LATITUDE_WEIGHTS)
-        _known("level", self.level, LEVEL_WEIGHTS)
 
 
 def node_weights(settings: LossSettings, grid: LatLonGrid) -> Float[np.ndarray, " node"]:
@@ -66,11 +47,6 @@ def channel_weights(settings: LossSettings, layout: Layout) -> Float[np.ndarray,
 def variable_weights(settings: LossSettings, layout: Layout) -> Float[np.ndarray, " variable"]:
     """Weights in the order of `layout.variables`; raises InputError for a name that is not a target."""
     for name in settings.variable:
-        _known("variable", name, dict.fromkeys(layout.variables))
+        known("variable", name, dict.fromkeys(layout.variables))
     weights = PUBLISHED_VARIABLE_WEIGHTS | settings.variable
     return np.array([weights.get(name, 1.0) for name in layout.variables], np.float32)
-
-
-def _known(what: str, name: str, table: dict) -> None:
-    if name not in table:
-        raise InputError(f"loss has no {what} weight {name!r}; known are {', '.join(table)}")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from airmass.core.errors import InputError
-from airmass.data.loading.examples import Examples, LoaderSettings
+from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
+from airmass.data.loading.settings import LoaderSettings
 from airmass.fields.forcing import forcings
 from airmass.fields.task import Task
 from tests.conftest import make_store, synthetic_dataset

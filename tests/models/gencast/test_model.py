@@ -12,8 +12,8 @@ from airmass.diffusion.samplers import dpm_solver_2s
 from airmass.models.gencast.objective import denoising_loss
 from airmass.models.gencast.published import to_published
 from airmass.models.objectives.rollout import Example
+from airmass.models.objectives.settings import LossSettings
 from airmass.models.objectives.squared_error import SquaredError
-from airmass.models.objectives.weights import LossSettings
 from airmass.models.state import State
 from tests.golden_case import GOLDEN_GENCAST as GOLDEN
 

@@ -19,12 +19,13 @@ from airmass.fields.harmonics import Harmonics
 from airmass.fields.innovation import Innovation
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import named_leaves, read_model
-from airmass.models.gencast.model import GenCast, GenCastSettings
+from airmass.models.gencast.model import GenCast
 from airmass.models.gencast.objective import DenoisingObjective
+from airmass.models.gencast.settings import DiffusionSettings, GenCastSettings
 from airmass.models.objectives.rollout import Example
 from airmass.models.objectives.squared_error import SquaredError
 from airmass.models.state import State
-from airmass.recipes.settings import DeviceSettings, DiffusionSettings, TrainingSettings
+from airmass.recipes.settings import DeviceSettings, TrainingSettings
 from airmass.training.run_folder import Start
 from airmass.training.train import train
 from tests.training.small import SMALL, small_model

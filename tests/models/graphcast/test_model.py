@@ -11,14 +11,15 @@ import pytest
 
 from airmass.core.errors import InputError
 from airmass.fields.grid import LatLonGrid
-from airmass.models.graphcast.model import GraphCastSettings, Network, network_sizes
+from airmass.models.graphcast.model import Network, network_sizes
 from airmass.models.graphcast.published import to_published
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.tiles import Tiles
 from airmass.models.nn.mlp import in_precision
 from airmass.models.objectives.rollout import Example, rollout_loss
+from airmass.models.objectives.settings import LossSettings
 from airmass.models.objectives.squared_error import SquaredError
-from airmass.models.objectives.weights import LossSettings
 from airmass.models.state import State
 from airmass.recipes.recipes import RECIPES
 from tests.golden_case import GOLDEN, STEPS

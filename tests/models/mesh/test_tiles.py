@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from airmass.fields.grid import LatLonGrid
-from airmass.models.gencast.model import DenoiserNetwork, GenCastSettings
-from airmass.models.graphcast.model import GraphCastSettings, Network
+from airmass.models.gencast.model import DenoiserNetwork
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast.model import Network
+from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import EdgeSet, Graphs, build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours

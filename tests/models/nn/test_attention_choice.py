@@ -141,7 +141,7 @@ def test_pallas_is_not_imported_without_a_gpu():
     code = (
         "import sys, airmass.forecasting.forecast, airmass.training.train\n"
         "from airmass.models.assemble import attention_here\n"
-        "from airmass.models.gencast.model import GenCastSettings\n"
+        "from airmass.models.gencast.settings import GenCastSettings\n"
         "assert attention_here(GenCastSettings(), 'float32', True).name == 'plain'\n"
         # Other libraries load parts of it; what defines kernels is neither ours nor theirs to need.
         "parts = ('jax.experimental.pallas', 'airmass.models.nn.attention_kernel')\n"

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from airmass.core.errors import InputError
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
+from airmass.models.objectives.settings import LossSettings
 from airmass.models.objectives.squared_error import SquaredError
-from airmass.models.objectives.weights import LossSettings, channel_weights, variable_weights
+from airmass.models.objectives.weights import channel_weights, variable_weights
 
 levels_of = st.lists(st.integers(1, 1000), min_size=1, max_size=20, unique=True).map(lambda x: tuple(sorted(x)))
 
