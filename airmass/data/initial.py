@@ -23,6 +23,7 @@ from airmass.data.formats.store import (
     require_finite,
     require_times,
 )
+from airmass.data.plausible import Usual, require_plausible
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
@@ -52,6 +53,7 @@ class Initial:
     inits: np.ndarray
     first: np.datetime64 | None
     _dataset: xr.Dataset
+    _usual: Usual | None = None
 
     def default_init(self) -> np.datetime64:
         """The one initial time there is to choose; an example file means the earliest, its later frames being truth."""
@@ -80,14 +82,17 @@ class Initial:
                 field = field.sel(level=list(levels))
             values = read(field, self.path).reshape(len(times), -1, self.grid.size)
             self._refuse_missing(name, times, values)
+            require_plausible(self.path, name, values, layout.levels(name), times, self._usual)
             frames[..., layout.columns(name)] = values.swapaxes(1, 2)
         return frames
 
     def static(self) -> Float[np.ndarray, "node static"]:
-        """The static fields, checked for NaN."""
+        """The static fields, checked for NaN and for values that they cannot have."""
         if not self.task.static:
             return np.empty((self.grid.size, 0), np.float32)
         require_finite(self._dataset, self.path, self.task.static)
+        for name in self.task.static:
+            require_plausible(self.path, name, read(self._dataset[name], self.path)[None])
         return Layout.of(self.task.static, self.task.levels).pack(self._dataset)
 
     def _times(self, init: np.datetime64) -> np.ndarray:
@@ -121,9 +126,10 @@ class Initial:
                 )
 
 
-def open_initial(path: str | Path, task: Task) -> Initial:
+def open_initial(path: str | Path, task: Task, usual: Usual | None = None) -> Initial:
     """Open what a forecast of `task` starts from; only prognostic and static variables need be held.
 
+    Values are held against the table's ranges and against `usual`, means and spreads by channel, when they are read.
     Raises InputError, naming what was found and expected, for variables, levels, units, order of coordinates and a
     step between frames that do not fit.
     """
@@ -136,7 +142,7 @@ def open_initial(path: str | Path, task: Task) -> Initial:
     dataset = checked(_dated(dataset, path)[names] if example else dataset[names], path)
     inits = _inits(dataset, task, path)
     first = dataset.time.values[0] + (task.history - 1) * task.step * _HOUR if example else None
-    return Initial(path, task, grid_of(dataset, path), fingerprint(dataset, path), inits, first, dataset)
+    return Initial(path, task, grid_of(dataset, path), fingerprint(dataset, path), inits, first, dataset, usual)
 
 
 def read_noise(path: str | Path, task: Task, grid: LatLonGrid) -> Float[np.ndarray, "node target"]:

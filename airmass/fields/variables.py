@@ -11,8 +11,9 @@ class Variable:
     """One meteorological variable.
 
     `name` is the ERA5/WeatherBench long name used on disk, `short_name` ECMWF's, `standard_name` CF's (empty where CF
-    has none). `valid_range` bounds what any healthy archive holds, in `units`; values beyond it are reported by
-    `airmass data check`. `missing_over_land` marks fields that are NaN over land (sea surface temperature).
+    has none). `valid_range` bounds what any healthy archive holds, in `units`, with room for packing (a mask of 1.0001)
+    and for archives that give the ice's temperature as the sea's; every command refuses values beyond it.
+    `missing_over_land` marks fields that are NaN over land (sea surface temperature).
     `accumulation_hours` is the length of the interval that ends at the valid time, 0 for instantaneous fields.
     """
 
@@ -60,11 +61,11 @@ _TABLE = (
         accumulation_hours=12,
     ),
     Variable(
-        "sea_surface_temperature", "sea_surface_temperature", "sst", "K", False, (265.0, 315.0), missing_over_land=True
+        "sea_surface_temperature", "sea_surface_temperature", "sst", "K", False, (250.0, 320.0), missing_over_land=True
     ),
     Variable("toa_incident_solar_radiation", "", "tisr", "J m-2", False, (-1.0, 5.5e6), accumulation_hours=1),
     Variable("geopotential_at_surface", "geopotential", "zsfc", "m2 s-2", False, (-5.0e3, 9.0e4), static=True),
-    Variable("land_sea_mask", "land_area_fraction", "lsm", "1", False, (0.0, 1.0), static=True),
+    Variable("land_sea_mask", "land_area_fraction", "lsm", "1", False, (-0.01, 1.01), static=True),
     Variable("year_progress_sin", "", "yps", "1", False, (-1.0, 1.0)),
     Variable("year_progress_cos", "", "ypc", "1", False, (-1.0, 1.0)),
     Variable("day_progress_sin", "", "dps", "1", False, (-1.0, 1.0)),

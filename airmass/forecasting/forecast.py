@@ -99,7 +99,7 @@ def forecast(
         system = with_sampler(system, changes)
     steps = _steps(lead_time or system.lead_time, task.step)
     levels = chosen_levels(task, levels)
-    start = open_initial(initial, task)
+    start = open_initial(initial, task, system.usual)
     _check_grid(system, checkpoint, start)
     inits = _inits(init_times, start)
     static = start.static()

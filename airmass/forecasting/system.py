@@ -20,6 +20,7 @@ from jaxtyping import Float, PRNGKeyArray
 from airmass.core.errors import InputError
 from airmass.core.place import local_path
 from airmass.core.types import Array
+from airmass.data.plausible import Usual, usual
 from airmass.data.preparation.statistics import MEAN, MINIMUM, STDDEV, load_statistics, load_table, require_statistics
 from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.fields.channels import Layout
@@ -54,7 +55,8 @@ class System:
     into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
     is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None where initial
     states are perturbed already. `sampler` is how a frame is drawn, None where none is. `attention` names what computes
-    it here. `fingerprint` tells checkpoint and statistics from others.
+    it here. `usual` are means and spreads that initial states are held against. `fingerprint` tells checkpoint and
+    statistics from others.
     """
 
     name: str
@@ -69,6 +71,7 @@ class System:
     residual_std: Float[np.ndarray, " prognostic"] | None = None
     sampler: SamplerSettings | None = None
     attention: str = PLAIN
+    usual: Usual | None = None
     fingerprint: str = ""
 
 
@@ -224,8 +227,15 @@ def _gencast(
 
     residual_std = np.asarray(normaliser.prognostic(normaliser.target_scale))
     return System(
-        "gencast", "GenCast", task, grid, 0, about, True, "15d", runner, residual_std, sampler, attention.name
-    )
+        "gencast", "GenCast", task, grid, 0, about, True, "15d", runner, residual_std, sampler, attention.name,
+        usual_of(task, normaliser),
+    )  # fmt: skip
+
+
+def usual_of(task: Task, normaliser: Normaliser) -> Usual:
+    """Means and spreads that fields for a model are held against."""
+    channels = Layout.of(task.prognostic, task.levels).channels
+    return usual(channels, normaliser.history_mean, normaliser.history_std)
 
 
 def with_sampler(system: System, changes: Mapping[str, Any]) -> System:
@@ -282,7 +292,10 @@ def _graphcast(
         return GraphCastRunner(model, task, grid)
 
     residual_std = np.asarray(normaliser.prognostic(normaliser.target_scale))
-    return System("graphcast", "GraphCast", task, grid, spacing, about, False, "10d", runner, residual_std)
+    return System(
+        "graphcast", "GraphCast", task, grid, spacing, about, False, "10d", runner, residual_std,
+        usual=usual_of(task, normaliser),
+    )  # fmt: skip
 
 
 class GraphCastRunner:

@@ -21,6 +21,7 @@ from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import local_path
 from airmass.data.formats.climatology import EXTREMES, quantiles_name
 from airmass.data.formats.store import fill_hint, fingerprint, minute, open_store, read, require
+from airmass.data.plausible import require_plausible
 from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
 from airmass.data.preparation.quantiles import Quantiles
 from airmass.fields.derived import combined, parts_of, scored
@@ -278,6 +279,9 @@ def _finite(field: xr.DataArray, path: str | Path) -> np.ndarray:
         raise InputError(
             f"{path}: {name} has {bad.sum()} NaN or infinite values{when}{fill_hint(field)}; expected none"
         )
+    dated = "time" in field.dims
+    levels = field.level.values.tolist() if "level" in field.dims else ()
+    require_plausible(path, name, values if dated else values[None], levels, field.time.values if dated else None)
     return values
 
 

@@ -1,0 +1,251 @@
+"""Values that no atmosphere has, refused alike by every command that reads fields.
+
+Three tests, each on the least value, the greatest and the mean of a frame, so that a block is passed over three times
+and never read again:
+
+- every value lies in the table's range;
+- the mean over the frame is not what a known slip makes of the usual one: heights in m for geopotential lie within its
+  range, which spans all levels, but not near the standard atmosphere's geopotential of their level;
+- where statistics are in use, the mean lies within `FAR_MEAN` spreads of theirs, or `FAR_SLIP` where a known slip
+  explains it; and single values within `FAR`, but for fields with heavy tails. A spread is over space and time, so the
+  mean over a global frame stays within one of the mean in any season: what lies 20 away is another field, and what lies
+  4 away and is usual once °C are taken for °C is no weather either. The rarest single values (a hurricane's wind, a
+  low of 870 hPa) are 15 spreads off; rain, humidity and vertical velocity reach hundreds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from airmass.core.errors import InputError
+from airmass.core.types import Array
+from airmass.data.formats.store import minute
+from airmass.fields.variables import VARIABLES, Variable
+
+FAR, FAR_MEAN, FAR_SLIP = 40.0, 20.0, 4.0
+_HEAVY_TAILS = ("kg kg-1", "m", "Pa s-1")
+
+_G = 9.80665
+# Numbers that formats and archives write where there is no value.
+_FILL_VALUES = (9.999e20, 1e20, 9.96921e36, -9e33, -9.99e33, -32767.0, -32768.0, -9999.0, -999.0, 9999.0)
+_UNDECLARED = "a fill value that the file does not declare?"
+
+Channel = tuple[str, int | None]
+Usual = Mapping[Channel, tuple[float, float]]  # mean and spread by variable and level
+
+
+class Slip(NamedTuple):
+    """Other units that fields are often found in: `right = factor * found + offset`."""
+
+    words: str
+    factor: float
+    offset: float = 0.0
+
+
+_SLIPS = {
+    "K": (Slip("are these °C?", 1, 273.15),),
+    "Pa": (Slip("are these hPa?", 100),),
+    "m": (Slip("are these mm?", 1e-3),),
+    "kg kg-1": (Slip("are these g kg-1?", 1e-3),),
+    "m2 s-2": (Slip("are these heights in m? Geopotential is 9.80665 times that", _G),),
+    "1": (Slip("are these %?", 0.01),),
+}
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What is not plausible in one frame: the value found, what was expected, and the likeliest reason, if known."""
+
+    found: float
+    expected: str
+    mean: bool = False
+    reason: str = ""
+
+    @property
+    def text(self) -> str:
+        what = "averages" if self.mean else "has the value"
+        return f"{what} {self.found:.6g}, expected {self.expected}{self.reason and f'; {self.reason}'}"
+
+
+def doubt(
+    channel: Channel, low: float, high: float, mean: float, usual: tuple[float, float] | None = None
+) -> Doubt | None:
+    """What is not plausible in a frame with these least, greatest and mean values; None if nothing is.
+
+    NaN stands for what is not known, and passes. `usual` are mean and spread of the statistics in use.
+    """
+    name, level = channel
+    variable = VARIABLES[name]
+    return (
+        _out_of_range(variable, low, high)
+        or _far_from_standard(variable, level, mean)
+        or (usual and _far_from_usual(variable, usual, low, high, mean))
+        or None
+    )
+
+
+class Limits:
+    """What least, greatest and mean values of frames of these channels are held against, all channels at once."""
+
+    def __init__(self, channels: Sequence[Channel], usual: Usual | None = None):
+        self._channels, self._usual = list(channels), usual or {}
+        # Within these bounds there is no doubt; beyond, `doubt` looks closer.
+        self._bounds = np.array([self._calm(channel) for channel in self._channels], np.float64).reshape(-1, 4).T
+
+    def require(
+        self,
+        path: str | Path,
+        low: Float[np.ndarray, "frame channel"],
+        high: Float[np.ndarray, "frame channel"],
+        mean: Float[np.ndarray, "frame channel"],
+        times: np.ndarray | None = None,
+        forecast: bool = False,
+    ) -> None:
+        """Raise InputError for the first frame and channel that is not plausible.
+
+        Of a `forecast`, which may be as bad as its model, only fill values and slips of units are refused.
+        """
+        least, greatest, mean_least, mean_greatest = self._bounds
+        with np.errstate(invalid="ignore"):
+            suspect = (low < least) | (high > greatest) | (mean < mean_least) | (mean > mean_greatest)
+        for row, column in np.argwhere(suspect):
+            channel = self._channels[column]
+            numbers = float(low[row, column]), float(high[row, column]), float(mean[row, column])
+            found = doubt(channel, *numbers, usual=self._usual.get(channel))
+            if found is not None and (not forecast or _slipped(found, channel[0], numbers[2])):
+                raise InputError(f"{path}: {place(channel, times, row)} {found.text}")
+
+    def _calm(self, channel: Channel) -> tuple[float, float, float, float]:
+        name, level = channel
+        least, greatest = (float(np.float32(bound)) for bound in VARIABLES[name].valid_range)
+        mean_least, mean_greatest = _standard(name, level) / 3, np.inf
+        if channel in self._usual:
+            center, spread = self._usual[channel]
+            mean_least = max(mean_least, center - FAR_SLIP * spread)
+            mean_greatest = center + FAR_SLIP * spread
+            if VARIABLES[name].units not in _HEAVY_TAILS:
+                least, greatest = max(least, center - FAR * spread), min(greatest, center + FAR * spread)
+        return least, greatest, mean_least, mean_greatest
+
+
+def require_plausible(
+    path: str | Path,
+    name: str,
+    values: Float[np.ndarray, "frame *level latitude longitude"],
+    levels: Sequence[int] = (),
+    times: np.ndarray | None = None,
+    usual: Usual | None = None,
+    forecast: bool = False,
+) -> None:
+    """Raise InputError for the first frame of a variable that holds what no atmosphere has.
+
+    `levels` are those of the second axis, in hPa, if there is one, and `times` those of the first, if known.
+    """
+    channels: list[Channel] = [(name, level) for level in levels] or [(name, None)]
+    frames = values.reshape(len(values), len(channels), -1)
+    Limits(channels, usual).require(path, *extremes(frames), means(frames), times, forecast)
+
+
+def usual(channels: Sequence[Channel], mean: Array, spread: Array) -> Usual:
+    """Means and spreads by channel, for `Limits`."""
+    return {
+        channel: (float(m), float(s)) for channel, m, s in zip(channels, np.array(mean), np.array(spread), strict=True)
+    }
+
+
+def extremes(
+    frames: Float[np.ndarray, "frame channel node"],
+) -> tuple[Float[np.ndarray, "frame channel"], Float[np.ndarray, "frame channel"]]:
+    """Least and greatest value of each, NaN only where all are."""
+    with np.errstate(all="ignore"):
+        return np.fmin.reduce(frames, axis=-1), np.fmax.reduce(frames, axis=-1)
+
+
+def means(frames: Float[np.ndarray, "frame channel node"]) -> Float[np.ndarray, "frame channel"]:
+    """Means of what is finite."""
+    with np.errstate(all="ignore"):
+        found = frames.mean(axis=-1)
+    for index in map(tuple, np.argwhere(~np.isfinite(found))):  # a field of the sea is NaN over land
+        held = frames[index][np.isfinite(frames[index])]
+        found[index] = held.mean() if held.size else np.nan
+    return found
+
+
+def place(channel: Channel, times: np.ndarray | None = None, row: int = 0) -> str:
+    """`temperature at 500 hPa at 2000-11-01T06:00`."""
+    name, level = channel
+    return (
+        name
+        + (f" at {level:g} hPa" if level is not None else "")
+        + (f" at {minute(times[row])}" if times is not None else "")
+    )
+
+
+def _slipped(found: Doubt, name: str, mean: float) -> bool:
+    """Whether a forecast's doubtful value is a slip of units or a fill value rather than a bad model's."""
+    least, greatest = VARIABLES[name].valid_range
+    return bool(found.reason) and (found.mean or found.reason == _UNDECLARED or not least <= mean <= greatest / 4)
+
+
+def _out_of_range(variable: Variable, low: float, high: float) -> Doubt | None:
+    least, greatest = variable.valid_range
+    if not (low < least or high > greatest):
+        return None
+    found = low if low < least else high
+    if low < least and high > greatest:  # the one farther off
+        found = low if least - low > high - greatest else high
+    reason = _slip_reason(variable, low, high)
+    if not reason and _fills(found):
+        reason = _UNDECLARED
+    return Doubt(found, f"{least:g} to {greatest:g} {variable.units}", reason=reason)
+
+
+def _slip_reason(variable: Variable, low: float, high: float) -> str:
+    least, greatest = variable.valid_range
+    for slip in _SLIPS.get(variable.units, ()):
+        if least <= slip.factor * low + slip.offset and slip.factor * high + slip.offset <= greatest:
+            return slip.words
+    return ""
+
+
+def _fills(value: float) -> bool:
+    return abs(value) > 1e15 or any(abs(value - fill) <= 1e-5 * abs(fill) for fill in _FILL_VALUES)
+
+
+def _far_from_standard(variable: Variable, level: int | None, mean: float) -> Doubt | None:
+    """Heights for geopotential, told from the standard atmosphere's without any statistics."""
+    standard = _standard(variable.name, level)
+    if not (mean < standard / 3 and 0.6 < _G * mean / standard < 1.6):
+        return None
+    return Doubt(mean, f"about {standard:.2g} {variable.units}", True, _SLIPS[variable.units][0].words)
+
+
+def _standard(name: str, level: int | None) -> float:
+    """The standard atmosphere's geopotential, within a tenth up to 1 hPa; -inf where it tells nothing.
+
+    Near the ground geopotential and height are both near zero.
+    """
+    return _G * 7400 * np.log(1013.25 / level) if name == "geopotential" and level and level < 900 else -np.inf
+
+
+def _far_from_usual(
+    variable: Variable, usual: tuple[float, float] | None, low: float, high: float, mean: float
+) -> Doubt | None:
+    if usual is None:
+        return None
+    center, spread = usual
+    expected = f"{center:.6g} {variable.units} as in the statistics, whose spread is {spread:.4g}"
+    away = abs(mean - center) / spread
+    for slip in _SLIPS.get(variable.units, ()):
+        if away > FAR_SLIP and abs(slip.factor * mean + slip.offset - center) < min(2 * spread, abs(mean - center) / 4):
+            return Doubt(mean, expected, True, slip.words)
+    if away > FAR_MEAN:
+        return Doubt(mean, expected, True)
+    if variable.units in _HEAVY_TAILS:
+        return None
+    farthest = low if center - low > high - center else high
+    return Doubt(farthest, expected) if abs(farthest - center) > FAR * spread else None
