@@ -67,5 +67,7 @@ def test_a_change_of_one_edge_shows():
     senders = np.array(GRAPHS.mesh.senders)
     senders[0] = (senders[0] + 1) % len(GRAPHS.mesh_features)
     other = dataclasses.replace(GRAPHS, mesh=dataclasses.replace(GRAPHS.mesh, senders=senders))
-    out, changed = (reference.network(network, graphs, x) for graphs in (GRAPHS, other))
-    assert np.abs(out - changed).max() > 1e-3 * np.abs(out).max()
+    run = jax.jit(reference.network)
+    out, changed = (run(network, graphs, x) for graphs in (GRAPHS, other))
+    # Five times what the comparison above allows.
+    assert np.abs(out - changed).max() > 1e-4 * np.abs(out).max()
