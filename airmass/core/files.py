@@ -1,22 +1,28 @@
 """Reading whole files within bounds, and writing so that nothing is left half-written: aside, then renamed."""
 
 import errno
+import fcntl
 import os
 import shutil
 import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from airmass.core.errors import InputError
-from airmass.core.place import local_path
+from airmass.core.place import is_url, local_path
 
 _REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EFBIG}
+_REFUSALS |= {errno.ENAMETOOLONG, errno.ELOOP, errno.EIO}
+
+LOCK = ".airmass-lock"
+# Of folders that more than one name is used for; what is cleared keeps them.
+LOCKS = (LOCK, "lock")
 
 # Far more than any JSON file of ours; a file beyond it is not what it was taken for.
 _MOST_TEXT = 256 * 2**20
@@ -66,63 +72,185 @@ def read_text(path: str | Path, most: int = _MOST_TEXT) -> str:
 
 @contextmanager
 def new_output(path: str | Path, replace: bool = False) -> Iterator[Path]:
-    """Yield a path beside `path` to write a file or folder to; on success it is renamed to `path`.
+    """Yield a path to write a file or folder to; on success it is renamed to `path`.
 
-    On any error, and on Ctrl-C, what was written is removed. Raises InputError when `path` exists (unless `replace`),
-    its folder cannot be written, or the disk is full. `replace` swaps an existing output only once the new one is
-    complete.
+    It lies in a hidden folder beside `path`, `.NAME.partial-HOST`, that this process holds by a lock. On any error, and
+    when the process is asked to stop, what was written is removed; what a killed process left, the next run to the same
+    output clears, since the system gives its lock back. Folders of other hosts are left: some network disks keep locks
+    to the host. Raises InputError when `path` exists or appears meanwhile (unless `replace`, for files and empty
+    folders), another run is writing it, its folder cannot be written, or the disk is full.
     """
     path = local_path(path, "output")
     if not replace:
         refuse_existing(path)
-    room = _room(path)
-    with writing(path):
+    with writing(path), made_parents(path), _room(path, alone=not replace) as room:
+        aside = room / path.name
+        yield aside
+        if replace:
+            aside.replace(path)
+        else:
+            put(aside, path)
+
+
+@contextmanager
+def _room(path: Path, alone: bool) -> Iterator[Path]:
+    """A folder beside `path`, on the same disk, so that the rename at the end is one step; `alone` nobody else has."""
+    room = path.with_name(f".{path.name}.partial-{os.uname().nodename}")
+    held = hold(room)
+    if held is HELD_BY_ANOTHER and alone:
+        raise InputError(f"{path}: another run is writing it (in {room})")
+    if held is NO_LOCKS:
+        shutil.rmtree(room, ignore_errors=True)
+    if isinstance(held, str):
+        room = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+    with ExitStack() as stack:
+        if not isinstance(held, str):
+            stack.enter_context(held)
         try:
-            aside = room / path.name
-            yield aside
-            _swap(aside, path, room / f"{path.name}.old")
+            _clear(room)
+            yield room
         except BaseException:
             remove_after_failure(room)
             raise
         shutil.rmtree(room, ignore_errors=True)
 
 
-def _swap(new: Path, path: Path, old: Path) -> None:
-    """Put `new` at `path`; a folder that stood there goes to `old`, and back again if that fails."""
-    if path.is_dir():
-        path.replace(old)
+# In place of a held lock.
+HELD_BY_ANOTHER, NO_LOCKS = "held by another", "no locks"
+
+
+def hold(folder: Path, name: str = LOCK) -> BinaryIO | str:
+    """Hold a folder, made where there is none, until the file returned is closed or the process ends in any way.
+
+    HELD_BY_ANOTHER in place of it where another process holds the folder, NO_LOCKS where its disk knows no locks.
+    """
+    while True:
+        folder.mkdir(exist_ok=True)
+        try:
+            lock = (folder / name).open("a+b")
+        except FileNotFoundError:  # who held the folder removed it just now
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_still(lock, folder / name):
+                return lock
+        except OSError as error:
+            lock.close()
+            return HELD_BY_ANOTHER if error.errno in (errno.EAGAIN, errno.EACCES) else NO_LOCKS
+        lock.close()
+
+
+def _is_still(lock: BinaryIO, path: Path) -> bool:
+    """Whether a lock was not removed, with its folder, between being opened and being held."""
     try:
-        new.replace(path)
+        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def made_parents(path: Path) -> Iterator[None]:
+    """Make the folders above `path`; where the block fails, those that were made go again, if they are empty."""
+    absent = [parent for parent in path.parents if _identity(parent) is None]
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{path}: cannot write: {error.strerror} ({error.filename})") from error
+        yield
     except BaseException:
-        if old.exists():
-            old.replace(path)
+        for parent in absent:
+            with suppress(OSError):
+                parent.rmdir()
         raise
 
 
-def _room(path: Path) -> Path:
-    """A new folder beside `path`, on the same disk, so that the rename at the end is one step."""
+def put(new: Path, path: Path) -> None:
+    """Rename `new` to `path`; raises InputError where something is there, which is never replaced."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
+        if not new.is_dir():
+            _put_file(new, path)
+        elif os.path.lexists(path):  # rename would take the place of an empty folder, and of no other
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        else:
+            new.rename(path)
     except OSError as error:
-        raise InputError(f"{path}: cannot write: {error.strerror} ({error.filename})") from error
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+            raise
+        raise InputError(f"{path}: appeared while this run was writing it, and is left as it is") from None
+
+
+def _put_file(new: Path, path: Path) -> None:
+    try:
+        os.link(new, path)  # unlike a rename, never in place of another file
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK):
+            raise
+        # A disk without hard links: the name is taken first.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        new.replace(path)
+    else:
+        new.unlink()
 
 
 def remove_after_failure(room: Path) -> None:
-    """Remove a folder that threads of a failed write may still fill or create anew, until it stays away."""
+    """Remove a folder that threads of a failed write may still fill, once nothing more appears in it."""
     quiet = 0
     for _ in range(50):
-        shutil.rmtree(room, ignore_errors=True)
+        _clear(room)
         time.sleep(0.05)
-        quiet = 0 if room.exists() else quiet + 1
+        quiet = 0 if _contents(room) else quiet + 1
         if quiet == 4:
-            return
+            break
+    shutil.rmtree(room, ignore_errors=True)
 
 
-def refuse_existing(path: str | Path) -> None:
-    """Raise InputError if `path` exists, so that a command can say so before it starts long work."""
-    if local_path(path, "output").exists():
+def _clear(room: Path) -> None:
+    """Remove all but the lock."""
+    for path in _contents(room):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _contents(room: Path) -> list[Path]:
+    return [path for path in room.iterdir() if path.name not in LOCKS] if room.exists() else []
+
+
+def refuse_existing(path: str | Path, *inputs: str | Path | None) -> None:
+    """Raise InputError if `path` exists or lies in one of `inputs` that are local, before long work is started."""
+    refuse_inside(path, *inputs)
+    if os.path.lexists(local_path(path, "output")):
         raise InputError(f"{path}: already exists; remove it or name another output")
+
+
+def refuse_inside(path: str | Path, *inputs: str | Path | None) -> None:
+    """Raise InputError if the output `path` is one of `inputs`, lies in it or holds it, by whatever links or mounts."""
+    path = local_path(path, "output")
+    for given in inputs:
+        if given is None or is_url(given):
+            continue
+        if _within(path, given):
+            raise InputError(f"{path}: is or lies in {given}, which is read; name another output")
+        if _within(given, path):
+            raise InputError(f"{path}: holds {given}, which is read; name another output")
+
+
+def _within(path: str | Path, folder: str | Path) -> bool:
+    """Whether `path`, which need not exist, is `folder` or lies in it."""
+    resolved = Path(os.path.realpath(path))
+    sought = _identity(folder)
+    return sought is not None and any(_identity(place) == sought for place in (resolved, *resolved.parents))
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """What tells an existing file or folder from all others, however it is named."""
+    try:
+        about = os.stat(path)  # noqa: PTH116
+    except (OSError, ValueError):
+        return None
+    return about.st_dev, about.st_ino
 
 
 @contextmanager
@@ -131,9 +259,19 @@ def writing(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _REFUSALS:
+        if error.errno not in _REFUSALS or not _concerns(error, Path(path)):
             raise
         raise InputError(f"{path}: cannot write: {os.strerror(error.errno)}") from error
+
+
+def _concerns(error: OSError, path: Path) -> bool:
+    """Whether an error met while `path` is written is about it, a folder above, or what is made beside it for it."""
+    if not isinstance(error.filename, str | bytes):
+        return True
+    named, here = Path(os.fsdecode(error.filename)).absolute(), path.absolute()
+    if here.is_relative_to(named):
+        return True
+    return named.is_relative_to(here.parent) and here.name in named.relative_to(here.parent).parts[0]
 
 
 def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -> None:
@@ -163,26 +301,3 @@ def sync(*paths: Path) -> None:
             os.fsync(held)
         finally:
             os.close(held)
-
-
-def exchange(new: Path, path: Path) -> None:
-    """Put `new` at `path` and what stood there, if anything, at `new`, in one step where the system can.
-
-    Where it cannot (anything but Linux, some network disks), there is a moment in which nothing stands at `path`.
-    """
-    if not path.exists():
-        new.replace(path)
-    elif not _exchanged(new, path):
-        old = new.with_name(f"{new.name}.old")
-        _swap(new, path, old)
-        old.replace(new)
-    sync(path.parent)
-
-
-def _exchanged(a: Path, b: Path) -> bool:
-    """Swap two names by renameat2, which Python does not offer; False where that is not to be had."""
-    import ctypes
-
-    here, swap = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
-    rename = getattr(ctypes.CDLL(None), "renameat2", None)
-    return rename is not None and rename(here, os.fsencode(a), here, os.fsencode(b), swap) == 0

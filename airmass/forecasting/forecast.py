@@ -22,7 +22,7 @@ from airmass.data.formats.forecast_writer import ForecastWriter, bytes_a_frame, 
 from airmass.data.formats.store import minute
 from airmass.data.initial import Initial, open_initial, read_noise
 from airmass.forecasting.perturbed import perturbed
-from airmass.forecasting.resume import SETTINGS, Partial, folder_of, require_room
+from airmass.forecasting.resume import SETTINGS, ResumableOutput, folder_of, require_room
 from airmass.forecasting.system import System, load_system, with_sampler
 from airmass.forecasting.trajectories import Trajectories
 from airmass.models.nn.attention_choice import PLAIN, VARIABLE
@@ -76,7 +76,7 @@ def forecast(
     `noise_memory_degrees` are in place of what a checkpoint that samples says (`diffusion.schedule.SamplerSettings`).
     `progress` gets (frames done, frames in all).
 
-    A Zarr store grows beside its place (see `partial`), and the same call goes on with one that was stopped, to the
+    A Zarr store grows beside its place (see `resume`), and the same call goes on with one that was stopped, to the
     same bits: from the last frames of those under way if they hold all that a step reads, else from their start. With
     `add`, a finished store gains the members that it lacks. Raises InputError, before anything is compiled or written,
     for what does not fit together, for absent or broken initial frames, and for a disk without room.
@@ -112,8 +112,8 @@ def forecast(
     if numbers is not None:
         settings |= {"members": len(numbers), "first_member": numbers.start} | own
     shape = len(inits), len(numbers or range(1))
-    place = Partial(out, settings, shape, steps, add) if out.suffix == ".zarr" else None
-    left = shape[0] * shape[1] * steps - (place.done if place else 0)
+    output = ResumableOutput(out, settings, shape, steps, add) if out.suffix == ".zarr" else None
+    left = shape[0] * shape[1] * steps - (output.done if output else 0)
     require_room(out, left * bytes_a_frame(task, start.grid, levels), f"{left} frames")
     runner = system.runner(start.grid, static, seed or 0, noise)
     attributes = _attributes(system, start, settings)
@@ -123,8 +123,8 @@ def forecast(
 
     trajectories = Trajectories(runner, start, inits, steps, numbers or range(1))
     wrote = _telling(progress, shape[0] * shape[1] * steps, left)
-    if place is not None:
-        _grow(place, writer, trajectories, wrote)
+    if output is not None:
+        _grow(output, writer, trajectories, wrote)
         return out
     with new_output(out) as aside, writer(aside) as file:
         trajectories.write(file, None, wrote)
@@ -132,15 +132,15 @@ def forecast(
 
 
 def _grow(
-    place: Partial, writer: Callable[[Path, bool], ForecastWriter], trajectories: Trajectories, wrote: Callable
+    output: ResumableOutput, writer: Callable[[Path, bool], ForecastWriter], trajectories: Trajectories, wrote: Callable
 ) -> None:
     """All that a Zarr store lacks, beside its place, then put there."""
-    with place.opened():
-        with writer(place.store, place.begun) as file:
-            if not place.begun:
-                place.begin(file.layout.variables)
-            trajectories.write(file, place, wrote)
-        place.finish()
+    with output.opened():
+        with writer(output.store, output.begun) as file:
+            if not output.begun:
+                output.begin(file.layout.variables)
+            trajectories.write(file, output, wrote)
+        output.finish()
 
 
 def _settings(

@@ -4,12 +4,11 @@
 are on disk. A run that was stopped in any way is continued from there.
 """
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,18 @@ import zarr
 from jaxtyping import Int
 
 from airmass.core.errors import InputError
-from airmass.core.files import exchange, refuse_existing, remove_after_failure, write_durably, writing
+from airmass.core.files import (
+    HELD_BY_ANOTHER,
+    hold,
+    made_parents,
+    put,
+    read_text,
+    refuse_existing,
+    remove_after_failure,
+    sync,
+    write_durably,
+    writing,
+)
 
 # The attribute of a finished store that says what made it.
 SETTINGS = "airmass_settings"
@@ -26,7 +36,7 @@ SETTINGS = "airmass_settings"
 Settings = Mapping[str, Any]
 
 
-class Partial:
+class ResumableOutput:
     """What is there of a forecast to `out`, of `shape` (initial times, members).
 
     With `add`, a finished store at `out` is to gain members. Raises InputError, with nothing changed, where what is
@@ -34,93 +44,113 @@ class Partial:
     """
 
     def __init__(self, out: Path, settings: Settings, shape: tuple[int, int], steps: int, add: bool = False):
-        self.out, self._shape, self._steps = out, shape, steps
+        self.out, self._shape, self._steps, self._add = out, shape, steps, add
         self._settings = json.loads(json.dumps(settings))  # as it is when read again
         self.folder = folder_of(out)
         self.store = self.folder / out.name
         self._record = self.folder / "progress.json"
+        self._written: Int[np.ndarray, "init_time member"] | None = None
         self._forget_if_done()
-        self._held = self._members_to_add_to(add) if out.exists() else 0
-        if add and not self._held and not self._record.exists():
-            raise InputError(f"{out}: no such forecast to add members to")
-        self._whole = self._read()
+        self._look()
 
     @property
     def begun(self) -> bool:
         """Whether there is a store to go on with."""
-        return self._whole is not None
+        return self._written is not None
 
     @property
     def done(self) -> int:
         """How many frames need not be computed."""
-        return self._shape[0] * self._held * self._steps if self._whole is None else int(self._whole.sum())
+        return self._shape[0] * self._existing_members * self._steps if self._written is None else self._written_frames
+
+    @property
+    def _written_frames(self) -> int:
+        return 0 if self._written is None else int(self._written.sum())
 
     def pending(self, row: int, most: int) -> Iterator[tuple[range, int]]:
         """Members of an initial time that are not whole, at most `most` at once, and the frames they all have."""
-        assert self._whole is not None
-        counts, start = self._whole[row].copy(), 0
+        assert self._written is not None
+        counts, start = self._written[row].copy(), 0
         for end in range(1, len(counts) + 1):
             if end == len(counts) or counts[end] != counts[start] or end - start == most:
                 if counts[start] < self._steps:
                     yield range(start, end), int(counts[start])
                 start = end
 
-    def note(self, row: int, members: range, frames: int) -> None:
+    def record(self, row: int, members: range, frames: int) -> None:
         """Remember that so many frames of these members are on the disk."""
-        assert self._whole is not None
-        self._whole[row, members.start : members.stop] = frames
+        assert self._written is not None
+        self._written[row, members.start : members.stop] = frames
         self._write()
 
     @contextmanager
     def opened(self) -> Iterator[None]:
         """Keep the folder to this run; what is in it stays when the run ends early, unless no frame is whole yet."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{self.out}: cannot write: {error.strerror} ({error.filename})") from error
-        with writing(self.out), _locked(self.folder):
-            self._whole = self._read()
-            if not self.begun:
-                shutil.rmtree(self.store, ignore_errors=True)
+        with writing(self.out), made_parents(self.out), locked(self.folder):
             try:
+                self._look()  # another run may have finished, or gone on, meanwhile
+                if not self.begun:
+                    shutil.rmtree(self.store, ignore_errors=True)
                 yield
             except BaseException:
-                if self.done <= self._shape[0] * self._held * self._steps:
+                if self._written_frames <= self._shape[0] * self._existing_members * self._steps:
                     remove_after_failure(self.folder)
                 raise
 
     def begin(self, names: Iterable[str]) -> None:
         """Record the new store, into which the chunks of variables `names` of members to add to are linked."""
-        if self._held:
+        if self._existing_members:
             for name in names:
                 _link(self.out / name / "c", self.store / name / "c")
             os.sync()
-        self._whole = np.zeros(self._shape, int)
-        self._whole[:, : self._held] = self._steps
+        self._written = np.zeros(self._shape, int)
+        self._written[:, : self._existing_members] = self._steps
         self._write()
 
     def finish(self) -> None:
-        """Put the store in its place; an older one that it holds goes."""
+        """Put the store in its place. One that gained members is moved away first: a run that is killed just then
+        leaves the new one whole in the folder, and the same command puts it there."""
         with writing(self.out):
-            exchange(self.store, self.out)
+            if self._existing_members:
+                self.out.rename(self.folder / "replaced")
+            put(self.store, self.out)
+            sync(self.out.parent)
             shutil.rmtree(self.folder)
 
+    def _look(self) -> None:
+        """See what is there. Raises InputError for what this run may not go on with."""
+        self._existing_members = 0
+        if os.path.lexists(self.out):
+            self._existing_members = self._members_to_add_to()
+        elif self._add and not self._record.exists():
+            raise InputError(f"{self.out}: no such forecast to add members to")
+        self._written = self._read()
+
     def _write(self) -> None:
-        assert self._whole is not None
-        write_durably(self._record, json.dumps({"settings": dict(self._settings), "whole": self._whole.tolist()}))
+        assert self._written is not None
+        write_durably(self._record, json.dumps({"settings": self._settings, "whole": self._written.tolist()}))
 
     def _read(self) -> Int[np.ndarray, "init_time member"] | None:
         """Frames by initial time and member, None where no store was begun."""
         if not self._record.exists():
             return None
-        held = json.loads(self._record.read_text())
-        _require_same(
-            self.folder, held["settings"], self._settings, "was begun with", "give those, or remove it to start anew"
-        )
-        return np.array(held["whole"])
+        settings, written = self._parsed_record()
+        _require_same(self.folder, settings, self._settings, "was begun with", "give those, or remove it to start anew")
+        if written.shape != self._shape or written.min() < 0 or written.max() > self._steps:
+            raise InputError(f"{self._record}: counts other frames than this forecast has; remove {self.folder}")
+        return written
 
-    def _members_to_add_to(self, add: bool) -> int:
-        if not add:
+    def _parsed_record(self) -> tuple[Settings, Int[np.ndarray, "init_time member"]]:
+        try:
+            parsed = json.loads(read_text(self._record))
+            return dict(parsed["settings"]), np.array(parsed["whole"]).astype(int, casting="same_kind")
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise InputError(
+                f"{self._record}: is no record of a forecast; remove {self.folder} to start anew"
+            ) from None
+
+    def _members_to_add_to(self) -> int:
+        if not self._add:
             refuse_existing(self.out)
         held = _settings_of(self.out)
         if held is None:
@@ -135,9 +165,8 @@ class Partial:
         """Remove what a run left that was stopped after its store had come into place."""
         if not (self._record.exists() and self.out.exists()):
             return
-        begun = json.loads(self._record.read_text())["settings"]
-        if _settings_of(self.out) == begun:
-            with writing(self.out), _locked(self.folder):
+        if _settings_of(self.out) == self._parsed_record()[0]:
+            with writing(self.out), locked(self.folder):
                 shutil.rmtree(self.folder)
 
 
@@ -166,15 +195,12 @@ def _require_same(path: Path, held: Settings, wanted: Settings, words: str, hint
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold a folder to this process; the lock goes with it, however it ends."""
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InputError(f"{folder}: another run is writing there") from None
-        except OSError:  # a disk that knows no locks
-            pass
+    lock = hold(folder, "lock")
+    if lock is HELD_BY_ANOTHER:
+        raise InputError(f"{folder}: another run is writing there")
+    with nullcontext() if isinstance(lock, str) else lock:
         yield
 
 

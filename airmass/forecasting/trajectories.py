@@ -11,7 +11,7 @@ from jaxtyping import Float
 from airmass.core.types import Array
 from airmass.data.formats.forecast_writer import ForecastWriter
 from airmass.data.initial import Initial
-from airmass.forecasting.resume import Partial
+from airmass.forecasting.resume import ResumableOutput
 from airmass.models.runner import NOTHING, Made, Runner
 
 _Item = TypeVar("_Item")
@@ -32,29 +32,29 @@ class Trajectories:
     steps: int
     numbers: range
 
-    def write(self, writer: ForecastWriter, place: Partial | None, wrote: Callable[[], None]) -> None:
-        """All that `place` does not hold yet; it is told of each chunk of frames that is on the disk."""
-        for row, group, step, member, frame in _one_ahead(self._frames(writer, place)):
+    def write(self, writer: ForecastWriter, output: ResumableOutput | None, wrote: Callable[[], None]) -> None:
+        """All that `output` does not hold yet; it is told of each chunk of frames that is on the disk."""
+        for row, group, step, member, frame in _one_ahead(self._frames(writer, output)):
             writer.write(row, step, np.asarray(frame), self.numbers[member])
             wrote()
-            if place and member == group[-1] and writer.ends_a_chunk(step):
+            if output and member == group[-1] and writer.ends_a_chunk(step):
                 writer.sync(row, [self.numbers[m] for m in group], step)
-                place.note(row, group, step + 1)
+                output.record(row, group, step + 1)
 
-    def _frames(self, writer: ForecastWriter, place: Partial | None) -> Iterator[_Placed]:
+    def _frames(self, writer: ForecastWriter, output: ResumableOutput | None) -> Iterator[_Placed]:
         for row, init in enumerate(self.inits):
-            for group, count in self._groups(row, place):
+            for group, count in self._groups(row, output):
                 made = self._made(writer, row, group, count)
                 numbers = [self.numbers[member] for member in group]
                 lead_times = self.runner.frames(self.start.history(init), init, numbers, made)
                 for step, frames in enumerate(islice(lead_times, self.steps - made.count), made.count):
                     yield from ((row, group, step, *found) for found in zip(group, frames, strict=True))
 
-    def _groups(self, row: int, place: Partial | None) -> Iterator[tuple[range, int]]:
+    def _groups(self, row: int, output: ResumableOutput | None) -> Iterator[tuple[range, int]]:
         """Members to run together and the frames that they all have."""
         at_once = self.runner.at_once
-        if place is not None:
-            return place.pending(row, at_once)
+        if output is not None:
+            return output.pending(row, at_once)
         count = len(self.numbers)
         return ((range(first, min(first + at_once, count)), 0) for first in range(0, count, at_once))
 

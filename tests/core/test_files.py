@@ -1,6 +1,8 @@
 """Nothing half-written: on success all of it, on any failure nothing, and what stood before is kept."""
 
+import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from airmass.core.errors import InputError
-from airmass.core.files import new_output, open_regular, read_text, refuse_existing, writing
+from airmass.core.files import new_output, open_regular, read_text, refuse_existing, refuse_inside, writing
 
 
 def test_file_and_folder_appear_only_when_complete(tmp_path):
@@ -49,12 +51,15 @@ def test_existing_output_is_refused_before_work_and_replaced_only_when_complete(
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
 
 
-def test_folder_is_replaced_whole(tmp_path):
-    for text in ("old", "new"):
-        with new_output(tmp_path / "folder", replace=True) as aside:
-            aside.mkdir()
-            (aside / f"{text}.txt").write_text(text)
-    assert [p.name for p in (tmp_path / "folder").iterdir()] == ["new.txt"]
+def test_only_empty_folders_are_replaced(tmp_path):
+    out = tmp_path / "folder"
+    out.mkdir()
+    with new_output(out, replace=True) as aside:
+        aside.mkdir()
+        (aside / "a.txt").write_text("a")
+    with pytest.raises(OSError, match="not empty"), new_output(out, replace=True) as aside:
+        aside.mkdir()
+    assert [path.name for path in tmp_path.rglob("*")] == ["folder", "a.txt"]
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -90,10 +95,103 @@ def test_unwritable_places_are_one_line(tmp_path):
     places = [tmp_path / "file" / "a.txt"]
     if Path("/sys/kernel").exists():
         places.append(Path("/sys/kernel/airmass-test/a.txt"))
-    for place in places:
-        with pytest.raises(InputError, match=f"^{place}: cannot write: ") as caught, new_output(place):
+    for place in [*places, tmp_path / ("x" * 300)]:
+        with pytest.raises(InputError, match=f"^{place}: cannot write: "), new_output(place):
             pytest.fail("the body must not run")
-        assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_folders_above_go_again_after_a_failure(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(RuntimeError), new_output(tmp_path / "a" / "b" / "c" / "d.txt"):
+        raise RuntimeError
+    assert list(tmp_path.rglob("*")) == [tmp_path / "a"]
+
+
+def test_what_appears_meanwhile_is_not_replaced(tmp_path):
+    for make in (Path.touch, Path.mkdir):
+        out = tmp_path / make.__name__
+        with pytest.raises(InputError, match="appeared while this run was writing it"), new_output(out) as aside:
+            make(aside)
+            out.write_text("another's")
+        assert out.read_text() == "another's"
+        out.unlink()
+        with pytest.raises(InputError, match="appeared while this run was writing it"), new_output(out) as aside:
+            make(aside)
+            out.mkdir()
+        assert not any(out.iterdir())
+
+
+def test_two_at_once_the_second_is_refused_before_its_work(tmp_path):
+    out = tmp_path / "a.nc"
+    with new_output(out) as aside:
+        with pytest.raises(InputError, match=r"a\.nc: another run is writing it"), new_output(out):
+            pytest.fail("the body must not run")
+        aside.write_text("first")
+    assert out.read_text() == "first"
+    with new_output(out, replace=True) as one, new_output(out, replace=True) as other:
+        one.write_text("one")
+        other.write_text("other")
+    assert out.read_text() == "one"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+_KILLED = """
+import os, signal, sys
+from airmass.core.files import new_output
+with new_output(sys.argv[1]) as aside:
+    aside.mkdir()
+    (aside / "half.txt").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path):
+    out = tmp_path / "out"
+    killed = subprocess.run([sys.executable, "-c", _KILLED, out])
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.rglob("*") if path.suffix == ".txt"] == ["half.txt"]
+    other = tmp_path / ".out.partial-another-host"
+    other.mkdir()
+    with new_output(out) as aside:
+        assert not aside.exists()
+        aside.mkdir()
+    assert sorted(tmp_path.iterdir()) == [other, out]
+
+
+def test_without_locks_runs_keep_apart(tmp_path, monkeypatch):
+    """As on a disk that knows none."""
+
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    out = tmp_path / "a.txt"
+    with pytest.raises(InputError, match="appeared"), new_output(out) as one:
+        one.write_text("one")
+        with new_output(out) as other:
+            other.write_text("other")
+    assert out.read_text() == "other"
+    assert list(tmp_path.glob("*")) == [out]
+
+
+@pytest.mark.parametrize("way", ["same", "inside", "above", "through a link", "by a hard link"])
+def test_outputs_and_inputs_are_apart(tmp_path, way):
+    store = tmp_path / "deep" / "store.zarr"
+    store.mkdir(parents=True)
+    (store / "chunk").write_text("")
+    (tmp_path / "link").symlink_to(store)
+    (tmp_path / "a.nc").hardlink_to(store / "chunk")
+    given, out, words = {
+        "same": (store, store, "is or lies in"),
+        "inside": (store, store / "deep" / "out.nc", "is or lies in"),
+        "above": (store, tmp_path / "deep", "holds"),
+        "through a link": (store, tmp_path / "link" / "out.nc", "is or lies in"),
+        "by a hard link": (store / "chunk", tmp_path / "a.nc", "is or lies in"),
+    }[way]
+    with pytest.raises(InputError, match=f"^{out}: {words}.* {given}, which is read"):
+        refuse_existing(out, None, "https://example.org/x.zarr", given)
+    refuse_inside(store.with_name("store.zarr2"), store, tmp_path / "absent")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

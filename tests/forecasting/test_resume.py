@@ -14,14 +14,15 @@ import pytest
 import xarray as xr
 import zarr
 
-from airmass import forecast_writer, partial
 from airmass.core.errors import InputError
-from airmass.core.files import exchange, write_durably
+from airmass.core.files import put, write_durably
+from airmass.data.formats import forecast_writer
 from airmass.data.formats.forecast_reader import open_forecast
 from airmass.fields.channels import Layout
 from airmass.fields.task import Task
+from airmass.forecasting import resume
 from airmass.forecasting.forecast import forecast
-from airmass.forecasting.resume import Partial
+from airmass.forecasting.resume import ResumableOutput
 from airmass.forecasting.system import System
 from airmass.models.runner import NOTHING
 from tests.conftest import make_store
@@ -135,9 +136,8 @@ def test_stopped_again_and_again(whole, initial, tmp_path):
 def test_a_killed_process(whole, initial, tmp_path, moment):
     """The signal that cannot be caught, sent once so many frames are noted."""
     out = tmp_path / "f.zarr"
-    code = (
-        "import sys; from tests import test_resume as case; case.run(case.Path(sys.argv[1]), sys.argv[2], pause=0.02)"
-    )
+    case = "tests.forecasting.test_resume"
+    code = f"import sys; import {case} as case; case.run(case.Path(sys.argv[1]), sys.argv[2], pause=0.02)"
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
     with subprocess.Popen([sys.executable, "-c", code, out, initial], cwd=ROOT, env=environment) as running:
         try:
@@ -265,29 +265,29 @@ def test_only_what_is_left_must_find_room(initial, tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(out, initial, stop_after=50)
     needed = (2 * MEMBERS * STEPS - recorded(out)) * 5 * 128 * 4
-    usage = type(partial.shutil.disk_usage(tmp_path))
-    monkeypatch.setattr(partial.shutil, "disk_usage", lambda _: usage(10**9, 0, int(1.02 * needed) - 1))
+    usage = type(resume.shutil.disk_usage(tmp_path))
+    monkeypatch.setattr(resume.shutil, "disk_usage", lambda _: usage(10**9, 0, int(1.02 * needed) - 1))
     with pytest.raises(InputError, match="frames still to come"):
         run(out, initial)
-    monkeypatch.setattr(partial.shutil, "disk_usage", lambda _: usage(10**9, 0, int(1.02 * needed) + 1))
+    monkeypatch.setattr(resume.shutil, "disk_usage", lambda _: usage(10**9, 0, int(1.02 * needed) + 1))
     run(out, initial)
 
 
 SETTINGS = {"members": 2, "seed": 0}
 
 
-def begun(out: Path) -> Partial:
-    place = Partial(out, SETTINGS, (1, 2), 4)
+def begun(out: Path) -> ResumableOutput:
+    place = ResumableOutput(out, SETTINGS, (1, 2), 4)
     with place.opened():
         zarr.create_group(place.store)
         place.begin([])
-        place.note(0, range(0, 1), 2)
-    return Partial(out, SETTINGS, (1, 2), 4)
+        place.record(0, range(0, 1), 2)
+    return ResumableOutput(out, SETTINGS, (1, 2), 4)
 
 
 def test_two_runs_at_once_are_refused(tmp_path):
     first = begun(tmp_path / "f.zarr")
-    second = Partial(tmp_path / "f.zarr", SETTINGS, (1, 2), 4)
+    second = ResumableOutput(tmp_path / "f.zarr", SETTINGS, (1, 2), 4)
     with first.opened(), pytest.raises(InputError, match="another run is writing there"), second.opened():
         pytest.fail("the body must not run")
     assert second.begun and recorded(tmp_path / "f.zarr") == 2
@@ -297,34 +297,54 @@ def test_members_go_together_where_they_are_equally_far(tmp_path):
     place = begun(tmp_path / "f.zarr")
     assert list(place.pending(0, 8)) == [(range(0, 1), 2), (range(1, 2), 0)]
     with place.opened():
-        place.note(0, range(0, 2), 3)
+        place.record(0, range(0, 2), 3)
         assert list(place.pending(0, 8)) == [(range(0, 2), 3)]
-        place.note(0, range(1, 2), 4)
+        place.record(0, range(1, 2), 4)
         assert list(place.pending(0, 8)) == [(range(0, 1), 3)]
 
 
 def test_a_run_stopped_after_its_store_came_into_place_is_tidied(tmp_path):
     out = tmp_path / "f.zarr"
     place = begun(out)
-    zarr.open_group(place.store, mode="r+").attrs[partial.SETTINGS] = json.dumps(SETTINGS)
-    exchange(place.store, out)
+    zarr.open_group(place.store, mode="r+").attrs[resume.SETTINGS] = json.dumps(SETTINGS)
+    put(place.store, out)
     with pytest.raises(InputError, match="already exists"):
-        Partial(out, SETTINGS, (1, 2), 4)
+        ResumableOutput(out, SETTINGS, (1, 2), 4)
     assert list(tmp_path.iterdir()) == [out]
 
 
-@pytest.mark.parametrize("atomic", [True, False])
-def test_names_are_exchanged(tmp_path, monkeypatch, atomic):
-    if not atomic:
-        monkeypatch.setattr("airmass.core.files._exchanged", lambda *_: False)
-    for name in ("new", "old"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name}.txt").write_text(name)
-    exchange(tmp_path / "new", tmp_path / "old")
-    assert [path.name for path in sorted(tmp_path.rglob("*.txt"))] == ["old.txt", "new.txt"]
-    assert (tmp_path / "old" / "new.txt").exists()
-    exchange(tmp_path / "old", tmp_path / "third")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "third"]
+def test_what_appeared_meanwhile_is_not_replaced(initial, tmp_path):
+    out = tmp_path / "f.zarr"
+    place = begun(out)
+    with pytest.raises(InputError, match="appeared while this run was writing it"), place.opened():
+        out.mkdir()
+        place.finish()
+    assert not any(out.iterdir()) and recorded(out) == 2
+
+
+def test_a_run_killed_while_its_members_come_into_place_goes_on(whole, initial, tmp_path, monkeypatch):
+    """Between the two renames nothing stands at the output, and both stores are in the folder."""
+    out = tmp_path / "f.zarr"
+    run(out, initial, members=2)
+
+    def killed(*_):
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(resume, "put", killed)
+        run(out, initial, add=True)
+    assert not out.exists()
+    assert run(out, initial, add=True) == 0
+    xr.testing.assert_identical(opened(out), whole)
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"settings": {}}', '{"settings": {}, "whole": [["a"]]}', "[" * 100_000])
+def test_a_broken_record_is_refused(tmp_path, text):
+    place = begun(tmp_path / "f.zarr")
+    (place.folder / "progress.json").write_text(text)
+    with pytest.raises(InputError, match=r"progress\.json: is no record of a forecast; remove"):
+        ResumableOutput(tmp_path / "f.zarr", SETTINGS, (1, 2), 4)
 
 
 def test_a_text_is_replaced_whole(tmp_path):
