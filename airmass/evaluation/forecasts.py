@@ -22,6 +22,7 @@ from airmass.data.formats.forecast_reader import (
 )
 from airmass.data.formats.store import grid_of, minute
 from airmass.evaluation.scores import BASELINES
+from airmass.fields.clock import parse_time
 from airmass.fields.derived import WIND_SPEED, combined, parts_of, scored
 from airmass.fields.grid import LatLonGrid
 
@@ -136,10 +137,7 @@ def _one(value: np.datetime64 | np.timedelta64) -> str:
 def _dates(texts: Sequence[str]) -> np.ndarray | str:
     if list(texts) == [COMMON]:
         return COMMON
-    try:
-        return np.unique(np.array([np.datetime64(text).astype("datetime64[ns]") for text in texts]))
-    except ValueError:
-        raise InputError(f"initial times {' '.join(texts)}: expected dates such as 2020-01-01T06") from None
+    return np.unique(np.array([parse_time(text) for text in texts]))
 
 
 def _durations(texts: Sequence[str]) -> np.ndarray | str:

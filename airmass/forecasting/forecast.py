@@ -21,6 +21,7 @@ from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.formats.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
 from airmass.data.formats.store import minute
 from airmass.data.initial import Initial, open_initial, read_noise
+from airmass.fields.clock import parse_time
 from airmass.forecasting.perturbed import perturbed
 from airmass.forecasting.resume import SETTINGS, ResumableOutput, folder_of, require_room
 from airmass.forecasting.system import System, load_system, with_sampler
@@ -174,14 +175,6 @@ def _telling(progress: Progress | None, total: int, left: int) -> Callable[[], N
     return wrote
 
 
-def read_time(text: str) -> np.datetime64:
-    """A UTC time such as 2001-01-05, 2001-01-05T06 or 2001-01-05T06:00Z."""
-    try:
-        return np.datetime64(text.removesuffix("Z"), "ns")
-    except ValueError:
-        raise InputError(f"time {text!r}: expected one such as 2001-01-05T06") from None
-
-
 def _check_out(out: Path, add: bool) -> None:
     if out.suffix not in SUFFIXES:
         raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
@@ -192,7 +185,7 @@ def _check_out(out: Path, add: bool) -> None:
 
 
 def _inits(texts: Sequence[str], start: Initial) -> np.ndarray:
-    inits = np.array([read_time(text) for text in texts] or [start.default_init()])
+    inits = np.array([parse_time(text) for text in texts] or [start.default_init()])
     if len(set(inits)) < len(inits):
         raise InputError(f"init times {', '.join(texts)}: each may be given once")
     if np.any(odd := inits != inits.astype("datetime64[h]")):

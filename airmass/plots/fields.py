@@ -12,6 +12,7 @@ from airmass.core.errors import InputError
 from airmass.core.place import Place, located
 from airmass.data.formats.forecast_reader import hours, members_of, open_forecast, read_members
 from airmass.data.formats.store import grid_of, minute, open_store, read, require, require_times
+from airmass.fields.clock import parse_time
 from airmass.fields.grid import LatLonGrid, latitude_weights
 from airmass.fields.variables import Variable, variable_at_level
 from airmass.plots.style import look_of
@@ -76,10 +77,7 @@ class Pair:
         held = self.forecast.init_time.values
         if init_time is None:
             return 0
-        try:
-            wanted = np.datetime64(init_time).astype("datetime64[ns]")
-        except ValueError:
-            raise InputError(f"initial time {init_time!r} is not a date such as 2020-01-01T06") from None
+        wanted = parse_time(init_time) if isinstance(init_time, str) else init_time.astype("datetime64[ns]")
         if wanted not in held:
             raise InputError(
                 f"{self.forecast_path}: no initial time {minute(wanted)}; it holds {len(held)} from {minute(held[0])} "

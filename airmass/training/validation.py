@@ -18,6 +18,7 @@ from airmass.evaluation.metrics.base import Fields, state_of
 from airmass.evaluation.metrics.base import State as Scored
 from airmass.evaluation.metrics.rmse import RMSE
 from airmass.fields.channels import Channel
+from airmass.fields.clock import parse_dates
 from airmass.fields.forcing import forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
@@ -127,8 +128,8 @@ def require_apart(training_dates: tuple[str, str] | None, validation_dates: tupl
             f"{path}: trained on all of the store, which leaves nothing to validate on; expected training dates apart "
             f"from the validation dates {' to '.join(validation_dates)}"
         )
-    (first, last), (other_first, other_last) = _span(training_dates, path), _span(validation_dates, path)
-    if first <= other_last and other_first <= last:
+    (first, end), (other_first, other_end) = parse_dates(training_dates), parse_dates(validation_dates)
+    if first < other_end and other_first < end:
         raise InputError(
             f"{path}: training dates {' to '.join(training_dates)} overlap with validation dates "
             f"{' to '.join(validation_dates)}"
@@ -159,14 +160,3 @@ def _steps(lead_hours: int, step: int) -> int:
 def _scored_leads(steps: int, step: int) -> list[int]:
     """In steps: the first, whole days, the last."""
     return [lead for lead in range(1, steps + 1) if lead in (1, steps) or lead * step % 24 == 0]
-
-
-def _span(dates: tuple[str, str], path: str | Path) -> tuple[np.datetime64, np.datetime64]:
-    """First and last nanosecond of two dates, the last to its end."""
-    try:
-        first, last = np.datetime64(dates[0]), np.datetime64(dates[1])
-    except ValueError:
-        raise InputError(f"{path}: dates {dates[0]!r} to {dates[1]!r}: expected dates such as 2000-11-01") from None
-    whole = np.datetime_data(last)[0] in ("Y", "M", "D")
-    end = (last + 1).astype("datetime64[ns]") - np.timedelta64(1, "ns") if whole else last.astype("datetime64[ns]")
-    return first.astype("datetime64[ns]"), end

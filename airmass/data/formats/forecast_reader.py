@@ -19,6 +19,9 @@ from airmass.core.place import is_url
 from airmass.data.formats.store import HORIZONTAL, grid_of, is_netcdf, minute, open_unchecked, read
 from airmass.fields.variables import VARIABLES, same_units
 
+# Ten years, in hours.
+_LONGEST = 3660 * 24
+
 FORECAST_TIMES = ("init_time", "lead_time")
 MEMBER = "number"
 
@@ -93,10 +96,13 @@ def read_lead_times(
 
 def read_hours(text: str) -> int:
     """Hours in a duration such as `10d`, `72h` or `5d12h`."""
-    match = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?", text.strip())
+    match = re.fullmatch(r"(?:(\d{1,9}) ?d)? ?(?:(\d{1,9}) ?h)?", text.strip().lower(), re.ASCII)
     if not match or not text.strip():
         raise InputError(f"lead time {text!r}: expected one such as 10d, 72h or 5d12h")
-    return 24 * int(match[1] or 0) + int(match[2] or 0)
+    duration = 24 * int(match[1] or 0) + int(match[2] or 0)
+    if duration > _LONGEST:
+        raise InputError(f"lead time {text!r}: expected at most {_LONGEST // 24}d")
+    return duration
 
 
 def hours(lead_time: np.ndarray) -> list[float]:

@@ -24,6 +24,7 @@ from airmass.data.formats.store import fill_hint, fingerprint, minute, open_stor
 from airmass.data.plausible import require_plausible
 from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
 from airmass.data.preparation.quantiles import Quantiles
+from airmass.fields.clock import parse_dates
 from airmass.fields.derived import combined, parts_of, scored
 from airmass.fields.variables import COMPUTED, VARIABLES, variable
 
@@ -202,14 +203,9 @@ def _selected(path, dates: tuple[str, str], variables: Sequence[str] | None, lev
 
 def between(times: np.ndarray, dates: tuple[str, str], path: str | Path) -> slice:
     """Frames from the first date to the end of the last, which the store must cover to within its step."""
-    try:
-        first, last = np.datetime64(dates[0]).astype("datetime64[ns]"), np.datetime64(dates[1])
-    except ValueError:
-        raise InputError(f"dates {dates[0]!r} to {dates[1]!r}: expected dates such as 2000-11-01") from None
-    whole = np.datetime_data(last)[0] in ("Y", "M", "D")
-    end = (last + 1).astype("datetime64[ns]") if whole else last.astype("datetime64[ns]") + np.timedelta64(1, "ns")
+    first, end = parse_dates(dates)
     spacing = np.diff(times).min() if len(times) > 1 else np.timedelta64(0)
-    if not (first < end and times[0] <= first + spacing and times[-1] + spacing >= end):
+    if not (times[0] <= first + spacing and times[-1] + spacing >= end):
         held = f"{minute(times[0])} to {minute(times[-1])}"
         raise InputError(f"{path}: dates {dates[0]} to {dates[1]} are not covered; the store holds {held}")
     return slice(*map(int, np.searchsorted(times, [first, end])))

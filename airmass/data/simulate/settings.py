@@ -1,7 +1,6 @@
 """What to simulate. Imports nothing heavy, so that the command line can show its help at once."""
 
 from dataclasses import asdict, dataclass
-from datetime import date
 from typing import Any, Literal
 
 from airmass.core.errors import InputError
@@ -78,11 +77,12 @@ class SimulateSettings:
             raise InputError(f"{name} is {value}, expected {least} to {most}")
 
     def _check_start(self) -> None:
-        try:
-            day = date.fromisoformat(self.start)
-        except (TypeError, ValueError):
-            raise InputError(f"start is {self.start!r}, expected a date such as 2000-11-01") from None
+        from airmass.fields.clock import parse_time  # brings numpy
+
+        start = parse_time(self.start)
+        if start != start.astype("datetime64[D]"):
+            raise InputError(f"start is {self.start!r}, expected a date, whose first frame is at 00 UTC")
         # What numpy's nanosecond dates can hold, with room for the longest run.
-        if not 1700 <= day.year <= 2150:
-            raise InputError(f"start is {self.start}, expected a year from 1700 to 2150")
-        object.__setattr__(self, "start", day.isoformat())
+        if int(str(start)[:4]) > 2150:
+            raise InputError(f"start is {self.start!r}, expected a year up to 2150")
+        object.__setattr__(self, "start", str(start.astype("datetime64[D]")))
