@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,4 +26,36 @@ def served(folder: Path) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def stubborn(kind: str) -> Iterator[str]:
+    """The address of a server that takes a request and then is "silent", or "dripping" a byte at a time."""
+    over = threading.Event()
+
+    def talk(client: socket.socket) -> None:
+        with client:
+            client.recv(65536)
+            if kind == "silent":
+                over.wait()
+                return
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not over.wait(0.1):
+                client.sendall(b"{")
+
+    def listen() -> None:
+        while not over.is_set():
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=talk, args=(client,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=listen, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        over.set()
+        listener.shutdown(socket.SHUT_RDWR)
         thread.join()

@@ -86,6 +86,11 @@ COMPUTED = (
 _BY_ANY_NAME = {key: v for v in _TABLE for key in (v.name, v.short_name, *v.aliases)}
 
 
+def spellings() -> tuple[str, ...]:
+    """Every name by which a variable of the table goes in files: long, short and usual ones."""
+    return tuple(_BY_ANY_NAME)
+
+
 def variable(name: str) -> Variable:
     """The variable called `name`: ERA5 long name, ECMWF short name or a usual alias.
 

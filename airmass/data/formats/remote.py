@@ -3,16 +3,39 @@
 zarr-python alone would need a library more for each kind of storage; tensorstore knows them all.
 """
 
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import tensorstore
 from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Store
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
+from airmass.core.errors import InputError
 from airmass.core.place import is_url, located
+from airmass.data.formats.climatology import EXTREMES, quantiles_name
+from airmass.fields.variables import spellings
 
 # Half a minute in all: long enough for a busy server, short enough to tell a person of a wrong name.
 _RETRIES = {"max_retries": 5, "initial_delay": "1s", "max_delay": "16s"}
+# Read by tensorstore when it first connects: a server that is silent or sends next to nothing is given up.
+os.environ.setdefault("TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS", "10")
+os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS", "10")
+os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "256")
+# Seconds for one document of metadata, retries and all.
+PATIENCE = 40.0
+
+_DOCUMENTS = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
+# Coordinates of stores, forecasts, climatologies and files as they are published.
+_COORDINATES = (
+    "time", "level", "latitude", "longitude", "init_time", "lead_time", "valid_time", "number", "prediction_timedelta",
+    "hour", "dayofyear", "quantile", "quantile_day", "lat", "lon", "batch", "datetime", "step", "pressure_level",
+    "isobaricInhPa", "plev", "expver", "member", "realization",
+)  # fmt: skip
 
 
 def kvstore_spec(path: str | Path, name: str = "") -> dict:
@@ -20,6 +43,7 @@ def kvstore_spec(path: str | Path, name: str = "") -> dict:
     if not is_url(path):
         return {"driver": "file", "path": f"{Path(path).resolve() / name}/"}
     scheme, _, rest = str(located(path)).partition("://")
+    rest, mark, query = rest.partition("?") if scheme.startswith("http") else (rest, "", "")
     place, _, folder = rest.strip("/").partition("/")
     inner = "".join(f"{part}/" for part in (folder, name) if part)
     match scheme:
@@ -28,23 +52,28 @@ def kvstore_spec(path: str | Path, name: str = "") -> dict:
         case "gs":
             return {"driver": "gcs", "bucket": place, "path": inner, "gcs_request_retries": _RETRIES}
         case "http" | "https":
-            base = f"{scheme}://{place}"
+            base = f"{scheme}://{place}{mark}{query}"
             return {"driver": "http", "base_url": base, "path": f"/{inner}", "http_request_retries": _RETRIES}
     raise AssertionError(scheme)
 
 
 class RemoteStore(Store):
-    """A store behind the few words of zarr-python that reading needs. It cannot list what it holds: no web server can,
-    and a listing of a large bucket takes minutes; so the store needs consolidated metadata."""
+    """A store behind the few words of zarr-python that reading needs.
+
+    It cannot list what it holds: no web server can, and a listing of a large bucket takes minutes. A store without
+    consolidated metadata is asked for the names that airmass knows, and for those that their metadata name.
+    """
 
     supports_writes = False
     supports_deletes = False
-    supports_listing = False
+    supports_listing = True
 
     def __init__(self, url: str | Path):
         super().__init__(read_only=True)
         self.url = str(located(url))
         self._values = tensorstore.KvStore.open(kvstore_spec(url)).result()
+        self._documents: dict[str, bytes | None] = {}
+        self._names: list[str] | None = None
 
     def __eq__(self, other) -> bool:
         return isinstance(other, RemoteStore) and self.url == other.url
@@ -58,10 +87,60 @@ class RemoteStore(Store):
     async def get(
         self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
     ) -> Buffer | None:
-        found = await self._values.read(key, byte_range=_slice(byte_range))
-        if found.state == "missing":
+        if key.rpartition("/")[2] in _DOCUMENTS:
+            value = await self._document(key)
+        else:
+            found = await self._values.read(key, byte_range=_slice(byte_range))
+            value = None if found.state == "missing" else found.value
+        return None if value is None else (prototype or default_buffer_prototype()).buffer.from_bytes(value)
+
+    async def _document(self, key: str) -> bytes | None:
+        """A document of metadata, each asked for once."""
+        if key not in self._documents:
+            try:
+                found = await asyncio.wait_for(self._values.read(key), PATIENCE)
+            except TimeoutError:
+                raise InputError(f"{self.url}/{key}: no whole answer in {PATIENCE:g} s") from None
+            self._documents[key] = None if found.state == "missing" else found.value
+        return self._documents[key]
+
+    def members(self) -> list[str]:
+        """The arrays of the store that go by names that are known, and those that their metadata name."""
+        if self._names is None:
+            found = self._present([*_COORDINATES, *spellings(), *map(quantiles_name, EXTREMES)])
+            named = {name for about in found.values() for name in _named(about)} - found.keys()
+            self._names = [*found, *self._present(sorted(named))]
+        return self._names
+
+    def _present(self, names: Sequence[str]) -> dict[str, dict]:
+        """Metadata of those of these arrays that are there."""
+        if self._ask(["zarr.json"])["zarr.json"] is not None:
+            texts = self._ask([f"{name}/zarr.json" for name in names])
+            return {name: _parsed(text) for name in names if (text := texts[f"{name}/zarr.json"]) is not None}
+        arrays = self._ask([f"{name}/.zarray" for name in names])
+        held = [name for name in names if arrays[f"{name}/.zarray"] is not None]
+        attributes = self._ask([f"{name}/.zattrs" for name in held])
+        return {name: {"attributes": _parsed(attributes[f"{name}/.zattrs"])} for name in held}
+
+    def _ask(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+        """Documents of metadata, asked for together."""
+        asked = {key: self._values.read(key) for key in keys if key not in self._documents}
+        until = time.monotonic() + PATIENCE
+        for key, pending in asked.items():
+            self._documents[key] = self._answer(key, pending, until)
+        return {key: self._documents[key] for key in keys}
+
+    def _answer(self, key: str, pending: Any, until: float) -> bytes | None:
+        """None where nothing is, and where a bucket that may not be listed says that an absent one is forbidden."""
+        try:
+            found = pending.result(timeout=max(0.0, until - time.monotonic()))
+        except TimeoutError:
+            raise InputError(f"{self.url}/{key}: no whole answer in {PATIENCE:g} s") from None
+        except ValueError as error:
+            if "PERMISSION_DENIED" not in str(error):
+                raise
             return None
-        return (prototype or default_buffer_prototype()).buffer.from_bytes(found.value)
+        return None if found.state == "missing" else found.value
 
     async def get_partial_values(self, prototype, key_ranges) -> list[Buffer | None]:
         return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
@@ -81,8 +160,28 @@ class RemoteStore(Store):
     def list_prefix(self, prefix):
         raise NotImplementedError("cannot list")
 
-    def list_dir(self, prefix):
-        raise NotImplementedError("cannot list")
+    async def list_dir(self, prefix: str) -> AsyncIterator[str]:
+        for name in [] if prefix.strip("/") else self.members():
+            yield name
+
+
+def _parsed(text: bytes | None) -> dict:
+    """A JSON object; an empty one for what is none, which opening the array then says."""
+    try:
+        found = json.loads(text or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _named(about: dict[str, Any]) -> set[str]:
+    """Names of other arrays in the metadata of one: its dimensions and coordinates."""
+    attributes = about.get("attributes")
+    attributes = attributes if isinstance(attributes, dict) else {}
+    dims = about.get("dimension_names") or attributes.get("_ARRAY_DIMENSIONS")
+    coordinates = attributes.get("coordinates")
+    words = [*(dims if isinstance(dims, list) else []), *(coordinates.split() if isinstance(coordinates, str) else [])]
+    return {word for word in words if isinstance(word, str) and word and "/" not in word}
 
 
 def _slice(byte_range: ByteRequest | None) -> slice | None:

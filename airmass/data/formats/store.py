@@ -1,23 +1,23 @@
 """Opening a Zarr store or NetCDF file of fields, with every promise that the rest relies on checked once."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.core.place import is_url
-from airmass.fields.grid import LatLonGrid, check_latitude, check_longitude
-from airmass.fields.variables import VARIABLES, same_units
-
-HORIZONTAL = ("latitude", "longitude")
-HECTOPASCALS = ("hPa", "millibars", "mbar", "mb")
-
-# What xarray, zarr and their codecs raise when bytes on disk do not decode.
-_UNREADABLE = (OSError, RuntimeError, ValueError, KeyError)
+from airmass.data.formats.kind import is_netcdf as is_netcdf
+from airmass.data.formats.layout import HECTOPASCALS as HECTOPASCALS
+from airmass.data.formats.layout import HORIZONTAL as HORIZONTAL
+from airmass.data.formats.layout import fill_hint as fill_hint
+from airmass.data.formats.layout import grid_of as grid_of
+from airmass.data.formats.layout import minute as minute
+from airmass.data.formats.layout import problems as problems
+from airmass.data.formats.opening import open_unchecked as open_unchecked
+from airmass.data.formats.reading import one_line
+from airmass.fields.variables import VARIABLES
 
 
 def open_store(path: str | Path, dask: bool = True) -> xr.Dataset:
@@ -37,67 +37,17 @@ def checked(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
     return dataset
 
 
-def open_unchecked(path: str | Path, dask: bool = True) -> xr.Dataset:
-    """Open a store lazily, whatever its layout. Raises InputError when it cannot be read at all."""
-    text = str(path)
-    if not is_url(path) and not Path(path).exists():
-        raise InputError(f"{path}: no such file or folder")
-    chunks: dict | None = {} if dask else None
-    try:
-        if is_netcdf(path):
-            return xr.open_dataset(text, engine="h5netcdf", chunks=chunks, decode_timedelta=True)
-        return _open_zarr(path, chunks)
-    except InputError:
-        raise
-    except (*_UNREADABLE, TypeError) as error:
-        raise InputError(f"{path}: cannot be read as a Zarr store or NetCDF file: {_one_line(error)}") from error
-
-
-def _open_zarr(path: str | Path, chunks: dict | None) -> xr.Dataset:
-    import zarr
-
-    source: Any = str(path)
-    if remote := is_url(path):
-        from airmass.data.formats.remote import RemoteStore
-
-        source = RemoteStore(path)
-    # Asked for outright: left to guess, xarray warns about every Zarr v3 store, which has none by the standard.
-    consolidated = zarr.open_group(source, mode="r").metadata.consolidated_metadata is not None
-    if remote and not consolidated:
-        raise InputError(f"{path}: has no consolidated metadata, which a remote store needs, as it cannot be listed")
-    return xr.open_zarr(source, chunks=chunks, decode_timedelta=True, consolidated=consolidated)
-
-
-def is_netcdf(path: str | Path) -> bool:
-    """Whether a path is taken for a NetCDF file, by its suffix."""
-    return str(path).endswith((".nc", ".nc4", ".netcdf"))
-
-
-def problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
-    """Every breach of the layout that `open_store` promises: (coordinate or variable, what is wrong with it)."""
-    yield from _grid_problems(dataset)
-    yield from _level_problems(dataset)
-    yield from _time_problems(dataset)
-    for name in map(str, dataset.data_vars):
-        if name in VARIABLES:
-            yield from _field_problems(dataset, name)
-
-
-def grid_of(dataset: xr.Dataset, path: str | Path) -> LatLonGrid:
-    """The grid of a dataset; raises InputError that names `path`."""
-    for where, problem in _grid_problems(dataset):
-        raise InputError(f"{path}: {where} {problem}")
-    return LatLonGrid(dataset.latitude.values, dataset.longitude.values)
-
-
 def read(field: xr.DataArray, path: str | Path) -> np.ndarray:
     """The values of a lazy field; raises InputError naming file, variable and time if they cannot be read."""
     try:
         return field.values
-    except _UNREADABLE as error:
-        times = np.atleast_1d(field.time.values) if "time" in field.coords else np.array([])
-        span = f" between {minute(times[0])} and {minute(times[-1])}" if times.size else ""
-        raise InputError(f"{path}: {field.name} cannot be read{span}: {_one_line(error)}") from error
+    except Exception as error:
+        raise InputError(f"{path}: {field.name} cannot be read{_span(field)}: {one_line(error)}") from error
+
+
+def _span(field: xr.DataArray) -> str:
+    times = np.atleast_1d(field.time.values) if "time" in field.coords else np.array([])
+    return f" between {minute(times[0])} and {minute(times[-1])}" if times.size and times.dtype.kind == "M" else ""
 
 
 def require(dataset: xr.Dataset, path: str | Path, names: Iterable[str], levels: Iterable[int] = ()) -> None:
@@ -164,86 +114,3 @@ def fingerprint(dataset: xr.Dataset, path: str | Path) -> str:
         digest.update(f"{name}{field.dims}".encode())
         digest.update(np.ascontiguousarray(read(field, path)).tobytes())
     return digest.hexdigest()[:16]
-
-
-def minute(time: np.datetime64) -> str:
-    """A time as text, to the minute."""
-    return str(np.datetime_as_string(time, "m"))
-
-
-def _grid_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
-    for name, check in zip(HORIZONTAL, (check_latitude, check_longitude), strict=True):
-        if name not in dataset.coords:
-            yield name, f"is missing; coordinates found: {', '.join(map(str, dataset.coords)) or 'none'}"
-            continue
-        values = np.asarray(dataset[name].values, np.float64)
-        if missing := int(np.isnan(values).sum()):
-            yield name, f"has {missing} missing values of {values.size}{fill_hint(dataset[name])}"
-            continue
-        if problem := _refusal(check, values):
-            mendable = _refusal(check, np.sort(values % 360 if name == "longitude" else values)) is None
-            hint = "; `airmass data convert` rewrites a store in this order" if mendable else ""
-            yield name, problem.removeprefix(f"{name} ") + hint
-
-
-def _refusal(check: Callable[[np.ndarray], None], values: np.ndarray) -> str | None:
-    try:
-        check(values)
-    except InputError as error:
-        return str(error)
-    return None
-
-
-def fill_hint(field: xr.DataArray) -> str:
-    """Why values may be missing that were written: Zarr v2 arrays whose fill_value, 0, readers take for missing."""
-    if "chunks" in field.encoding and field.encoding.get("_FillValue") == 0:
-        return " (its Zarr v2 fill_value is 0, so zeros read as missing; `airmass data convert` restores them)"
-    return ""
-
-
-def _level_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
-    if "level" not in dataset.coords:
-        return
-    levels = np.atleast_1d(dataset.level.values)
-    units = dataset.level.attrs.get("units")
-    if units is not None and units not in HECTOPASCALS:
-        yield "level", f"has units {units!r}, expected 'hPa'"
-    elif levels.max() > 2000:
-        yield "level", f"runs to {levels.max():g}, expected hPa: are these Pa?"
-    if np.any(np.diff(levels) <= 0):
-        yield "level", f"is {[float(x) for x in levels]}, expected rising, each once"
-
-
-def _time_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
-    if "time" not in dataset.dims:
-        return
-    times = dataset.time.values
-    if not np.issubdtype(times.dtype, np.datetime64):
-        yield "time", f"is {times.dtype}, expected dates"
-        return
-    steps = np.diff(times)
-    if np.any(twice := steps == np.timedelta64(0)):
-        more = f", and {twice.sum() - 1} more such" if twice.sum() > 1 else ""
-        yield "time", f"{minute(times[1:][twice][0])} appears twice{more}"
-    if np.any(back := steps < np.timedelta64(0)):
-        yield "time", f"runs backwards after {minute(times[:-1][back][0])}"
-
-
-def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[tuple[str, str]]:
-    field, variable = dataset[name], VARIABLES[name]
-    expected: tuple[str, ...] = HORIZONTAL if variable.static else ("time", *HORIZONTAL)
-    if variable.on_levels:
-        expected = (*expected[:-2], "level", *HORIZONTAL)
-    found = tuple(str(d) for d in field.dims)
-    if found != expected:
-        yield (
-            name,
-            f"has dimensions {found}, expected {expected}; `airmass data convert` rewrites a store in this order",
-        )
-    units = field.attrs.get("units")
-    if units is not None and not same_units(units, variable.units):
-        yield name, f"has units {units!r}, expected {variable.units!r}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

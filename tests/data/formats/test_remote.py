@@ -1,17 +1,23 @@
 """Where a store is: local folder, bucket or web server. Buckets are out of reach of a test, so only their specs are."""
 
+import time
 import warnings
 
+import numpy as np
 import pytest
 import tensorstore
 import xarray as xr
 import zarr
 
 from airmass.core.errors import InputError
+from airmass.data.formats import remote
+from airmass.data.formats.climatology import open_climatology
 from airmass.data.formats.remote import kvstore_spec
-from airmass.data.formats.store import open_store
+from airmass.data.formats.store import open_store, open_unchecked
+from airmass.data.preparation.convert import convert
+from airmass.data.preparation.statistics import compute_statistics
 from tests.conftest import make_store, synthetic_dataset
-from tests.served import served
+from tests.served import served, stubborn
 
 
 @pytest.mark.parametrize(
@@ -52,9 +58,39 @@ def test_a_store_on_a_web_server_opens_as_a_local_one_does(tmp_path, web, zarr_f
     xr.testing.assert_identical(open_store(f"{web}/s.zarr", dask).load(), open_store(store).load())
 
 
-def test_a_remote_store_needs_consolidated_metadata_and_to_be_there(tmp_path, web):
-    make_store(tmp_path / "s.zarr", days=1)
-    with pytest.raises(InputError, match=r"s.zarr: has no consolidated metadata"):
-        open_store(f"{web}/s.zarr")
-    with pytest.raises(InputError, match=r"absent.zarr: cannot be read as a Zarr store"):
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_store_without_consolidated_metadata_is_asked_for_known_names(tmp_path, web, zarr_format):
+    dataset = synthetic_dataset(days=1).assign_coords(height=("column", [1.0, 2.0]))
+    dataset["t2m"] = dataset["2m_temperature"].assign_coords(
+        expver=7
+    )  # a short name, and a coordinate without a dimension
+    dataset["theirs"] = ("time", np.arange(4.0))
+    dataset.to_zarr(tmp_path / "s.zarr", zarr_format=zarr_format, consolidated=False)
+    found, expected = open_unchecked(f"{web}/s.zarr").load(), open_unchecked(tmp_path / "s.zarr").load()
+    xr.testing.assert_identical(found, expected.drop_vars(["theirs", "height"]))
+
+
+def test_a_remote_store_that_is_not_there(web):
+    with pytest.raises(InputError, match=r"absent.zarr: .*No group found"):
         open_store(f"{web}/absent.zarr")
+
+
+def test_an_address_may_have_a_query(tmp_path, web):
+    store = make_store(tmp_path / "s.zarr", synthetic_dataset(days=1))
+    xr.testing.assert_identical(open_store(f"{web}/s.zarr?key=value").load(), open_store(store).load())
+
+
+def test_all_stores_that_airmass_writes_are_read_from_a_web_server(tmp_path, web, store):
+    convert(store, tmp_path / "converted.zarr")
+    compute_statistics(store, tmp_path / "stats", ("2000-11-01", "2000-11-03"))
+    for opened, name in ((open_store, "converted.zarr"), (open_climatology, "stats/climatology.zarr")):
+        xr.testing.assert_identical(opened(f"{web}/{name}").load(), opened(tmp_path / name).load())
+
+
+@pytest.mark.parametrize("kind", ["silent", "dripping"])
+def test_a_server_that_does_not_answer_is_given_up(kind, monkeypatch):
+    monkeypatch.setattr(remote, "PATIENCE", 1.0)
+    began = time.monotonic()
+    with stubborn(kind) as address, pytest.raises(InputError, match=r"zarr.json: no whole answer in 1 s"):
+        open_store(f"{address}/s.zarr")
+    assert time.monotonic() - began < 5

@@ -1,0 +1,140 @@
+"""What a file or folder is, found from its first bytes: names lie, and a download that failed has the right one."""
+
+import os
+import stat
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+
+from airmass.core.errors import InputError
+from airmass.core.place import Place, is_url, local_path
+
+
+class Kind(Enum):
+    """What fields are read from."""
+
+    ZARR = "a Zarr store"
+    NETCDF4 = "a NetCDF file"
+    NETCDF3 = "a NetCDF 3 file"
+
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
+_SPECIAL: tuple[tuple[Callable[[int], bool], str], ...] = (
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+# First bytes, what they begin, and what to do about it.
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"CDF\x05", "a NetCDF 3 file of 64-bit data (CDF-5), which `nccopy -k nc4 IN OUT` makes readable"),
+    (b"GRIB", "GRIB, which ecCodes' `grib_to_netcdf` or `cdo -f nc4 copy IN OUT` turn into NetCDF"),
+    (b"\x1f\x8b", "compressed by gzip; decompress it first"),
+    (b"BZh", "compressed by bzip2; decompress it first"),
+    (b"\xfd7zXZ\x00", "compressed by xz; decompress it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed by zstd; decompress it first"),
+    (b"ustar", "a tar archive; unpack it first"),
+    (b"\x0e\x03\x13\x01", "HDF 4, the older format, which `h4toh5` makes readable"),
+    (b"\x93NUMPY", "a numpy array"),
+)
+
+
+def kind_of(place: Place) -> Kind:
+    """The kind of a store or file of fields; raises InputError that says what else it is.
+
+    An address is taken for a Zarr store. Nothing but regular files and folders is opened, so that nothing waits.
+    """
+    if is_url(place):
+        return Kind.ZARR
+    path = local_path(place, "store")
+    mode = _mode(path)
+    if stat.S_ISDIR(mode):
+        return _kind_of_folder(path)
+    for is_it, what in _SPECIAL:
+        if is_it(mode):
+            raise InputError(f"{path}: {what}, expected a file or folder")
+    return _kind_of_file(path)
+
+
+def is_netcdf(place: Place) -> bool:
+    """True for a NetCDF file, old or new, and False for a Zarr store; raises InputError for anything else."""
+    return kind_of(place) is not Kind.ZARR
+
+
+def require_file(path: Path, most: int) -> None:
+    """Raise InputError unless `path` is a regular file of at most `most` bytes: a pipe would wait for ever."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path}: not a regular file")
+    if found.st_size > most:
+        raise InputError(f"{path}: {found.st_size} bytes, expected {most} at most")
+
+
+def _mode(path: Path) -> int:
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(f"{path}: no such file or folder") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {os.strerror(error.errno or 0) if isinstance(error, OSError) else error}") from None
+
+
+def _kind_of_folder(path: Path) -> Kind:
+    try:
+        held = set(os.listdir(path))  # noqa: PTH208  # names that are no text are listed too
+    except OSError as error:
+        raise InputError(f"{path}: {os.strerror(error.errno or 0)}") from None
+    if held.intersection(_ZARR_FILES):
+        return Kind.ZARR
+    if ".zarray" in held:
+        raise InputError(f"{path}: one Zarr array, expected the store that holds it")
+    inside = sorted(name for name in held if name.endswith((".zarr", ".nc")))
+    hint = f"; it holds {', '.join(inside[:3])}" if inside else ""
+    raise InputError(f"{path}: a folder without zarr.json or .zgroup, so no Zarr store{hint}")
+
+
+def _kind_of_file(path: Path) -> Kind:
+    try:
+        with path.open("rb") as file:
+            first = file.read(512)
+            at_powers = first[:8] == _HDF5 or any(_at(file, 512 << n) == _HDF5 for n in range(6))
+    except OSError as error:
+        raise InputError(f"{path}: {os.strerror(error.errno or 0)}") from None
+    if first[:4] in (b"CDF\x01", b"CDF\x02"):
+        return Kind.NETCDF3
+    if at_powers:  # a user block before it may be 512 bytes or a power of two times that
+        return Kind.NETCDF4
+    raise InputError(f"{path}: {_told(first)}; expected a Zarr store or NetCDF file")
+
+
+def _at(file, offset: int) -> bytes:
+    file.seek(offset)
+    return file.read(len(_HDF5))
+
+
+def _told(first: bytes) -> str:
+    """What a file is that is neither Zarr nor NetCDF."""
+    if not first:
+        return "an empty file"
+    if first.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+        name = first[30 : 30 + int.from_bytes(first[26:28], "little")]
+        return "an npz archive of arrays" if name.endswith(b".npy") else f"a zip archive{_named(name)}; unzip it first"
+    for start, what in _OTHERS:
+        if first.startswith(start) or (start == b"ustar" and first[257:262] == start):
+            return what
+    text = first.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text[:1] == b"<":
+        return "a web page or XML, as a failed download leaves behind"
+    if text[:1] in (b"{", b"["):
+        return "JSON"
+    return "text" if _printable(first) else "of no kind that is known"
+
+
+def _named(name: bytes) -> str:
+    return f" (of {name.decode()} and perhaps more)" if name and _printable(name) else ""
+
+
+def _printable(data: bytes) -> bool:
+    """True for ASCII text."""
+    return all(32 <= byte < 127 or byte in b"\t\r\n\f" for byte in data)

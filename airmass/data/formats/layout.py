@@ -1,0 +1,191 @@
+"""The layout that fields are read in, and every way in which a dataset may breach it.
+
+Nothing here computes with a coordinate before its type is known: `problems` never raises, whatever the dataset.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from airmass.core.errors import InputError
+from airmass.fields.grid import LatLonGrid, check_latitude, check_longitude
+from airmass.fields.variables import VARIABLES, Variable, same_units
+
+HORIZONTAL = ("latitude", "longitude")
+HECTOPASCALS = ("hPa", "millibars", "mbar", "mb")
+
+Problem = tuple[str, str]
+
+
+def problems(dataset: xr.Dataset) -> Iterator[Problem]:
+    """Every breach of the layout that `open_store` promises: (coordinate or variable, what is wrong with it)."""
+    yield from _grid_problems(dataset, hint=True)
+    yield from level_problems(dataset)
+    yield from _time_problems(dataset)
+    for name in map(str, dataset.data_vars):
+        if name in VARIABLES:
+            yield from _field_problems(dataset, name)
+
+
+def grid_of(dataset: xr.Dataset, path: str | Path) -> LatLonGrid:
+    """The grid of a dataset; raises InputError that names `path`."""
+    for where, problem in _grid_problems(dataset):
+        raise InputError(f"{path}: {where} {problem}")
+    return LatLonGrid(dataset.latitude.values, dataset.longitude.values)
+
+
+def in_order(field: xr.DataArray, dims: Sequence[str], path: str | Path) -> xr.DataArray:
+    """A field with its dimensions in the order of `dims`, whatever their order in the file.
+
+    Raises InputError where it has others, fewer or more.
+    """
+    if len(field.dims) != len(dims) or set(map(str, field.dims)) != set(dims):
+        raise InputError(f"{path}: {field.name} has dimensions {_names(field.dims)}, expected {tuple(dims)}")
+    return field.transpose(*dims)
+
+
+def minute(time: np.datetime64) -> str:
+    """A time as text, to the minute."""
+    return str(np.datetime_as_string(time, "m"))
+
+
+def fill_hint(field: xr.DataArray) -> str:
+    """Why values may be missing that were written: Zarr v2 arrays whose fill_value, 0, readers take for missing."""
+    fill = field.encoding.get("_FillValue")
+    if "chunks" in field.encoding and isinstance(fill, (int, float, np.number)) and fill == 0:
+        return " (its Zarr v2 fill_value is 0, so zeros read as missing; `airmass data convert` restores them)"
+    return ""
+
+
+def axis_problem(dataset: xr.Dataset, name: str) -> str | None:
+    """What keeps a coordinate from being numbers along its own dimension: absent, empty, text, complex, NaN."""
+    if name not in dataset.coords:
+        found = ", ".join(map(str, dataset.coords)) or "none"
+        return (
+            "is missing"
+            + (", a dimension without values" if name in dataset.dims else "")
+            + (f"; coordinates found: {found}")
+        )
+    axis = dataset[name]
+    if axis.dims != (name,) and (axis.dims or name != "level"):  # one level may stand beside fields without levels
+        return f"has dimensions {_names(axis.dims)}, expected {(name,)}"
+    if axis.dtype.kind not in "fiu":
+        return f"is {axis.dtype}, expected numbers"
+    if not axis.size:
+        return "is empty"
+    values = np.asarray(axis.values, np.float64)
+    if missing := int((~np.isfinite(values)).sum()):
+        return f"has {missing} missing values of {values.size}{fill_hint(axis)}"
+    return None
+
+
+def level_problems(dataset: xr.Dataset) -> Iterator[Problem]:
+    """Every breach of: levels in hPa, whole, rising, each once."""
+    if "level" not in dataset.coords and "level" not in dataset.dims:
+        return
+    if problem := axis_problem(dataset, "level"):
+        yield "level", problem
+        return
+    levels = np.atleast_1d(np.asarray(dataset.level.values, np.float64))
+    units = dataset.level.attrs.get("units")
+    if units is not None and not (isinstance(units, str) and units in HECTOPASCALS):
+        yield "level", f"has units {_quoted(units)}, expected 'hPa'"
+    elif levels.max() > 2000:
+        yield "level", f"runs to {levels.max():g}, expected hPa: are these Pa?"
+    elif np.any(odd := (levels <= 0) | (levels != np.round(levels))):
+        yield "level", f"has {levels[odd][0]:g}, expected whole hPa above 0"
+    if np.any(np.diff(levels) <= 0):
+        yield "level", f"is {levels.tolist()}, expected rising, each once"
+
+
+def _grid_problems(dataset: xr.Dataset, hint: bool = False) -> Iterator[Problem]:
+    for name, check in zip(HORIZONTAL, (check_latitude, check_longitude), strict=True):
+        if problem := axis_problem(dataset, name):
+            yield name, problem
+            continue
+        values = np.asarray(dataset[name].values, np.float64)
+        if problem := _refusal(check, values):
+            mendable = hint and _refusal(check, np.sort(values % 360 if name == "longitude" else values)) is None
+            advice = "; `airmass data convert` rewrites a store in this order" if mendable else ""
+            yield name, problem.removeprefix(f"{name} ") + advice
+
+
+def _refusal(check: Callable[[np.ndarray], None], values: np.ndarray) -> str | None:
+    try:
+        check(values)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def _time_problems(dataset: xr.Dataset) -> Iterator[Problem]:
+    if "time" not in dataset.dims:
+        return
+    if "time" not in dataset.coords:
+        yield "time", "is a dimension without values, expected dates"
+        return
+    times = dataset.time.values
+    if not np.issubdtype(times.dtype, np.datetime64):
+        calendar = dataset.time.encoding.get("calendar", "another")
+        found = f"in the calendar {_quoted(calendar)}" if times.dtype == object else str(times.dtype)
+        yield "time", f"is {found}, expected dates"
+    elif dataset.time.dims != ("time",):
+        yield "time", f"has dimensions {_names(dataset.time.dims)}, expected ('time',)"
+    elif not times.size:
+        yield "time", "is empty"
+    elif missing := int(np.isnat(times).sum()):
+        yield "time", f"has {missing} missing values of {times.size}"
+    else:
+        yield from _order_of_times(times)
+
+
+def _order_of_times(times: np.ndarray) -> Iterator[Problem]:
+    steps = np.diff(times)
+    if np.any(twice := steps == np.timedelta64(0)):
+        more = f", and {twice.sum() - 1} more such" if twice.sum() > 1 else ""
+        yield "time", f"{minute(times[1:][twice][0])} appears twice{more}"
+    if np.any(back := steps < np.timedelta64(0)):
+        yield "time", f"runs backwards after {minute(times[:-1][back][0])}"
+
+
+def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[Problem]:
+    field, variable = dataset[name], VARIABLES[name]
+    expected: tuple[str, ...] = HORIZONTAL if variable.static else ("time", *HORIZONTAL)
+    if variable.on_levels:
+        expected = (*expected[:-2], "level", *HORIZONTAL)
+    if (found := _names(field.dims)) != expected:
+        advice = "; `airmass data convert` rewrites a store in this order" if _mendable(found, expected) else ""
+        yield name, f"has dimensions {found}, expected {expected}{advice}"
+    elif not field.size:
+        yield name, f"has no values: its shape is {field.shape}"
+    if problem := _type_problem(field, variable):
+        yield name, problem
+    units = field.attrs.get("units")
+    if units is not None and not (isinstance(units, str) and same_units(units, variable.units)):
+        yield name, f"has units {_quoted(units)}, expected {variable.units!r}"
+
+
+def _mendable(found: Sequence[str], expected: Sequence[str]) -> bool:
+    """True for another order, for one level that is no dimension, and for static fields with times."""
+    lacking, besides = set(expected) - set(found), set(found) - set(expected)
+    return len(set(found)) == len(found) and lacking <= {"level"} and besides <= ({"time"} - set(expected))
+
+
+def _type_problem(field: xr.DataArray, variable: Variable) -> str | None:
+    if field.dtype.kind == "f" or (field.dtype.kind in "iu" and variable.units == "1"):
+        return None
+    if field.dtype.kind in "iu":
+        return f"is {field.dtype} without a scale_factor, expected floating point numbers"
+    return f"is {field.dtype}, expected numbers"
+
+
+def _names(dims: Sequence) -> tuple[str, ...]:
+    return tuple(map(str, dims))
+
+
+def _quoted(value: object) -> str:
+    """A value from a file on one line, cut where it is long."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:80]} ..."
