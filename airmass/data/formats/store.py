@@ -10,6 +10,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.place import is_url
+from airmass.data.formats.decoding import chunk_problems
 from airmass.fields.grid import LatLonGrid, check_latitude, check_longitude
 from airmass.fields.variables import VARIABLES, same_units
 
@@ -75,6 +76,7 @@ def is_netcdf(path: str | Path) -> bool:
 
 def problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
     """Every breach of the layout that `open_store` promises: (coordinate or variable, what is wrong with it)."""
+    yield from chunk_problems(dataset)
     yield from _grid_problems(dataset)
     yield from _level_problems(dataset)
     yield from _time_problems(dataset)
