@@ -1,13 +1,14 @@
-"""Opening a forecast file, with every promise that judging and plotting rely on checked once.
+"""Opening a forecast file, with every promise that evaluation and plots rely on checked once.
 
-A forecast file is a Zarr store or NetCDF file of dims (init_time, [number,] lead_time, [level,] latitude, longitude),
-with coordinates init_time (dates), lead_time (durations), valid_time (init_time, lead_time), level in hPa and, for an
-ensemble, number (its members). Its attributes name the `airmass_system` that made it and, in `airmass_climatology`,
-the climatology of the dates it was trained on.
+A forecast has dims (init_time, [number,] lead_time, [level,] latitude, longitude), and coordinates init_time (dates),
+lead_time (durations), valid_time (init_time, lead_time), level in hPa and, for an ensemble, number (its members). Its
+attributes name the `airmass_system` that made it and, in `airmass_climatology`, the climatology of the dates it was
+trained on. Whatever the order and names of dimensions in a Zarr store (format 2 or 3) or NetCDF file, among them those
+of WeatherBench2, the dataset that `open_forecast` returns is of this layout.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
-from airmass.core.place import is_url
-from airmass.data.formats.store import HORIZONTAL, grid_of, is_netcdf, minute, open_unchecked, read
+from airmass.data.formats.decoding import StoredArray, chunk_problems, one_line, stored_array
+from airmass.data.formats.store import HECTOPASCALS, HORIZONTAL, grid_of, minute, open_unchecked
 from airmass.fields.variables import VARIABLES, same_units
 
 # Ten years, in hours.
@@ -25,33 +26,67 @@ _LONGEST = 3660 * 24
 FORECAST_TIMES = ("init_time", "lead_time")
 MEMBER = "number"
 
+# Names of dimensions in other forecast files: WeatherBench2's, and those of ensembles there.
+_OTHER_NAMES = {
+    "time": "init_time",
+    "prediction_timedelta": "lead_time",
+    "realization": MEMBER,
+    "sample": MEMBER,
+}
+_CANONICAL = ("init_time", MEMBER, "lead_time", "level", *HORIZONTAL)
+# Units of whole numbers that xarray does not take for durations.
+_HOURS = ("h", "hr", "hrs", "hour")
+
+# Keys of `Dataset.encoding`, where xarray keeps how data lies on disk.
+_TURNED, _NOTES, _STORED = "airmass_turned", "airmass_notes", "airmass_stored"
+
 
 def open_forecast(path: str | Path, ensemble: bool = False) -> xr.Dataset:
-    """Open a forecast file lazily and check coordinates, order of dimensions and units.
+    """Open a forecast file lazily, bring it into the layout above, and check coordinates, dimensions and units.
 
-    Raises InputError naming the file, the variable, what was found and what was expected; without `ensemble`, also for
-    a file with an axis of members.
+    Dimensions are taken by name; latitude from north to south and levels that fall are turned; variables that are not
+    in the table are left out, which `notes` says. Raises InputError naming the file, the variable, what was found and
+    what was expected; without `ensemble`, also for a file with an axis of members.
     """
     dataset = open_unchecked(path)
+    for where, problem in chunk_problems(dataset):
+        raise InputError(f"{path}: {where} {problem}")
+    dataset = _with_usual_names(dataset, path)
     if MEMBER in dataset.dims and not ensemble:
         raise InputError(f"{path}: an ensemble of {dataset.sizes[MEMBER]} members, expected a single forecast")
+    dataset = _turned(_known(_with_durations(dataset, path), path))
     _check_times(dataset, path)
     grid_of(dataset, path)
-    if "level" in dataset.coords and np.any(np.diff(dataset.level.values) <= 0):
-        raise InputError(f"{path}: level is {dataset.level.values.tolist()}, expected hPa rising, each once")
-    if not dataset.data_vars:
-        raise InputError(f"{path}: holds no variables, expected a forecast")
+    _check_levels(dataset, path)
     for name in dataset.data_vars:
         _check_field(dataset, str(name), path)
+    encoding = dataset.encoding  # transpose keeps none
+    dataset = dataset.transpose(*(dim for dim in _CANONICAL if dim in dataset.dims))
+    dataset.encoding = encoding
     return dataset
 
 
 def system_of(dataset: xr.Dataset, path: str | Path) -> str:
-    """The name of the system that made a forecast; raises InputError where the file does not say."""
-    system = dataset.attrs.get("airmass_system")
+    """The name of the system that made a forecast: of a file that does not say, its own without the suffix.
+
+    Raises InputError for a name that is no text.
+    """
+    system = dataset.attrs.get("airmass_system", _stem(path))
     if not isinstance(system, str) or not system:
         raise InputError(f"{path}: attribute 'airmass_system' is {system!r}, expected a name such as 'graphcast'")
     return system
+
+
+def notes(dataset: xr.Dataset, path: str | Path) -> Iterator[str]:
+    """What a user should know of how a forecast file is read: the name it gets, variables that are left out."""
+    if "airmass_system" not in dataset.attrs:
+        yield f"{path}: does not name its system (attribute 'airmass_system'), so it is called {_stem(path)!r}"
+    if ignored := dataset.encoding.get(_NOTES):
+        yield f"{path}: leaves out {', '.join(ignored)}: not in the table of forecast variables (ERA5 long names)"
+
+
+def _stem(path: str | Path) -> str:
+    return Path(str(path).rstrip("/")).stem
 
 
 def members_of(dataset: xr.Dataset) -> int:
@@ -70,28 +105,39 @@ def read_members(
 def read_lead_times(
     dataset: xr.Dataset, path: str | Path, name: str, init_index: int, leads: slice | Sequence[int]
 ) -> Float[np.ndarray, "*axes latitude longitude"]:
-    """One variable from one initial time, of dims ([number,] lead_time, [level,] latitude, longitude).
+    """One variable from one initial time, of dims ([number,] lead_time, [level,] latitude, longitude), in float32.
 
     Raises InputError where it cannot be read.
 
-    Reads through tensorstore what lies on this machine as it is meant (nothing packed): with a lead time a chunk, that
-    takes a fifth of the time of zarr-python.
+    Reads through tensorstore whatever it can: with a lead time a chunk, that takes a fifth of the time of zarr-python.
     """
-    chosen = leads if isinstance(leads, slice) else list(leads)
-    encoding = dataset[name].encoding
-    packed = "scale_factor" in encoding or "add_offset" in encoding
-    if packed or is_url(path) or is_netcdf(path):
-        return read(dataset[name].isel(init_time=init_index, lead_time=chosen), path)
-    import tensorstore
-
-    where = {"driver": "file", "path": str(Path(path, name).resolve())}
+    chosen = leads if isinstance(leads, slice) else np.array(leads, int)
+    field = dataset[name].isel(init_time=init_index, lead_time=chosen)
     try:
-        array = tensorstore.open({"driver": "zarr3", "kvstore": where}).result()
-        axes = (slice(None), chosen) if MEMBER in dataset.dims else (chosen,)
-        return array[init_index][axes].read().result()
-    except ValueError as error:
+        stored = _stored(dataset, path, name)
+        values = field.values if stored is None else _read(stored, field.dims, init_index, chosen)
+    except InputError:
+        raise
+    except Exception as error:  # of many kinds: a file's, a server's, a codec's
         time = minute(dataset.init_time.values[init_index])
-        raise InputError(f"{path}: {name} cannot be read from {time}: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path}: {name} cannot be read from {time}: {one_line(error)}") from error
+    if stored is not None and (turned := dataset.encoding.get(_TURNED)):
+        values = np.flip(values, tuple(axis for axis, dim in enumerate(field.dims) if dim in turned))
+    return np.asarray(values, np.float32)
+
+
+def _stored(dataset: xr.Dataset, path: str | Path, name: str) -> StoredArray | None:
+    """A variable through tensorstore, opened once."""
+    opened = dataset.encoding.setdefault(_STORED, {})
+    if name not in opened:
+        opened[name] = stored_array(dataset[name], path, gaps=True, names=_OTHER_NAMES)
+    return opened[name]
+
+
+def _read(stored: StoredArray, dims: Sequence, init_index: int, leads: slice | np.ndarray) -> np.ndarray:
+    part = stored.numbers.transpose(["init_time", *dims])[init_index]
+    before = [slice(None)] * list(dims).index("lead_time")
+    return stored.encoding.decoded(part[(*before, leads)].read().result())
 
 
 def read_hours(text: str) -> int:
@@ -111,6 +157,71 @@ def hours(lead_time: np.ndarray) -> list[float]:
     return [int(value) if value == int(value) else float(value) for value in np.atleast_1d(values)]
 
 
+def _with_usual_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
+    """The dataset with the names of dimensions above, and no other coordinates."""
+    renamed = {found: name for found, name in _OTHER_NAMES.items() if found in dataset.dims}
+    if "lead_time" not in {*dataset.dims, *renamed.values()}:
+        renamed.pop("time", None)  # no forecast: its times are those of the values
+    for name in set(renamed.values()):
+        if len(found := [dim for dim in dataset.dims if renamed.get(str(dim), dim) == name]) > 1:
+            raise InputError(f"{path}: has dimensions {' and '.join(map(str, found))}, expected one for {name}")
+    coords = [name for name in dataset.coords if name in renamed or name in (*_CANONICAL, "valid_time")]
+    dataset = dataset.drop_vars([name for name in dataset.coords if name not in coords])
+    # What is named as a dimension is to be is no dimension itself, or there would be two.
+    dataset = dataset.drop_vars([name for name in renamed.values() if name in dataset.variables]).rename(renamed)
+    if MEMBER in dataset.dims and MEMBER not in dataset.coords:
+        dataset = dataset.assign_coords({MEMBER: np.arange(dataset.sizes[MEMBER])})
+    return dataset if MEMBER in dataset.dims else dataset.drop_vars(MEMBER, errors="ignore")
+
+
+def _with_durations(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
+    """The dataset with lead times as durations, where numbers have units of hours that xarray does not know."""
+    if "lead_time" not in dataset.coords or dataset.lead_time.dtype.kind not in "iuf":
+        return dataset
+    units = dataset.lead_time.attrs.get("units")
+    if units not in _HOURS:
+        found = "without units" if units is None else f"with units {units!r}"
+        raise InputError(f"{path}: lead times are numbers {found}, expected durations with units 'hours'")
+    values = dataset.lead_time.values
+    nanoseconds = np.round(values * 3600.0) * 10**9
+    if not np.all(np.abs(nanoseconds) < 2**63):
+        raise InputError(f"{path}: lead times are {values[0]} to {values[-1]} {units}, expected hours")
+    return dataset.assign_coords(lead_time=nanoseconds.astype("timedelta64[ns]"))
+
+
+def _known(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
+    """The dataset without what is no variable of a forecast. Raises InputError where nothing is left."""
+    ignored = sorted(str(name) for name in dataset.data_vars if name not in VARIABLES or VARIABLES[str(name)].static)
+    known = dataset.drop_vars(ignored)
+    if not known.data_vars:
+        held = f"no variable that is in the table (ERA5 long names), only {', '.join(ignored)}"
+        raise InputError(f"{path}: holds {held if ignored else 'no variables'}, expected a forecast")
+    known.encoding = dict(dataset.encoding) | {_NOTES: ignored}
+    return known
+
+
+def _turned(dataset: xr.Dataset) -> xr.Dataset:
+    """The dataset with latitude from south to north and levels that rise, exactly the rows and levels that it holds."""
+    falling = [
+        name
+        for name in ("level", "latitude")
+        if name in dataset.dims and name in dataset.coords and np.all(np.diff(dataset[name].values) < 0)
+    ]
+    turned = dataset.isel({name: slice(None, None, -1) for name in falling})
+    turned.encoding = dict(dataset.encoding) | {_TURNED: falling}
+    return turned
+
+
+def _check_levels(dataset: xr.Dataset, path: str | Path) -> None:
+    if "level" not in dataset.coords:
+        return
+    level = dataset.level
+    if (units := level.attrs.get("units")) is not None and units not in HECTOPASCALS:
+        raise InputError(f"{path}: level has units {units!r}, expected 'hPa'")
+    if level.dtype.kind not in "iuf" or level.ndim > 1 or not np.all(np.diff(np.atleast_1d(level.values)) > 0):
+        raise InputError(f"{path}: level is {level.values.tolist()}, expected hPa rising, each once")
+
+
 def _check_times(dataset: xr.Dataset, path: str | Path) -> None:
     for name, kind in zip(FORECAST_TIMES, ("M", "m"), strict=True):
         if name not in dataset.coords:
@@ -122,7 +233,12 @@ def _check_times(dataset: xr.Dataset, path: str | Path) -> None:
             raise InputError(f"{path}: {name} is {values.dtype}, expected {expected}")
         if values.ndim != 1 or not len(values) or np.any(np.diff(values) <= np.timedelta64(0)):
             raise InputError(f"{path}: {name} must be one value or more, rising, each once")
+        if np.any(np.isnat(values)):
+            raise InputError(f"{path}: {name} has missing values (NaT)")
     if "valid_time" in dataset.coords:
+        if {*dataset.valid_time.dims} != {*FORECAST_TIMES} or dataset.valid_time.dtype.kind != "M":
+            found = f"{dataset.valid_time.dtype} of {dataset.valid_time.dims}"
+            raise InputError(f"{path}: valid_time is {found}, expected dates of {FORECAST_TIMES}")
         expected = dataset.init_time.values[:, None] + dataset.lead_time.values
         found = dataset.valid_time.transpose(*FORECAST_TIMES).values
         if np.any(found != expected):
@@ -134,13 +250,13 @@ def _check_times(dataset: xr.Dataset, path: str | Path) -> None:
 
 
 def _check_field(dataset: xr.Dataset, name: str, path: str | Path) -> None:
-    if name not in VARIABLES:
-        raise InputError(f"{path}: variable {name!r} is not in the table of variables (ERA5 long names)")
     variable, field = VARIABLES[name], dataset[name]
     times = ("init_time", MEMBER, "lead_time") if MEMBER in dataset.dims else FORECAST_TIMES
     expected = (*times, *(("level",) if variable.on_levels else ()), *HORIZONTAL)
-    if field.dims != expected:
-        raise InputError(f"{path}: {name} has dimensions {field.dims}, expected {expected}")
+    if {*field.dims} != {*expected}:
+        raise InputError(f"{path}: {name} has dimensions {field.dims}, expected {expected} in any order")
+    if field.dtype.kind not in "fiu":
+        raise InputError(f"{path}: {name} holds {field.dtype}, expected real numbers")
     units = field.attrs.get("units")
     if units is not None and not same_units(units, variable.units):
         raise InputError(f"{path}: {name} has units {units!r}, expected {variable.units!r}")

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
+from airmass.data.formats.decoding import chunk_problems
 from airmass.fields.grid import LatLonGrid, check_latitude, check_longitude
 from airmass.fields.variables import VARIABLES, Variable, same_units
 
@@ -21,6 +22,7 @@ Problem = tuple[str, str]
 
 def problems(dataset: xr.Dataset) -> Iterator[Problem]:
     """Every breach of the layout that `open_store` promises: (coordinate or variable, what is wrong with it)."""
+    yield from chunk_problems(dataset)
     yield from _grid_problems(dataset, hint=True)
     yield from level_problems(dataset)
     yield from _time_problems(dataset)

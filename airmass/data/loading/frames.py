@@ -10,11 +10,20 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from airmass.core.errors import InputError
-from airmass.data.formats.store import fingerprint, grid_of, minute, open_store, require, require_finite, require_times
+from airmass.data.formats.store import (
+    fill_hint,
+    fingerprint,
+    grid_of,
+    minute,
+    open_store,
+    require,
+    require_finite,
+    require_times,
+)
 from airmass.data.loading.change_detection import Stamps
 from airmass.data.loading.frame_cache import Recent
 from airmass.data.loading.latitude_band import Band
-from airmass.data.loading.lazy_array import LazyArray, joined, lazy_array
+from airmass.data.loading.lazy_array import as_slice, joined, lazy_array
 from airmass.data.loading.workspace import Workspace
 from airmass.data.preparation.statistics import between
 from airmass.fields.channels import Layout
@@ -52,7 +61,7 @@ class Frames:
         self._dataset = dataset
         self._first = chosen.start
         self.times = dataset.time.values.astype("datetime64[ns]")[chosen]
-        self._arrays = {name: self._lazy(name) for name in self.layout.variables}
+        self._arrays = {n: lazy_array(dataset[n], path, self.layout.levels(n)) for n in self.layout.variables}
         self._all = joined(list(self._arrays.values()))
         self._workspace = Workspace()
         self._starts: dict[int, Int[np.ndarray, " start"]] = {}
@@ -155,12 +164,12 @@ class Frames:
     def _decoded(self, rows, band: Band) -> Float[np.ndarray, "time target latitude longitude"]:
         values = self._workspace.array(len(rows), len(self.layout), band.rows, self.grid.shape[1])
         try:
-            self._all.into(values, _as_slice(self._first + rows), band.latitudes).result()
-        except ValueError as error:
+            self._all.into(values, as_slice(self._first + rows), band.latitudes).result()
+        except InputError as error:
             raise self._unreadable(rows, error) from error
         return values
 
-    def _unreadable(self, rows, error: ValueError) -> InputError:
+    def _unreadable(self, rows, error: InputError) -> InputError:
         """The error that names the first variable and time that cannot be read, and the file or chunk that holds it."""
         for name in self._arrays:
             for row in rows:
@@ -168,7 +177,7 @@ class Frames:
                     self._alone(name, row)
                 except InputError as found:
                     return found
-        return InputError(f"{self.path}: cannot be read from {minute(self.times[rows[0]])} on: {_one_line(error)}")
+        return InputError(f"{self.path}: cannot be read from {minute(self.times[rows[0]])} on: {error}")
 
     def _alone(self, name: str, row: int) -> Float[np.ndarray, "level latitude longitude"]:
         """One field; raises InputError that names it."""
@@ -176,18 +185,12 @@ class Frames:
         values = np.empty((1, array.size, *self.grid.shape), np.float32)
         try:
             array.into(values, slice(self._first + row, self._first + row + 1), slice(0, self.grid.shape[0])).result()
-        except ValueError as error:
-            encoding = self._dataset[name].encoding
-            chunks = encoding.get("chunks") or encoding.get("chunksizes")
-            chunk = f", chunk {(self._first + row) // chunks[0]} along time" if chunks else ""
+        except InputError as error:
+            length = self._dataset[name].encoding.get("preferred_chunks", {}).get("time")
+            chunk = f", chunk {(self._first + row) // length} along time" if isinstance(length, int) else ""
             where = f"{name} cannot be read at {minute(self.times[row])}{chunk}"
-            raise InputError(f"{self.path}: {where}: {_one_line(error)}") from error
+            raise InputError(f"{self.path}: {where}: {error}") from error
         return values[0]
-
-    def _lazy(self, name: str) -> LazyArray:
-        levels = self.layout.levels(name)
-        places = _as_slice(np.searchsorted(self._dataset.level.values, levels)) if levels else None
-        return lazy_array(self._dataset[name], self.path, places)
 
     def _require_valid(self, values: np.ndarray, rows, band: "Band") -> None:
         with np.errstate(all="ignore"):
@@ -205,7 +208,8 @@ class Frames:
     def _require_finite(self, name: str, bad: np.ndarray, rows, kind: str = "NaN or infinite") -> None:
         if count := int(bad.sum()):
             when = minute(self.times[rows[np.argmax(bad.any((1, 2, 3)))]])
-            raise InputError(f"{self.path}: {name} has {count} {kind} values, first at {when}; expected none")
+            hint = fill_hint(self._dataset[name])
+            raise InputError(f"{self.path}: {name} has {count} {kind} values, first at {when}{hint}; expected none")
 
     def _require_gaps(self, name: str, values: np.ndarray, rows, band: "Band") -> None:
         self._require_finite(name, np.isinf(values), rows, "infinite")
@@ -228,19 +232,6 @@ class _Held(NamedTuple):
         if band.first < self.band.first or band.stop > self.band.stop:
             return None
         return self.frames[:, band.first - self.band.first : band.stop - self.band.first]
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:400]
-
-
-def _as_slice(indices: Int[np.ndarray, " i"]) -> slice | np.ndarray:
-    """Evenly spaced indices as a slice, for which tensorstore has a quicker way."""
-    steps = np.diff(indices)
-    if len(steps) and (np.any(steps != steps[0]) or steps[0] < 1):
-        return indices
-    step = int(steps[0]) if len(steps) else 1
-    return slice(int(indices[0]), int(indices[-1]) + 1, step)
 
 
 def _over_sea(name: str) -> bool:

@@ -1,15 +1,18 @@
-"""Variables of a store, read in parts and into place: tensorstore for Zarr, xarray for NetCDF and packed integers."""
+"""Variables of a store, read in parts and into place, by the names of their dimensions and the values of their levels.
 
+Through tensorstore where it can, else through xarray, with the same decoding (`airmass.data.formats.decoding`).
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.core.place import is_url
-from airmass.data.formats.store import is_netcdf, read
-from airmass.fields.variables import VARIABLES
+from airmass.data.formats.decoding import Encoding, StoredArray, one_line, stored_array
 
 Index = slice | np.ndarray
 
@@ -26,90 +29,152 @@ class LazyArray(Protocol):
     def into(self, place: np.ndarray, times: Index, latitudes: slice) -> Pending:
         """Start to read all levels at these times on these rows into the array `place`.
 
-        The result raises ValueError that says which file or time cannot be read.
+        The result raises InputError that says why it cannot be read, and which file where that is known.
         """
 
 
-def lazy_array(field: xr.DataArray, path: str | Path, levels: Index | None) -> LazyArray:
-    """A lazy array of a variable of the store at `path`, of the levels at these places if it has any."""
-    packed = "scale_factor" in field.encoding or "add_offset" in field.encoding or field.dtype.kind != "f"
-    return (_Labelled if packed or is_netcdf(path) else _Chunked).of(field, path, levels)
+def lazy_array(field: xr.DataArray, path: str | Path, levels: Sequence[int] = ()) -> LazyArray:
+    """A lazy array of a variable of the store at `path`, of these levels in hPa if it has any.
+
+    Its dimensions may stand in any order. Raises InputError for other dimensions than time, level, latitude and
+    longitude, for a level that is not there, and for values that are not real numbers.
+    """
+    expected = ("time", *(("level",) if levels else ()), "latitude", "longitude")
+    if {*field.dims} != {*expected}:
+        raise InputError(f"{path}: {field.name} has dimensions {field.dims}, expected {expected}")
+    places = _places(field, path, levels) if levels else None
+    stored = stored_array(field, path)
+    if stored is None:
+        return _Labelled(field.transpose(*expected), places, len(levels) or 1)
+    if stored.encoding.is_plain:
+        return _Plain.of(stored, places)
+    return _Encoded(_ordered(stored, places), stored.encoding)
 
 
-def joined(arrays: list[LazyArray]) -> LazyArray:
-    """The levels of several arrays one after another, in one request where all can be had so."""
-    if all(isinstance(array, _Chunked) for array in arrays):
-        import tensorstore
+def joined(arrays: Sequence[LazyArray]) -> LazyArray:
+    """The levels of several arrays one after another, in one request for neighbours that can be had so."""
+    parts: list[LazyArray] = []
+    for kind, group in groupby(arrays, type):
+        found = list(group)
+        parts += [_Plain.concatenated(found)] if kind is _Plain else found
+    return parts[0] if len(parts) == 1 else _Several(parts)
 
-        return _Chunked(tensorstore.concat([array.stored for array in arrays], axis=1))  # type: ignore[attr-defined]
-    return _Several(arrays)
+
+def as_slice(indices: np.ndarray) -> Index:
+    """Evenly spaced indices as a slice, for which tensorstore has a quicker way."""
+    steps = np.diff(indices)
+    if len(steps) and (np.any(steps != steps[0]) or steps[0] < 1):
+        return indices
+    step = int(steps[0]) if len(steps) else 1
+    return slice(int(indices[0]), int(indices[-1]) + 1, step)
 
 
-class _Chunked:
-    def __init__(self, stored):
-        self.stored, self.size = stored, stored.shape[1]
+def _places(field: xr.DataArray, path: str | Path, levels: Sequence[int]) -> Index:
+    """Where levels stand, by their values."""
+    held = np.atleast_1d(field["level"].values)
+    found = [np.flatnonzero(held == level) for level in levels]
+    for level, places in zip(levels, found, strict=True):
+        if len(places) != 1:
+            raise InputError(f"{path}: {field.name} has level {level} hPa {len(places)} times, expected once")
+    return as_slice(np.concatenate(found))
+
+
+def _ordered(stored: StoredArray, places: Index | None) -> Any:
+    """Numbers as [time, level, latitude, longitude], without names and from 0 on, so that they can be joined."""
+    import tensorstore
+
+    numbers, rest = stored.numbers, ["latitude", "longitude"]
+    if places is None:
+        numbers = numbers.transpose(["time", *rest])[:, tensorstore.newaxis]
+    else:
+        numbers = numbers.transpose(["time", "level", *rest])[:, places]
+    return numbers[tensorstore.d[:].label["", "", "", ""].translate_to[0]]
+
+
+def _part(numbers: Any, times: Index, latitudes: slice) -> Any:
+    part = numbers[times]  # one by one: index arrays given together would be paired
+    return part if latitudes == slice(0, numbers.shape[2]) else part[:, :, latitudes]
+
+
+class _Plain:
+    """An array whose values are the numbers on disk: tensorstore itself puts them into place."""
+
+    def __init__(self, numbers: Any):
+        self._numbers, self.size = numbers, numbers.shape[1]
 
     @classmethod
-    def of(cls, field: xr.DataArray, path: str | Path, levels: Index | None) -> "_Chunked":
+    def of(cls, stored: StoredArray, places: Index | None) -> "_Plain":
         import tensorstore
-        import zarr
 
-        from airmass.data.formats.remote import RemoteStore, kvstore_spec
+        numbers = _ordered(stored, places)
+        return cls(numbers if numbers.dtype == tensorstore.float32 else tensorstore.cast(numbers, tensorstore.float32))
 
-        source = RemoteStore(path) if is_url(path) else str(path)
-        version = zarr.open_group(source, mode="r").metadata.zarr_format
-        # A chunk that is not there stands for a constant field: rain may be zero everywhere, nothing else is. Left to
-        # itself, a lost file would be read as zeros.
-        constant = VARIABLES[str(field.name)].accumulation_hours > 0
-        spec = {
-            "driver": "zarr3" if version == 3 else "zarr",
-            "kvstore": kvstore_spec(path, str(field.name)),
-            "fill_missing_data_reads": constant,
-        }
-        stored = tensorstore.open(spec, open=True, read=True).result()
-        stored = stored if stored.dtype == tensorstore.float32 else tensorstore.cast(stored, tensorstore.float32)
-        part = stored[:, tensorstore.newaxis] if levels is None else stored[:, levels]
-        # Without names, and from 0 on, so that variables can be joined.
-        return cls(part[tensorstore.d[:].label["", "", "", ""].translate_to[0]])
+    @classmethod
+    def concatenated(cls, arrays: "Iterable[Any]") -> "_Plain":
+        import tensorstore
+
+        return cls(tensorstore.concat([array._numbers for array in arrays], axis=1))  # type: ignore[attr-defined]
 
     def into(self, place: np.ndarray, times: Index, latitudes: slice) -> Pending:
         import tensorstore
 
-        part = self.stored[times]  # one by one: index arrays given together would be paired
-        if latitudes != slice(0, self.stored.shape[2]):
-            part = part[:, :, latitudes]
-        return tensorstore.array(place, copy=False).write(part)
+        return _Reading(tensorstore.array(place, copy=False).write(_part(self._numbers, times, latitudes)))
 
 
-class _Labelled:
-    def __init__(self, field: xr.DataArray, path: str | Path, levels: Index | None, size: int):
-        self._field, self._path, self._levels, self.size = field, path, levels, size
+class _Encoded:
+    """An array whose numbers are decoded once they are read."""
 
-    @classmethod
-    def of(cls, field: xr.DataArray, path: str | Path, levels: Index | None) -> "_Labelled":
-        return cls(field, path, levels, 1 if levels is None else len(np.arange(field.shape[1])[levels]))
+    def __init__(self, numbers: Any, encoding: Encoding):
+        self._numbers, self._encoding, self.size = numbers, encoding, numbers.shape[1]
 
     def into(self, place: np.ndarray, times: Index, latitudes: slice) -> Pending:
-        if self._levels is None:
-            return _Later(self._field[times, latitudes], self._path, place[:, 0])
-        return _Later(self._field[times, self._levels, latitudes], self._path, place)
+        return _Reading(_part(self._numbers, times, latitudes).read(), place, self._encoding)
 
 
-class _Later:
-    """Read when asked for: xarray has no other way."""
+class _Reading:
+    """What tensorstore reads; with an encoding, values go into place when it has."""
 
-    def __init__(self, field: xr.DataArray, path: str | Path, place: np.ndarray):
-        self._field, self._path, self._place = field, path, place
+    def __init__(self, pending: Pending, place: np.ndarray | None = None, encoding: Encoding | None = None):
+        self._pending, self._place, self._encoding = pending, place, encoding
 
     def result(self) -> None:
         try:
-            self._place[...] = read(self._field, self._path)
-        except InputError as error:
-            raise ValueError(str(error.__cause__ or error)) from error
+            numbers = self._pending.result()
+        except Exception as error:  # of many kinds: a file's, a server's, a codec's
+            raise InputError(one_line(error)) from error
+        if self._place is not None and self._encoding is not None:
+            self._place[...] = self._encoding.decoded(numbers)
+
+
+class _Labelled:
+    """An array that xarray reads, of dimensions in order."""
+
+    def __init__(self, field: xr.DataArray, places: Index | None, size: int):
+        self._field, self._places, self.size = field, places, size
+
+    def into(self, place: np.ndarray, times: Index, latitudes: slice) -> Pending:
+        field = self._field.isel(time=times, latitude=latitudes)
+        if self._places is None:
+            return _Later(field, place[:, 0])
+        return _Later(field.isel(level=self._places), place)
+
+
+class _Later:
+    """A field that is read when it is asked for: xarray has no other way."""
+
+    def __init__(self, field: xr.DataArray, place: np.ndarray):
+        self._field, self._place = field, place
+
+    def result(self) -> None:
+        try:
+            values = self._field.values
+        except Exception as error:  # of many kinds: zarr's, HDF5's, a codec's
+            raise InputError(one_line(error)) from error
+        self._place[...] = values
 
 
 class _Several:
-    def __init__(self, arrays: list[LazyArray]):
+    def __init__(self, arrays: Sequence[LazyArray]):
         self._arrays, self.size = arrays, sum(array.size for array in arrays)
 
     def into(self, place: np.ndarray, times: Index, latitudes: slice) -> Pending:
