@@ -13,7 +13,7 @@ and never read again:
   low of 870 hPa) are 15 spreads off; rain, humidity and vertical velocity reach hundreds.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -116,7 +116,7 @@ class Limits:
             channel = self._channels[column]
             numbers = float(low[row, column]), float(high[row, column]), float(mean[row, column])
             found = doubt(channel, *numbers, usual=self._usual.get(channel))
-            if found is not None and (not forecast or _slipped(found, channel[0], numbers[2])):
+            if found is not None and (not forecast or _slipped(found, channel[0], numbers[0], numbers[2])):
                 raise InputError(f"{path}: {place(channel, times, row)} {found.text}")
 
     def _calm(self, channel: Channel) -> tuple[float, float, float, float]:
@@ -130,6 +130,32 @@ class Limits:
             if VARIABLES[name].units not in _HEAVY_TAILS:
                 least, greatest = max(least, center - FAR * spread), min(greatest, center + FAR * spread)
         return least, greatest, mean_least, mean_greatest
+
+
+class FirstReading:
+    """Holds frames of a store against `Limits` the first time that they are read, and not again."""
+
+    def __init__(self, channels: Sequence[Channel], usual: Usual | None = None):
+        self._limits = Limits(channels, usual)
+        self._seen: set[tuple[Hashable, int]] = set()
+
+    def require(
+        self,
+        path: str | Path,
+        frames: Float[np.ndarray, "frame channel node"],
+        sums: Float[np.ndarray, "frame channel"],
+        numbers: Sequence[int] | np.ndarray,
+        times: np.ndarray,
+        part: Hashable = None,
+    ) -> None:
+        """Raise InputError for the first frame that is not plausible; `numbers` and `part` tell what was read."""
+        fresh = [i for i, number in enumerate(numbers) if (part, int(number)) not in self._seen]
+        if not fresh:
+            return
+        if len(fresh) < len(frames):
+            frames, sums, times = frames[fresh], sums[fresh], times[fresh]
+        self._limits.require(path, *extremes(frames), sums / frames.shape[-1], times)
+        self._seen.update((part, int(numbers[i])) for i in fresh)
 
 
 def require_plausible(
@@ -147,7 +173,11 @@ def require_plausible(
     """
     channels: list[Channel] = [(name, level) for level in levels] or [(name, None)]
     frames = values.reshape(len(values), len(channels), -1)
-    Limits(channels, usual).require(path, *extremes(frames), means(frames), times, forecast)
+    low, high = extremes(frames)
+    least, greatest = VARIABLES[name].valid_range
+    outside = bool((low < least).any() or (high > greatest).any())
+    needed = usual is not None or name == "geopotential" or (forecast and outside)
+    Limits(channels, usual).require(path, low, high, means(frames) if needed else low * np.nan, times, forecast)
 
 
 def usual(channels: Sequence[Channel], mean: Array, spread: Array) -> Usual:
@@ -185,10 +215,15 @@ def place(channel: Channel, times: np.ndarray | None = None, row: int = 0) -> st
     )
 
 
-def _slipped(found: Doubt, name: str, mean: float) -> bool:
-    """Whether a forecast's doubtful value is a slip of units or a fill value rather than a bad model's."""
+def _slipped(found: Doubt, name: str, low: float, mean: float) -> bool:
+    """Whether a forecast's doubtful value is a slip of units or a fill value rather than a bad model's.
+
+    Rain and humidity in larger units are large on the mean, and still next to none somewhere.
+    """
     least, greatest = VARIABLES[name].valid_range
-    return bool(found.reason) and (found.mean or found.reason == _UNDECLARED or not least <= mean <= greatest / 4)
+    return bool(found.reason) and (
+        found.mean or found.reason == _UNDECLARED or mean < least or (mean > greatest / 4 and low < mean / 10)
+    )
 
 
 def _out_of_range(variable: Variable, low: float, high: float) -> Doubt | None:
@@ -241,7 +276,7 @@ def _far_from_usual(
     expected = f"{center:.6g} {variable.units} as in the statistics, whose spread is {spread:.4g}"
     away = abs(mean - center) / spread
     for slip in _SLIPS.get(variable.units, ()):
-        if away > FAR_SLIP and abs(slip.factor * mean + slip.offset - center) < min(2 * spread, abs(mean - center) / 4):
+        if away > FAR_SLIP and abs(slip.factor * mean + slip.offset - center) < min(2 * spread, abs(center) / 2):
             return Doubt(mean, expected, True, slip.words)
     if away > FAR_MEAN:
         return Doubt(mean, expected, True)

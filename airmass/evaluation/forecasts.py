@@ -21,10 +21,12 @@ from airmass.data.formats.forecast_reader import (
     system_of,
 )
 from airmass.data.formats.store import grid_of, minute
+from airmass.data.plausible import require_plausible
 from airmass.evaluation.scores import BASELINES
 from airmass.fields.clock import parse_time
 from airmass.fields.derived import WIND_SPEED, combined, parts_of, scored
 from airmass.fields.grid import LatLonGrid
+from airmass.fields.variables import VARIABLES
 
 COMMON = "common"
 
@@ -71,6 +73,10 @@ class System:
         path, dataset, index = self.sources[init_time]
         leads = np.searchsorted(self.lead_times, lead_times).tolist()
         parts = [read_members(dataset, path, part, index, leads) for part in parts_of(name)]
+        times = np.tile(init_time + lead_times, self.members)
+        for part, values in zip(parts_of(name), parts, strict=True):
+            levels = dataset.level.values.tolist() if VARIABLES[part].on_levels else ()
+            require_plausible(path, part, values.reshape(-1, *values.shape[2:]), levels, times, forecast=True)
         return with_level_axis(name, combined(name, parts), 2)
 
 

@@ -19,6 +19,7 @@ from airmass.data.formats.climatology import (
     quantiles_held,
 )
 from airmass.data.formats.store import grid_of, open_store, read, require, require_times
+from airmass.data.plausible import require_plausible
 from airmass.evaluation.forecasts import System, chosen_times, open_systems, same_grid, with_level_axis
 from airmass.fields.derived import combined, parts_of, scored
 from airmass.fields.grid import LatLonGrid, latitude_weights
@@ -67,6 +68,9 @@ class Judged:
             return (None,)
         return tuple(int(level) for level in self.systems[0].example.level.values)
 
+    def _pressures(self, name: str) -> tuple[int, ...]:
+        return tuple(level for level in self.levels(name) if level is not None)
+
     def frame_bytes(self, name: str) -> int:
         return 4 * len(self.levels(name)) * self.grid.size
 
@@ -81,6 +85,8 @@ class Judged:
 
         def read_at(times: np.ndarray) -> np.ndarray:
             parts = [read(field.sel(time=times), self.truth_path) for field in fields]
+            for part, values in zip(parts_of(name), parts, strict=True):
+                require_plausible(self.truth_path, part, values, self._pressures(part), times)
             return with_level_axis(name, combined(name, parts))
 
         return Frames(read_at, self.times, self.frame_bytes(name))
@@ -92,7 +98,9 @@ class Judged:
         path, dataset = self.climatology_path, self._select(self.climatology, name).to_dataset()
 
         def read_at(times: np.ndarray) -> np.ndarray:
-            return with_level_axis(name, read(climatology_at(dataset, times)[name], path))
+            values = read(climatology_at(dataset, times)[name], path)
+            require_plausible(path, name, values, self._pressures(name), times)
+            return with_level_axis(name, values)
 
         return Frames(read_at, self.times, self.frame_bytes(name))
 

@@ -105,6 +105,30 @@ def variable(name: str) -> Variable:
     raise InputError(f"unknown variable {name!r}{hint}")
 
 
+def table_name(name: str, on_levels: bool, hours: int | None = None) -> str | None:
+    """The table's name for a short name in an archive, None where none is meant for certain.
+
+    `z` is geopotential on levels and at the surface without; precipitation is found only by the `hours` over which it
+    is summed, since an archive's `tp` is of one hour (ERA5) or of all since the forecast began (IFS).
+    """
+    if name in _SUMMED:
+        return next(
+            (v.name for v in _TABLE if v.accumulation_hours == hours and v.name.startswith(_SUMMED[name])), None
+        )
+    if name in ("z", "geopotential") and not on_levels:
+        return "geopotential_at_surface"
+    found = _BY_ANY_NAME.get(name)
+    return None if found is None or found.on_levels != on_levels else found.name
+
+
+_SUMMED = {"tp": "total_precipitation", "total_precipitation": "total_precipitation"}
+
+
+def summed_without_hours(name: str) -> bool:
+    """Whether a short name tells a sum but not over how long."""
+    return name in _SUMMED
+
+
 def variable_at_level(text: str) -> tuple[Variable, int | None]:
     """Read what a person types for one field: `2t`, `2m_temperature`, `z500`, `temperature@850`.
 

@@ -24,6 +24,7 @@ from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.channels import Layout
 from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves
+from airmass.forecasting.system import usual_of
 from airmass.models.assemble import attention_here
 from airmass.models.gencast.objective import DenoisingObjective
 from airmass.models.gencast.runner import GenCastRunner
@@ -97,6 +98,7 @@ def _train(
     validation: Validation | None,
 ) -> Path:
     saved = beginning(run, recipe, frames.grid)
+    frames.hold_against(usual_of(recipe.task, saved.normaliser))
     key = jax.random.fold_in(jax.random.key(recipe.training.seed), 2**32 - 1)
     trained, held_still = split(saved.network, recipe.adaptation, key)
 

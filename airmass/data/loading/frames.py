@@ -25,6 +25,7 @@ from airmass.data.loading.frame_cache import Recent
 from airmass.data.loading.latitude_band import Band
 from airmass.data.loading.lazy_array import as_slice, joined, lazy_array
 from airmass.data.loading.workspace import Workspace
+from airmass.data.plausible import FirstReading, Usual
 from airmass.data.preparation.statistics import between
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
@@ -68,6 +69,7 @@ class Frames:
         self._held: _Held | None = None
         self._recent: dict[Band, Recent] = {}
         self._gaps: dict[str, np.ndarray] = {}
+        self._plausible = FirstReading(self.layout.channels)
         if missing:
             self._gaps = {name: np.isnan(self._alone(name, 0)) for name in task.targets if _over_sea(name)}
 
@@ -77,6 +79,10 @@ class Frames:
             return np.empty((self.grid.size, 0), np.float32)
         require_finite(self._dataset, self.path, self.task.static)
         return Layout.of(self.task.static, self.task.levels).pack(self._dataset[list(self.task.static)])
+
+    def hold_against(self, usual: Usual) -> None:
+        """From now on also hold frames that are read for the first time against these means and spreads."""
+        self._plausible = FirstReading(self.layout.channels, usual)
 
     def starts(self, length: int) -> Int[np.ndarray, " start"]:
         """Indices of `times` from which `length` frames follow, one task step apart, with none missing."""
@@ -196,7 +202,8 @@ class Frames:
         with np.errstate(all="ignore"):
             # A NaN or infinity shows in the sum, which is read once where a mask would be written and read. That of
             # einsum takes half the time of numpy's pairwise one, and how it rounds does not matter here.
-            sums = np.einsum("tcn->tc", values.reshape(*values.shape[:2], -1))
+            nodes = values.reshape(*values.shape[:2], -1)
+            sums = np.einsum("tcn->tc", nodes)
             suspect = ~np.isfinite(sums).all(0)
         for name in self.layout.variables:
             columns = self.layout.columns(name)
@@ -204,6 +211,7 @@ class Frames:
                 self._require_gaps(name, values[:, columns], rows, band)
             elif suspect[columns].any():
                 self._require_finite(name, ~np.isfinite(values[:, columns]), rows)
+        self._plausible.require(self.path, nodes, sums, rows, self.times[rows], band)
 
     def _require_finite(self, name: str, bad: np.ndarray, rows, kind: str = "NaN or infinite") -> None:
         if count := int(bad.sum()):

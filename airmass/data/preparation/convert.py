@@ -1,5 +1,6 @@
 """The explicit rewrite that error messages recommend: any usual arrangement of a store into the one that is read."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import airmass
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.data.formats.store import HECTOPASCALS, fill_hint, open_unchecked, problems
-from airmass.fields.variables import VARIABLES, same_units
+from airmass.data.formats.valid_time import TIMES, with_valid_time
+from airmass.fields.variables import COMPUTED, VARIABLES, same_units, summed_without_hours, table_name
 
 _NAMES = {
     "lat": "latitude",
@@ -18,8 +20,9 @@ _NAMES = {
     "pressure_level": "level",
     "isobaricInhPa": "level",
     "plev": "level",
-    "valid_time": "time",
 }
+_DIMENSIONS = ("time", "level", "latitude", "longitude")
+_MEMBERS = ("number", "realization", "ensemble", "member", "sample")
 _UNITS = {"latitude": "degrees_north", "longitude": "degrees_east", "level": "hPa"}
 
 Change = tuple[xr.Dataset, list[str]]
@@ -28,22 +31,28 @@ Change = tuple[xr.Dataset, list[str]]
 def convert(source: str | Path, out: str | Path) -> list[str]:
     """Rewrite `source` as the Zarr v3 store `out` in the layout of `open_store`; returns what was changed, in words.
 
-    Renames coordinates, turns latitude south to north and longitude to 0..360, sorts levels and takes them from Pa to
-    hPa, orders dimensions, restores zeros that Zarr v2 arrays with fill_value 0 read as missing, and stores float32 in
-    chunks of one time. Refuses, with nothing written, whatever then still breaks the layout: units other than the
-    table's, uneven grids, repeated times.
+    Renames coordinates and variables, takes valid times as `time`, drops axes of length 1, merges ERA5 with ERA5T,
+    turns latitude south to north and longitude to 0..360, sorts levels and takes them from Pa to hPa, orders
+    dimensions, restores zeros that Zarr v2 arrays with fill_value 0 read as missing, and stores float32 in chunks of
+    one time. Refuses, with nothing written, whatever then still breaks the layout: units other than the table's, uneven
+    grids, repeated times, ensembles, files without a variable that is known.
     """
     refuse_existing(out)
     dataset = open_unchecked(source)
     changes: list[str] = []
     steps: tuple[Callable[[xr.Dataset], Change], ...] = (
-        _names, _zeros, _latitude, _longitude, _levels, _static, _dimensions, _attributes, _precision,
+        _names, _variables, _expver, _single, lambda d: with_valid_time(d, source), _coordinates, _zeros, _latitude,
+        _longitude, _levels, _static, _dimensions, _attributes, _precision,
     )  # fmt: skip
     for step in steps:
-        dataset, said = step(dataset)
+        try:
+            dataset, said = step(dataset)
+        except InputError as error:
+            text = str(error)
+            raise InputError(text if text.startswith(str(source)) else f"{source}: {text}") from error
         changes += said
     for where, problem in problems(dataset):
-        raise InputError(f"{source}: {where} {problem}; conversion cannot mend this")
+        raise InputError(f"{source}: {where} {problem.partition('; `airmass')[0]}; conversion cannot mend this")
     _write(dataset, source, out)
     return changes
 
@@ -53,6 +62,89 @@ def _names(dataset: xr.Dataset) -> Change:
         old: new for old, new in _NAMES.items() if old in (*dataset.variables, *dataset.dims) and new not in dataset
     }
     return dataset.rename(renamed), [f"{old} renamed to {new}" for old, new in renamed.items()]
+
+
+def _variables(dataset: xr.Dataset) -> Change:
+    """Variables under the table's names; what is computed, unsure or unknown is said, and nothing known is refused."""
+    held = ", ".join(map(str, dataset.data_vars)) or "none"
+    computed = [str(name) for name in dataset.data_vars if name in COMPUTED]
+    changes = [f"left out, as computed from time and grid: {', '.join(computed)}"] if computed else []
+    dataset = dataset.drop_vars(computed)
+    names: dict[str, str] = {}
+    for name in map(str, dataset.data_vars):
+        found = _table_name(dataset, name)
+        if found is not None and found not in (name, *dataset.variables, *names.values()):
+            names[name] = found
+        elif summed_without_hours(name):
+            dataset = dataset.drop_vars(name)
+            changes.append(f"{name} left out: nothing says that it is of 6 or 12 hours; ERA5's is of one hour")
+    dataset = dataset.rename(names)
+    changes += [f"{old} renamed to {new}" for old, new in names.items()]
+    unknown = [str(name) for name in dataset.data_vars if name not in VARIABLES]
+    if len(unknown) == len(dataset.data_vars):
+        known = ", ".join(f"{name} ({v.short_name})" for name, v in VARIABLES.items() if name not in COMPUTED)
+        raise InputError(f"no variable that airmass can use; variables found: {held}; expected some of {known}")
+    changes += [f"not known, kept as they are: {', '.join(unknown)}"] if unknown else []
+    return dataset, changes
+
+
+def _table_name(dataset: xr.Dataset, name: str) -> str | None:
+    if name in VARIABLES and name != "geopotential":
+        return name
+    field = dataset[name]
+    return table_name(name, "level" in field.dims or "level" in field.coords, _hours_summed(field))
+
+
+def _hours_summed(field: xr.DataArray) -> int | None:
+    """Hours over which a field is summed, as its attributes say.
+
+    A step tells nothing: after six hours ERA5's sum is over the last one, IFS's over all six.
+    """
+    if said := re.search(r"sum\b.*?interval: (\d+) ?h", str(field.attrs.get("cell_methods", ""))):
+        return int(said[1])
+    if said := re.fullmatch(r"(\d+)-(\d+)", str(field.attrs.get("GRIB_stepRange", ""))):
+        return int(said[2]) - int(said[1])
+    return None
+
+
+def _expver(dataset: xr.Dataset) -> Change:
+    """ERA5 (1) and preliminary ERA5T (5) beside each other: at each time one of them has values."""
+    if "expver" not in dataset.dims:
+        return dataset, []
+    merged = {}
+    for name, field in dataset.data_vars.items():
+        if "expver" not in field.dims:
+            continue
+        axes = [d for d in field.dims if d not in ("expver", "time", "valid_time")]
+        held = field.notnull().any(axes)
+        if bool((held.sum("expver") > 1).any()):
+            raise InputError(
+                f"expver has {field.sizes['expver']} versions, and {name} has values in more than one of them at one "
+                "time; expected exactly one, as ERA5 and ERA5T have: choose one version"
+            )
+        # The version that has a value at a time gives all of that frame, NaN too.
+        merged[name] = field.isel(expver=held.argmax("expver").compute()).drop_vars("expver", errors="ignore")
+    dataset = dataset.assign(merged)
+    return dataset.drop_dims("expver"), ["expver merged: at each time the version that has values"]
+
+
+def _single(dataset: xr.Dataset) -> Change:
+    """Without axes of length 1 that the layout does not have, and without more than one member."""
+    known = [field for name, field in dataset.data_vars.items() if name in VARIABLES]
+    dims = dict.fromkeys(str(d) for field in known for d in field.dims if d not in (*_DIMENSIONS, *TIMES))
+    for name in dims:
+        if (length := dataset.sizes[name]) > 1:
+            what = "an ensemble" if name in _MEMBERS else "an axis"
+            raise InputError(
+                f"{name} is {what} of length {length}, expected one; choose one before converting, with xarray's isel"
+            )
+    return dataset.squeeze([*dims], drop=True), [f"{name}, of length 1, dropped" for name in dims]
+
+
+def _coordinates(dataset: xr.Dataset) -> Change:
+    """Only the coordinates that the layout has."""
+    others = [str(name) for name in dataset.coords if name not in _DIMENSIONS and name not in dataset.dims]
+    return dataset.drop_vars(others), [f"coordinates left out: {', '.join(others)}"] if others else []
 
 
 def _zeros(dataset: xr.Dataset) -> Change:
@@ -81,14 +173,26 @@ def _longitude(dataset: xr.Dataset) -> Change:
     if "longitude" not in dataset.indexes:
         return dataset, []
     longitude = dataset.longitude.values.astype(np.float64)
-    if not (np.any(longitude < 0) or np.any(np.diff(longitude) < 0)):
+    if not (np.any(longitude < 0) or np.any(np.diff(longitude) < 0) or np.any(longitude >= 360)):
         return dataset, []
-    # -1e-6 and 359.9999 are 0 in float32 coordinates, so round before the modulo.
-    east = np.round(longitude, 4) % 360
+    # -1e-6 and 359.99999 are 0 in float32 coordinates, so round before the modulo.
+    rounded = np.round(longitude, 4)
+    east = rounded % 360
+    twice = len(east) - len(np.unique(east))
+    if twice:
+        raise InputError(
+            f"longitude runs {longitude[0]:g} to {longitude[-1]:g} and holds {twice} meridian twice, such as "
+            f"{_first_twice(east):g}; expected each once: leave out the last column"
+        )
     order = np.argsort(east, kind="stable")
-    exact = np.where(longitude < 0, longitude + 360, longitude)[order]
+    exact = (longitude - (rounded - east))[order]
     dataset = dataset.isel(longitude=order).assign_coords(longitude=("longitude", exact, dataset.longitude.attrs))
     return dataset, [f"longitude {longitude[0]:g} to {longitude[-1]:g} rolled to {exact[0]:g} to {exact[-1]:g}"]
+
+
+def _first_twice(values: np.ndarray) -> float:
+    unique, counts = np.unique(values, return_counts=True)
+    return float(unique[counts > 1][0])
 
 
 def _levels(dataset: xr.Dataset) -> Change:
@@ -134,7 +238,7 @@ def _static(dataset: xr.Dataset) -> Change:
 
 
 def _dimensions(dataset: xr.Dataset) -> Change:
-    order = [d for d in ("time", "level", "latitude", "longitude") if d in dataset.dims]
+    order = [d for d in _DIMENSIONS if d in dataset.dims]
     turned = [
         str(name)
         for name, field in dataset.data_vars.items()
