@@ -21,6 +21,7 @@ HEADLINE_HOURS = (6, 24, 72, 120, 240)
 BASELINES = ("persistence", "climatology")
 
 SCORES, RANK_HISTOGRAMS, SPECTRA = "scores.json", "rank_histograms.json", "spectra.json"
+EVALUATION = "evaluation.json"
 
 # Units in which errors are quoted where they differ from those on disk: (factor, units, decimals).
 _QUOTED = {
