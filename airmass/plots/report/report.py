@@ -10,6 +10,8 @@ from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import local_path
 from airmass.evaluation.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, read_scores
 from airmass.plots.report import page, tables
+from airmass.plots.report.html import Html, element, joined
+from airmass.plots.report.pictures import SUFFIXES
 
 _COMPARED = ("forecasts", "members", "truth", "climatology", "left_out")
 
@@ -72,7 +74,7 @@ def write_report(
     table, compared = read_scores(local_path(scores, "scores") / "scores.json"), _compared(Path(scores))
     pictures = [] if plots is None else _pictures(local_path(plots, "plots"))
     body = [
-        *_head(title, table, compared),
+        _head(title, table, compared),
         *_verdicts(table),
         *_picture_sections(pictures),
         _all_scores(table),
@@ -84,22 +86,22 @@ def write_report(
     return Path(out)
 
 
-def _head(title: str, table: ScoreTable, compared: Mapping) -> Iterator[str]:
-    yield f"<header>{page.heading(title)}"
+def _head(title: str, table: ScoreTable, compared: Mapping) -> Html:
+    parts = [page.heading(title)]
     models = [system for system in table.systems if system not in BASELINES]
     init_times = compared.get("init_times") or []
     if init_times:
         dates = f"{_date(init_times[0])} to {_date(init_times[-1])}" if len(init_times) > 1 else _date(init_times[0])
         how_many = f"{len(init_times)} initial time{'s' if len(init_times) > 1 else ''}"
         grid = f", on a grid of {compared['grid']}" if "grid" in compared else ""
-        yield page.paragraph(f"{how_many}, {dates} UTC, to {max(table.hours) / 24:g} days{grid}.", "pale")
+        parts.append(page.paragraph(f"{how_many}, {dates} UTC, to {max(table.hours) / 24:g} days{grid}.", "pale"))
     for system in models:
         metric = "crps" if system in tables.ensembles(table) else "rmse"
-        yield page.paragraph(tables.verdict(table, system, metric), "lead")
-    yield "</header>"
+        parts.append(page.paragraph(tables.verdict(table, system, metric), "lead"))
+    return element("header", *parts)
 
 
-def _verdicts(table: ScoreTable) -> Iterator[str]:
+def _verdicts(table: ScoreTable) -> Iterator[Html]:
     marks = "▲ is an error below the baseline's, ▼ above it, by so many percent."
     for system in (system for system in table.systems if system not in BASELINES):
         about = f"Root mean square error, area-weighted, over all initial times. {marks}"
@@ -111,7 +113,7 @@ def _verdicts(table: ScoreTable) -> Iterator[str]:
         yield page.section(f"RMSE of {system}", page.paragraph(about, "pale"), tables.headline_table(table, system))
 
 
-def _picture_sections(pictures: Sequence[Path]) -> Iterator[str]:
+def _picture_sections(pictures: Sequence[Path]) -> Iterator[Html]:
     for prefix, (heading, text) in _GROUPS.items():
         found = [path for path in pictures if path.stem.split("_")[0] == prefix]
         if found:
@@ -119,15 +121,15 @@ def _picture_sections(pictures: Sequence[Path]) -> Iterator[str]:
             yield page.section(heading, *note, *(page.image(path, _describe(path)) for path in found))
 
 
-def _all_scores(table: ScoreTable) -> str:
+def _all_scores(table: ScoreTable) -> Html:
     everything = page.download("scores.csv", tables.as_csv(table))
-    about = f'<p class="pale">At the usual lead times; all {len(table.scores)} values: {everything}</p>'
+    about = page.paragraph(joined([f"At the usual lead times; all {len(table.scores)} values: ", everything]), "pale")
     return page.section("All scores", about, tables.all_scores(table))
 
 
 def _method(
     compared: Mapping, settings: Mapping[str, Mapping[str, object]], timings: Mapping[str, float]
-) -> Iterator[str]:
+) -> Iterator[Html]:
     parts = [page.pairs(heading, values) for heading, values in settings.items() if values]
     inputs = {key.replace("_", " "): compared[key] for key in _COMPARED if compared.get(key)}
     if inputs:
@@ -155,7 +157,7 @@ def _compared(scores: Path) -> dict:
 def _pictures(plots: Path) -> list[Path]:
     if not plots.is_dir():
         raise InputError(f"{plots}: no such folder, expected one that `airmass plot` wrote")
-    found = sorted((path for path in plots.iterdir() if path.suffix in (".png", ".gif")), key=_place)
+    found = sorted((path for path in plots.iterdir() if path.suffix in SUFFIXES), key=_place)
     if not found:
         raise InputError(f"{plots}: holds no pictures, expected those of `airmass plot`")
     return found
