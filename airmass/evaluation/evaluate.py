@@ -23,12 +23,14 @@ from airmass.data.formats.climatology import EXTREMES
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
 from airmass.evaluation.inputs import VerificationData, open_verification
-from airmass.evaluation.left_out import THESE, LeftOut, left_out, sentences, undefined
+from airmass.evaluation.left_out import THESE, left_out, sentences, undefined
 from airmass.evaluation.scores import (
     EVALUATION,
     RANK_HISTOGRAMS,
     SCORES,
     SPECTRA,
+    Evaluation,
+    LeftOut,
     RankHistogram,
     Score,
     ScoreTable,
@@ -85,7 +87,7 @@ def evaluate(
         if data.spectra_lead_times.size:
             counted = {name: found.counted for name, found in scores.items()}
             (aside / SPECTRA).write_text(to_json(compute_spectra(data, table.headline_fields(), counted)))
-        (aside / EVALUATION).write_text(json.dumps(_about(data, missing), indent=1) + "\n")
+        (aside / EVALUATION).write_text(json.dumps(asdict(_about(data, missing)), indent=1) + "\n")
     print_headlines(table, console, len(data.init_times), any(one.what == THESE for one in missing))
     return table
 
@@ -159,18 +161,17 @@ def _not_asked_for(data: VerificationData) -> Iterator[str]:
         yield f"No climatological quantiles: no Brier scores of {', '.join(lacking)}."
 
 
-def _about(data: VerificationData, missing: Sequence[LeftOut]) -> dict:
-    """What was compared, for a reader of the scores."""
-    return {
-        "airmass_version": __version__,
-        "forecasts": {system.name: [str(path) for path in system.paths] for system in data.systems},
-        "truth": str(data.truth_path),
-        "climatology": None if data.climatology_path is None else str(data.climatology_path),
-        "members": {system.name: system.members for system in data.systems},
-        "extremes": {name: data.quantiles(name) for name in data.variables if name in EXTREMES},
-        "left_out": [*_not_asked_for(data), *sentences(missing, data)],
-        "left_out_values": [asdict(one) for one in missing],
-        "grid": str(data.grid),
-        "lead_time_hours": hours(data.lead_times),
-        "init_times": [minute(time) for time in data.init_times],
-    }
+def _about(data: VerificationData, missing: list[LeftOut]) -> Evaluation:
+    return Evaluation(
+        airmass_version=__version__,
+        forecasts={system.name: [str(path) for path in system.paths] for system in data.systems},
+        truth=str(data.truth_path),
+        climatology=None if data.climatology_path is None else str(data.climatology_path),
+        members={system.name: system.members for system in data.systems},
+        extremes={name: list(data.quantiles(name)) for name in data.variables if name in EXTREMES},
+        left_out=[*_not_asked_for(data), *sentences(missing, data)],
+        left_out_values=missing,
+        grid=str(data.grid),
+        lead_time_hours=hours(data.lead_times),
+        init_times=[minute(time) for time in data.init_times],
+    )

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
 from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics import known_metrics
+from airmass.evaluation.scores import LeftOut
 from airmass.evaluation.scoring import CLIMATOLOGY, QUANTILES, START, TRUTH, VariableScores
 
 THESE = "these initial times"
@@ -21,21 +21,6 @@ _LACKS = {
     CLIMATOLOGY: ("the climatology lacks values", "valid", "climatology and anomaly correlation"),
     QUANTILES: ("the climatological quantiles lack values", "valid", "extremes"),
 }
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Scores of one variable at one lead time that are not there: all those of some initial times, or `what` alone.
-
-    `levels` are those concerned, None for a variable not on levels.
-    """
-
-    variable: str
-    levels: list[int] | None
-    lead_time_hours: float
-    init_times: list[str]
-    what: str
-    reason: str
 
 
 def left_out(data: VerificationData, name: str, scores: VariableScores) -> Iterator[LeftOut]:

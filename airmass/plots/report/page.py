@@ -93,6 +93,13 @@ def pairs(title: str, values: Mapping[str, object]) -> Html:
     return element("div", element("h3", title), element("table", *rows))
 
 
+def grid(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
+    """A table with a heading over each column."""
+    head = element("tr", *(element("th", title) for title in titles))
+    body = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
+    return element("div", element("table", head, *body), class_="wide")
+
+
 def columns(parts: Iterable[Html]) -> Html:
     return element("div", *parts, class_="columns")
 

@@ -1,6 +1,7 @@
 """The page: complete in itself, nothing from outside, every text escaped."""
 
 import base64
+import json
 import re
 from html.parser import HTMLParser
 
@@ -28,7 +29,9 @@ def folders(tmp_path):
         for hour, value in zip((6, 120), values, strict=True)
     )
     (scores / "scores.json").write_text(table.to_json())
-    (scores / "evaluation.json").write_text('{"init_times": ["2001-01-01T00:00"], "grid": "16 x 8", "truth": "t.zarr"}')
+    about = {"init_times": ["2001-01-01T00:00"], "grid": "16 x 8", "truth": "t.zarr"}
+    about |= {"forecasts": {"graphcast": ["f.zarr"]}, "lead_time_hours": [6, 120]}
+    (scores / "evaluation.json").write_text(json.dumps(about))
     for name in ("map_z500.png", "curves.png", "animation_z500.gif"):
         Image.fromarray(np.zeros((4, 6), np.uint8)).save(plots / name)
     return scores, plots, table
@@ -116,7 +119,7 @@ def test_refusals(tmp_path, folders):
     with pytest.raises(InputError, match="holds no pictures"):
         write_report(tmp_path / "report.html", "title", scores, scores)
     (scores / "scores.json").write_text('[{"system": "a"}]')
-    with pytest.raises(InputError, match="not a list of scores"):
+    with pytest.raises(InputError, match=r"scores.json: \[0\].variable is missing"):
         write_report(tmp_path / "report.html", "title", scores)
     assert not (tmp_path / "report.html").exists()
 
