@@ -66,9 +66,19 @@ def sentences(found: Sequence[LeftOut], data: VerificationData) -> Iterator[str]
         if what == THESE:
             forecasts = {(one.lead_time_hours, time) for one in group for time in one.init_times}
             count = f"{len(forecasts)} of {len(data.lead_times) * len(data.init_times)} forecasts"
-            yield f"{variable}: {count} ({where}) count for no system, as {reason}."
+            yield f"{variable}: {count} ({where}) count for no system, as {reason} ({_first(group)})."
         else:
             yield f"{variable}: not scored {where}: {what}, as {reason}."
+
+
+def _first(group: Sequence[LeftOut]) -> str:
+    """The first of the times that lack values, and how many there are."""
+    times = {
+        np.datetime64(time, "m") + (round(60 * one.lead_time_hours) if "valid" in one.reason else 0)
+        for one in group
+        for time in one.init_times
+    }
+    return f"{min(times)}{f' and {len(times) - 1} more' if len(times) > 1 else ''}"
 
 
 def _needs(bit: int, system: str, metric: str) -> bool:

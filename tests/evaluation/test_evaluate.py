@@ -188,7 +188,9 @@ def test_one_lost_frame_of_truth_leaves_its_dates_out_and_says_so(growing, tmp_p
             "reason": reason,
         }
     ]
-    said = f"2m_temperature: 1 of 9 forecasts (at 1 of 3 lead times) count for no system, as {reason}."
+    said = (
+        f"2m_temperature: 1 of 9 forecasts (at 1 of 3 lead times) count for no system, as {reason} (2000-11-02T06:00)."
+    )
     assert about["left_out"][1:] == [said] and said in screen.getvalue()
     assert "RMSE over up to 3 initial times" in screen.getvalue()
 

@@ -67,11 +67,10 @@ def all_scores(table: ScoreTable) -> Html:
 def as_csv(table: ScoreTable) -> str:
     """All scores, at all lead times, in the units on disk."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out)
     writer.writerow(("system", "variable", "level_hpa", "lead_time_hours", "metric", "value"))
     for s in table.scores:
-        names = (_no_formula(text) for text in (s.system, s.variable, s.metric))
-        system, variable, metric = names
+        system, variable, metric = (_no_formula(text) for text in (s.system, s.variable, s.metric))
         level = "" if s.level is None else s.level
         writer.writerow((system, variable, level, f"{s.lead_time_hours:g}", metric, f"{s.value:.7g}"))
     return out.getvalue()
