@@ -1,11 +1,13 @@
-"""Judging forecasts against truth, with persistence and climatology beside them on the same dates.
+"""Evaluation of forecasts against truth, with persistence and climatology beside them on the same dates.
 
-Truth and forecast are joined exactly, by valid time, level and grid: nothing is interpolated, filled or skipped. One
-variable is read at a time, one initial time after another; scores of initial times only ever add.
+Truth and forecast are joined exactly, by valid time, level and grid: nothing is interpolated or filled, and what is
+left out for want of truth is said. One variable is read at a time, one initial time after another; scores of initial
+times only ever add.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +17,20 @@ from rich.progress import track
 from rich.table import Table
 
 from airmass import __version__
+from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.data.formats.climatology import EXTREMES
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
-from airmass.evaluation.forecasts import chosen_times
-from airmass.evaluation.inputs import Judged, open_judged
-from airmass.evaluation.metrics import known_metrics
+from airmass.evaluation.inputs import VerificationData, open_verification
+from airmass.evaluation.left_out import THESE, left_out, sentences, undefined
 from airmass.evaluation.scores import (
+    EVALUATION,
     RANK_HISTOGRAMS,
     SCORES,
     SPECTRA,
+    Evaluation,
+    LeftOut,
     RankHistogram,
     Score,
     ScoreTable,
@@ -33,8 +38,8 @@ from airmass.evaluation.scores import (
     quoted,
     to_json,
 )
-from airmass.evaluation.scoring import RANKS, States, judge_variable
-from airmass.evaluation.spectra import judge_spectra
+from airmass.evaluation.scoring import RANKS, VariableScores, score_variable
+from airmass.evaluation.spectra import compute_spectra
 
 
 def evaluate(
@@ -53,38 +58,51 @@ def evaluate(
     `init_times` or `lead_times` name some that all hold or are `["common"]`. Persistence is the truth at the initial
     time; climatology is read from `climatology` or from where the forecasts say. Without it, neither it nor any metric
     that needs it is scored, and without quantiles in it none of extremes. `out` gets `scores.json` and
-    `evaluation.json`, which says what was compared; of ensembles `rank_histograms.json`; with lead times in `spectra`
-    also `spectra.json`. Undefined values, such as the ACC of climatology, are left out.
+    `evaluation.json`, which says what was compared and what was left out; of ensembles `rank_histograms.json`; with
+    lead times in `spectra` also `spectra.json`.
 
-    Raises InputError for whatever does not fit together exactly, and for NaN in a forecast where truth has values.
+    Where truth or climatology lacks a whole field, no system is scored on that date, so that all are compared on the
+    same ones. Raises InputError for whatever does not fit together exactly, for NaN in a forecast where truth has
+    values, and where nothing can be scored.
     """
     refuse_existing(out)
     console = console or Console()
-    judged = open_judged(forecasts, truth, climatology, lead_times, init_times)
-    power_at = chosen_times(judged.systems, "lead_time", spectra) if spectra else None
-    for said in _left_out(judged):
-        console.print(said)
-    states = {
-        name: judge_variable(judged, name)
-        for name in track(judged.variables, "Judging", console=console, transient=True)
-    }
-    table = ScoreTable(_scores(judged, states))
-    histograms = list(_rank_histograms(judged, states))
+    data = open_verification(forecasts, truth, climatology, lead_times, init_times, spectra)
+    _print(console, _not_asked_for(data))
+    names = track(data.variables, "Scoring", console=console, transient=True)
+    scores = {name: score_variable(data, name) for name in names}
+    table = ScoreTable(_scores(data, scores))
+    if not table.scores:
+        raise InputError(f"{truth}: has no values at any valid time of the forecasts, so nothing can be scored")
+    missing = [
+        one for name, found in scores.items() for one in (*left_out(data, name, found), *undefined(data, name, found))
+    ]
+    _print(console, sentences(missing, data))
+    histograms = list(_rank_histograms(data, scores))
     with new_output(out) as aside:
         aside.mkdir()
         (aside / SCORES).write_text(table.to_json())
         if histograms:
             (aside / RANK_HISTOGRAMS).write_text(to_json(histograms))
-        if power_at is not None:
-            (aside / SPECTRA).write_text(to_json(judge_spectra(judged, table.headline_fields(), power_at)))
-        (aside / "evaluation.json").write_text(json.dumps(_about(judged), indent=1) + "\n")
-    print_headlines(table, console, len(judged.init_times))
+        if data.spectra_lead_times.size:
+            counted = {name: found.counted for name, found in scores.items()}
+            (aside / SPECTRA).write_text(to_json(compute_spectra(data, table.headline_fields(), counted)))
+        (aside / EVALUATION).write_text(json.dumps(asdict(_about(data, missing)), indent=1) + "\n")
+    print_headlines(table, console, len(data.init_times), any(one.what == THESE for one in missing))
     return table
 
 
-def print_headlines(table: ScoreTable, console: Console, n_init_times: int) -> None:
-    """Scores of headline fields at the usual lead times, for every system; those of ensembles where there are any."""
-    dates = f"{n_init_times} initial time{'s' if n_init_times > 1 else ''}"
+def _print(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
+
+
+def print_headlines(table: ScoreTable, console: Console, n_init_times: int, fewer: bool = False) -> None:
+    """Scores of headline fields at the usual lead times, for every system; those of ensembles where there are any.
+
+    `fewer` where some of them are means over fewer than `n_init_times`.
+    """
+    dates = f"{'up to ' if fewer else ''}{n_init_times} initial time{'s' if n_init_times > 1 else ''}"
     console.print(_headlines(table, "rmse", f"RMSE over {dates}"))
     if "acc" in table.metrics:
         console.print(_headlines(table, "acc", f"Anomaly correlation over {dates}"))
@@ -111,52 +129,49 @@ def _headlines(table: ScoreTable, metric: str, title: str) -> Table:
     return shown
 
 
-def _scores(judged: Judged, states: Mapping[str, Mapping[str, States]]) -> Iterator[Score]:
+def _scores(data: VerificationData, scores: Mapping[str, VariableScores]) -> Iterator[Score]:
     """The finished metrics, flat; undefined values are left out."""
-    metrics, lead_hours = known_metrics(), hours(judged.lead_times)
-    for name, by_system in states.items():
-        levels = judged.levels(name)
-        for system, by_metric in by_system.items():
-            for metric, state in by_metric.items():
-                if metric == RANKS:
-                    continue
-                values = metrics[metric].finish(state.mean)
-                for (lead, level), value in np.ndenumerate(values):
-                    if np.isfinite(value):
-                        yield Score(system, name, levels[level], lead_hours[lead], metric, float(value))
+    lead_hours = hours(data.lead_times)
+    for name, found in scores.items():
+        levels = data.levels(name)
+        for system, metric, values in found.values():
+            for (lead, level), value in np.ndenumerate(values):
+                if np.isfinite(value):
+                    yield Score(system, name, levels[level], lead_hours[lead], metric, float(value))
 
 
-def _rank_histograms(judged: Judged, states: Mapping[str, Mapping[str, States]]) -> Iterator[RankHistogram]:
-    for name, by_system in states.items():
-        for system, by_metric in by_system.items():
+def _rank_histograms(data: VerificationData, scores: Mapping[str, VariableScores]) -> Iterator[RankHistogram]:
+    lead_hours = hours(data.lead_times)
+    for name, found in scores.items():
+        for system, by_metric in found.means.items():
             if RANKS not in by_metric:
                 continue
-            shares = by_metric[RANKS].mean
+            shares = by_metric[RANKS]
             for lead, level in np.ndindex(shares.shape[:2]):
                 if np.isfinite(shares[lead, level]).all():
-                    hour, hpa = hours(judged.lead_times)[lead], judged.levels(name)[level]
-                    yield RankHistogram(system, name, hpa, hour, shares[lead, level].tolist())
+                    of_ranks = shares[lead, level].tolist()
+                    yield RankHistogram(system, name, data.levels(name)[level], lead_hours[lead], of_ranks)
 
 
-def _left_out(judged: Judged) -> Iterator[str]:
-    """What cannot be scored for want of a climatology."""
-    if judged.climatology is None:
+def _not_asked_for(data: VerificationData) -> Iterator[str]:
+    """What cannot be scored as no climatology, or none of quantiles, was given."""
+    if data.climatology is None:
         yield "No climatology named or found: ACC, extremes and the climatology baseline are left out."
-    elif lacking := [name for name in judged.variables if name in EXTREMES and not judged.quantiles(name)]:
+    elif lacking := [name for name in data.variables if name in EXTREMES and not data.quantiles(name)]:
         yield f"No climatological quantiles: no Brier scores of {', '.join(lacking)}."
 
 
-def _about(judged: Judged) -> dict:
-    """What was compared, for a reader of the scores."""
-    return {
-        "airmass_version": __version__,
-        "forecasts": {system.name: [str(path) for path in system.paths] for system in judged.systems},
-        "truth": str(judged.truth_path),
-        "climatology": None if judged.climatology_path is None else str(judged.climatology_path),
-        "members": {system.name: system.members for system in judged.systems},
-        "extremes": {name: judged.quantiles(name) for name in judged.variables if name in EXTREMES},
-        "left_out": list(_left_out(judged)),
-        "grid": str(judged.grid),
-        "lead_time_hours": hours(judged.lead_times),
-        "init_times": [minute(time) for time in judged.init_times],
-    }
+def _about(data: VerificationData, missing: list[LeftOut]) -> Evaluation:
+    return Evaluation(
+        airmass_version=__version__,
+        forecasts={system.name: [str(path) for path in system.paths] for system in data.systems},
+        truth=str(data.truth_path),
+        climatology=None if data.climatology_path is None else str(data.climatology_path),
+        members={system.name: system.members for system in data.systems},
+        extremes={name: list(data.quantiles(name)) for name in data.variables if name in EXTREMES},
+        left_out=[*_not_asked_for(data), *sentences(missing, data)],
+        left_out_values=missing,
+        grid=str(data.grid),
+        lead_time_hours=hours(data.lead_times),
+        init_times=[minute(time) for time in data.init_times],
+    )

@@ -1,6 +1,6 @@
-"""What is judged against what: forecast files by system, the truth and the climatology, checked to fit exactly."""
+"""Opening and checking of everything that an evaluation reads, in one pass: forecasts, truth, climatology, times."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,26 +18,26 @@ from airmass.data.formats.climatology import (
     quantiles_at,
     quantiles_held,
 )
+from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import grid_of, open_store, read, require, require_times
 from airmass.data.plausible import require_plausible
 from airmass.evaluation.forecasts import System, chosen_times, open_systems, same_grid, with_level_axis
+from airmass.evaluation.frames import READ_BYTES, Frames
 from airmass.fields.derived import combined, parts_of, scored
 from airmass.fields.grid import LatLonGrid, latitude_weights
 from airmass.fields.variables import VARIABLES, same_units
 
-# Read at once from one variable of one store.
-_READ_BYTES = 256 << 20
-
 
 @dataclass(frozen=True)
-class Judged:
-    """Systems on the same levels and grid, and initial and lead times that all of them hold; truth and climatology
-    that cover them.
+class VerificationData:
+    """Systems on the same levels and grid, initial and lead times that all of them hold, and truth and climatology that
+    cover them. Spectra are taken at `spectra_lead_times`.
     """
 
     systems: tuple[System, ...]
     init_times: np.ndarray
     lead_times: np.ndarray
+    spectra_lead_times: np.ndarray
     truth: xr.Dataset
     truth_path: Place
     climatology: xr.Dataset | None
@@ -76,11 +76,11 @@ class Judged:
 
     def lead_blocks(self, name: str) -> Iterator[np.ndarray]:
         """Lead times, a few that are small enough to read at once for all members of any system."""
-        step = max(1, _READ_BYTES // (self.frame_bytes(name) * max(system.members for system in self.systems)))
+        step = max(1, READ_BYTES // (self.frame_bytes(name) * max(system.members for system in self.systems)))
         for start in range(0, len(self.lead_times), step):
             yield self.lead_times[start : start + step]
 
-    def truth_frames(self, name: str) -> "Frames":
+    def truth_frames(self, name: str) -> Frames:
         fields = [self._select(self.truth, part) for part in parts_of(name)]
 
         def read_at(times: np.ndarray) -> np.ndarray:
@@ -91,7 +91,7 @@ class Judged:
 
         return Frames(read_at, self.times, self.frame_bytes(name))
 
-    def climatology_frames(self, name: str) -> "Frames | None":
+    def climatology_frames(self, name: str) -> Frames | None:
         """None without a climatology, and for the wind speed, whose mean is not that of the mean wind."""
         if self.climatology is None or self.climatology_path is None or parts_of(name) != (name,):
             return None
@@ -105,10 +105,10 @@ class Judged:
         return Frames(read_at, self.times, self.frame_bytes(name))
 
     def quantiles(self, name: str) -> tuple[float, ...]:
-        """The climatological quantiles whose extremes are judged."""
+        """The climatological quantiles whose extremes are scored."""
         return () if self.climatology is None else quantiles_held(self.climatology, name)
 
-    def quantile_frames(self, name: str) -> "Frames | None":
+    def quantile_frames(self, name: str) -> Frames | None:
         """Quantiles in the place of levels."""
         quantiles, dataset, path = self.quantiles(name), self.climatology, self.climatology_path
         if not quantiles or dataset is None or path is None:
@@ -123,59 +123,44 @@ class Judged:
         return dataset[name].sel(level=list(self.levels(name))) if VARIABLES[name].on_levels else dataset[name]
 
 
-class Frames:
-    """Fields of one variable by valid time, each read once, ahead in blocks, and dropped when it is past.
-
-    `read` maps times to (time, level, node); `times` are all that will be asked for, in about rising order.
-    """
-
-    def __init__(self, read: Callable[[np.ndarray], np.ndarray], times: np.ndarray, frame_bytes: int):
-        self._read, self._times = read, times
-        self._ahead = max(1, _READ_BYTES // frame_bytes)
-        self._held: dict[np.datetime64, np.ndarray] = {}
-
-    def at(self, times: Sequence[np.datetime64] | np.ndarray) -> Float[np.ndarray, "time level node"]:
-        while absent := [time for time in times if time not in self._held]:
-            start = np.searchsorted(self._times, absent[0])
-            ahead = np.array([t for t in self._times[start : start + self._ahead] if t not in self._held])
-            self._held.update(zip(ahead, self._read(ahead), strict=True))
-        return np.stack([self._held[time] for time in times])
-
-    def forget_before(self, time: np.datetime64) -> None:
-        for past in [held for held in self._held if held < time]:
-            del self._held[past]
-
-
-def open_judged(
+def open_verification(
     forecasts: Sequence[str | Path],
     truth: str | Path,
-    climatology: str | Path | None,
+    climatology: str | Path | None = None,
     lead_times: Sequence[str] | None = None,
     init_times: Sequence[str] | None = None,
-) -> Judged:
+    spectra: Sequence[str] = (),
+) -> VerificationData:
     """Open everything and check that it fits. Raises InputError showing both sides of what does not.
 
     `lead_times`, such as 24h or 5d, and `init_times`, such as 2001-01-05T00, choose what every system must hold;
-    `["common"]` what all of them do hold. By default all systems must hold the same.
+    `["common"]` what all of them do hold. By default all systems must hold the same. `spectra` are lead times too.
     """
     systems = open_systems(forecasts)
     first = systems[0]
-    init_values, lead_values = (
+    path = _climatology_path(systems, climatology)
+    data = VerificationData(
+        systems,
         chosen_times(systems, "init_time", init_times),
         chosen_times(systems, "lead_time", lead_times),
+        chosen_times(systems, "lead_time", spectra) if spectra else np.array([], "timedelta64[ns]"),
+        open_store(truth),
+        located(truth),
+        None if path is None else _open_climatology(path),
+        path,
+        grid_of(first.example, first.paths[0]),
     )
-    grid = grid_of(first.example, first.paths[0])
-    truth_store = open_store(truth)
-    path = _climatology_path(systems, climatology)
-    normal = None if path is None else _open_climatology(path)
-    judged = Judged(systems, init_values, lead_values, truth_store, located(truth), normal, path, grid)
+    if spectra and not np.isin(data.spectra_lead_times, data.lead_times).all():
+        asked, scored_at = ([f"{h:g}" for h in hours(x)] for x in (data.spectra_lead_times, data.lead_times))
+        absent = next(hour for hour in asked if hour not in scored_at)
+        raise InputError(f"spectra at {absent} h: not among the lead times that are scored, {', '.join(scored_at)} h")
     levels = first.example.level.values.tolist() if "level" in first.example.coords else ()
-    for dataset, where in ((truth_store, truth), (normal, path)):
+    for dataset, where in ((data.truth, data.truth_path), (data.climatology, path)):
         if dataset is not None and where is not None:
-            require(dataset, where, judged.held_variables, levels)
-            same_grid(grid_of(dataset, where), where, grid, first.paths[0])
-    require_times(truth_store, truth, judged.times)
-    return judged
+            require(dataset, where, data.held_variables, levels)
+            same_grid(grid_of(dataset, where), where, data.grid, first.paths[0])
+    require_times(data.truth, truth, data.times)
+    return data
 
 
 def _climatology_path(systems: Sequence[System], named: Place | None) -> Place | None:

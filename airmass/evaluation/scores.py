@@ -1,17 +1,20 @@
 """Scores as they are kept, and which of them people look at first.
 
-A folder of scores holds `scores.json`, and beside it `rank_histograms.json` where an ensemble was judged and
-`spectra.json` where spectra were asked for. Each is a flat list of objects.
+A folder of scores holds `scores.json`, and beside it `rank_histograms.json` where an ensemble was scored and
+`spectra.json` where spectra were asked for. Each is a flat list of objects. `evaluation.json` says what was compared.
 """
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from airmass.core.errors import InputError
+from airmass.core.strict_json import read_json
+from airmass.core.typed import Range
+from airmass.evaluation.metrics import known_metrics
 from airmass.fields.derived import WIND_SPEED, scored
 from airmass.fields.variables import VARIABLES, variable_at_level
 
@@ -21,6 +24,7 @@ HEADLINE_HOURS = (6, 24, 72, 120, 240)
 BASELINES = ("persistence", "climatology")
 
 SCORES, RANK_HISTOGRAMS, SPECTRA = "scores.json", "rank_histograms.json", "spectra.json"
+EVALUATION = "evaluation.json"
 
 # Units in which errors are quoted where they differ from those on disk: (factor, units, decimals).
 _QUOTED = {
@@ -41,16 +45,22 @@ def has_units(metric: str) -> bool:
     return metric in _WITH_UNITS
 
 
+Level = Annotated[int, Range(1, 2000)]
+# Ten years: nothing that is drawn against it takes for ever.
+Hours = Annotated[float, Range(0, 87_840)]
+Finite = Annotated[float, Range()]
+
+
 @dataclass(frozen=True)
 class Score:
     """One value of one metric: `level` in hPa, None for a field not on levels; `value` in the units on disk."""
 
     system: str
     variable: str
-    level: int | None
-    lead_time_hours: float
+    level: Level | None
+    lead_time_hours: Hours
     metric: str
-    value: float
+    value: Finite
 
 
 @dataclass(frozen=True)
@@ -59,9 +69,9 @@ class RankHistogram:
 
     system: str
     variable: str
-    level: int | None
-    lead_time_hours: float
-    shares: list[float]
+    level: Level | None
+    lead_time_hours: Hours
+    shares: list[Annotated[float, Range(0, 1.001)]]
 
 
 @dataclass(frozen=True)
@@ -74,11 +84,43 @@ class Spectrum:
 
     system: str
     variable: str
-    level: int | None
-    lead_time_hours: float
+    level: Level | None
+    lead_time_hours: Hours
     of_mean: bool
-    power: list[float]
-    ratio: list[float | None]
+    power: list[Annotated[float, Range(0)]]
+    ratio: list[Finite | None]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Scores of one variable at one lead time that are not there: all those of some initial times, or `what` alone.
+
+    `levels` are those concerned, None for a variable not on levels.
+    """
+
+    variable: str
+    levels: list[Level] | None
+    lead_time_hours: Hours
+    init_times: list[str]
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was compared: forecasts by system, and members, quantiles and what is left out, in sentences and values."""
+
+    forecasts: dict[str, list[str]]
+    truth: str
+    grid: str
+    lead_time_hours: list[Hours]
+    init_times: list[str]
+    climatology: str | None = None
+    members: dict[str, int] = field(default_factory=dict)
+    extremes: dict[str, list[Annotated[float, Range(0, 1)]]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    left_out_values: list[LeftOut] = field(default_factory=list)
+    airmass_version: str = ""
 
 
 Kept = TypeVar("Kept", Score, RankHistogram, Spectrum)
@@ -161,36 +203,73 @@ def to_json(kept: Iterable[Score | RankHistogram | Spectrum]) -> str:
 
 
 def read_scores(path: str | Path) -> ScoreTable:
-    """Read `scores.json`. Raises InputError for a missing or foreign file."""
+    """Read `scores.json`. Raises InputError for a missing or foreign file, and for one that holds a score twice."""
     table = ScoreTable(_read(path, Score))
-    for score in table.scores:
-        if not math.isfinite(score.value):
-            raise InputError(f"{path}: {score} is not a score: unknown variable or undefined value")
     if not table.scores:
         raise InputError(f"{path}: holds no scores")
+    for i, score in enumerate(table.scores):
+        if score.metric not in known_metrics():
+            raise InputError(f"{path}: [{i}].metric is {score.metric!r}, expected one of {', '.join(known_metrics())}")
     return table
 
 
 def read_rank_histograms(folder: str | Path) -> list[RankHistogram]:
-    """Those in a folder of scores; none where no ensemble was judged. Raises InputError for a foreign file."""
+    """Those in a folder of scores; none where no ensemble was scored. Raises InputError for a foreign file."""
     path = Path(folder) / RANK_HISTOGRAMS
-    return _read(path, RankHistogram) if path.exists() else []
+    found = _read(path, RankHistogram) if path.exists() else []
+    for i, histogram in enumerate(found):
+        if len(histogram.shares) < 2 or not math.isclose(sum(histogram.shares), 1, abs_tol=1e-3):
+            raise InputError(f"{path}: [{i}].shares are {histogram.shares}, expected two or more that add up to 1")
+    return found
 
 
 def read_spectra(folder: str | Path) -> list[Spectrum]:
     """Those in a folder of scores; none where none were asked for. Raises InputError for a foreign file."""
     path = Path(folder) / SPECTRA
-    return _read(path, Spectrum) if path.exists() else []
+    found = _read(path, Spectrum) if path.exists() else []
+    for i, spectrum in enumerate(found):
+        sizes = len(spectrum.power), len(spectrum.ratio)
+        if sizes[0] < 2 or sizes[0] != sizes[1]:
+            raise InputError(
+                f"{path}: [{i}] has {sizes[0]} powers and {sizes[1]} ratios, expected as many, two or more"
+            )
+    return found
+
+
+def read_evaluation(folder: str | Path) -> Evaluation | None:
+    """What `airmass evaluate` says it compared; None for a folder that holds only scores."""
+    path = Path(folder) / EVALUATION
+    return read_json(path, Evaluation) if path.exists() else None
 
 
 def _read(path: str | Path, kind: type[Kept]) -> list[Kept]:
-    try:
-        found = [kind(**record) for record in json.loads(Path(path).read_text())]
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: not a list of scores as `airmass evaluate` writes it: {error}") from None
-    for one in found:
-        if one.variable not in VARIABLES and one.variable != WIND_SPEED.name:
-            raise InputError(f"{path}: {one} is not a score: unknown variable or undefined value")
+    found: list[Kept] = read_json(path, list[kind])  # type: ignore[valid-type]
+    for i, one in enumerate(found):
+        if problem := _problem(one):
+            raise InputError(f"{path}: [{i}].{problem}")
+    keys: set[tuple] = set()
+    for i, one in enumerate(found):
+        if (key := tuple(_key(one))) in keys:
+            raise InputError(f"{path}: [{i}] stands there twice: {', '.join(map(str, key))}")
+        keys.add(key)
     return found
+
+
+def _problem(one: Score | RankHistogram | Spectrum) -> str | None:
+    """What is wrong with a record, beginning with its field."""
+    if not one.system:
+        return "system is empty, expected a name"
+    if one.variable not in VARIABLES and one.variable != WIND_SPEED.name:
+        return f"variable is {one.variable!r}, which is not in the table of variables (ERA5 long names)"
+    if scored(one.variable).on_levels != (one.level is not None):
+        return f"level is {one.level}, expected {'hPa' if one.level is None else 'null'} for {one.variable}"
+    return None
+
+
+def _key(one: Score | RankHistogram | Spectrum) -> Iterator[object]:
+    """All that tells a record from others."""
+    yield from (one.system, one.variable, one.level, f"{one.lead_time_hours:g} h")
+    if isinstance(one, Score):
+        yield one.metric
+    elif isinstance(one, Spectrum):
+        yield "of the mean" if one.of_mean else "of members"

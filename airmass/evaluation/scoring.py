@@ -1,33 +1,68 @@
-"""Judging one variable: every system against truth, one initial time after another, as sums that only ever add."""
+"""Scores of one variable: every system against truth, one initial time after another, as sums that only ever add.
+
+All systems and baselines are compared on the same initial times. One at which any of them lacks a value (a lost frame
+of truth, say) counts for none, variable by variable, level by level and lead time by lead time; `lacking` keeps which
+and why. A baseline that lacks values at every initial time is left out itself instead.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 
 from airmass.core.errors import InputError
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
 from airmass.evaluation.forecasts import System
-from airmass.evaluation.inputs import Frames, Judged
-from airmass.evaluation.metrics import Fields, Metric, State, known_metrics
+from airmass.evaluation.frames import Frames
+from airmass.evaluation.inputs import VerificationData
+from airmass.evaluation.metrics import Fields, Metric, known_metrics
 from airmass.evaluation.metrics.base import scores_of
 from airmass.evaluation.metrics.rank_histogram import rank_frequencies
 from airmass.fields.derived import scored
 
 # Values handled at once, in float64: a few arrays of this size stay in cache, which is worth a factor of three.
-_AT_ONCE = 1 << 16
+_BLOCK_VALUES = 1 << 16
 
 # Of ensembles, beside the metrics: the share of each rank.
 RANKS = "rank histogram"
 
-# Sums over initial times for one system and variable, by metric; each of shape (lead_time, level, *part).
-States = dict[str, State]
+# What values may be missing from, as bits of one number. Without truth nothing can be scored.
+TRUTH, START, CLIMATOLOGY, QUANTILES = 1, 2, 4, 8
+
+# By system and metric, of shape (lead_time, level, *part).
+Values = dict[str, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Scene:
+class VariableScores:
+    """Scores of one variable, the mean over the initial times that count; NaN where none does.
+
+    `lacking` says which of TRUTH, START, CLIMATOLOGY and QUANTILES lack values. Those initial times count whose bits
+    are `given_up`: 0, unless something lacks values at every initial time; TRUTH where there are none.
+    """
+
+    means: Values
+    lacking: UInt8[np.ndarray, "init_time lead_time level"]
+    given_up: UInt8[np.ndarray, "lead_time level"]
+
+    @property
+    def counted(self) -> Bool[np.ndarray, "init_time lead_time level"]:
+        """The initial times that the scores are means over."""
+        return (self.lacking == self.given_up) & (self.given_up & TRUTH == 0)
+
+    def values(self) -> Iterator[tuple[str, str, Float[np.ndarray, "lead_time level"]]]:
+        """(system, metric, finished values), NaN where undefined."""
+        metrics = known_metrics()
+        for system, by_metric in self.means.items():
+            for metric, mean in by_metric.items():
+                if metric != RANKS:
+                    yield system, metric, metrics[metric].finish(mean)
+
+
+@dataclass(frozen=True)
+class VerificationCase:
     """What forecasts of one variable from one initial time are compared with, at some lead times."""
 
     lead_times: np.ndarray
@@ -36,81 +71,164 @@ class Scene:
     climatology: Float[np.ndarray, "lead_time level node"] | None
     thresholds: Mapping[float, Float[np.ndarray, "lead_time level node"]]
     present: Bool[np.ndarray, "lead_time level node"] | None
+    lacking: UInt8[np.ndarray, "lead_time level"]
 
 
-def judge_variable(judged: Judged, name: str) -> dict[str, States]:
-    """Scores of one variable summed over all initial times, by system."""
-    total: dict[str, States] = {}
-    frames = judged.truth_frames(name), judged.climatology_frames(name), judged.quantile_frames(name)
-    for init_time in judged.init_times:
+def score_variable(data: VerificationData, name: str) -> VariableScores:
+    """Scores of one variable over all initial times, by system."""
+    # Sums by what is lacking, as only at the end it is known whether something lacks values at every initial time.
+    sums: dict[int, Values] = {}
+    lacking = []
+    frames = data.truth_frames(name), data.climatology_frames(name), data.quantile_frames(name)
+    for init_time in data.init_times:
         for held in frames:
             if held is not None:
                 held.forget_before(init_time)
         parts: dict[str, list[dict[str, np.ndarray]]] = {}
-        for scene in _scenes(judged, name, init_time, *frames):
-            for label, members in _candidates(judged, name, init_time, scene):
-                parts.setdefault(label, []).append(_judge(judged, label, members, scene))
-        for label, found in parts.items():
-            new = {key: State(np.concatenate([part[key] for part in found]), 1) for key in found[0]}
-            old = total.get(label)
-            total[label] = new if old is None else {key: old[key] + new[key] for key in new}
-    return total
+        found = []
+        for case in _cases(data, name, init_time, *frames):
+            found.append(case.lacking)
+            for label, members in _candidates(data, name, init_time, case):
+                parts.setdefault(label, []).append(_score(data, label, members, case))
+        lacking.append(np.concatenate(found))
+        scores = {label: _joined(of_blocks) for label, of_blocks in parts.items()}
+        for bits in np.unique(lacking[-1]).tolist():
+            if not bits & TRUTH:
+                _add(sums.setdefault(bits, {}), scores, lacking[-1] == bits)
+    return _means(sums, np.stack(lacking))
 
 
-def _scenes(
-    judged: Judged, name: str, init_time: np.datetime64, truth: Frames, climatology: Frames | None, quantiles
-) -> Iterator[Scene]:
-    start = truth.at([init_time])
-    for lead_times in judged.lead_blocks(name):
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+
+def _add(total: Values, scores: Values, where: Bool[np.ndarray, "lead_time level"]) -> None:
+    """Add the scores of one initial time, at some lead times and levels."""
+    for label, by_metric in scores.items():
+        held = total.setdefault(label, {})
+        for key, values in by_metric.items():
+            new = values if where.all() else np.where(_beside(where, values), values, 0.0)
+            held[key] = held[key] + new if key in held else new
+
+
+def _means(sums: Mapping[int, Values], lacking: UInt8[np.ndarray, "init_time lead_time level"]) -> VariableScores:
+    given_up = _given_up(sums, lacking)
+    means: Values = {}
+    for bits, total in sums.items():
+        where, count = given_up == bits, (lacking == bits).sum(axis=0)
+        for label, by_metric in total.items():
+            held = means.setdefault(label, {})
+            for key, values in by_metric.items():
+                mean = values / np.maximum(_beside(count, values), 1)
+                held[key] = np.where(_beside(where, mean), mean, held.get(key, np.nan))
+    return VariableScores(means, lacking, given_up)
+
+
+def _given_up(
+    kinds: Mapping[int, Values], lacking: UInt8[np.ndarray, "init_time lead_time level"]
+) -> UInt8[np.ndarray, "lead_time level"]:
+    """The least that must be given up so that one initial time counts at all."""
+    given_up = np.full(lacking.shape[1:], TRUTH, np.uint8)
+    for bits in sorted(kinds, key=lambda bits: (bits.bit_count(), bits)):
+        held = (lacking == bits).any(axis=0)
+        given_up = np.where((given_up == TRUTH) & held, np.uint8(bits), given_up)
+    return given_up
+
+
+def _beside(a: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(lead_time, level) with axes of length one for the parts of a metric."""
+    return a.reshape(*a.shape, *(1,) * (values.ndim - a.ndim))
+
+
+def _cases(
+    data: VerificationData,
+    name: str,
+    init_time: np.datetime64,
+    truth: Frames,
+    climatology: Frames | None,
+    quantiles: Frames | None,
+) -> Iterator[VerificationCase]:
+    start, at_start = truth.at([init_time]), truth.present_at([init_time])
+    for lead_times in data.lead_blocks(name):
         times = init_time + lead_times
-        expected = truth.at(times)
+        expected, present = truth.at(times), truth.present_at(times)
+        _refuse_holes(data, name, times, present)
         normal = None if climatology is None else climatology.at(times)
         limits = {}
         if quantiles is not None:
             held = quantiles.at(times)
-            limits = {quantile: held[:, i : i + 1] for i, quantile in enumerate(judged.quantiles(name))}
-        yield Scene(lead_times, start, expected, normal, limits, _present(judged, name, times, expected))
+            limits = {quantile: held[:, i : i + 1] for i, quantile in enumerate(data.quantiles(name))}
+        others = {
+            START: at_start,
+            CLIMATOLOGY: None if climatology is None else climatology.present_at(times),
+            QUANTILES: None if quantiles is None else _at_every_quantile(quantiles.present_at(times)),
+        }
+        lacking = _lacking(expected.shape[:2], present, others)
+        yield VerificationCase(lead_times, start, expected, normal, limits, present, lacking)
+
+
+def _lacking(
+    shape: tuple[int, ...],
+    present: Bool[np.ndarray, "lead_time level node"] | None,
+    others: Mapping[int, Bool[np.ndarray, "lead_time level node"] | None],
+) -> UInt8[np.ndarray, "lead_time level"]:
+    """Bits of TRUTH where it has no value, and of those others that lack values where truth has some."""
+    lacking = np.zeros(shape, np.uint8)
+    if present is not None:
+        lacking[~present.any(axis=-1)] = TRUTH
+    for bit, held in others.items():
+        if held is not None:
+            lacks = ~held if present is None else present & ~held
+            lacking |= np.where(lacks.any(axis=-1), bit, 0).astype(np.uint8)
+    return lacking
+
+
+def _at_every_quantile(present: np.ndarray | None) -> Bool[np.ndarray, "lead_time 1 node"] | None:
+    return None if present is None else np.asarray(present.all(axis=1, keepdims=True))
 
 
 def _candidates(
-    judged: Judged, name: str, init_time: np.datetime64, scene: Scene
+    data: VerificationData, name: str, init_time: np.datetime64, case: VerificationCase
 ) -> Iterator[tuple[str, Float[np.ndarray, "member lead_time level node"]]]:
     """The baselines, then the systems one after another, so that the members of only one are in memory."""
-    yield "persistence", np.broadcast_to(scene.start, scene.truth.shape)[None]
-    if scene.climatology is not None:
-        yield "climatology", scene.climatology[None]
-    for system in judged.systems:
+    yield "persistence", np.broadcast_to(case.start, case.truth.shape)[None]
+    if case.climatology is not None:
+        yield "climatology", case.climatology[None]
+    for system in data.systems:
         if name in system.variables:
-            members = system.read(name, init_time, scene.lead_times)
+            members = system.read(name, init_time, case.lead_times)
             for member in members:
-                _refuse_missing(system, name, init_time, scene, member)
+                _refuse_missing(system, name, init_time, case, member)
             yield system.name, members
 
 
-def _judge(
-    judged: Judged, label: str, members: Float[np.ndarray, "member lead_time level node"], scene: Scene
+def _score(
+    data: VerificationData,
+    label: str,
+    members: Float[np.ndarray, "member lead_time level node"],
+    case: VerificationCase,
 ) -> dict[str, Float[np.ndarray, "lead_time level *part"]]:
-    """Everything that is asked of one system, at the lead times of the scene."""
-    metrics = _metrics(label, len(members), scene)
-    blocks = [_judge_rows(metrics, fields) for fields in _blocks(members, scene, judged.weights)]
-    joined = {key: np.concatenate([block[key] for block in blocks]) for key in blocks[0]}
-    return {key: values.reshape(*scene.truth.shape[:2], *values.shape[1:]) for key, values in joined.items()}
+    """Every score of one system, at the lead times of the case."""
+    metrics = _metrics(label, len(members), case)
+    blocks = [_score_rows(metrics, fields) for fields in _blocks(members, case, data.weights)]
+    joined = _joined(blocks)
+    return {key: values.reshape(*case.truth.shape[:2], *values.shape[1:]) for key, values in joined.items()}
 
 
-def _metrics(label: str, members: int, scene: Scene) -> dict[str, Metric]:
-    """The metrics that can be had. The climatological mean is no forecast of extremes, so not one of its is judged."""
-    quantiles = () if label == "climatology" else scene.thresholds
+def _metrics(label: str, members: int, case: VerificationCase) -> dict[str, Metric]:
+    """The metrics that can be had. The climatological mean has no anomaly, and it is no forecast of extremes."""
+    normal = label == "climatology"
     return {
         name: metric
         for name, metric in known_metrics().items()
-        if (scene.climatology is not None or not metric.needs_climatology)
+        if (not metric.needs_climatology or (case.climatology is not None and not normal))
         and members >= metric.least_members
-        and (metric.quantile is None or metric.quantile in quantiles)
+        and (metric.quantile is None or (metric.quantile in case.thresholds and not normal))
     }
 
 
 def _blocks(
-    members: Float[np.ndarray, "member lead_time level node"], scene: Scene, weights: np.ndarray
+    members: Float[np.ndarray, "member lead_time level node"], case: VerificationCase, weights: np.ndarray
 ) -> Iterator[Fields]:
     """Rows of (lead_time, level), a few at once, in float64."""
 
@@ -120,63 +238,63 @@ def _blocks(
     def double(field, block):
         return None if field is None else rows(field, block).astype(np.float64)
 
-    n, nodes = np.prod(scene.truth.shape[:2]), scene.truth.shape[-1]
-    step = max(1, _AT_ONCE // (len(members) * nodes))
+    n, nodes = np.prod(case.truth.shape[:2]), case.truth.shape[-1]
+    step = max(1, _BLOCK_VALUES // (len(members) * nodes))
     for start in range(0, n, step):
         block = slice(start, start + step)
         yield Fields(
             np.stack([double(member, block) for member in members]),
-            double(scene.truth, block),
+            double(case.truth, block),
             weights,
-            double(scene.climatology, block),
-            rows(scene.present, block),
-            {quantile: double(limit, block) for quantile, limit in scene.thresholds.items()},
+            double(case.climatology, block),
+            rows(case.present, block),
+            {quantile: double(limit, block) for quantile, limit in case.thresholds.items()},
         )
 
 
-def _judge_rows(metrics: Mapping[str, Metric], fields: Fields) -> dict[str, np.ndarray]:
+def _score_rows(metrics: Mapping[str, Metric], fields: Fields) -> dict[str, np.ndarray]:
     found = scores_of(metrics, fields)
     if len(fields.members) > 1:
         found[RANKS] = rank_frequencies(fields)
     return found
 
 
-def _present(
-    judged: Judged, name: str, valid_times: np.ndarray, truth: Float[np.ndarray, "lead_time level node"]
-) -> Bool[np.ndarray, "lead_time level node"] | None:
-    """Where truth has values, None if everywhere.
+def _refuse_holes(
+    data: VerificationData,
+    name: str,
+    valid_times: np.ndarray,
+    present: Bool[np.ndarray, "lead_time level node"] | None,
+) -> None:
+    """Refuse a field of truth with holes, unless it is of a variable that is missing over land.
 
-    A field of truth may be absent as a whole (the first accumulation of precipitation in an archive): its scores are
-    undefined. One with holes is refused, unless it is of a variable that is missing over land.
+    One that is absent as a whole (a lost frame, the first accumulation of precipitation in an archive) is left out.
     """
-    present = np.isfinite(truth)
-    if present.all():
-        return None
-    holes = present.any(-1) & ~present.all(-1)
-    if holes.any() and not scored(name).missing_over_land:
+    if present is None or scored(name).missing_over_land:
+        return
+    holes = np.asarray(present.any(-1) & ~present.all(-1))
+    if holes.any():
         lead = np.argmax(holes.any(-1))
         count = int((~present[lead][holes[lead]]).sum())
         raise InputError(
-            f"{judged.truth_path}: {name} has {count} NaN or infinite values at {minute(valid_times[lead])}; "
+            f"{data.truth_path}: {name} has {count} NaN or infinite values at {minute(valid_times[lead])}; "
             "expected none"
         )
-    return present
 
 
 def _refuse_missing(
     system: System,
     name: str,
     init_time: np.datetime64,
-    scene: Scene,
+    case: VerificationCase,
     forecast: Float[np.ndarray, "lead_time level node"],
 ) -> None:
     missing = ~np.isfinite(forecast)
-    if scene.present is not None:
-        missing &= scene.present
+    if case.present is not None:
+        missing &= case.present
     counts = missing.sum(axis=(1, 2))
     if counts.any():
         lead = np.argmax(counts > 0)
         raise InputError(
             f"{system.path(init_time)}: {name} has {counts[lead]} NaN or infinite values at lead time "
-            f"{hours(scene.lead_times[lead])[0]} h from {minute(init_time)}; expected none"
+            f"{hours(case.lead_times[lead])[0]} h from {minute(init_time)}; expected none"
         )

@@ -3,63 +3,78 @@
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from airmass.data.formats.forecast_reader import hours
-from airmass.evaluation.inputs import Judged
-from airmass.evaluation.metrics import State
+from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics.spectrum import zonal_power
 from airmass.evaluation.scores import Spectrum
 from airmass.fields.derived import scored
 
 # By (system, whether it is the spectrum of the mean of members); each of shape (lead_time, level, wavenumber).
-Powers = dict[tuple[str, bool], State]
+Powers = dict[tuple[str, bool], np.ndarray]
 
 
-def judge_spectra(
-    judged: Judged, channels: Mapping[str, tuple[str, int | None]], lead_times: np.ndarray
+def compute_spectra(
+    data: VerificationData,
+    channels: Mapping[str, tuple[str, int | None]],
+    counted: Mapping[str, Bool[np.ndarray, "init_time lead_time level"]],
 ) -> Iterator[Spectrum]:
-    """Spectra of these (variable, level) at these lead times, the mean over initial times, of truth and every system.
+    """Spectra of these (variable, level) at `data.spectra_lead_times`, of truth and of every system.
 
-    Variables that are missing over land have none.
+    They are means over the same initial times as the scores, those `counted`. Variables that are missing over land have
+    none.
     """
     for name in dict.fromkeys(name for name, _ in channels.values()):
         if scored(name).missing_over_land:
             continue
-        powers = _powers(judged, name, lead_times)
-        wanted = [level for other, level in channels.values() if other == name]
-        for (system, of_mean), state in powers.items():
-            for level in wanted:
-                row = judged.levels(name).index(level)
-                for hour, power, truth in zip(
-                    hours(lead_times), state.mean[:, row], powers["truth", False].mean[:, row], strict=True
-                ):
-                    if np.isfinite(power).all():
-                        ratio = [float(p / t) if t > 0 else None for p, t in zip(power, truth, strict=True)]
-                        yield Spectrum(system, name, level, hour, of_mean, power.tolist(), ratio)
+        powers = _mean_powers(data, name, counted[name])
+        for system, of_mean in powers:
+            for other, level in channels.values():
+                if other == name:
+                    yield from _spectra_of(data, powers, name, level, system, of_mean)
 
 
-def _powers(judged: Judged, name: str, lead_times: np.ndarray) -> Powers:
+def _spectra_of(
+    data: VerificationData, powers: Powers, name: str, level: int | None, system: str, of_mean: bool
+) -> Iterator[Spectrum]:
+    row, lead_hours = data.levels(name).index(level), hours(data.spectra_lead_times)
+    rows = (powers[key][:, row] for key in ((system, of_mean), ("truth", False)))
+    for hour, power, truth in zip(lead_hours, *rows, strict=True):
+        if np.isfinite(power).all():
+            ratio = [float(p / t) if t > 0 else None for p, t in zip(power, truth, strict=True)]
+            yield Spectrum(system, name, level, hour, of_mean, power.tolist(), ratio)
+
+
+def _mean_powers(data: VerificationData, name: str, counted: Bool[np.ndarray, "init_time lead_time level"]) -> Powers:
+    """Means over the initial times that count; NaN where none does."""
+    counted = counted[:, np.searchsorted(data.lead_times, data.spectra_lead_times)]
     total: Powers = {}
-    frames = judged.truth_frames(name)
-    systems = [system for system in judged.systems if name in system.variables]
-
-    def power(field: Float[np.ndarray, "level node"]) -> Float[np.ndarray, "level wavenumber"]:
-        return zonal_power(field.reshape(-1, *judged.grid.shape), judged.grid.latitude)
-
-    for init_time in judged.init_times:
+    frames = data.truth_frames(name)
+    for init_time, at in zip(data.init_times, counted[..., None], strict=True):
         frames.forget_before(init_time)
         found: dict[tuple[str, bool], list[np.ndarray]] = {}
-        for lead_time in lead_times:
-            found.setdefault(("truth", False), []).append(power(frames.at([init_time + lead_time])[0]))
-            for system in systems:
-                members = system.read(name, init_time, np.array([lead_time]))[:, 0]
-                each = np.mean([power(member) for member in members], axis=0)
-                found.setdefault((system.name, False), []).append(each)
-                if len(members) > 1:
-                    of_mean = power(members.mean(axis=0, dtype=np.float64))
-                    found.setdefault((system.name, True), []).append(of_mean)
+        for lead_time in data.spectra_lead_times:
+            found.setdefault(("truth", False), []).append(_power(data, frames.at([init_time + lead_time])[0]))
+            for key, power in _powers_of_systems(data, name, init_time, lead_time):
+                found.setdefault(key, []).append(power)
         for key, values in found.items():
-            new = State(np.stack(values), 1)
+            new = np.where(at, np.stack(values), 0.0)
             total[key] = total[key] + new if key in total else new
-    return total
+    count = counted.sum(axis=0)[..., None]
+    return {key: np.where(count > 0, values / np.maximum(count, 1), np.nan) for key, values in total.items()}
+
+
+def _powers_of_systems(
+    data: VerificationData, name: str, init_time: np.datetime64, lead_time: np.timedelta64
+) -> Iterator[tuple[tuple[str, bool], Float[np.ndarray, "level wavenumber"]]]:
+    for system in data.systems:
+        if name in system.variables:
+            members = system.read(name, init_time, np.array([lead_time]))[:, 0]
+            yield (system.name, False), np.mean([_power(data, member) for member in members], axis=0)
+            if len(members) > 1:
+                yield (system.name, True), _power(data, members.mean(axis=0, dtype=np.float64))
+
+
+def _power(data: VerificationData, field: Float[np.ndarray, "level node"]) -> Float[np.ndarray, "level wavenumber"]:
+    return zonal_power(field.reshape(-1, *data.grid.shape), data.grid.latitude)

@@ -41,7 +41,7 @@ def quiet(panel: Axes) -> None:
 
 def lead_axis(panel: Axes, last_hour: float) -> None:
     """Lead time in days from 0 along the bottom."""
-    last = last_hour / 24
+    last = max(last_hour, 1) / 24
     panel.set_xlim(0, last)
     panel.set_xticks(np.arange(0, last + 1e-9, 1 if last <= 5 else 2))
     panel.set_xlabel("lead time, days", fontsize=9, color=PALE)

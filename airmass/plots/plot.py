@@ -9,7 +9,14 @@ from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import is_url, local_path
 from airmass.data.formats.climatology import climatology_store, open_climatology
-from airmass.evaluation.scores import HEADLINE_FIELDS, read_rank_histograms, read_scores, read_spectra
+from airmass.evaluation.scores import (
+    HEADLINE_FIELDS,
+    RANK_HISTOGRAMS,
+    SPECTRA,
+    read_rank_histograms,
+    read_scores,
+    read_spectra,
+)
 from airmass.fields.variables import variable_at_level
 from airmass.plots.animation import write_animation
 from airmass.plots.curves import curve_figure
@@ -104,6 +111,9 @@ def _write_plumes(
 def _write_curves(folder: Path, scores: Path) -> None:
     table = read_scores(scores)
     histograms, spectra = read_rank_histograms(scores.parent), read_spectra(scores.parent)
+    for kind, kept in ((RANK_HISTOGRAMS, histograms), (SPECTRA, spectra)):
+        if unknown := {one.system for one in kept} - {*table.systems, "truth"}:
+            raise InputError(f"{scores.parent / kind}: system {min(unknown)!r} is not among those of {scores}")
     save_png(curve_figure(table), folder / "curves.png")
     if "spread" in table.metrics:
         save_png(spread_figure(table), folder / "spread.png")

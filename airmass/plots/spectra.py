@@ -34,7 +34,8 @@ def _figure(spectra: Sequence[Spectrum], hour: float, table: ScoreTable) -> Figu
             _draw(above, below, spectrum, style)
         units = quoted(channel[0])
         powers = units.factor**2 * np.concatenate([s.power[1:] for s in held])
-        above.set_ylim(bottom=max(_DEEPEST * powers.max(), 0.5 * powers.min()))
+        if (bottom := max(_DEEPEST * powers.max(), 0.5 * powers.min())) > 0:
+            above.set_ylim(bottom=bottom)
         above.set_title(label, loc="left", fontsize=12, weight="bold", color=INK)
         above.set_title(f"power, ({units.units})²", loc="right", fontsize=9, color=PALE)
         below.set_title("power / that of the truth", loc="right", fontsize=9, color=PALE)

@@ -5,6 +5,7 @@ from io import StringIO
 
 import numpy as np
 import pytest
+import xarray as xr
 from rich.console import Console
 
 from airmass.commands.main import main
@@ -14,7 +15,9 @@ from airmass.data.formats.forecast_reader import open_forecast
 from airmass.data.formats.store import open_store
 from airmass.data.preparation.statistics import compute_statistics
 from airmass.evaluation.evaluate import evaluate
-from airmass.evaluation.inputs import Frames
+from airmass.evaluation.frames import Frames
+from airmass.evaluation.left_out import THESE
+from airmass.evaluation.metrics.spectrum import zonal_power
 from airmass.evaluation.scores import read_rank_histograms, read_scores, read_spectra
 from airmass.fields.grid import latitude_weights
 from tests.conftest import make_store
@@ -143,14 +146,124 @@ def test_without_climatology_the_rest_is_judged(files, tmp_path):
     assert "No climatology" in screen.file.getvalue()
 
 
-def test_a_field_without_truth_is_left_out(files, tmp_path):
+def spoilt(tmp_path, name, index, forecast, screen=None, climatology=None, **options):
+    """Scores against a truth that lacks a field at some times, and what `evaluation.json` says was left out."""
     truth = TRUTH.copy(deep=True)
-    truth.total_precipitation_6hr.values[3] = np.nan
+    truth[name].values[index] = np.nan
     store = make_store(tmp_path / "truth.zarr", truth)
-    table = evaluate([files / "forecast.zarr"], store, tmp_path / "out", console=Console(file=StringIO()))
+    console = Console(file=screen or StringIO(), width=200)
+    table = evaluate([forecast], store, tmp_path / "out", climatology, console, **options)
+    return table, json.loads((tmp_path / "out" / "evaluation.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def growing(files):
+    """A forecast whose error is 2, 3 and 4 from its three initial times, so that each date shows in a mean."""
+    forecast = forecast_dataset(TRUTH, error=2.0, climatology=files / "climatology.zarr")
+    forecast = forecast + xr.DataArray(np.arange(3, dtype=np.float32), dims="init_time")
+    for name in forecast.data_vars:
+        forecast[name].attrs = TRUTH[name].attrs
+    forecast.attrs = {"airmass_system": "graphcast", "airmass_climatology": str(files / "climatology.zarr")}
+    return write_forecast(files / "growing.zarr", forecast)
+
+
+def test_one_lost_frame_of_truth_leaves_its_dates_out_and_says_so(growing, tmp_path):
+    """Frame 5 is valid 6 h after initial time 4 and 24 h after none; frames 2, 4 and 6 are the initial times."""
+    screen = StringIO()
+    table, about = spoilt(tmp_path, "2m_temperature", 5, growing, screen)
+    t2m = ("2m_temperature", None)
+    for system in ("graphcast", "persistence", "climatology"):
+        assert table.value(system, t2m, 6, "rmse") is not None
+    assert table.value("graphcast", t2m, 6, "rmse") == pytest.approx(np.sqrt((2**2 + 4**2) / 2), rel=1e-4)
+    assert table.value("graphcast", t2m, 12, "rmse") == pytest.approx(np.sqrt((4 + 9 + 16) / 3), rel=1e-4)
+    assert table.value("graphcast", Z500, 6, "rmse") == pytest.approx(np.sqrt((4 + 9 + 16) / 3), rel=1e-3)
+    reason = "the truth has no values at the valid time"
+    assert about["left_out_values"] == [
+        {
+            "variable": "2m_temperature",
+            "levels": None,
+            "lead_time_hours": 6,
+            "init_times": ["2000-11-02T00:00"],
+            "what": "these initial times",
+            "reason": reason,
+        }
+    ]
+    said = (
+        f"2m_temperature: 1 of 9 forecasts (at 1 of 3 lead times) count for no system, as {reason} (2000-11-02T06:00)."
+    )
+    assert about["left_out"][1:] == [said] and said in screen.getvalue()
+    assert "RMSE over up to 3 initial times" in screen.getvalue()
+
+
+def test_a_lost_frame_equals_an_evaluation_without_that_date(growing, tmp_path):
+    """Truth lost at an initial time: that date counts for no system, as persistence has none."""
+    whole, _ = spoilt(tmp_path, "geopotential", 6, growing)  # initial time 2, 24 h after initial time 2, 12 h after 4
+    inits = {6: ["2000-11-01T12", "2000-11-02T00"], 12: ["2000-11-01T12"], 24: ["2000-11-02T00"]}
+    for hour, times in inits.items():
+        store = make_store(tmp_path / f"{hour}.zarr", TRUTH)
+        table = evaluate(
+            [growing], store, tmp_path / f"out{hour}", console=Console(file=StringIO()), init_times=times
+        )  # fmt: skip
+        for system in table.systems:
+            for metric in table.metrics:
+                found, expected = (held.value(system, Z500, hour, metric) for held in (whole, table))
+                assert found == (None if expected is None else pytest.approx(expected, rel=1e-12))
+
+
+def test_a_baseline_without_any_value_is_left_out_itself(growing, tmp_path):
+    """The first accumulation of an archive is missing: at the only initial time, persistence has nothing."""
+    table, about = spoilt(tmp_path, "total_precipitation_6hr", 2, growing, init_times=["2000-11-01T12"])
     rain = ("total_precipitation_6hr", None)
-    assert table.value("graphcast", rain, 6, "rmse") is None  # valid at the missing time from the first initial time
-    assert table.value("graphcast", rain, 12, "rmse") == pytest.approx(2, abs=1e-3)
+    assert table.value("graphcast", rain, 6, "rmse") == pytest.approx(2, abs=1e-3)
+    assert table.value("persistence", rain, 6, "rmse") is None
+    assert table.value("climatology", rain, 6, "rmse") is not None
+    assert [(one["what"], one["lead_time_hours"]) for one in about["left_out_values"]] == [
+        ("persistence", hour) for hour in HOURS
+    ]
+
+
+@pytest.mark.parametrize(("days", "what"), [(slice(None), "climatology and anomaly correlation"), (307, THESE)])
+def test_a_climatology_that_lacks_values_is_said(files, growing, tmp_path, days, what):
+    """Day of year 307 is 2000-11-02, on which all forecasts but those to 6 h from the first and last are valid."""
+    climatology = xr.open_zarr(files / "climatology.zarr", consolidated=False).load()
+    climatology["2m_temperature"].loc[{"dayofyear": days, "latitude": climatology.latitude[0]}] = np.nan
+    climatology.to_zarr(tmp_path / "c.zarr", zarr_format=3, consolidated=False)
+    table, about = spoilt(tmp_path, "temperature", [], growing, climatology=tmp_path / "c.zarr")
+    t2m = ("2m_temperature", None)
+    assert {(one["variable"], one["what"]) for one in about["left_out_values"]} == {("2m_temperature", what)}
+    assert (table.value("graphcast", t2m, 6, "acc") is None) == (what != THESE)
+    assert table.value("graphcast", t2m, 6, "rmse") == pytest.approx(
+        np.sqrt((4 + 9 + 16) / 3) if what != THESE else 2, rel=1e-4
+    )
+
+
+def test_what_is_undefined_is_said(files, tmp_path):
+    """A forecast of the climatology has no anomaly."""
+    normal = TRUTH.mean("time").expand_dims(time=TRUTH.time).transpose(*TRUTH.geopotential.dims, missing_dims="ignore")
+    for name in normal.data_vars:
+        normal[name] = normal[name].astype(np.float32).assign_attrs(TRUTH[name].attrs)
+    forecast = write_forecast(tmp_path / "f.zarr", forecast_dataset(normal, climatology=files / "climatology.zarr"))
+    table, about = spoilt(tmp_path, "temperature", [], forecast)
+    assert table.value("graphcast", Z500, 6, "acc") is None and table.value("persistence", Z500, 6, "acc") is not None
+    assert {one["what"] for one in about["left_out_values"]} == {"acc of graphcast"}
+
+
+def test_truth_without_any_value_is_refused(files, tmp_path):
+    empty = TRUTH * np.float32(np.nan)
+    for name in empty.data_vars:
+        empty[name].attrs = TRUTH[name].attrs
+    store = make_store(tmp_path / "t.zarr", empty)
+    refused(files, tmp_path, "t.zarr: has no values at any valid time", truth=store)
+
+
+def test_spectra_are_over_the_same_dates_and_at_scored_lead_times(growing, files, tmp_path):
+    spoilt(tmp_path, "geopotential", 5, growing, spectra=["6h"])
+    held = {s.system: s for s in read_spectra(tmp_path / "out") if s.variable == "geopotential"}
+    fields = TRUTH.geopotential.sel(level=500).values[[3, 7]]  # not that of frame 5
+    expected = np.mean([zonal_power(field, TRUTH.latitude.values) for field in fields], axis=0)
+    np.testing.assert_allclose(held["truth"].power, expected, rtol=1e-9)
+    np.testing.assert_allclose(held["graphcast"].ratio[1:4], 1, rtol=1e-3)
+    refused(files, tmp_path / "two", "spectra at 24 h: not among the lead times", lead_times=["6h"], spectra=["24h"])
 
 
 def test_dates_that_truth_lacks(files, tmp_path):
@@ -329,8 +442,8 @@ def test_rank_histograms_and_spectra_lie_beside_the_scores(together):
 
 
 def test_memory_is_for_a_few_lead_times_and_blocks_change_nothing(together, ensembles, tmp_path, monkeypatch):
-    monkeypatch.setattr("airmass.evaluation.inputs._READ_BYTES", 1)
-    monkeypatch.setattr("airmass.evaluation.scoring._AT_ONCE", 1)
+    monkeypatch.setattr("airmass.evaluation.inputs.READ_BYTES", 1)
+    monkeypatch.setattr("airmass.evaluation.scoring._BLOCK_VALUES", 1)
     seen = []
 
     def read_members(dataset, path, name, index, leads):

@@ -1,13 +1,12 @@
-"""The bare parts of a page: everything inline, every text escaped."""
+"""The bare parts of a page: everything inline, every text escaped, and a policy that forbids all it does not need."""
 
 import base64
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 
-from airmass.core.errors import InputError
-
-_TYPES = {".png": "image/png", ".gif": "image/gif"}
+from airmass.plots.report.html import Html, element, joined
+from airmass.plots.report.pictures import read_picture
 
 _STYLE = """
 :root { --ink: #1c1c1c; --pale: #5f6570; --line: #dfe3e8; --good: #0b6b3a; --bad: #a3262a; --accent: #0072b2 }
@@ -48,65 +47,84 @@ document.getElementById('filter').addEventListener('input', function () {
 """
 
 
-def page(title: str, body: Iterable[str]) -> str:
-    """A whole document from parts that are HTML already; only `title` is escaped here."""
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{escape(title)}</title>'
-        f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head>\n<body>\n'
-        + "\n".join(body)
-        + f"\n<script>{_FILTER}</script>\n</body></html>\n"
+def page(title: str, body: Iterable[Html]) -> Html:
+    """A whole document."""
+    return joined(
+        [
+            Html('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'),
+            element("meta", http_equiv="Content-Security-Policy", content=_policy()),
+            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            element("title", title),
+            Html(f'<link rel="icon" href="data:,"><style>{_STYLE}</style></head>\n<body>\n'),
+            joined(body, "\n"),
+            Html(f"\n<script>{_FILTER}</script>\n</body></html>\n"),
+        ]
     )
 
 
-def heading(title: str) -> str:
-    return f"<h1>{escape(title)}</h1>"
+def _policy() -> str:
+    """No network, no frames, no forms; only our own style and script, known by their digests."""
+    style, script = (base64.b64encode(hashlib.sha256(ours.encode()).digest()).decode() for ours in (_STYLE, _FILTER))
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
-def section(title: str, *parts: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>\n" + "\n".join(parts) + "</section>"
+def heading(title: str) -> Html:
+    return element("h1", title)
 
 
-def paragraph(text: str, kind: str = "") -> str:
-    return f'<p class="{kind}">{escape(text)}</p>'
+def section(title: str, *parts: Html) -> Html:
+    return element("section", element("h2", title), Html("\n"), joined(parts, "\n"))
 
 
-def pairs(title: str, values: Mapping[str, object]) -> str:
+def paragraph(text: object, kind: str | None = None) -> Html:
+    return element("p", text, class_=kind)
+
+
+def bullets(items: Iterable[object]) -> Html:
+    return element("ul", *(element("li", item) for item in items))
+
+
+def pairs(title: str, values: Mapping[str, object]) -> Html:
     """A small table of names and values under a heading."""
-    rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(_text(value))}</td></tr>" for name, value in values.items())
-    return f"<div><h3>{escape(title)}</h3><table>{rows}</table></div>"
+    rows = (element("tr", element("th", name), element("td", _words(value))) for name, value in values.items())
+    return element("div", element("h3", title), element("table", *rows))
 
 
-def columns(parts: Iterable[str]) -> str:
-    return '<div class="columns">' + "".join(parts) + "</div>"
+def grid(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
+    """A table with a heading over each column."""
+    head = element("tr", *(element("th", title) for title in titles))
+    body = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
+    return element("div", element("table", head, *body), class_="wide")
 
 
-def commands(lines: Sequence[str]) -> str:
-    return f"<pre>{escape(chr(10).join(lines))}</pre>"
+def columns(parts: Iterable[Html]) -> Html:
+    return element("div", *parts, class_="columns")
 
 
-def image(path: Path, description: str) -> str:
+def commands(lines: Sequence[str]) -> Html:
+    return element("pre", "\n".join(lines))
+
+
+def image(path: Path, description: str) -> Html:
     """A picture, carried in the page. Raises InputError for a file that is not there or no PNG or GIF."""
-    if path.suffix not in _TYPES:
-        raise InputError(f"{path}: expected a picture ending in {' or '.join(_TYPES)}")
-    try:
-        data = base64.b64encode(path.read_bytes()).decode()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    return f'<img src="data:{_TYPES[path.suffix]};base64,{data}" alt="{escape(description)}">'
+    kind, data = read_picture(path)
+    return element("img", src=f"data:{kind};base64,{base64.b64encode(data).decode()}", alt=description)
 
 
-def download(name: str, text: str) -> str:
+def download(name: str, text: str) -> Html:
     """A link that saves a text carried in the page."""
-    data = base64.b64encode(text.encode()).decode()
-    return f'<a download="{escape(name)}" href="data:text/csv;base64,{data}">{escape(name)}</a>'
+    data = base64.b64encode(text.encode("utf-8", "replace")).decode()
+    return element("a", name, download=name, href=f"data:text/csv;base64,{data}")
 
 
-def _text(value: object) -> str:
+def _words(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value))
+        return ", ".join(map(_words, value))
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(item)}" for key, item in value.items())
+        return ", ".join(f"{key} {_words(item)}" for key, item in value.items())
     return str(value)

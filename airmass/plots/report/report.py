@@ -1,6 +1,5 @@
 """`report.html`: what was forecast, how good it is, how it looks, and how to do it again. It needs no other file."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -8,10 +7,23 @@ from pathlib import Path
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import local_path
-from airmass.evaluation.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, read_scores
+from airmass.evaluation.scores import (
+    BASELINES,
+    HEADLINE_FIELDS,
+    SCORES,
+    Evaluation,
+    ScoreTable,
+    read_evaluation,
+    read_scores,
+)
 from airmass.plots.report import page, tables
+from airmass.plots.report.html import Html, element, joined
+from airmass.plots.report.pictures import SUFFIXES
 
-_COMPARED = ("forecasts", "members", "truth", "climatology", "left_out")
+_COMPARED = ("forecasts", "members", "truth", "climatology")
+
+# Rows of a table that a person may read; the files hold all.
+_MOST_ROWS = 1000
 
 # Pictures by the first word of their name: the heading over them, and what to know about them.
 _GROUPS = {
@@ -69,10 +81,12 @@ def write_report(
     a folder that is not what it should be and for an `out` that exists.
     """
     refuse_existing(out)
-    table, compared = read_scores(local_path(scores, "scores") / "scores.json"), _compared(Path(scores))
+    folder = local_path(scores, "scores")
+    table, compared = read_scores(folder / SCORES), read_evaluation(folder)
     pictures = [] if plots is None else _pictures(local_path(plots, "plots"))
     body = [
-        *_head(title, table, compared),
+        _head(title, table, compared),
+        *_left_out(compared),
         *_verdicts(table),
         *_picture_sections(pictures),
         _all_scores(table),
@@ -84,25 +98,50 @@ def write_report(
     return Path(out)
 
 
-def _head(title: str, table: ScoreTable, compared: Mapping) -> Iterator[str]:
-    yield f"<header>{page.heading(title)}"
+def _head(title: str, table: ScoreTable, compared: Evaluation | None) -> Html:
+    parts = [page.heading(title)]
     models = [system for system in table.systems if system not in BASELINES]
-    init_times = compared.get("init_times") or []
-    if init_times:
+    if compared and (init_times := compared.init_times):
         dates = f"{_date(init_times[0])} to {_date(init_times[-1])}" if len(init_times) > 1 else _date(init_times[0])
         how_many = f"{len(init_times)} initial time{'s' if len(init_times) > 1 else ''}"
-        grid = f", on a grid of {compared['grid']}" if "grid" in compared else ""
-        yield page.paragraph(f"{how_many}, {dates} UTC, to {max(table.hours) / 24:g} days{grid}.", "pale")
+        parts.append(
+            page.paragraph(
+                f"{how_many}, {dates} UTC, to {max(table.hours) / 24:g} days, on a grid of {compared.grid}.", "pale"
+            )
+        )
     for system in models:
         metric = "crps" if system in tables.ensembles(table) else "rmse"
-        yield page.paragraph(tables.verdict(table, system, metric), "lead")
-    yield "</header>"
+        parts.append(page.paragraph(tables.verdict(table, system, metric), "lead"))
+    return element("header", *parts)
 
 
-def _verdicts(table: ScoreTable) -> Iterator[str]:
+def _left_out(compared: Evaluation | None) -> Iterator[Html]:
+    """What is not scored, and which dates count for no system."""
+    if compared and compared.left_out:
+        yield page.section("Left out", page.bullets(compared.left_out), *_lead_times_left_out(compared))
+
+
+def _lead_times_left_out(compared: Evaluation) -> Iterator[Html]:
+    """Initial times by variable, lead time and reason, folded up."""
+    if compared.left_out_values:
+        rows = (
+            (o.variable, _levels(o.levels), f"{o.lead_time_hours:g} h", o.what, o.reason, ", ".join(o.init_times))
+            for o in compared.left_out_values[:_MOST_ROWS]
+        )
+        shown = page.grid(("variable", "level", "lead time", "what", "reason", "initial times"), rows)
+        count = len(compared.left_out_values)
+        title = f"By lead time ({'the first ' if count > _MOST_ROWS else ''}{min(count, _MOST_ROWS)} of {count})"
+        yield element("details", element("summary", title), shown)
+
+
+def _levels(levels: Sequence[int] | None) -> str:
+    return f"{', '.join(map(str, levels))} hPa" if levels else ""
+
+
+def _verdicts(table: ScoreTable) -> Iterator[Html]:
     marks = "▲ is an error below the baseline's, ▼ above it, by so many percent."
     for system in (system for system in table.systems if system not in BASELINES):
-        about = f"Root mean square error, area-weighted, over all initial times. {marks}"
+        about = f"Root mean square error, area-weighted, over the initial times. {marks}"
         if system in tables.ensembles(table):
             about = about.replace("error,", "error of the mean of its members,", 1)
             fair = f"Fair continuous ranked probability score; of a baseline, its absolute error. {marks}"
@@ -111,7 +150,7 @@ def _verdicts(table: ScoreTable) -> Iterator[str]:
         yield page.section(f"RMSE of {system}", page.paragraph(about, "pale"), tables.headline_table(table, system))
 
 
-def _picture_sections(pictures: Sequence[Path]) -> Iterator[str]:
+def _picture_sections(pictures: Sequence[Path]) -> Iterator[Html]:
     for prefix, (heading, text) in _GROUPS.items():
         found = [path for path in pictures if path.stem.split("_")[0] == prefix]
         if found:
@@ -119,18 +158,18 @@ def _picture_sections(pictures: Sequence[Path]) -> Iterator[str]:
             yield page.section(heading, *note, *(page.image(path, _describe(path)) for path in found))
 
 
-def _all_scores(table: ScoreTable) -> str:
+def _all_scores(table: ScoreTable) -> Html:
     everything = page.download("scores.csv", tables.as_csv(table))
-    about = f'<p class="pale">At the usual lead times; all {len(table.scores)} values: {everything}</p>'
+    about = page.paragraph(joined([f"At the usual lead times; all {len(table.scores)} values: ", everything]), "pale")
     return page.section("All scores", about, tables.all_scores(table))
 
 
 def _method(
-    compared: Mapping, settings: Mapping[str, Mapping[str, object]], timings: Mapping[str, float]
-) -> Iterator[str]:
+    compared: Evaluation | None, settings: Mapping[str, Mapping[str, object]], timings: Mapping[str, float]
+) -> Iterator[Html]:
     parts = [page.pairs(heading, values) for heading, values in settings.items() if values]
-    inputs = {key.replace("_", " "): compared[key] for key in _COMPARED if compared.get(key)}
-    if inputs:
+    if compared:
+        inputs = {key: value for key in _COMPARED if (value := getattr(compared, key))}
         parts.append(page.pairs("Compared", inputs))
     if timings:
         parts.append(page.pairs("Time taken", {name: _duration(seconds) for name, seconds in timings.items()}))
@@ -138,24 +177,10 @@ def _method(
         yield page.section("What was run", page.columns(parts))
 
 
-def _compared(scores: Path) -> dict:
-    """What `airmass evaluate` says it compared; empty where the folder holds only scores."""
-    path = scores / "evaluation.json"
-    if not path.exists():
-        return {}
-    try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
-        raise InputError(f"{path}: not as `airmass evaluate` writes it: {error}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: holds a {type(found).__name__}, expected an object")
-    return found
-
-
 def _pictures(plots: Path) -> list[Path]:
     if not plots.is_dir():
         raise InputError(f"{plots}: no such folder, expected one that `airmass plot` wrote")
-    found = sorted((path for path in plots.iterdir() if path.suffix in (".png", ".gif")), key=_place)
+    found = sorted((path for path in plots.iterdir() if path.suffix in SUFFIXES), key=_place)
     if not found:
         raise InputError(f"{plots}: holds no pictures, expected those of `airmass plot`")
     return found

@@ -1,13 +1,17 @@
 """Tables of scores: the verdict at a glance, and every score folded up by variable."""
 
-from collections.abc import Iterator
-from html import escape
+import csv
+import io
+from collections.abc import Iterable, Iterator
 
 from airmass.evaluation.scores import BASELINES, ScoreTable, has_units, quoted
 from airmass.fields.derived import scored
+from airmass.plots.report.html import Html, element, joined
 
 # Smaller differences than this are called even.
 _EVEN = 0.005
+# What makes a spreadsheet take a cell for a formula, wide forms too.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _MARKS = {"good": "▲", "bad": "▼", "even": "●"}
 
 
@@ -32,44 +36,52 @@ def verdict(table: ScoreTable, system: str, metric: str = "rmse") -> str:
     return f"{system} beats {' and '.join(said)} headline comparisons of {metric.upper()}."
 
 
-def headline_table(table: ScoreTable, system: str, metric: str = "rmse") -> str:
+def headline_table(table: ScoreTable, system: str, metric: str = "rmse") -> Html:
     """An error of a model by field and lead time, with its skill against each baseline in percent."""
     hours = table.headline_hours
-    head = "".join(f'<th class="n">{_lead(hour)}</th>' for hour in hours)
-    rows = []
+    rows = [element("tr", element("th", "field"), *_lead_headings(hours))]
     for label, channel in table.headline_fields().items():
-        cells = "".join(_cell(table, system, channel, hour, metric) for hour in hours)
-        units = escape(quoted(channel[0]).units)
-        rows.append(f'<tr><td><b>{escape(label)}</b><span class="skill even">{units}</span></td>{cells}</tr>')
-    return f'<div class="wide"><table><tr><th>field</th>{head}</tr>{"".join(rows)}</table></div>'
+        cells = (_cell(table, system, channel, hour, metric) for hour in hours)
+        units = element("span", quoted(channel[0]).units, class_="skill even")
+        rows.append(element("tr", element("td", element("b", label), units), *cells))
+    return element("div", element("table", *rows), class_="wide")
 
 
-def all_scores(table: ScoreTable) -> str:
+def all_scores(table: ScoreTable) -> Html:
     """Every variable, level, system and metric at the headline lead times, folded by variable, with a filter."""
-    groups = []
-    for name in dict.fromkeys(name for name, _ in table.channels):
-        head = "".join(f'<th class="n">{_lead(hour)}</th>' for hour in table.headline_hours)
-        groups.append(
-            f"<details><summary>{escape(name.replace('_', ' '))}</summary><table><thead><tr><th>level</th>"
-            f"<th>metric</th><th>system</th>{head}</tr></thead><tbody>{''.join(_rows(table, name))}</tbody></table>"
-            "</details>"
+    titles = [element("th", title) for title in ("level", "metric", "system")]
+    head = element("thead", element("tr", *titles, *_lead_headings(table.headline_hours)))
+    groups = [
+        element(
+            "details",
+            element("summary", name.replace("_", " ")),
+            element("table", head, element("tbody", *_rows(table, name))),
         )
-    return (
-        '<p><input id="filter" type="search" placeholder="filter: temperature 850 rmse" '
-        f'aria-label="filter the scores"></p><div id="scores">{"".join(groups)}</div>'
-    )
+        for name in dict.fromkeys(name for name, _ in table.channels)
+    ]
+    hint = "filter: temperature 850 rmse"
+    field = element("input", id="filter", type="search", placeholder=hint, aria_label="filter the scores")
+    return joined([element("p", field), element("div", *groups, id="scores")])
 
 
 def as_csv(table: ScoreTable) -> str:
     """All scores, at all lead times, in the units on disk."""
-    lines = ["system,variable,level_hpa,lead_time_hours,metric,value"]
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(("system", "variable", "level_hpa", "lead_time_hours", "metric", "value"))
     for s in table.scores:
+        system, variable, metric = (_no_formula(text) for text in (s.system, s.variable, s.metric))
         level = "" if s.level is None else s.level
-        lines.append(f"{s.system},{s.variable},{level},{s.lead_time_hours:g},{s.metric},{s.value:.7g}")
-    return "\n".join(lines) + "\n"
+        writer.writerow((system, variable, level, f"{s.lead_time_hours:g}", metric, f"{s.value:.7g}"))
+    return out.getvalue()
 
 
-def _rows(table: ScoreTable, name: str) -> Iterator[str]:
+def _no_formula(text: str) -> str:
+    """A text that spreadsheets take for a text: with a quote before what they would compute (OWASP, CSV injection)."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _rows(table: ScoreTable, name: str) -> Iterator[Html]:
     units = quoted(name)
     for channel in (channel for channel in table.channels if channel[0] == name):
         level = "" if channel[1] is None else f"{channel[1]} hPa"
@@ -81,17 +93,15 @@ def _rows(table: ScoreTable, name: str) -> Iterator[str]:
                     continue
                 texts = ["–" if v is None else units.text(v) if has_units(metric) else f"{v:z.3f}" for v in values]
                 key = f"{name} {scored(name).short_name}{channel[1] or ''} {level} {metric} {system}"
-                cells = "".join(f'<td class="n">{text}</td>' for text in texts)
-                yield (
-                    f'<tr data-key="{escape(key.replace("_", " ").lower())}"><td>{level}</td>'
-                    f"<td>{escape(in_units)}</td><td>{escape(system)}</td>{cells}</tr>"
-                )
+                cells = [element("td", text) for text in (level, in_units, system)]
+                cells += [element("td", text, class_="n") for text in texts]
+                yield element("tr", *cells, data_key=key.replace("_", " ").lower())
 
 
-def _cell(table: ScoreTable, system: str, channel: tuple[str, int | None], hour: float, metric: str) -> str:
+def _cell(table: ScoreTable, system: str, channel: tuple[str, int | None], hour: float, metric: str) -> Html:
     value = table.value(system, channel, hour, metric)
     if value is None:
-        return '<td class="n">–</td>'
+        return element("td", "–", class_="n")
     skills = []
     for baseline in _baselines(table):
         skill = _skill(table, system, baseline, channel, hour, metric)
@@ -100,8 +110,12 @@ def _cell(table: ScoreTable, system: str, channel: tuple[str, int | None], hour:
         kind = "good" if skill > _EVEN else "bad" if skill < -_EVEN else "even"
         word = {"good": "below", "bad": "above", "even": "as"}[kind]
         size = "" if kind == "even" else f"{abs(skill) * 100:.0f} % "
-        skills.append(f'<span class="skill {kind}">{_MARKS[kind]} {size}{word} {escape(baseline)}</span>')
-    return f'<td class="n"><b>{quoted(channel[0]).text(value)}</b>{"".join(skills)}</td>'
+        skills.append(element("span", f"{_MARKS[kind]} {size}{word} {baseline}", class_=f"skill {kind}"))
+    return element("td", element("b", quoted(channel[0]).text(value)), *skills, class_="n")
+
+
+def _lead_headings(hours: Iterable[float]) -> list[Html]:
+    return [element("th", _lead(hour), class_="n") for hour in hours]
 
 
 def _skill(table: ScoreTable, system: str, baseline: str, channel, hour: float, metric: str) -> float | None:
