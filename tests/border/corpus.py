@@ -1,0 +1,22 @@
+"""All bad inputs, and the commands that meet each."""
+
+from tests.border import forecasts, json_files, model_files, places, settings, special_files, stores
+from tests.border.case import Case
+
+_KINDS = (json_files, model_files, stores, forecasts, special_files, places, settings)
+CASES: list[Case] = [case for kind in _KINDS for case in kind.CASES]
+MEMBERS = [(case, way) for case in CASES for way in case.ways]
+
+
+def name_of(member: tuple[Case, str]) -> str:
+    return f"{member[0].name} - {member[1]}"
+
+
+def quick(member: tuple[Case, str]) -> bool:
+    """Whether a member runs in `make test`: every input with one command or two, each pair in turn; others are slow."""
+    case, way = member
+    place, others = case.ways.index(way), len(case.ways) - 1
+    return place == 0 or place == 1 + _NUMBER[case.name] % others
+
+
+_NUMBER = {case.name: number for number, case in enumerate(CASES)}

@@ -1,0 +1,125 @@
+"""One healthy input of every kind, made once a session; bad ones are copies with a change."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+import xarray as xr
+from PIL import Image
+
+import airmass
+from airmass.data.loading.frames import Frames
+from airmass.evaluation.scores import Score, ScoreTable
+from airmass.fields.channels import Layout
+from airmass.forecasting.checkpoints import model_file
+from airmass.models.assemble import new_network
+from airmass.recipes.recipes import as_settings
+from tests.conftest import make_store, synthetic_dataset
+from tests.forecasts import ensemble_dataset, forecast_dataset, write_climatology, write_forecast
+from tests.golden_case import ROOT as GOLDEN
+from tests.training.small import OPTIONS, SMALL
+
+NAMES = (*SMALL.task.targets, *SMALL.task.static)
+DATES = ("2000-11-01", "2000-11-02")
+TRAINING = (
+    "--training.updates 1 --training.rollout 1 --training.batch 1 --optimiser.warmup 1 --safety.save-updates 100 "
+    "--training.dates 2000-11-01 2000-11-02 --watch.no-tensorboard"
+).split()
+
+
+@dataclass(frozen=True)
+class Home:
+    """Paths of the healthy inputs; read them, never write to them."""
+
+    folder: Path
+
+    def __getattr__(self, name: str) -> Path:
+        return (
+            self.folder
+            / {
+                "store": "store.zarr",
+                "store_v2": "store_v2.zarr",
+                "netcdf": "store.nc",
+                "forecast": "forecast.zarr",
+                "ensemble": "ensemble.zarr",
+                "climatology": "climatology.zarr",
+                "model": "model.npz",
+                "golden": "golden",
+                "scores": "scores",
+                "pictures": "pictures",
+                "run": "run",
+            }[name]
+        )
+
+
+def dataset(**options) -> xr.Dataset:
+    """Eight frames of what the small recipe reads, on two levels."""
+    return synthetic_dataset(days=2, levels=(500, 850), names=NAMES, **options)
+
+
+def make_home(folder: Path) -> Home:
+    folder.mkdir(exist_ok=True)
+    home, fields = Home(folder), dataset()
+    make_store(home.store, fields)
+    make_store(home.store_v2, fields, zarr_format=2)
+    fields.to_netcdf(home.netcdf, engine="h5netcdf")
+    varying = fields.drop_vars(list(SMALL.task.static))
+    inits, leads = (1, 3), (6, 12)
+    write_forecast(home.forecast, forecast_dataset(varying, inits, leads, error=0.5))
+    write_forecast(
+        home.ensemble, ensemble_dataset(varying, init_indices=inits, lead_hours=leads, spread=0.1, members=3)
+    )
+    write_climatology(home.climatology, varying)
+    _write_model(home)
+    shutil.copytree(GOLDEN / "graphcast", home.golden)
+    _write_scores(home.scores)
+    _write_run(home.run)
+    home.pictures.mkdir()
+    Image.fromarray(np.zeros((4, 6), np.uint8)).save(home.pictures / "curves.png")
+    return home
+
+
+def _write_model(home: Home) -> None:
+    """An untrained model of the small recipe."""
+    frames, task = Frames(home.store, SMALL.task), SMALL.task
+    network = new_network(task, SMALL.model, jax.random.key(0))
+    sizes = [len(Layout.of(names, task.levels)) for names in (task.prognostic, task.static, task.targets)]
+    history, static, targets = (np.ones(size, np.float32) for size in sizes)
+    forcing = np.ones(len(task.forcing), np.float32)
+    scales = model_file.Normaliser(
+        history, history, forcing, forcing, static, static, targets, targets, model_file.Normaliser.columns(task)
+    )
+    fill = np.full(len(history), np.nan, np.float32)
+    kind = next(getattr(model_file, name) for name in ("ModelFile", "SavedModel") if hasattr(model_file, name))
+    model_file.write_model(home.model, kind(SMALL, frames.grid, scales, network, {"updates": 0}, fill))
+
+
+def _write_scores(folder: Path) -> None:
+    folder.mkdir()
+    systems = {"graphcast": 1.0, "persistence": 2.0, "climatology": 3.0}
+    scores = [
+        Score(system, "geopotential", 500, hour, metric, value + hour / 24)
+        for system, value in systems.items()
+        for hour in (6, 24)
+        for metric in ("rmse", "bias")
+    ]
+    (folder / "scores.json").write_text(ScoreTable(scores).to_json())
+    about = {
+        "init_times": ["2000-11-01T06:00"],
+        "grid": "16 x 8",
+        "truth": "store.zarr",
+        "forecasts": ["forecast.zarr"],
+    }
+    (folder / "evaluation.json").write_text(json.dumps(about))
+
+
+def _write_run(folder: Path) -> None:
+    """A run as it stands before its first update, but for its statistics."""
+    folder.mkdir()
+    (folder / "settings.json").write_text(json.dumps({"recipe": as_settings(SMALL), "airmass": airmass.__version__}))
+
+
+__all__ = ["DATES", "OPTIONS", "TRAINING", "Home", "dataset", "make_home"]
