@@ -16,7 +16,8 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
-from airmass.data.formats.decoding import StoredArray, chunk_problems, one_line, stored_array
+from airmass.data.formats.decoding import StoredArray, chunk_problems, stored_array
+from airmass.data.formats.reading import one_line
 from airmass.data.formats.store import HECTOPASCALS, HORIZONTAL, grid_of, minute, open_unchecked
 from airmass.fields.variables import VARIABLES, same_units
 

@@ -12,7 +12,8 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.decoding import Encoding, StoredArray, one_line, stored_array
+from airmass.data.formats.decoding import Encoding, StoredArray, stored_array
+from airmass.data.formats.reading import one_line
 
 Index = slice | np.ndarray
 
