@@ -73,7 +73,6 @@ PACKINGS = {
     "big-endian with a fill value": Packing(">f8", -1e34),
     "missing_value alone": Packing(fill=-999.0, word="missing_value"),
     "two words for missing": Packing(fill=-1.0, more={"missing_value": -1.0}),
-    "integers": Packing("i2"),
     "integers with a fill value": Packing("i2", -32767),
     "packed": Packing("i2", -32768, 0.25, 285.0),
     "packed in a byte": Packing("u1", 255, 0.25, 270.0),
