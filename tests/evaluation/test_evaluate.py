@@ -471,7 +471,7 @@ def test_lead_and_initial_times_are_chosen_or_the_same(ensembles, tmp_path):
     refused(ensembles, tmp_path, "graphcast has no lead_time 36 h, which was asked for", lead_times=["36h"], **both)
     refused(ensembles, tmp_path, "expected one such as 10d", lead_times=["soon"], **both)
     refused(ensembles, tmp_path, "gencast has no init_time 2000-11-02", init_times=["2000-11-02"], **both)
-    refused(ensembles, tmp_path, "expected dates such as", init_times=["soon"], **both)
+    refused(ensembles, tmp_path, "time .soon.: expected one such as", init_times=["soon"], **both)
     one = {"lead_times": ["common"], "init_times": ["2000-11-03T12"]}
     table = evaluate(**both, **one, out=tmp_path / "out", console=Console(file=StringIO()))
     assert table.hours == (12, 24)
