@@ -82,9 +82,8 @@ def open_climatology(path: Place) -> xr.Dataset:
     grid_of(dataset, path)
     for where, problem in level_problems(dataset):
         raise InputError(f"{path}: {where} {problem}")
-    return dataset.assign(
-        {name: _checked_field(dataset, name, path) for name in sorted(map(str, dataset)) if _is_read(name)}
-    )
+    names = filter(_is_read, sorted(map(str, dataset)))
+    return dataset.assign({name: _checked_field(dataset, name, path) for name in names})
 
 
 def _check_whole(dataset: xr.Dataset, name: str, low: int, high: int, path: Place) -> None:
