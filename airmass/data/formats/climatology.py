@@ -13,7 +13,18 @@ from jaxtyping import Float, Int
 
 from airmass.core.errors import InputError
 from airmass.core.place import Place, is_url, located
-from airmass.data.formats.store import fill_hint, grid_of, minute, open_unchecked, read
+from airmass.data.formats.layout import (
+    HORIZONTAL,
+    axis_problem,
+    grid_of,
+    in_order,
+    level_problems,
+    minute,
+    type_problem,
+    units_problem,
+)
+from airmass.data.formats.store import open_unchecked, read
+from airmass.fields.variables import VARIABLES
 
 DAYS = 366
 LOW, HIGH = (0.01, 0.02, 0.05, 0.1), (0.9, 0.95, 0.98, 0.99)
@@ -55,17 +66,71 @@ def climatology_store(place: Place) -> Place:
     return inside if not is_url(place) and inside.exists() else located(place)
 
 
-def open_climatology(path: str | Path) -> xr.Dataset:
-    """Open a climatology lazily; raises InputError unless it has hour, dayofyear and an accepted grid."""
+def open_climatology(path: Place) -> xr.Dataset:
+    """Open a climatology lazily, whatever the order of its dimensions, hours, days, levels and rows.
+
+    It comes back as a store does, south to north, of dims (hour, dayofyear, [level,] latitude, longitude). Raises
+    InputError unless hours and days of year are whole, each once, the grid is accepted, and fields have the units and
+    dimensions that the table says.
+    """
     dataset = open_unchecked(path)
-    absent = [name for name in ("hour", "dayofyear") if name not in dataset.coords]
-    if absent:
+    if absent := [name for name in ("hour", "dayofyear") if name not in dataset.coords]:
         raise InputError(f"{path}: no coordinate {', '.join(absent)}, expected a climatology by hour and dayofyear")
-    for name in ("hour", "dayofyear"):
-        if np.isnan(dataset[name].values.astype(np.float64)).any():
-            raise InputError(f"{path}: {name} has missing values{fill_hint(dataset[name])}")
+    for name, low, high in (("hour", 0, 23), ("dayofyear", 1, DAYS)):
+        _check_whole(dataset, name, low, high, path)
+    dataset = _rising(_rising(dataset, "latitude"), "level")
     grid_of(dataset, path)
-    return dataset
+    for where, problem in level_problems(dataset):
+        raise InputError(f"{path}: {where} {problem}")
+    names = filter(_is_read, sorted(map(str, dataset)))
+    return dataset.assign({name: _checked_field(dataset, name, path) for name in names})
+
+
+def _check_whole(dataset: xr.Dataset, name: str, low: int, high: int, path: Place) -> None:
+    """Raise InputError unless a coordinate holds whole numbers in a range, each once."""
+    if problem := axis_problem(dataset, name):
+        raise InputError(f"{path}: {name} {problem}")
+    values = dataset[name].values
+    odd = (values < low) | (values > high) | (values != np.round(values))
+    if odd.any():
+        raise InputError(f"{path}: {name} has {values[odd][0]:g}, expected whole numbers from {low} to {high}")
+    if len(np.unique(values)) < len(values):
+        raise InputError(f"{path}: {name} is {_spans(values)}, expected each once")
+
+
+def _rising(dataset: xr.Dataset, name: str) -> xr.Dataset:
+    """With values that fall along a coordinate turned round, labels and all."""
+    if name not in dataset.dims or axis_problem(dataset, name):
+        return dataset
+    values = dataset[name].values
+    return dataset.isel({name: slice(None, None, -1)}) if np.all(np.diff(values) < 0) else dataset
+
+
+def _is_read(name: str) -> bool:
+    """True for fields that are read from a climatology; others may lie beside them."""
+    return name in map(quantiles_name, EXTREMES) or (name in VARIABLES and not VARIABLES[name].static)
+
+
+def _checked_field(dataset: xr.Dataset, name: str, path: Place) -> xr.DataArray:
+    """A field in our order of dimensions; raises InputError for other dimensions, types and units."""
+    field = dataset[name]
+    if name not in VARIABLES:
+        _check_quantiles(dataset, path)
+        return in_order(field, ("hour", "quantile_day", "quantile", *HORIZONTAL), path)
+    variable = VARIABLES[name]
+    for problem in (type_problem(field, variable), units_problem(field, variable)):
+        if problem:
+            raise InputError(f"{path}: {name} {problem}")
+    return in_order(field, ("hour", "dayofyear", *(("level",) if variable.on_levels else ()), *HORIZONTAL), path)
+
+
+def _check_quantiles(dataset: xr.Dataset, path: Place) -> None:
+    _check_whole(dataset, "quantile_day", 1, DAYS, path)
+    if problem := axis_problem(dataset, "quantile"):
+        raise InputError(f"{path}: quantile {problem}")
+    quantiles = dataset["quantile"].values
+    if np.any((quantiles <= 0) | (quantiles >= 1)) or len(np.unique(quantiles)) < len(quantiles):
+        raise InputError(f"{path}: quantile is {quantiles.tolist()}, expected numbers between 0 and 1, each once")
 
 
 def climatology_at(climatology: xr.Dataset, valid_times: np.ndarray) -> xr.Dataset:
@@ -78,7 +143,8 @@ def climatology_at(climatology: xr.Dataset, valid_times: np.ndarray) -> xr.Datas
     _require_held(climatology, "hour", hours, valid_times)
     _require_held(climatology, "dayofyear", days, valid_times)
     picked = climatology.sel(hour=xr.DataArray(hours, dims="time"), dayofyear=xr.DataArray(days, dims="time"))
-    return picked.drop_vars(["hour", "dayofyear"]).assign_coords(time=valid_times)
+    picked = picked.drop_vars(["hour", "dayofyear"]).assign_coords(time=valid_times)
+    return picked.transpose("time", ...)
 
 
 def quantiles_held(climatology: xr.Dataset, field: str) -> tuple[float, ...]:
@@ -114,5 +180,6 @@ def _require_held(climatology: xr.Dataset, name: str, wanted: np.ndarray, valid_
 
 def _spans(numbers: np.ndarray) -> str:
     """`1 to 60, 306 to 366` for what a climatology holds."""
+    numbers = np.sort(numbers)
     runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+    return ", ".join(f"{run[0]:g} to {run[-1]:g}" if len(run) > 1 else f"{run[0]:g}" for run in runs)

@@ -26,7 +26,7 @@ def problems(dataset: xr.Dataset) -> Iterator[Problem]:
     yield from _grid_problems(dataset, hint=True)
     yield from level_problems(dataset)
     yield from _time_problems(dataset)
-    for name in map(str, dataset.data_vars):
+    for name in sorted(map(str, dataset.data_vars)):
         if name in VARIABLES:
             yield from _field_problems(dataset, name)
 
@@ -162,11 +162,9 @@ def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[Problem]:
         yield name, f"has dimensions {found}, expected {expected}{advice}"
     elif not field.size:
         yield name, f"has no values: its shape is {field.shape}"
-    if problem := _type_problem(field, variable):
-        yield name, problem
-    units = field.attrs.get("units")
-    if units is not None and not (isinstance(units, str) and same_units(units, variable.units)):
-        yield name, f"has units {_quoted(units)}, expected {variable.units!r}"
+    for problem in (type_problem(field, variable), units_problem(field, variable)):
+        if problem:
+            yield name, problem
 
 
 def _mendable(found: Sequence[str], expected: Sequence[str]) -> bool:
@@ -175,7 +173,16 @@ def _mendable(found: Sequence[str], expected: Sequence[str]) -> bool:
     return len(set(found)) == len(found) and lacking <= {"level"} and besides <= ({"time"} - set(expected))
 
 
-def _type_problem(field: xr.DataArray, variable: Variable) -> str | None:
+def units_problem(field: xr.DataArray, variable: Variable) -> str | None:
+    """Units other than the table's; none at all are no problem."""
+    units = field.attrs.get("units")
+    if units is None or (isinstance(units, str) and same_units(units, variable.units)):
+        return None
+    return f"has units {_quoted(units)}, expected {variable.units!r}"
+
+
+def type_problem(field: xr.DataArray, variable: Variable) -> str | None:
+    """A type of values that no field has; whole numbers may be a mask, or lack the scale they were packed with."""
     if field.dtype.kind == "f" or (field.dtype.kind in "iu" and variable.units == "1"):
         return None
     if field.dtype.kind in "iu":

@@ -11,6 +11,7 @@ import xarray as xr
 from airmass.core.errors import InputError
 from airmass.core.place import Place, is_url
 from airmass.data.formats.kind import Kind, kind_of, require_file
+from airmass.data.formats.layout import HORIZONTAL
 from airmass.data.formats.reading import one_line, reading
 from airmass.fields.variables import VARIABLES
 
@@ -18,6 +19,8 @@ from airmass.fields.variables import VARIABLES
 _LONGEST_AXIS = 20_000_000
 MOST_METADATA = 64 * 2**20
 METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
+
+_EXPECTED = {"time", "level", *HORIZONTAL, *VARIABLES}
 
 _ENGINES = {Kind.NETCDF4: "h5netcdf", Kind.NETCDF3: "scipy"}
 
@@ -61,6 +64,7 @@ def _opened(opened: Callable[..., xr.Dataset], path: Place, names: Callable[[], 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", xr.SerializationWarning)  # of what `problems` refuses
+            warnings.filterwarnings("ignore", "Object at .* is not recognized")  # of folders that are no arrays
             return opened()
     except Exception as error:
         with reading(path):
@@ -96,7 +100,7 @@ def _members(path: Place, source: Any) -> Iterator[str]:
     for entry in sorted(Path(path).iterdir()):
         if (entry / "zarr.json").exists() or (entry / ".zarray").exists():
             yield entry.name
-        elif entry.is_dir() and entry.name in VARIABLES:
+        elif entry.is_dir() and entry.name in _EXPECTED:
             raise InputError(f"{path}: {entry.name} has lost its metadata, {METADATA[0]} or {METADATA[1]}")
 
 
