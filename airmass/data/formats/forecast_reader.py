@@ -183,7 +183,7 @@ def _with_durations(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
     if units not in _HOURS:
         found = "without units" if units is None else f"with units {units!r}"
         raise InputError(f"{path}: lead times are numbers {found}, expected durations with units 'hours'")
-    values = dataset.lead_time.values
+    values = dataset.lead_time.values.astype(np.float64)
     nanoseconds = np.round(values * 3600.0) * 10**9
     if not np.all(np.abs(nanoseconds) < 2**63):
         raise InputError(f"{path}: lead times are {values[0]} to {values[-1]} {units}, expected hours")

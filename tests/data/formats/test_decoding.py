@@ -1,5 +1,7 @@
 """The same numbers on disk mean the same through every reader, in every encoding, format and order of dimensions."""
 
+import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,13 @@ import pytest
 import xarray as xr
 import zarr
 
+from airmass.core.errors import InputError
 from airmass.data.formats.forecast_reader import open_forecast, read_lead_times
-from airmass.data.formats.store import open_store, read
+from airmass.data.formats.store import open_store, open_unchecked, read
 from airmass.data.loading.frames import Frames
+from airmass.data.loading.lazy_array import lazy_array
 from airmass.fields.task import Task
+from tests.conftest import make_store, synthetic_dataset
 
 NAME = "sea_surface_temperature"  # the table lets it be missing over land
 TASK = Task((NAME,), (), (), (), (500,))
@@ -155,3 +160,93 @@ def test_every_reader_reads_the_same(tmp_path, packing, kind):
     forecast = open_forecast(path)
     np.testing.assert_array_equal(forecast[NAME][0], labelled)
     np.testing.assert_array_equal(read_lead_times(forecast, path, NAME, 0, [2, 0, 1]), labelled.astype("f4")[[2, 0, 1]])
+
+
+ORDERS = [("time", "longitude", "latitude"), ("latitude", "time", "longitude"), ("longitude", "latitude", "time")]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("name", "kind"), [("float32", "2"), ("float32", "3"), ("packed", "3"), ("packed", "nc")])
+def test_dimensions_in_any_order_are_read_by_their_names(tmp_path, order, name, kind):
+    path = store_of(tmp_path / ("s.nc" if kind == "nc" else "s.zarr"), PACKINGS[name], kind, order)
+    field = open_unchecked(path)[NAME]
+    assert field.dims == order
+    place = np.empty((2, 1, 4, 8), np.float32)
+    lazy_array(field, path).into(place, np.array([2, 0]), slice(0, 4)).result()
+    np.testing.assert_array_equal(place[:, 0], PACKINGS[name].values[[2, 0]].astype("f4"))
+    lazy_array(field, path).into(place[:, :, 1:3], slice(1, 3), slice(2, 4)).result()
+    np.testing.assert_array_equal(place[:, 0, 1:3], PACKINGS[name].values[1:3, 2:4].astype("f4"))
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_levels_are_found_by_value_whatever_their_order(tmp_path, packed):
+    data = synthetic_dataset(days=0.5, levels=(50, 300, 500, 850, 1000), names=("temperature",))
+    mixed = data.isel(level=[3, 0, 4, 1, 2]).transpose("longitude", "level", "time", "latitude")
+    encoding = {"temperature": {"dtype": "i4", "scale_factor": 2.0**-16, "_FillValue": -1}} if packed else {}
+    mixed.to_zarr(tmp_path / "s.zarr", zarr_format=3, consolidated=False, encoding=encoding)
+    field = open_unchecked(tmp_path / "s.zarr").temperature
+    place = np.empty((2, 3, 8, 16), np.float32)
+    lazy_array(field, tmp_path / "s.zarr", (300, 500, 850)).into(place, slice(0, 2), slice(0, 8)).result()
+    np.testing.assert_allclose(place, data.temperature.sel(level=[300, 500, 850]), rtol=1e-6)
+    with pytest.raises(InputError, match=r"s.zarr: temperature has level 700 hPa 0 times, expected once"):
+        lazy_array(field, tmp_path / "s.zarr", (300, 700))
+    with pytest.raises(InputError, match=r"s.zarr: temperature has dimensions .*'level'.*, expected \('time', "):
+        lazy_array(field, tmp_path / "s.zarr")
+
+
+@pytest.mark.parametrize("kind", ["2", "3"])
+def test_a_fill_value_of_zero_that_no_attribute_declares(tmp_path, kind):
+    """In format 2 zeros read as missing everywhere, and a refusal says so; in format 3 they are zeros everywhere."""
+    rain = synthetic_dataset(days=0.5, names=("total_precipitation_6hr",)).fillna(0)
+    assert bool((rain.total_precipitation_6hr == 0).any())
+    path = make_store(tmp_path / "s.zarr", rain.drop_vars("total_precipitation_6hr"), zarr_format=int(kind))
+    values = rain.total_precipitation_6hr.values
+    names = {"dimension_names": rain.total_precipitation_6hr.dims} if kind == "3" else {}
+    array = zarr.open_group(path, mode="r+").create_array("total_precipitation_6hr", data=values, **names)
+    if kind == "2":
+        array.attrs["_ARRAY_DIMENSIONS"] = rain.total_precipitation_6hr.dims
+        zarr.consolidate_metadata(path)
+    task = Task(("total_precipitation_6hr",), (), (), (), (500,))
+    labelled = read(open_store(path).total_precipitation_6hr, path)
+    if kind == "3":
+        np.testing.assert_array_equal(labelled, values)
+        np.testing.assert_array_equal(Frames(path, task).window(0, 2)[..., 0].reshape(values.shape), values)
+        return
+    np.testing.assert_array_equal(labelled, np.where(values == 0, np.nan, values))
+    with pytest.raises(InputError, match=r"total_precipitation_6hr has \d+ NaN .*its Zarr v2 fill_value is 0.*convert"):
+        Frames(path, task).window(0, 2)
+
+
+def test_a_lost_chunk_is_not_read_as_zeros(tmp_path):
+    path = forecast_of(tmp_path / "f.zarr", PACKINGS["packed"], "3")
+    shutil.rmtree(path / NAME / "c" / "0" / "1")
+    forecast = open_forecast(path)
+    assert np.isnan(read_lead_times(forecast, path, NAME, 0, [0])).sum() == LAND.sum()
+    with pytest.raises(InputError, match=rf"f.zarr: {NAME} cannot be read from 2000-01-01T00:00: .*c/0/1/0/0"):
+        read_lead_times(forecast, path, NAME, 0, slice(0, 3))
+
+
+@pytest.mark.parametrize(
+    ("chunks", "words"),
+    [
+        ([1, 10**7, 10**7], r"has chunks of shape \(1, 10000000, 10000000\), \d+ GiB each; this machine has \d+ GiB"),
+        ([0, 4, 8], r"has chunks of shape \(0, 4, 8\), expected at least 1"),
+    ],
+)
+def test_chunks_that_no_memory_holds_are_refused(tmp_path, chunks, words):
+    path = store_of(tmp_path / "s.zarr", PACKINGS["float32"], "3")
+    about = json.loads((path / NAME / "zarr.json").read_text())
+    about["chunk_grid"]["configuration"]["chunk_shape"] = chunks
+    (path / NAME / "zarr.json").write_text(json.dumps(about))
+    with pytest.raises(InputError, match=rf"s.zarr: {NAME} {words}"):
+        Frames(path, TASK, missing=True)
+
+
+@pytest.mark.parametrize("dtype", ["c8", "?", "U3"])
+def test_values_that_are_no_numbers_are_refused(tmp_path, dtype):
+    data = synthetic_dataset(days=0.5, names=(NAME, "2m_temperature"))
+    data = data.assign(two=(data["2m_temperature"].dims, data["2m_temperature"].values.astype(dtype)))
+    data = data.drop_vars("2m_temperature").rename(two="2m_temperature")
+    data.to_zarr(tmp_path / "s.zarr", zarr_format=2, consolidated=False)
+    with pytest.raises(InputError, match=r"s.zarr: 2m_temperature holds .*, expected real numbers"):
+        Frames(tmp_path / "s.zarr", Task(("2m_temperature",), (), (), (), (500,)))
