@@ -150,5 +150,5 @@ def test_every_reader_refuses_one_fill_value(tmp_path):
 def test_training_holds_frames_against_its_statistics_once(tmp_path):
     held = Frames(make_store(tmp_path / "a.zarr"), TASK)
     held.hold_against({("2m_temperature", None): (278.0, 0.1)})
-    with pytest.raises(InputError, match="2m_temperature at 2000-11-01T00:00 averages .* as in the statistics"):
+    with pytest.raises(InputError, match=r"2m_temperature at 2000-11-01T00:00 averages .* as in the statistics"):
         held.window(0, 1)

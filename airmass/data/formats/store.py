@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
+from airmass.data.formats.valid_time import with_valid_time
 from airmass.fields.grid import LatLonGrid, check_latitude, check_longitude
 from airmass.fields.variables import VARIABLES, same_units
 
@@ -220,12 +221,24 @@ def _time_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
     if not np.issubdtype(times.dtype, np.datetime64):
         yield "time", f"is {times.dtype}, expected dates"
         return
+    yield from _valid_time_problems(dataset)
     steps = np.diff(times)
     if np.any(twice := steps == np.timedelta64(0)):
         more = f", and {twice.sum() - 1} more such" if twice.sum() > 1 else ""
         yield "time", f"{minute(times[1:][twice][0])} appears twice{more}"
     if np.any(back := steps < np.timedelta64(0)):
         yield "time", f"runs backwards after {minute(times[:-1][back][0])}"
+
+
+def _valid_time_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
+    """Where other coordinates say that `time` is not the time of the fields."""
+    try:
+        said = with_valid_time(dataset.drop_vars(list(dataset.data_vars)), "")[1]
+    except InputError as error:
+        yield "time", f"is not certain: {str(error).removeprefix(': ')}"
+    else:
+        for text in said:
+            yield "time", f"is not the valid time ({text}); `airmass data convert` takes that"
 
 
 def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[tuple[str, str]]:
@@ -235,13 +248,20 @@ def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[tuple[str, str]]
         expected = (*expected[:-2], "level", *HORIZONTAL)
     found = tuple(str(d) for d in field.dims)
     if found != expected:
-        yield (
-            name,
-            f"has dimensions {found}, expected {expected}; `airmass data convert` rewrites a store in this order",
+        hint = (
+            "; `airmass data convert` rewrites a store in this order" if _arrangeable(dataset, found, expected) else ""
         )
+        yield name, f"has dimensions {found}, expected {expected}{hint}"
     units = field.attrs.get("units")
     if units is not None and not same_units(units, variable.units):
         yield name, f"has units {units!r}, expected {variable.units!r}"
+
+
+def _arrangeable(dataset: xr.Dataset, found: tuple[str, ...], expected: tuple[str, ...]) -> bool:
+    """Whether conversion makes these dimensions the expected ones: in another order, or with axes of length 1."""
+    lacking, more = set(expected) - set(found), set(found) - set(expected)
+    single = all(name in dataset.coords and dataset[name].ndim == 0 for name in lacking & {"time", "level"})
+    return lacking <= {"time", "level"} and single and all(dataset.sizes[name] == 1 for name in more)
 
 
 def _one_line(error: Exception) -> str:
