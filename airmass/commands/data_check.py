@@ -14,13 +14,19 @@ class Check:
 
     store: tyro.conf.Positional[str]
     """Store to read."""
+    json: bool = False
+    """Print the findings as JSON: a list of file, where, problem and wrong."""
 
 
 def run(arguments: list[str]) -> int:
+    """1 if anything is wrong; a store that cannot be read is refused as by every command."""
     options = parse(Check, "airmass data check", arguments)
 
-    from airmass.data.preparation.checks import check_store, report
+    from airmass.data.preparation.checks import as_json, check_store, report
 
     findings = check_store(options.store)
-    Console().print(report(options.store, findings))
+    if options.json:
+        print(as_json(options.store, findings))
+    else:
+        Console().print(report(options.store, findings))
     return int(any(finding.wrong for finding in findings))

@@ -23,7 +23,9 @@ from airmass.data.formats.store import (
     require_finite,
     require_times,
 )
+from airmass.data.formats.valid_time import with_valid_time
 from airmass.data.plausible import Usual, require_plausible
+from airmass.data.sea_mask import MASK, gap_problem
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
@@ -31,11 +33,6 @@ from airmass.fields.variables import VARIABLES
 
 _HOUR = np.timedelta64(1, "h")
 _SPELLINGS = {"lat": "latitude", "lon": "longitude"}
-_MASK = "land_sea_mask"
-# From here on a point is land without any sea; float32 masks that were interpolated miss 1 by a little.
-_LAND = 0.999
-# An archive may lack sea surface temperature over lakes, which a land-sea mask counts as water: 0.3 % of all water.
-_LAKES = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,19 +108,10 @@ class Initial:
             return
         if np.isinf(values).any():
             raise InputError(f"{self.path}: {name} has {np.isinf(values).sum()} infinite values; expected none")
-        mask = read(self._dataset[_MASK], self.path).reshape(-1)
-        land, sea = mask >= _LAND, mask == 0
+        mask = read(self._dataset[MASK], self.path).reshape(-1)
         for time, missing in zip(times, bad[:, 0], strict=True):
-            if filled := int((land & ~missing).sum()):
-                raise InputError(
-                    f"{self.path}: {name} at {minute(time)} has a value at {filled} of the {land.sum()} points that "
-                    f"{_MASK} says are land; expected NaN at all of them"
-                )
-            if (holes := int((sea & missing).sum())) > _LAKES * sea.sum():
-                raise InputError(
-                    f"{self.path}: {name} at {minute(time)} is NaN at {holes} of the {sea.sum()} points that {_MASK} "
-                    f"says are water; expected a value there"
-                )
+            if problem := gap_problem(mask, missing):
+                raise InputError(f"{self.path}: {name} at {minute(time)} {problem}")
 
 
 def open_initial(path: str | Path, task: Task, usual: Usual | None = None) -> Initial:
@@ -135,11 +123,11 @@ def open_initial(path: str | Path, task: Task, usual: Usual | None = None) -> In
     """
     dataset = _with_our_names(open_unchecked(path, dask=False), path)
     names = [*task.prognostic, *task.static]
-    if any(VARIABLES[name].missing_over_land for name in names) and _MASK not in names:
-        names.append(_MASK)
+    if any(VARIABLES[name].missing_over_land for name in names) and MASK not in names:
+        names.append(MASK)
     require(dataset, path, names, task.levels)
     example = "time" in dataset.dims and dataset.time.dtype.kind == "m"
-    dataset = checked(_dated(dataset, path)[names] if example else dataset[names], path)
+    dataset = checked(with_valid_time(dataset, path)[0][names], path)
     inits = _inits(dataset, task, path)
     first = dataset.time.values[0] + (task.history - 1) * task.step * _HOUR if example else None
     return Initial(path, task, grid_of(dataset, path), fingerprint(dataset, path), inits, first, dataset, usual)
@@ -177,16 +165,6 @@ def _with_our_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
 
 def _holds(dataset: xr.Dataset, name: str) -> bool:
     return name in dataset.dims or name in dataset.variables
-
-
-def _dated(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
-    """With valid times in place of durations."""
-    if "datetime" not in dataset.variables:
-        raise InputError(f"{path}: time is a duration, and there is no datetime to say from when")
-    dates = dataset["datetime"]
-    if dates.dims != ("time",) or dates.dtype.kind != "M":
-        raise InputError(f"{path}: datetime has dimensions {dates.dims} and type {dates.dtype}, expected dates by time")
-    return dataset.assign_coords(time=dates.values).drop_vars("datetime")
 
 
 def _inits(dataset: xr.Dataset, task: Task, path: str | Path) -> np.ndarray:

@@ -34,7 +34,7 @@ _G = 9.80665
 _FILL_VALUES = (9.999e20, 1e20, 9.96921e36, -9e33, -9.99e33, -32767.0, -32768.0, -9999.0, -999.0, 9999.0)
 _UNDECLARED = "a fill value that the file does not declare?"
 
-Channel = tuple[str, int | None]
+Channel = tuple[str, int | None]  # variable and level in hPa
 Usual = Mapping[Channel, tuple[float, float]]  # mean and spread by variable and level
 
 

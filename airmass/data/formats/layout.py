@@ -11,6 +11,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import chunk_problems
+from airmass.data.formats.valid_time import with_valid_time
 from airmass.fields.grid import LatLonGrid, check_latitude, check_longitude
 from airmass.fields.variables import VARIABLES, Variable, same_units
 
@@ -140,7 +141,19 @@ def _time_problems(dataset: xr.Dataset) -> Iterator[Problem]:
     elif missing := int(np.isnat(times).sum()):
         yield "time", f"has {missing} missing values of {times.size}"
     else:
+        yield from _valid_time_problems(dataset)
         yield from _order_of_times(times)
+
+
+def _valid_time_problems(dataset: xr.Dataset) -> Iterator[Problem]:
+    """Every sign in other coordinates that `time` is not the time of the fields."""
+    try:
+        said = with_valid_time(dataset.drop_vars(list(dataset.data_vars)), "")[1]
+    except InputError as error:
+        yield "time", f"is not certain: {str(error).removeprefix(': ')}"
+    else:
+        for text in said:
+            yield "time", f"is not the valid time ({text}); `airmass data convert` takes that"
 
 
 def _order_of_times(times: np.ndarray) -> Iterator[Problem]:
@@ -158,7 +171,9 @@ def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[Problem]:
     if variable.on_levels:
         expected = (*expected[:-2], "level", *HORIZONTAL)
     if (found := _names(field.dims)) != expected:
-        advice = "; `airmass data convert` rewrites a store in this order" if _mendable(found, expected) else ""
+        advice = (
+            "; `airmass data convert` rewrites a store in this order" if _mendable(dataset, found, expected) else ""
+        )
         yield name, f"has dimensions {found}, expected {expected}{advice}"
     elif not field.size:
         yield name, f"has no values: its shape is {field.shape}"
@@ -167,10 +182,16 @@ def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[Problem]:
             yield name, problem
 
 
-def _mendable(found: Sequence[str], expected: Sequence[str]) -> bool:
-    """True for another order, for one level that is no dimension, and for static fields with times."""
+def _mendable(dataset: xr.Dataset, found: Sequence[str], expected: Sequence[str]) -> bool:
+    """True where conversion makes these dimensions the expected ones.
+
+    They may stand in another order, a time or level may be a single value without a dimension, axes may have length 1,
+    and static fields times.
+    """
     lacking, besides = set(expected) - set(found), set(found) - set(expected)
-    return len(set(found)) == len(found) and lacking <= {"level"} and besides <= ({"time"} - set(expected))
+    single = all(name in dataset.coords and dataset[name].ndim == 0 for name in lacking)
+    spare = all(dataset.sizes[name] == 1 or (name == "time" and "time" not in expected) for name in besides)
+    return len(set(found)) == len(found) and lacking <= {"time", "level"} and single and spare
 
 
 def units_problem(field: xr.DataArray, variable: Variable) -> str | None:

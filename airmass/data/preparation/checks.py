@@ -1,5 +1,10 @@
-"""Everything wrong with a store, found in one reading: coordinates, times, units, missing and impossible values."""
+"""Everything wrong with a store, found in one reading: coordinates, times, units, missing and impossible values.
 
+The tests are the readers' own (`store.problems`, `plausible`, `sea_mask`), so that what is found well is read well.
+"""
+
+import dataclasses
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,15 +14,17 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.store import fill_hint, minute, open_unchecked, problems, read
+from airmass.data.formats.store import HORIZONTAL, fill_hint, minute, open_unchecked, problems, read
+from airmass.data.plausible import doubt, extremes, means
+from airmass.data.sea_mask import MASK, gap_problem
 from airmass.fields.variables import COMPUTED, VARIABLES, Variable
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 _BLOCK_BYTES = 64 * 2**20
-# Coastlines differ between a land mask and an SST analysis; more than this share of nodes is no coastline.
-_COAST_SHARE = 0.05
+# On Earth all is land south of this latitude, high up, and nearly nothing north of it.
+_POLAR = 80.0
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,9 @@ def check_store(path: str | Path) -> list[Finding]:
     """Everything wrong with a store, and notes; all data are read once. Raises InputError if it cannot be opened."""
     dataset = open_unchecked(path, dask=False)
     findings = [Finding(where, problem) for where, problem in problems(dataset)]
+    findings += _known(dataset)
     findings += _times(dataset)
+    findings += _upside_down(dataset, path)
     for name in sorted(map(str, dataset.data_vars)):
         if name not in VARIABLES:
             findings.append(Finding(name, "is not in the table of variables and will not be used", wrong=False))
@@ -42,6 +51,11 @@ def check_store(path: str | Path) -> list[Finding]:
         else:
             findings += _variable(dataset, VARIABLES[name], path)
     return sorted(findings, key=lambda finding: not finding.wrong)
+
+
+def as_json(path: str | Path, findings: list[Finding]) -> str:
+    """The findings for other programs: a list of file, where, problem and wrong."""
+    return json.dumps([{"file": str(path), **dataclasses.asdict(finding)} for finding in findings], indent=1)
 
 
 def report(path: str | Path, findings: list[Finding]) -> "Table":
@@ -59,11 +73,44 @@ def report(path: str | Path, findings: list[Finding]) -> "Table":
     return table
 
 
+def _known(dataset: xr.Dataset) -> Iterator[Finding]:
+    """What every reader asks for first: some variable that is known, and times."""
+    known = [str(name) for name in dataset.data_vars if name in VARIABLES and name not in COMPUTED]
+    if not known:
+        held = ", ".join(sorted(map(str, dataset.data_vars))) or "none"
+        yield Finding("variables", f"are none that airmass knows; found {held}; expected some such as temperature")
+    elif all(VARIABLES[name].static for name in known):
+        yield Finding("time", f"is nowhere: {', '.join(known)} never change, and nothing else is known", wrong=False)
+    elif "time" in dataset.dims and not dataset.sizes["time"]:
+        yield Finding("time", "is empty, expected one time or more")
+
+
+def _upside_down(dataset: xr.Dataset, path: str | Path) -> Iterator[Finding]:
+    """Static fields stored north to south under latitudes that run south to north: the Antarctic in the north."""
+    names = ("land_sea_mask", "geopotential_at_surface")
+    if not all(name in dataset and dataset[name].dims == HORIZONTAL for name in names):
+        return
+    latitude = dataset.latitude.values.astype(np.float64)
+    south, north = latitude <= -_POLAR, latitude >= _POLAR
+    if not (south.any() and north.any()):
+        return
+    try:
+        land, height = (read(dataset[name], path) for name in names)
+    except InputError:
+        return  # said where the variable is read
+    if land[north].mean() > 0.9 > 0.5 > land[south].mean() and height[north].mean() > 1.5e4 > height[south].mean():
+        yield Finding(
+            "latitude", "is turned against the fields: high land around the North Pole, none around the South"
+        )
+
+
 def _times(dataset: xr.Dataset) -> Iterator[Finding]:
     """Gaps and steps that do not fit; repeated and backward times are among the problems of any store."""
     if "time" not in dataset.dims or not np.issubdtype(dataset.time.dtype, np.datetime64):
         return
     times = np.unique(dataset.time.values)
+    if np.any(between := times != times.astype("datetime64[h]")):
+        yield Finding("time", f"has {between.sum()} times between full hours, first {minute(times[between][0])}")
     if len(times) < 3:
         return
     steps, counts = np.unique(np.diff(times), return_counts=True)
@@ -84,36 +131,55 @@ def _times(dataset: xr.Dataset) -> Iterator[Finding]:
 
 @dataclass
 class _Tally:
-    """What has been seen of one variable so far."""
+    """What has been seen of one variable so far; `low` and `high` by level."""
 
-    low: float = np.inf
-    high: float = -np.inf
+    low: np.ndarray
+    high: np.ndarray
+    levels: tuple[int | None, ...]
     count: int = 0
     missing: int = 0
+    infinite: int = 0
     outside: int = 0
     first_missing: str = ""
-    first_outside: str = ""
-    mask: np.ndarray | None = None
+    doubts: list[str] = field(default_factory=list)
+    first_mask: np.ndarray | None = None
     mask_changes: str = ""
     unreadable: list[str] = field(default_factory=list)
 
-    def add(self, values: np.ndarray, variable: Variable, when: str) -> None:
+    @classmethod
+    def of(cls, values: xr.DataArray) -> "_Tally":
+        levels = tuple(np.atleast_1d(values.level.values)) if "level" in values.dims else (None,)
+        return cls(np.full(len(levels), np.inf), np.full(len(levels), -np.inf), levels)
+
+    def add(self, frame: np.ndarray, variable: Variable, when: str) -> None:
         """Add one frame, ([level,] latitude, longitude)."""
-        missing = ~np.isfinite(values)
-        self.count += values.size
+        missing = ~np.isfinite(frame)
+        self.count += frame.size
+        self.infinite += int(np.isinf(frame).sum())
         if missing.any():
             self.missing += int(missing.sum())
             self.first_missing = self.first_missing or when
-        held = values[~missing]
-        if held.size:
-            self.low, self.high = min(self.low, float(held.min())), max(self.high, float(held.max()))
-            outside = int(((held < variable.valid_range[0]) | (held > variable.valid_range[1])).sum())
-            self.outside += outside
-            self.first_outside = self.first_outside or (when if outside else "")
+            frame = np.where(missing, np.nan, frame)
+        self._hold_against(frame.reshape(1, len(self.levels), -1), variable, when)
         if variable.missing_over_land:
-            if self.mask is not None and not self.mask_changes and not np.array_equal(self.mask, missing):
+            self.first_mask = missing if self.first_mask is None else self.first_mask
+            if not self.mask_changes and not np.array_equal(self.first_mask, missing):
                 self.mask_changes = when
-            self.mask = missing if self.mask is None else self.mask
+
+    def _hold_against(self, frames: np.ndarray, variable: Variable, when: str) -> None:
+        low, high = extremes(frames)
+        self.low, self.high = np.fmin(self.low, low[0]), np.fmax(self.high, high[0])
+        numbers = zip(self.levels, low[0].tolist(), high[0].tolist(), means(frames)[0].tolist(), strict=True)
+        for column, (level, *found) in enumerate(numbers):
+            if (doubted := doubt((variable.name, level), *found)) is None:
+                continue
+            least, greatest = variable.valid_range
+            self.outside += int(((frames[0, column] < least) | (frames[0, column] > greatest)).sum())
+            self.doubts.append(f"{_at(level)}{doubted.text}{when}")
+
+
+def _at(level: int | None) -> str:
+    return "" if level is None else f"at {level:g} hPa "
 
 
 def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iterator[Finding]:
@@ -127,41 +193,44 @@ def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iter
         return
     if tally.missing and not variable.missing_over_land:
         yield Finding(name, f"has {tally.missing} NaN or infinite values{tally.first_missing}{fill_hint(values)}")
-    if tally.outside:
-        low, high = variable.valid_range
-        yield Finding(
-            name,
-            f"has {tally.outside} values outside {low:g} to {high:g} {variable.units}{tally.first_outside}; "
-            f"they run from {tally.low:g} to {tally.high:g}",
-        )
-    if tally.low == tally.high:
-        yield Finding(name, f"is {tally.low:g} everywhere")
-    elif tally.missing == tally.count:
+    elif tally.infinite:
+        yield Finding(name, f"has {tally.infinite} infinite values{tally.first_missing}")
+    if tally.doubts:
+        yield Finding(name, tally.doubts[0] + _more(tally))
+    if tally.missing == tally.count:
         yield Finding(name, "has no value at all")
-    if variable.missing_over_land:
-        yield from _missing_over_land(dataset, name, tally)
+    elif np.any(same := tally.low == tally.high):
+        place = _at(tally.levels[int(np.argmax(same))])
+        yield Finding(name, f"{place}is {tally.low[same][0]:g} everywhere")
+    if variable.missing_over_land and tally.first_mask is not None:
+        yield from _missing_over_land(dataset, name, tally, path)
 
 
-def _missing_over_land(dataset: xr.Dataset, name: str, tally: _Tally) -> Iterator[Finding]:
+def _more(tally: _Tally) -> str:
+    """How much else there is of what is not plausible."""
+    if not tally.outside:
+        return f", and {len(tally.doubts) - 1} frames more" if len(tally.doubts) > 1 else ""
+    return f"; {tally.outside} values are outside, all run from {tally.low.min():g} to {tally.high.max():g}"
+
+
+def _missing_over_land(dataset: xr.Dataset, name: str, tally: _Tally, path: str | Path) -> Iterator[Finding]:
     if tally.mask_changes:
         yield Finding(name, f"is missing at other places than before{tally.mask_changes}")
-    if not tally.missing:
-        yield Finding(name, "has values over land too, where analyses have none", wrong=False)
+    assert tally.first_mask is not None
+    if MASK not in dataset or dataset[MASK].dims != HORIZONTAL or dataset[MASK].shape != tally.first_mask.shape:
+        if not tally.missing:
+            yield Finding(name, "has values over land too, where analyses have none", wrong=False)
         return
-    if tally.mask is None or "land_sea_mask" not in dataset or dataset.land_sea_mask.shape != tally.mask.shape:
-        return
-    land = dataset.land_sea_mask.values
-    open_sea, inland = int((tally.mask & (land <= 0)).sum()), int((~tally.mask & (land >= 1)).sum())
-    if open_sea or inland:
-        yield Finding(
-            name,
-            f"does not fit land_sea_mask: missing at {open_sea} nodes of open sea, present at {inland} inland",
-            wrong=open_sea + inland > _COAST_SHARE * land.size,
-        )
+    try:
+        problem = gap_problem(read(dataset[MASK], path), tally.first_mask)
+    except InputError:
+        return  # said where the mask itself is read
+    if problem:
+        yield Finding(name, problem)
 
 
 def _tally(values: xr.DataArray, variable: Variable, path: str | Path) -> _Tally:
-    tally = _Tally()
+    tally = _Tally.of(values)
     if "time" not in values.dims:
         try:
             tally.add(read(values, path), variable, "")

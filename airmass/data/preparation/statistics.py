@@ -21,12 +21,12 @@ from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import local_path
 from airmass.data.formats.climatology import EXTREMES, quantiles_name
 from airmass.data.formats.store import fill_hint, fingerprint, minute, open_store, read, require
-from airmass.data.plausible import require_plausible
+from airmass.data.plausible import doubt, place, require_plausible
 from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
 from airmass.data.preparation.quantiles import Quantiles
 from airmass.fields.clock import parse_dates
 from airmass.fields.derived import combined, parts_of, scored
-from airmass.fields.variables import COMPUTED, VARIABLES, variable
+from airmass.fields.variables import COMPUTED, VARIABLES, same_units, variable
 
 MEAN, STDDEV, DIFFS_STDDEV, MINIMUM = "mean_by_level", "stddev_by_level", "diffs_stddev_by_level", "min_by_level"
 CLIMATOLOGY = "climatology.zarr"
@@ -158,20 +158,39 @@ def load_statistics(
     mean, stddev, diffs = (load_table(folder, kind) for kind in (MEAN, STDDEV, DIFFS_STDDEV))
     changing = [name for name in names if not VARIABLES[name].static]
     for dataset, kind, wanted in ((mean, MEAN, names), (stddev, STDDEV, names), (diffs, DIFFS_STDDEV, changing)):
-        require_statistics(dataset, Path(folder) / f"{kind}.nc", wanted, levels)
+        require_statistics(dataset, Path(folder) / f"{kind}.nc", wanted, levels, spread=kind != MEAN)
     return mean, stddev, diffs
 
 
-def require_statistics(dataset: xr.Dataset, path: str | Path, names: Sequence[str], levels: Sequence[int] = ()) -> None:
-    """Raise InputError unless a table holds a number for each of these variables, by level where it has levels."""
+def require_statistics(
+    dataset: xr.Dataset, path: str | Path, names: Sequence[str], levels: Sequence[int] = (), spread: bool = False
+) -> None:
+    """Raise InputError unless a table holds a number for each of these variables, by level where it has levels.
+
+    Of a `spread` it is above zero, else one that the variable may have, each in the table's units.
+    """
     require(dataset, path, names, levels)
     for name in names:
         field, expected = dataset[name], ("level",) if VARIABLES[name].on_levels else ()
         if field.dims != expected:
             raise InputError(f"{path}: {name} has dimensions {field.dims}, expected {expected}")
+        units = field.attrs.get("units")
+        if units is not None and not (isinstance(units, str) and same_units(units, VARIABLES[name].units)):
+            raise InputError(f"{path}: {name} has units {units!r}, expected {VARIABLES[name].units!r}")
+        if field.dtype.kind not in "fiu":
+            raise InputError(f"{path}: {name} has type {field.dtype}, expected numbers")
         values = field.sel(level=list(levels)) if expected and levels else field
         if bad := int((~np.isfinite(values.values)).sum()):
             raise InputError(f"{path}: {name} has {bad} NaN or infinite values of {values.size}; expected none")
+        for level, value in zip(values.level.values if expected else (None,), np.ravel(values.values), strict=True):
+            _require_number(path, (name, level), float(value), spread)
+
+
+def _require_number(path: str | Path, channel: tuple[str, int | None], value: float, spread: bool) -> None:
+    if spread and value <= 0:
+        raise InputError(f"{path}: {place(channel)} has the spread {value:.6g}, expected above zero")
+    if not spread and (found := doubt(channel, value, value, value)) is not None:
+        raise InputError(f"{path}: {place(channel)} {found.text}")
 
 
 def load_table(folder: str | Path, kind: str) -> xr.Dataset:

@@ -1,12 +1,14 @@
 """`data check`: each fault is found and named, several at once, and a healthy store is all well."""
 
 import io
+import json
 
 import numpy as np
 import pytest
 import xarray as xr
 from rich.console import Console
 
+from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.data.preparation import checks
 from airmass.data.preparation.checks import Finding, check_store, report
@@ -67,9 +69,11 @@ def test_several_faults_are_all_listed(tmp_path):
     for text in (
         "latitude runs north to south", "time 2000-11-02T18:00 appears twice", "10m_u_component_of_wind is 0 every",
         "2m_temperature cannot be read", "geopotential has 3 NaN", "vertical_velocity has 1 NaN or infinite",
-        "temperature has 384 values outside 140 to 350 K, first at 2000-11-01T12:00; they run from",
+        "temperature at 300 hPa has the value",
     ):  # fmt: skip
         assert any(line.startswith(text) for line in found), text
+    (line,) = (line for line in found if line.startswith("temperature at 300"))
+    assert "expected 140 to 350 K" in line and "first at 2000-11-01T12:00; 384 values are outside, all run from" in line
     assert printed(path, check_store(path)).count("wrong") == 7
 
 
@@ -118,7 +122,7 @@ def test_missing_sea_surface_must_be_land_and_stay(tmp_path):
     cases = {
         "flicker": (flicker, "missing at other places than before, first at 2000-11-02T00:00"),
         "everywhere": (everywhere, "has no value at all"),
-        "swap": (swap, "does not fit land_sea_mask"),
+        "swap": (swap, "points that land_sea_mask says are land; expected NaN at all of them"),
     }
     for name, (change, text) in cases.items():
         assert any(text in line for line in said(make_store(tmp_path / name, sea(change)))), name
@@ -126,8 +130,66 @@ def test_missing_sea_surface_must_be_land_and_stay(tmp_path):
     def filled(values, land):
         values[np.isnan(values)] = 280
 
-    notes = check_store(make_store(tmp_path / "filled", sea(filled)))
+    filled_over_land = make_store(tmp_path / "filled", sea(filled))
+    assert ["points that land_sea_mask says are land" in line for line in said(filled_over_land)] == [True]
+    notes = check_store(make_store(tmp_path / "no mask", sea(filled).drop_vars("land_sea_mask")))
     assert [(n.wrong, "over land" in n.problem) for n in notes] == [(False, True)]
+
+
+def test_a_packed_mask_never_quite_zero_or_one_is_read_as_meant(tmp_path):
+    dataset = sea(lambda values, land: None)
+    dataset.land_sea_mask[:] = np.where(dataset.land_sea_mask > 0.5, 1 - 1e-5, 1e-5)
+    assert check_store(make_store(tmp_path / "packed", dataset)) == []
+    dataset.sea_surface_temperature[:] = 290 + np.arange(16)
+    assert "says are land" in said(make_store(tmp_path / "filled", dataset))[0]
+
+
+def test_a_store_with_nothing_known_is_wrong(tmp_path):
+    dataset = synthetic_dataset(names=("temperature", "2m_temperature")).rename(
+        {"temperature": "t", "2m_temperature": "x"}
+    )
+    assert said(make_store(tmp_path / "a.zarr", dataset)) == [
+        "variables are none that airmass knows; found t, x; expected some such as temperature"
+    ]
+
+
+def test_a_level_without_spread_and_times_between_hours_are_wrong(tmp_path):
+    dataset = synthetic_dataset(names=("temperature",))
+    dataset.temperature[:, 1] = 250
+    late = dataset.assign_coords(time=dataset.time + np.timedelta64(30, "m"))
+    assert said(make_store(tmp_path / "a.zarr", late)) == [
+        "time has 12 times between full hours, first 2000-11-01T00:30", "temperature at 500 hPa is 250 everywhere",
+    ]  # fmt: skip
+
+
+def test_statics_turned_against_latitude_are_told_by_the_antarctic(tmp_path):
+    dataset = synthetic_dataset(names=("land_sea_mask", "geopotential_at_surface"), n_latitude=16)
+    land = np.broadcast_to(dataset.latitude.values[:, None] < -70, dataset.land_sea_mask.shape)
+    dataset.land_sea_mask[:] = land.astype("f4")
+    dataset.geopotential_at_surface[:] = land * 2.5e4
+    assert said(make_store(tmp_path / "a.zarr", dataset)) == []
+    assert said(
+        make_store(tmp_path / "b.zarr", dataset.copy(data={n: f.values[::-1] for n, f in dataset.items()}))
+    ) == ["latitude is turned against the fields: high land around the North Pole, none around the South"]
+
+
+def test_a_reference_time_as_time_is_wrong(tmp_path):
+    dataset = synthetic_dataset(names=("2m_temperature",))
+    shifted = dataset.assign_coords(valid_time=dataset.time + np.timedelta64(6, "h"))
+    (line,) = said(make_store(tmp_path / "a.zarr", shifted))
+    assert line.startswith("time is not the valid time (time taken from valid_time: 2000-11-01T06:00 to")
+
+
+def test_findings_as_json_and_exit_codes(tmp_path, capsys):
+    path = make_store(tmp_path / "a.zarr", days=1, units={"temperature": "C"})
+    assert main(["data", "check", "--json", str(path)]) == 1
+    (found,) = [entry for entry in json.loads(capsys.readouterr().out) if entry["wrong"]]
+    assert found == {
+        "file": str(path), "where": "temperature", "problem": "has units 'C', expected 'K'", "wrong": True,
+    }  # fmt: skip
+    assert main(["data", "check", "--json", str(make_store(tmp_path / "b.zarr", days=1))]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert main(["data", "check", str(tmp_path / "none.zarr")]) == 2
 
 
 def test_unknown_and_computed_variables_and_absent_units_are_notes(tmp_path):

@@ -178,6 +178,32 @@ def test_constant_field_is_refused(tmp_path):
         compute_statistics(make_store(tmp_path / "a.zarr", dataset), tmp_path / "s", DATES)
 
 
+BAD_FILES = {
+    "nan": ("stddev_by_level", lambda f: f * np.nan, "temperature has 3 NaN or infinite values of 3; expected none"),
+    "zero": ("stddev_by_level", lambda f: f * 0, "temperature at 300 hPa has the spread 0, expected above zero"),
+    "negative": ("diffs_stddev_by_level", lambda f: -f, "temperature at 300 hPa has the spread -"),
+    "text": ("mean_by_level", lambda f: f.astype(str), "temperature has type"),
+    "no levels": ("mean_by_level", lambda f: f.isel(level=0, drop=True), "temperature has dimensions ()"),
+    "fewer levels": ("mean_by_level", lambda f: f.isel(level=slice(2)), "missing level [850] hPa"),
+    "units": ("mean_by_level", lambda f: f.assign_attrs(units="degC"), "temperature has units 'degC', expected 'K'"),
+    "celsius": ("mean_by_level", lambda f: f - 273.15, "expected 140 to 350 K; are these °C?"),
+}
+
+
+@pytest.mark.parametrize("fault", BAD_FILES)
+def test_statistics_that_no_field_has_are_refused(folder, tmp_path, fault):
+    kind, change, words = BAD_FILES[fault]
+    for name in ("mean_by_level", "stddev_by_level", "diffs_stddev_by_level"):
+        table = load_table(folder, name)[["temperature"]]
+        with xr.set_options(keep_attrs=True):
+            table = change(table.temperature).to_dataset(name="temperature") if name == kind else table
+        table.to_netcdf(tmp_path / f"{name}.nc", engine="h5netcdf")
+    with pytest.raises(InputError) as error:
+        load_statistics(tmp_path, ["temperature"], [300, 500, 850])
+    assert str(error.value).startswith(f"{tmp_path / kind}.nc: ") and words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
 def test_loading_says_what_is_missing(folder, tmp_path):
     with pytest.raises(InputError, match=r"mean_by_level.nc: no such file"):
         load_statistics(tmp_path)
