@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from airmass.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Convert:
@@ -22,5 +24,5 @@ def run(arguments: list[str]) -> None:
     from airmass.data.preparation.convert import convert
 
     for change in convert(options.source, options.out):
-        print(change)
-    print(f"store: {options.out}")
+        print(one_line(change))
+    print(one_line(f"store: {options.out}"))

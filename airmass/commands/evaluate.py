@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from airmass.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Evaluate:
@@ -32,4 +34,4 @@ def run(arguments: list[str]) -> None:
     from airmass.evaluation.evaluate import evaluate
 
     evaluate(**options)
-    print(f"scores: {options['out'] / 'scores.json'}")
+    print(one_line(f"scores: {options['out'] / 'scores.json'}"))

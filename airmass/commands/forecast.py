@@ -6,6 +6,8 @@ from typing import Literal
 
 import tyro
 
+from airmass.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Forecast:
@@ -61,13 +63,12 @@ class Forecast:
 def run(arguments: list[str]) -> None:
     options = vars(tyro.cli(Forecast, prog="airmass forecast", args=arguments))
 
-    from rich.progress import Progress
-
+    from airmass.core.tables import progress
     from airmass.forecasting.forecast import forecast
 
     init_times = options.pop("init_time")
     try:
-        with Progress() as shown:
+        with progress() as shown:
             bar = shown.add_task("forecasting", total=None)
             forecast(
                 init_times=init_times,
@@ -79,4 +80,4 @@ def run(arguments: list[str]) -> None:
         raise KeyboardInterrupt(
             f"stopped; {'the same command goes on' if goes_on else 'nothing was written'}"
         ) from None
-    print(f"forecast: {options['out']}")
+    print(one_line(f"forecast: {options['out']}"))

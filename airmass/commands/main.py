@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from airmass.core.errors import InputError
+from airmass.core.errors import InputError, one_line
 from airmass.core.memory import use_huge_pages
 
 # Command -> (module with its `run`, what it does).
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"airmass {name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        print(f"airmass {name}: {str(stop) or 'stopped; the same command goes on'}", file=sys.stderr)
+        print(f"airmass {name}: {one_line(stop) or 'stopped; the same command goes on'}", file=sys.stderr)
         return 130
 
 

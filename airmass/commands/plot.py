@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from airmass.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -38,4 +40,4 @@ def run(arguments: list[str]) -> None:
     from airmass.plots.plot import plot
 
     for path in plot(**vars(options)):
-        print(path)
+        print(one_line(path))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from airmass.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Report:
@@ -26,4 +28,4 @@ def run(arguments: list[str]) -> None:
     from airmass.plots.report.report import write_report
 
     write_report(options.out, options.title, options.scores, options.plots)
-    print(f"report: {options.out}")
+    print(one_line(f"report: {options.out}"))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from airmass.core.errors import one_line
 from airmass.data.simulate import SimulateSettings
 
 
@@ -23,4 +24,4 @@ def run(arguments: list[str]) -> None:
     from airmass.data.simulate import simulate
 
     simulate(options.out, options.settings)
-    print(f"store: {options.out}")
+    print(one_line(f"store: {options.out}"))
