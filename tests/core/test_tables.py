@@ -65,7 +65,7 @@ def test_sizes_and_durations():
 
 COMMANDS = (
     "data check X",
-    "data stats --store X --dates 2000 2001 --out o",
+    "data stats X --dates 2000 2001 --out o",
     "data convert X o",
     "inspect X",
     "forecast --checkpoint X --initial X --out o.zarr",
