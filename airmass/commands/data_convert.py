@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from airmass.commands.options import parse
 from airmass.core.errors import one_line
 
 
@@ -19,7 +20,7 @@ class Convert:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Convert, prog="airmass data convert", args=arguments)
+    options = parse(Convert, "airmass data convert", arguments)
 
     from airmass.data.preparation.convert import convert
 

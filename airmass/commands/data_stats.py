@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from airmass.commands.options import parse, require_between
 from airmass.core.errors import one_line
 from airmass.core.tables import progress
 
@@ -28,7 +29,8 @@ class Stats:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Stats, prog="airmass data stats", args=arguments)
+    options = parse(Stats, "airmass data stats", arguments)
+    require_between("--step", options.step, 1)
 
     from airmass.data.preparation.statistics import compute_statistics
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import tyro
 
+from airmass.commands.options import parse
 from airmass.core.errors import one_line
 
 
@@ -29,7 +30,7 @@ class Evaluate:
 
 
 def run(arguments: list[str]) -> None:
-    options = vars(tyro.cli(Evaluate, prog="airmass evaluate", args=arguments))
+    options = vars(parse(Evaluate, "airmass evaluate", arguments))
 
     from airmass.evaluation.evaluate import evaluate
 

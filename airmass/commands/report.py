@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
+from airmass.commands.options import parse
 from airmass.core.errors import one_line
 
 
@@ -23,7 +22,7 @@ class Report:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Report, prog="airmass report", args=arguments)
+    options = parse(Report, "airmass report", arguments)
 
     from airmass.plots.report.report import write_report
 
