@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.progress import Progress
 
 from airmass.commands.options import parse, require_between
 from airmass.core.errors import one_line
+from airmass.core.tables import progress
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> None:
 
     from airmass.data.preparation.statistics import compute_statistics
 
-    with Progress() as shown:
+    with progress() as shown:
         bar = shown.add_task("reading", total=None)
         compute_statistics(
             options.store,
@@ -43,6 +43,6 @@ def run(arguments: list[str]) -> None:
             options.variables,
             options.levels,
             options.step,
-            lambda name, done, total: shown.update(bar, description=name, completed=done, total=total),
+            lambda name, done, total: shown.update(bar, description=one_line(name), completed=done, total=total),
         )
     print(one_line(f"statistics: {options.out}"))

@@ -15,6 +15,7 @@ from rich.progress import Progress
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, writing
 from airmass.core.place import local_path
+from airmass.core.tables import say
 from airmass.recipes.recipes import RECIPES, Recipe
 from airmass.training.run_folder import STATISTICS_FOLDER
 
@@ -64,15 +65,15 @@ def demo(
     parts = plans[model](out, seed, {name: _of_demo(made, seed) for name, made in recipes.items()}, console)
     for number, part in enumerate(parts, 1):
         if part.output.exists() and (part.title in _timings(out) or not part.goes_on):
-            console.print(f"[dim]{number}/{len(parts)} {part.title}: done before[/dim]")
+            say(console, f"{number}/{len(parts)} {part.title}: done before", "dim")
             continue
-        console.print(f"[bold]{number}/{len(parts)} {part.title}[/bold] -> {part.output}")
+        say(console, f"{number}/{len(parts)} {part.title} -> {part.output}", "bold")
         began = time.perf_counter()
         part.make()
         _note_timing(out, part.title, time.perf_counter() - began)
     for title, seconds in _timings(out).items():
-        console.print(f"  {title:<52} {seconds:6.0f} s")
-    console.print(f"Look at [bold]{out / 'report.html'}[/bold]")
+        say(console, f"  {title:<52} {seconds:6.0f} s")
+    say(console, f"Look at {out / 'report.html'}")
     return out / "report.html"
 
 

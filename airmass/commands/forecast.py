@@ -67,13 +67,12 @@ def run(arguments: list[str]) -> None:
     require_between("--churn", options["churn"], 0)
     require_positive("--memory-limit", options["memory_limit"])
 
-    from rich.progress import Progress
-
+    from airmass.core.tables import progress
     from airmass.forecasting.forecast import forecast
 
     init_times = options.pop("init_time")
     try:
-        with Progress() as shown:
+        with progress() as shown:
             bar = shown.add_task("forecasting", total=None)
             forecast(
                 init_times=init_times,

@@ -29,6 +29,7 @@ def run(arguments: list[str]) -> None:
 
     from rich.console import Console
 
+    from airmass.core.tables import say, say_lines
     from airmass.forecasting.inspection import inspection, tables
 
     console = Console()
@@ -38,5 +39,5 @@ def run(arguments: list[str]) -> None:
     for table in tables(inspected, boxed=console.is_terminal):
         console.print(table)
     if inspected.license:
-        console.print("licence", style="bold")
-        console.print(inspected.license, markup=False, highlight=False, soft_wrap=True)
+        say(console, "licence", "bold")
+        say_lines(console, inspected.license)

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return status
     except KeyboardInterrupt as stop:
-        print(f"airmass {name}: {str(stop) or 'stopped; the same command goes on'}", file=sys.stderr)
+        print(f"airmass {name}: {one_line(stop) or 'stopped; the same command goes on'}", file=sys.stderr)
         return 128 + number_of(stop)
     except BrokenPipeError:  # who read the output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,7 +6,7 @@ times only ever add.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from rich.table import Table
 from airmass import __version__
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
+from airmass.core.tables import plain, say
 from airmass.data.formats.climatology import EXTREMES
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
@@ -68,7 +69,8 @@ def evaluate(
     refuse_existing(out)
     console = console or Console()
     data = open_verification(forecasts, truth, climatology, lead_times, init_times, spectra)
-    _print(console, _not_asked_for(data))
+    for line in _not_asked_for(data):
+        say(console, line)
     names = track(data.variables, "Scoring", console=console, transient=True)
     scores = {name: score_variable(data, name) for name in names}
     table = ScoreTable(_scores(data, scores))
@@ -77,7 +79,8 @@ def evaluate(
     missing = [
         one for name, found in scores.items() for one in (*left_out(data, name, found), *undefined(data, name, found))
     ]
-    _print(console, sentences(missing, data))
+    for line in sentences(missing, data):
+        say(console, line)
     histograms = list(_rank_histograms(data, scores))
     with new_output(out) as aside:
         aside.mkdir()
@@ -90,11 +93,6 @@ def evaluate(
         (aside / EVALUATION).write_text(json.dumps(asdict(_about(data, missing)), indent=1) + "\n")
     print_headlines(table, console, len(data.init_times), any(one.what == THESE for one in missing))
     return table
-
-
-def _print(console: Console, lines: Iterable[str]) -> None:
-    for line in lines:
-        console.print(line, markup=False, highlight=False)
 
 
 def print_headlines(table: ScoreTable, console: Console, n_init_times: int, fewer: bool = False) -> None:
@@ -125,7 +123,9 @@ def _headlines(table: ScoreTable, metric: str, title: str) -> Table:
         for i, (system, values) in enumerate(rows.items()):
             head = (label, units.units) if has_units(metric) else (label,)
             cells = ["–" if value is None else text(value) for value in values]
-            shown.add_row(*(head if i == 0 else [""] * len(head)), system, *cells, end_section=i == len(rows) - 1)
+            shown.add_row(
+                *(head if i == 0 else [""] * len(head)), plain(system), *cells, end_section=i == len(rows) - 1
+            )
     return shown
 
 

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import jax
-from rich import box
 from rich.table import Table
-from rich.text import Text
 
 from airmass.core.errors import InputError
+from airmass.core.tables import duration, gigabytes, table
 from airmass.data.initial import open_initial
 from airmass.data.preparation.statistics import DIFFS_STDDEV, MEAN, MINIMUM, STDDEV
 from airmass.fields.task import Task
@@ -163,29 +162,7 @@ def _shape(held: Checkpoint, task: Task, grid: str | None, source: Path) -> tupl
     return shape, "--grid"
 
 
-def table(title: str, rows: Mapping[str, str], boxed: bool) -> Table:
-    # Texts, not strings: a description may hold square brackets.
-    table = Table(title=title, title_justify="left", show_header=False, box=box.ROUNDED if boxed else None)
-    table.add_column(style="bold", overflow="fold")
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(Text(name), Text(value))
-    return table
-
-
 def _words(value) -> str:
     if isinstance(value, tuple | list):
         return ", ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def gigabytes(size: float) -> str:
-    return f"{size / 1e9:,.2f} GB"
-
-
-def duration(seconds: float) -> str:
-    """In the largest unit that leaves a number above one."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"

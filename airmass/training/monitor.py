@@ -9,6 +9,7 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from airmass.core.tables import say
 from airmass.recipes.monitoring import WatchSettings
 from airmass.training.loggers import Picture, open_sinks
 
@@ -108,7 +109,7 @@ class Monitor:
 
     def went_back(self, update: int, target: int, why: str) -> None:
         """Say that the run goes on from `target`; what was logged of later updates is forgotten."""
-        self._console.print(f"going back from update {update} to {target} and on with other examples: {why}")
+        say(self._console, f"going back from update {update} to {target} and on with other examples: {why}")
         self._close_sinks()
         self._done = target
         self._open_sinks()
@@ -119,7 +120,7 @@ class Monitor:
             self._bar.update(self._bar.task_ids[0], completed=update, note=note)
         elif time.monotonic() - self._said >= _PLAIN_EVERY or update >= self._total:
             self._said = time.monotonic()
-            self._console.print(f"update {update}/{self._total}  {note}", highlight=False, soft_wrap=True)
+            say(self._console, f"update {update}/{self._total}  {note}", soft_wrap=True)
 
 
 class _Clock:
@@ -154,7 +155,8 @@ def memory() -> tuple[float, float]:
 
 def _bar(console: Console, total: int, done: int) -> Progress:
     counted = TextColumn("{task.completed}/{task.total} updates")
-    bar = Progress(TextColumn("training"), BarColumn(20), counted, TextColumn("{task.fields[note]}"), console=console)
+    note = TextColumn("{task.fields[note]}", markup=False)
+    bar = Progress(TextColumn("training"), BarColumn(20), counted, note, console=console)
     bar.add_task("training", total=total, completed=done, note="compiling")
     return bar
 

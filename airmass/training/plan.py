@@ -7,7 +7,7 @@ import jax
 from rich.table import Table
 
 from airmass.core.errors import InputError
-from airmass.forecasting.inspection import duration, gigabytes, table
+from airmass.core.tables import duration, gigabytes, table
 from airmass.models.footprint import available_memory, matmul_rate, on_accelerator, parameter_count
 from airmass.recipes.recipes import Recipe
 from airmass.training.footprint import TrainingFootprint, axes, training_footprint

@@ -15,6 +15,7 @@ from rich.console import Console
 import airmass
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, write_arrays
+from airmass.core.tables import say
 from airmass.data.formats.store import minute
 from airmass.data.loading.frames import Frames
 from airmass.data.preparation.innovations import innovation_of
@@ -76,8 +77,8 @@ def claim(
         raise InputError(f"{run}: exists and is not a training run")
     first, last = minute(frames.times[0]), minute(frames.times[-1])
     held_back = "" if recipe.training.dates else ", all of the store (--training.dates leaves some of it to judge on)"
-    console.print(f"training on {first} to {last}{held_back}")
-    console.print(f"statistics and climatology over these dates -> {run / STATISTICS_FOLDER}")
+    say(console, f"training on {first} to {last}{held_back}")
+    say(console, f"statistics and climatology over these dates -> {run / STATISTICS_FOLDER}")
     with new_output(run, replace=run.exists()) as aside:
         aside.mkdir()
         _write_statistics(aside / STATISTICS_FOLDER, recipe, frames)
@@ -149,7 +150,7 @@ def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, cons
     network, carried = start_from(own.network, recipe.task, recipe.model, start.checkpoint)
     scales = restored_scales(own.normaliser, recipe.task, start.checkpoint, start.statistics)
     fill = restored_fill(own.fill, recipe.task, start.checkpoint, start.statistics)
-    console.print(f"starting from {carried}")
+    say(console, f"starting from {carried}")
     write_model(aside / START_FILE, replace(own, network=network, normaliser=scales, fill=fill))
 
 
@@ -162,7 +163,7 @@ def _compare(run: Path, settings: dict, console: Console, accept_changes: bool) 
     words = "; ".join(f"{name} = {theirs}, not {ours}" for name, ours, theirs in different)
     if not accept_changes:
         raise InputError(f"{run}: this run was begun with {words}; name another --run, or --accept-changes to go on")
-    console.print(f"going on with a run that was begun with {words}")
+    say(console, f"going on with a run that was begun with {words}")
     with new_output(run / SETTINGS_FILE, replace=True) as aside:
         aside.write_text(json.dumps(held | settings, indent=1))
 

@@ -17,6 +17,7 @@ import airmass
 from airmass.core.cache import keep_compiled
 from airmass.core.memory import keep_freed_memory
 from airmass.core.place import local_path
+from airmass.core.tables import say
 from airmass.data.loading.examples import Batch as Drawn
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
@@ -112,7 +113,7 @@ def _train(
     if (done := int(state.update)) < recipe.training.total:
         attention = attention_here(recipe.model, recipe.training.precision, gradient=True)
         if attention.report:
-            console.print(f"attention: {attention.report}", markup=False)
+            say(console, f"attention: {attention.report}")
         model = saved.model(frames.static(), recipe.training.precision, mesh.shape["space"], attention.attend)
         model = replace(model, network=None)  # type: ignore[arg-type]
         fixed = Fixed(model, held_still, _objective(recipe, frames))
@@ -129,7 +130,7 @@ def _train(
             describe = partial(_describe, recipe, fixed.objective, saved)
             for rollout in dict.fromkeys(recipe.training.rollout):
                 if dropped := examples.dropped(rollout):
-                    console.print(f"rollout {rollout}: {dropped} windows touch a missing time and are left out")
+                    say(console, f"rollout {rollout}: {dropped} windows touch a missing time and are left out")
             watched = Watched(monitor, watchdog, trace, describe, validate)
             place, update = partial(_place, recipe, mesh), make_update(recipe, mesh, specs)
             loop = Loop(
@@ -148,7 +149,7 @@ def _finish(run: Path, saved: SavedModel, frames: Frames, updates: int, console:
     if not leads():
         return run
     if saved.recipe.calibrated:
-        console.print("calibrating what the model draws on forecasts from training dates")
+        say(console, "calibrating what the model draws on forecasts from training dates")
         saved = replace(saved, calibration=calibration_of(saved, frames))
     return export(run, saved, frames, updates)
 

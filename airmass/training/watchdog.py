@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from airmass.core.errors import one_line
+
 STALLS_FILE = "stalls.txt"
 
 
@@ -56,11 +58,14 @@ class Watchdog:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         head = f"{now} no progress for {seconds / 60:.3g} minutes, while {phase}"
         stack = "".join(traceback.format_stack(frames[self._watched])) if self._watched in frames else ""
-        print(f"{head}; all threads are in {self._path}\n{stack}", file=self._stream or sys.stderr, flush=True)
+        self._print(f"{head}; all threads are in {self._path}", stack)
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         stacks = (f"thread {names.get(i, i)}\n" + "".join(traceback.format_stack(f)) for i, f in frames.items())
         try:
             with self._path.open("a") as log:
                 log.write("\n".join([head, *stacks]) + "\n")
         except OSError as error:  # a full disk may be why; training itself will say so
-            print(f"{self._path}: cannot write: {error.strerror}", file=self._stream or sys.stderr, flush=True)
+            self._print(f"{self._path}: cannot write: {error.strerror}")
+
+    def _print(self, text: str, stack: str = "") -> None:
+        print("\n".join(filter(None, (one_line(text), stack))), file=self._stream or sys.stderr, flush=True)

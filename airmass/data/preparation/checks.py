@@ -62,14 +62,16 @@ def report(path: str | Path, findings: list[Finding]) -> "Table":
     """The findings as a table to print; one row that says so when all is well."""
     from rich.table import Table
 
-    table = Table(title=str(path), title_justify="left")
+    from airmass.core.tables import plain
+
+    table = Table(title=plain(path), title_justify="left")
     for column in ("", "where", "what"):
         table.add_column(column, overflow="fold")
     for finding in findings:
-        mark = "[red]wrong[/red]" if finding.wrong else "note"
-        table.add_row(mark, finding.where, finding.problem.replace("[", r"\["))
+        mark = plain("wrong", "red") if finding.wrong else plain("note")
+        table.add_row(mark, plain(finding.where), plain(finding.problem))
     if not any(finding.wrong for finding in findings):
-        table.add_row("[green]all well[/green]", "", "nothing wrong was found")
+        table.add_row(plain("all well", "green"), "", "nothing wrong was found")
     return table
 
 

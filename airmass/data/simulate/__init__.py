@@ -65,7 +65,8 @@ def _bar() -> Iterator[Progress]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    days = MofNCompleteColumn(), TextColumn("days"), TimeElapsedColumn()
-    with Progress(TextColumn("{task.description}"), BarColumn(), *days, console=Console(stderr=True)) as bar:
+    stage, days = TextColumn("{task.description}", markup=False), TextColumn("days")
+    columns = stage, BarColumn(), MofNCompleteColumn(), days, TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total or None)
