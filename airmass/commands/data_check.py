@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import tyro
 from rich.console import Console
 
+from airmass.commands.options import parse
+
 
 @dataclass(frozen=True)
 class Check:
@@ -15,7 +17,7 @@ class Check:
 
 
 def run(arguments: list[str]) -> int:
-    options = tyro.cli(Check, prog="airmass data check", args=arguments)
+    options = parse(Check, "airmass data check", arguments)
 
     from airmass.data.preparation.checks import check_store, report
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import tyro
 
+from airmass.commands.options import parse
+from airmass.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Convert:
@@ -17,10 +20,10 @@ class Convert:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Convert, prog="airmass data convert", args=arguments)
+    options = parse(Convert, "airmass data convert", arguments)
 
     from airmass.data.preparation.convert import convert
 
     for change in convert(options.source, options.out):
-        print(change)
-    print(f"store: {options.out}")
+        print(one_line(change))
+    print(one_line(f"store: {options.out}"))

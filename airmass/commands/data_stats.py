@@ -6,6 +6,9 @@ from pathlib import Path
 import tyro
 from rich.progress import Progress
 
+from airmass.commands.options import parse, require_between
+from airmass.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Stats:
@@ -26,7 +29,8 @@ class Stats:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Stats, prog="airmass data stats", args=arguments)
+    options = parse(Stats, "airmass data stats", arguments)
+    require_between("--step", options.step, 1)
 
     from airmass.data.preparation.statistics import compute_statistics
 
@@ -41,4 +45,4 @@ def run(arguments: list[str]) -> None:
             options.step,
             lambda name, done, total: shown.update(bar, description=name, completed=done, total=total),
         )
-    print(f"statistics: {options.out}")
+    print(one_line(f"statistics: {options.out}"))

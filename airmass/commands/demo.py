@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
+from airmass.commands.options import MOST_SEED, parse, require_between
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,8 @@ class Demo:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Demo, prog="airmass demo", args=arguments)
+    options = parse(Demo, "airmass demo", arguments)
+    require_between("--seed", options.seed, 0, MOST_SEED)
 
     from airmass.commands.demo_pipeline import demo
 

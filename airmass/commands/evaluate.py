@@ -5,6 +5,9 @@ from pathlib import Path
 
 import tyro
 
+from airmass.commands.options import parse
+from airmass.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Evaluate:
@@ -27,9 +30,9 @@ class Evaluate:
 
 
 def run(arguments: list[str]) -> None:
-    options = vars(tyro.cli(Evaluate, prog="airmass evaluate", args=arguments))
+    options = vars(parse(Evaluate, "airmass evaluate", arguments))
 
     from airmass.evaluation.evaluate import evaluate
 
     evaluate(**options)
-    print(f"scores: {options['out'] / 'scores.json'}")
+    print(one_line(f"scores: {options['out'] / 'scores.json'}"))

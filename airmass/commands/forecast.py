@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import tyro
+from airmass.commands.options import MOST_SEED, parse, require_between, require_positive
+from airmass.core.errors import one_line
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,12 @@ class Forecast:
 
 
 def run(arguments: list[str]) -> None:
-    options = vars(tyro.cli(Forecast, prog="airmass forecast", args=arguments))
+    options = vars(parse(Forecast, "airmass forecast", arguments))
+    require_between("--seed", options["seed"], 0, MOST_SEED)
+    require_between("--first-member", options["first_member"], 0, MOST_SEED)
+    require_between("--members", options["members"], 1, MOST_SEED)
+    require_between("--churn", options["churn"], 0)
+    require_positive("--memory-limit", options["memory_limit"])
 
     from rich.progress import Progress
 
@@ -74,9 +80,8 @@ def run(arguments: list[str]) -> None:
                 progress=lambda done, total: shown.update(bar, completed=done, total=total),
                 **options,
             )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         goes_on = options["out"].suffix == ".zarr"
-        raise KeyboardInterrupt(
-            f"stopped; {'the same command goes on' if goes_on else 'nothing was written'}"
-        ) from None
-    print(f"forecast: {options['out']}")
+        stop.args = (f"stopped; {'the same command goes on' if goes_on else 'nothing was written'}",)
+        raise
+    print(one_line(f"forecast: {options['out']}"))

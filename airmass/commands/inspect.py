@@ -6,6 +6,8 @@ from typing import Literal
 
 import tyro
 
+from airmass.commands.options import MOST_SEED, parse, require_between
+
 
 @dataclass(frozen=True)
 class Inspect:
@@ -22,7 +24,8 @@ class Inspect:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Inspect, prog="airmass inspect", args=arguments)
+    options = parse(Inspect, "airmass inspect", arguments)
+    require_between("--members", options.members, 1, MOST_SEED)
 
     from rich.console import Console
 

@@ -1,10 +1,15 @@
 """The command line. Each command imports what it needs when it runs, so that help is quick."""
 
+import difflib
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from airmass.core.errors import InputError
+from airmass.core.errors import InputError, one_line
 from airmass.core.memory import use_huge_pages
+from airmass.core.signals import number_of, stoppable
 
 # Command -> (module with its `run`, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -24,28 +29,91 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 well, 1 found wrong, 2 refused, 130 stopped by hand."""
+    """Run one command; returns the exit status.
+
+    0 well, 1 found wrong, 2 refused, 70 a fault of airmass itself, 128 and the signal's number for one that was asked
+    to stop (130 by hand, 143 by SIGTERM).
+    """
     from_shell = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name, rest = _split(arguments)
     if name is None:
-        asked = not arguments or arguments[0] in ("-h", "--help")
-        if arguments and arguments[0] == "--version":
-            return _print_version()
-        if not asked:
-            print(f"airmass: unknown command {' '.join(arguments[:2])!r}; `airmass --help` lists them", file=sys.stderr)
-            return 2
-        return _print_help()
-    if from_shell:
+        return _without_command(arguments)
+    if from_shell and not {"-h", "--help"} & set(rest):
         use_huge_pages()
     try:
-        return _load(name)(rest) or 0
-    except InputError as error:
-        print(f"airmass {name}: {error}", file=sys.stderr)
-        return 2
+        with stoppable():
+            _require_text(rest)
+            status = _load(name)(rest) or 0
+            sys.stdout.flush()
+            return status
     except KeyboardInterrupt as stop:
         print(f"airmass {name}: {str(stop) or 'stopped; the same command goes on'}", file=sys.stderr)
-        return 130
+        return 128 + number_of(stop)
+    except BrokenPipeError:  # who read the output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        return _told(name, error)
+
+
+def _told(name: str, error: Exception) -> int:
+    """Say what is wrong: one line for what comes from outside, a traceback for a fault of ours."""
+    if (words := _explained(error)) is not None:
+        print(f"airmass {name}: {one_line(words)}", file=sys.stderr)
+        return 2
+    traceback.print_exception(error)
+    print(
+        f"airmass {name}: this is a fault of airmass. Please report it, with the command and the lines above.",
+        file=sys.stderr,
+    )
+    return 70
+
+
+def _explained(error: Exception) -> str | None:
+    """What came from outside and led to an error; None where none of it is known to have."""
+    match error:
+        case InputError():
+            return str(error)
+        case OSError():
+            names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+            return ": ".join([*names, error.strerror or str(error) or type(error).__name__])
+        case MemoryError():
+            return f"out of memory: {error}" if str(error) else "out of memory"
+        case UnicodeError():
+            return f"text that is not UTF-8: {error}"
+        case RuntimeError() if str(error).startswith("RESOURCE_EXHAUSTED"):  # JAX's
+            return f"out of memory: {str(error).partition(': ')[2]}"
+        case RecursionError() if not _is_ours(error):
+            return f"input is nested too deeply: {error}"
+    return None
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an error was raised in this package itself, not in a library that it called."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and Path(frames[-1].filename).is_relative_to(Path(__file__).parents[1])
+
+
+def _require_text(arguments: Sequence[str]) -> None:
+    """Names go into files as text."""
+    for argument in arguments:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InputError(f"{argument}: is no UTF-8 text") from None
+
+
+def _without_command(arguments: list[str]) -> int:
+    if arguments and arguments[0] == "--version":
+        return _print_version()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return _print_help()
+    words = " ".join(arguments[: 2 if arguments[0] == "data" else 1])
+    near = difflib.get_close_matches(words, COMMANDS, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    print(f"airmass: unknown command {one_line(words)!r}; {hint}`airmass --help` lists them", file=sys.stderr)
+    return 2
 
 
 def _split(arguments: list[str]) -> tuple[str | None, list[str]]:

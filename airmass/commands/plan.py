@@ -1,7 +1,7 @@
 """`airmass plan RECIPE`, with every field of the recipe an option, as for `airmass train`."""
 
+from airmass.commands.options import require_between, require_positive
 from airmass.commands.recipe_options import chosen, listed
-from airmass.core.errors import InputError
 
 _ASSUMED = "181x360"
 _OWN = {
@@ -18,8 +18,8 @@ def run(arguments: list[str]) -> None:
         return
     about = "What training a recipe takes, before anything is compiled: memory of each device, arithmetic, time."
     recipe, options = chosen("plan", about, arguments, _OWN)
-    if options.count < 1:
-        raise InputError(f"count is {options.count}, expected 1 device or more")
+    require_between("--count", options.count, 1)
+    require_positive("--memory", options.memory)
 
     from rich.console import Console
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import tyro
 
+from airmass.commands.options import parse, require_between
+from airmass.core.errors import one_line
+
 
 @dataclass(frozen=True)
 class Plot:
@@ -33,9 +36,13 @@ class Plot:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Plot, prog="airmass plot", args=arguments)
+    options = parse(Plot, "airmass plot", arguments)
+    require_between("--lead-times", options.lead_times, 0)
+    for latitude, longitude in options.places or ():
+        require_between("--places: latitude", latitude, -90, 90)
+        require_between("--places: longitude", longitude, -180, 360)
 
     from airmass.plots.plot import plot
 
     for path in plot(**vars(options)):
-        print(path)
+        print(one_line(path))

@@ -1,12 +1,12 @@
 """Every field of a recipe as an option, for the commands that take a recipe."""
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass, replace
 from typing import Annotated, Any
 
 import tyro
 
+from airmass.commands.options import parse
 from airmass.core.errors import InputError
 from airmass.recipes.recipes import RECIPES, Recipe, recipe
 
@@ -35,10 +35,7 @@ def chosen(command: str, about: str, arguments: Sequence[str], own: Own) -> tupl
     base = recipe(arguments[0])
     parts = {f.name: getattr(base, f.name) for f in fields(base) if is_dataclass(getattr(base, f.name))}
     made = _options(about, own, parts)
-    prog = f"airmass {command} {arguments[0]}"
-    options, unknown = tyro.cli(made, prog=prog, args=list(arguments[1:]), return_unknown_args=True)
-    if unknown:
-        raise InputError(_nearest(unknown[0], own, parts))
+    options = parse(made, f"airmass {command} {arguments[0]}", arguments[1:])
     return replace(base, **{name: getattr(options, name) for name in parts}), options
 
 
@@ -51,20 +48,3 @@ def _options(about: str, own: Own, parts: Mapping[str, Any]) -> Any:
     made = make_dataclass("Options", [*fields_of_own, *settings], frozen=True, kw_only=True)
     made.__doc__ = about
     return made
-
-
-def _nearest(unknown: str, own: Own, parts: Mapping[str, Any]) -> str:
-    word = unknown.partition("=")[0].replace("_", "-")
-    known = [f"--{name.replace('_', '-')}" for name in own]
-    known += [option for name, value in parts.items() for option in _names(f"--{name}.", value)]
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0)
-    return f"unknown option {unknown}; the nearest known is {near[0]}"
-
-
-def _names(prefix: str, settings: Any) -> Iterator[str]:
-    for part in fields(settings):
-        inner, name = getattr(settings, part.name), prefix + part.name.replace("_", "-")
-        if is_dataclass(inner):
-            yield from _names(f"{name}.", inner)
-        else:
-            yield name

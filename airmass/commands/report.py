@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
+from airmass.commands.options import parse
+from airmass.core.errors import one_line
 
 
 @dataclass(frozen=True)
@@ -21,9 +22,9 @@ class Report:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Report, prog="airmass report", args=arguments)
+    options = parse(Report, "airmass report", arguments)
 
     from airmass.plots.report.report import write_report
 
     write_report(options.out, options.title, options.scores, options.plots)
-    print(f"report: {options.out}")
+    print(one_line(f"report: {options.out}"))

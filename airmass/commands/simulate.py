@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from airmass.commands.options import parse
+from airmass.core.errors import one_line
 from airmass.data.simulate import SimulateSettings
 
 
@@ -18,9 +20,9 @@ class Simulate:
 
 
 def run(arguments: list[str]) -> None:
-    options = tyro.cli(Simulate, prog="airmass simulate", args=arguments)
+    options = parse(Simulate, "airmass simulate", arguments)
 
     from airmass.data.simulate import simulate
 
     simulate(options.out, options.settings)
-    print(f"store: {options.out}")
+    print(one_line(f"store: {options.out}"))

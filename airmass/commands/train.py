@@ -6,6 +6,7 @@ from pathlib import Path
 import tyro
 
 from airmass.commands.recipe_options import chosen, listed
+from airmass.core.errors import one_line
 
 _OWN = {
     "data": (str, tyro.MISSING, "Store to train on; may be remote (s3://, gs://, https://)."),
@@ -28,4 +29,4 @@ def run(arguments: list[str]) -> None:
 
     start = Start(options.start, options.statistics)
     path = train(recipe, options.data, options.run, start=start, accept_changes=options.accept_changes)
-    print(f"model: {path}", file=sys.stderr)
+    print(one_line(f"model: {path}"), file=sys.stderr)

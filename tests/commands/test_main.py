@@ -1,5 +1,8 @@
 """The command line as a person meets it."""
 
+import errno
+import json
+import signal
 import subprocess
 import sys
 
@@ -8,14 +11,30 @@ import pytest
 from airmass.commands.main import COMMANDS, main
 from tests.conftest import make_store
 
+# Of what a command's help may not load.
+HEAVY = "jax", "xarray", "zarr", "pandas", "scipy", "matplotlib", "airmass.models.graphcast.model"
 
-def test_help_names_every_command_without_loading_jax_or_xarray():
+
+def test_help_names_every_command_without_loading_anything():
     probe = (
         "import sys; from airmass.commands.main import main; main(['--help']); "
         "print(sorted({'jax', 'xarray', 'numpy', 'tyro'} & set(sys.modules)))"
     )
     shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True).stdout
     assert all(name in shown for name in COMMANDS)
+    assert shown.endswith("[]\n")
+
+
+def test_no_help_loads_anything_heavy():
+    """All in one process, of which each command's help would show what it alone loads."""
+    helps = [[*name.split(), "--help"] for name in COMMANDS] + [["train", "demo", "--help"], ["plan", "gencast", "-h"]]
+    probe = (
+        "import contextlib, sys; from airmass.commands.main import main\n"
+        f"for words in {helps}:\n"
+        "    with contextlib.suppress(SystemExit): main(words)\n"
+        f"print(sorted({set(HEAVY)} & set(sys.modules)))"
+    )
+    shown = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True).stdout
     assert shown.endswith("[]\n")
 
 
@@ -28,19 +47,121 @@ def test_every_command_has_help(name, capsys):
     assert "usage" in capsys.readouterr().out.lower()
 
 
-def test_unknown_words_are_refused(capsys):
-    assert main(["forcast"]) == 2
-    assert "unknown command 'forcast'" in capsys.readouterr().err
-    assert main(["train", "demmo"]) == 2
-    assert "known are demo" in capsys.readouterr().err
-    assert main(["train", "--data", "x"]) == 2
-    assert "expected a recipe first" in capsys.readouterr().err
+def refused(words, capsys) -> str:
+    """The one line that a command refuses with."""
+    assert main(words) == 2
+    shown = capsys.readouterr().err
+    assert shown.startswith("airmass") and shown.endswith("\n") and shown[:-1].isprintable()
+    return shown
 
 
-def test_an_unknown_option_is_refused_with_the_nearest_known(tmp_path, capsys):
-    assert main(["train", "demo", "--data", "x", "--run", str(tmp_path / "run"), "--model.widht", "3"]) == 2
-    assert "unknown option --model.widht; the nearest known is --model.width" in capsys.readouterr().err
-    assert not (tmp_path / "run").exists()
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("forcast", "unknown command 'forcast'; did you mean 'forecast'?"),
+        ("data chek x", "unknown command 'data chek'; did you mean 'data check'?"),
+        ("xyzzy", "unknown command 'xyzzy'; `airmass --help` lists them"),
+        ("train demmo", "known are demo"),
+        ("train --data x", "expected a recipe first"),
+        ("train demo --data x --run r --model.widht 3", "option --model.widht; the nearest known is --model.width"),
+        ("train demo --data x", "missing --run"),
+        ("train demo --data x --run r --data y", "option --data is given 2 times, expected once"),
+        (
+            "train demo --data x --run r --accept-changes --no-accept-changes",
+            "option --accept-changes is given 2 times",
+        ),
+        ("forecast", "missing --checkpoint, --initial, --out"),
+        ("forecast --checkpiont x", "unknown option --checkpiont; the nearest known is --checkpoint"),
+        ("forecast --checkpoint x --initial y --out z.nc --seed 1 --seed=2", "option --seed is given 2 times"),
+        ("forecast --checkpoint x --initial y --out z.nc --seed -1", "--seed is -1, expected 0 to 4294967295"),
+        ("forecast --checkpoint x --initial y --out z.nc --seed 9223372036854775808", "expected 0 to 4294967295"),
+        ("forecast --checkpoint x --initial y --out z.nc --seed one", "--seed"),
+        ("forecast --checkpoint x --initial y --out z.nc --members 0", "--members is 0, expected 1"),
+        ("forecast --checkpoint x --initial y --out z.nc --memory-limit nan", "--memory-limit is nan"),
+        ("forecast --checkpoint x --initial y --out z.nc --precision float8", "invalid choice 'float8'"),
+        ("inspect", "Missing from airmass inspect"),
+        ("inspect x y", "y"),
+        ("demo --seed -1", "--seed is -1"),
+        ("plot f --truth t --out o --places 91 0", "--places: latitude is 91.0, expected -90 to 90"),
+        ("plot f --truth t --out o --places 0 inf", "--places: longitude is inf, expected -180 to 360"),
+        ("plot f --truth t --out o --lead-times -1", "--lead-times is -1.0, expected 0 or more"),
+        ("plan demo --count 0", "--count is 0, expected 1 or more"),
+        ("plan demo --memory -3", "--memory is -3.0, expected a number above 0"),
+        ("simulate a.zarr --days 1 --seed -1", "seed is -1"),
+        ("simulate a.zarr --days 1 --start 20201301", "time '20201301'"),
+        ("data stats x --dates 2000-01-01 --out y", "--dates"),
+    ],
+)
+def test_wrong_words_are_refused_in_one_line(words, expected, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert expected in refused(words.split(), capsys)
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_cannot_be_shown_is_escaped(capsys):
+    assert "a\\x1b[31m\\nb: no such file" in refused(["data", "check", "a\x1b[31m\nb"], capsys)
+    assert "is no UTF-8 text" in refused(["data", "check", "a\udcff.zarr"], capsys)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "x.nc"), "x.nc: Permission denied"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", b"\xff"), "\\udcff: Is a directory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (OSError("Unable to open file"), "Unable to open file"),
+        (MemoryError(), "out of memory"),
+        (RuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 8 bytes."), "Out of memory allocating 8 bytes."),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "is not UTF-8: 'utf-8' codec can't"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line(error, words, capsys, monkeypatch):
+    def fail(_):
+        raise error
+
+    monkeypatch.setattr("airmass.commands.main._load", lambda _: fail)
+    assert words in refused(["plot"], capsys)
+
+
+def test_a_fault_of_ours_keeps_its_traceback(capsys, monkeypatch):
+    def fail(arguments):
+        return fail(arguments) if arguments else {}["absent"]
+
+    monkeypatch.setattr("airmass.commands.main._load", lambda _: fail)
+    assert main(["plot"]) == 70
+    shown = capsys.readouterr().err
+    assert "KeyError: 'absent'" in shown and "this is a fault of airmass. Please report it" in shown
+
+
+def test_nesting_without_end_is_input(capsys, monkeypatch):
+    monkeypatch.setattr("airmass.commands.main._load", lambda _: lambda _: json.loads("[" * 100_000))
+    assert "nested too deeply" in refused(["plot"], capsys)
+
+
+_WAITING = """
+import sys, time
+from airmass.commands import main
+from airmass.core.files import new_output
+def wait(arguments):
+    with new_output(arguments[0]) as aside:
+        aside.write_text("half")
+        print("begun", flush=True)
+        time.sleep(60)
+main._load = lambda name: wait
+sys.exit(main.main(["report", sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_asked_to_stop_a_command_cleans_up(tmp_path, number):
+    command = [sys.executable, "-c", _WAITING, tmp_path / "a" / "out"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline() == "begun\n"
+        running.send_signal(number)
+        _, told = running.communicate(timeout=30)
+    assert running.returncode == 128 + number
+    assert told == "airmass report: stopped; the same command goes on\n"
+    assert not any(tmp_path.iterdir())
 
 
 def test_version(capsys):

@@ -1,0 +1,102 @@
+"""The options of a command, read from its arguments: what is wrong with them is one line."""
+
+import contextlib
+import difflib
+import io
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+
+import tyro
+
+from airmass.core.errors import InputError
+
+_T = TypeVar("_T")
+# JAX's keys are made of 32 bits of a seed.
+MOST_SEED = 2**32 - 1
+
+
+class _Option(NamedTuple):
+    name: str
+    required: bool
+    flag: bool
+
+
+def parse(kind: type[_T], prog: str, arguments: Sequence[str]) -> _T:
+    """The options of the dataclass `kind`; prints help and ends where that is asked for.
+
+    Raises InputError for an option that is not known (with the nearest that is), given twice, or missing, and for a
+    value that cannot be. tyro, which shows the help, would take the last of two, and tells faults in boxes of lines.
+    """
+    if not {"-h", "--help"} & set(arguments):
+        _check_names(list(_options_of(kind)), arguments)
+    told = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(told):
+            return tyro.cli(kind, prog=prog, args=list(arguments))
+    except SystemExit as ended:
+        if not ended.code:
+            raise
+        raise InputError(_first_words(told.getvalue())) from None
+
+
+def require_between(name: str, value: float | Sequence[float] | None, least: float, most: float = math.inf) -> None:
+    """Raise InputError unless a value, or each of several, is a number in [`least`, `most`]; None is let through."""
+    for number in value if isinstance(value, Sequence) else (value,):
+        if number is not None and not (least <= number <= most and math.isfinite(number)):
+            upper = f" to {most}" if math.isfinite(most) else " or more"
+            raise InputError(f"{name} is {number}, expected {least}{upper}")
+
+
+def require_positive(name: str, value: float | None) -> None:
+    """Raise InputError unless a value is a finite number above 0; None is let through."""
+    if value is not None and not 0 < value < math.inf:
+        raise InputError(f"{name} is {value}, expected a number above 0")
+
+
+def _check_names(options: Sequence[_Option], arguments: Sequence[str]) -> None:
+    known = {option.name: option.name for option in options}
+    known |= {_off(option.name): option.name for option in options if option.flag}
+    given = [word.partition("=")[0].replace("_", "-") for word in arguments if word.startswith("--") and word != "--"]
+    for word in given:
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=1, cutoff=0)
+            raise InputError(f"unknown option {word}; the nearest known is {near[0]}")
+    names = [known[word] for word in given]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise InputError(f"option {twice} is given {names.count(twice)} times, expected once")
+    if missing := [option.name for option in options if option.required and option.name not in names]:
+        raise InputError(f"missing {', '.join(missing)}")
+
+
+def _off(name: str) -> str:
+    """`--a.no-b` for a flag `--a.b`."""
+    folder, dot, last = name.removeprefix("--").rpartition(".")
+    return f"--{folder}{dot}no-{last}"
+
+
+def _options_of(kind: Any, value: Any = None, prefix: str = "--") -> Iterator[_Option]:
+    """All options of a dataclass, `value` being its default: those of dataclasses in it too, positional ones not."""
+    hints = get_type_hints(kind, include_extras=True)
+    for part in fields(kind):
+        hint, *marks = get_args(hints[part.name]) if hasattr(hints[part.name], "__metadata__") else [hints[part.name]]
+        if tyro.conf.Positional in marks:
+            continue
+        default = getattr(value, part.name) if value is not None else part.default
+        inner = type(default) if is_dataclass(default) else hint
+        name = prefix + part.name.replace("_", "-")
+        if is_dataclass(inner):
+            below = prefix if tyro.conf.OmitArgPrefixes in marks else f"{name}."
+            yield from _options_of(inner, default if is_dataclass(default) else None, below)
+        else:
+            absent = value is None and part.default in (MISSING, tyro.MISSING) and part.default_factory is MISSING
+            yield _Option(name, absent, hint is bool)
+
+
+def _first_words(box: str) -> str:
+    """What tyro says in the first part of its box, on one line."""
+    lines = [line.strip("│ ").strip() for line in box.splitlines() if line.startswith("│")]
+    end = next((at for at, line in enumerate(lines) if line.startswith("───") or line == "Got errors:"), len(lines))
+    words = " ".join(filter(None, lines[:end])) or " ".join(box.split())
+    return words.removeprefix("Error parsing settings: ").replace(" could be instantiated from", ":")
