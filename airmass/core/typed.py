@@ -43,13 +43,12 @@ class Range:
 
     def __str__(self) -> str:
         low, high = (str(end) if isinstance(end, int) else f"{end:g}" for end in (self.least, self.most))
-        parts = [f"above {low}" if self.above else low] if self.least > -math.inf else []
-        parts += [f"below {high}" if self.below else high] if self.most < math.inf else []
-        if len(parts) == 2:
-            return (", " if self.above or self.below else " to ").join(parts)
-        if not parts:
-            return "a finite number"
-        return parts[0] if self.above or self.most < math.inf else f"{low} or more"
+        bounded = self.least > -math.inf, self.most < math.inf
+        if all(bounded) and not (self.above or self.below):
+            return f"{low} to {high}"
+        parts = [f"above {low}" if self.above else f"{low} or more"] if bounded[0] else []
+        parts += [f"below {high}" if self.below else f"at most {high}"] if bounded[1] else []
+        return ", ".join(parts) or "a finite number"
 
 
 def check(settings: Any, place: str) -> None:

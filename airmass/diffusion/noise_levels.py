@@ -8,12 +8,13 @@ doi:10.1038/s41586-024-08252-9).
 import difflib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
+from airmass.core.typed import Range, check
 
 if TYPE_CHECKING:  # settings are read by the command line, which starts without JAX
     from airmass.core.types import Array
@@ -23,6 +24,8 @@ KINDS = (
     "dpmpp-2s", "dpmpp-2m", "ddim", "ddpm", "euler", "heun", "adaptive", "reverse-sde", "predictor-corrector",
     "langevin",
 )  # fmt: skip
+
+_Noise = Annotated[float, Range(0, above=True)]
 
 
 @dataclass(frozen=True)
@@ -41,52 +44,43 @@ class SamplerSettings:
     schedule.
     """
 
-    max_noise: float = 80.0
-    min_noise: float = 0.03
-    levels: int = 20
-    rho: float = 7.0
-    churn: float = 2.5
-    churn_min: float = 0.75
-    churn_max: float = math.inf
-    inflation: float = 1.05
+    max_noise: _Noise = 80.0
+    min_noise: _Noise = 0.03
+    levels: Annotated[int, Range(2, 100_000)] = 20
+    rho: _Noise = 7.0
+    churn: Annotated[float, Range(0)] = 2.5
+    churn_min: Annotated[float, Range(0)] = 0.75
+    churn_max: Annotated[float, Range(0, infinite=True)] = math.inf
+    inflation: _Noise = 1.05
     kind: str = "dpmpp-2s"
-    memory: float = 0.0
-    memory_degrees: int = 10
+    memory: Annotated[float, Range(0, 1, below=True)] = 0.0
+    memory_degrees: Annotated[int, Range(1, 10_000)] = 10
 
     def __post_init__(self):
+        check(self, "sampler")
         if self.kind not in KINDS:
             near = difflib.get_close_matches(str(self.kind), KINDS, n=3, cutoff=0.5)
             hint = f"did you mean {', '.join(near)}? known are" if near else "known are"
-            raise InputError(f"sampler: kind is {self.kind!r}; {hint} {', '.join(KINDS)}")
-        _check_range("sampler", self.min_noise, self.max_noise, self.rho)
-        if self.levels != int(self.levels) or self.levels < 2:
-            raise InputError(f"sampler: levels is {self.levels}, expected a whole number of 2 or more")
-        if not (0 <= self.churn < math.inf and 0 < self.inflation < math.inf):
+            raise InputError(f"sampler.kind is {self.kind!r}; {hint} {', '.join(KINDS)}")
+        _require_order("sampler", self.min_noise, self.max_noise)
+        if self.churn_min > self.churn_max:
             raise InputError(
-                f"sampler: churn is {self.churn} and inflation {self.inflation}, expected finite numbers, "
-                "churn 0 or more and inflation above 0"
+                f"sampler.churn_min is {self.churn_min}, expected at most sampler.churn_max, {self.churn_max} "
+                "(churn = 0 turns churn off)"
             )
-        if not 0 <= self.churn_min <= self.churn_max:
-            raise InputError(
-                f"sampler: churn_min is {self.churn_min} and churn_max {self.churn_max}, expected 0 <= churn_min <= "
-                "churn_max (churn = 0 turns churn off)"
-            )
-        if not 0 <= self.memory < 1:
-            raise InputError(f"sampler: memory is {self.memory}, expected 0 or more, below 1")
-        if self.memory_degrees != int(self.memory_degrees) or self.memory_degrees < 1:
-            raise InputError(f"sampler: memory_degrees is {self.memory_degrees}, expected a whole number of 1 or more")
 
 
 @dataclass(frozen=True)
 class TrainingNoise:
     """The range of noise levels a denoiser is trained on; raises InputError for values that make no range."""
 
-    max_noise: float = 88.0
-    min_noise: float = 0.02
-    rho: float = 7.0
+    max_noise: _Noise = 88.0
+    min_noise: _Noise = 0.02
+    rho: _Noise = 7.0
 
     def __post_init__(self):
-        _check_range("training noise", self.min_noise, self.max_noise, self.rho)
+        check(self, "diffusion.training")
+        _require_order("diffusion.training", self.min_noise, self.max_noise)
 
 
 def noise_levels(settings: SamplerSettings) -> Float[np.ndarray, " levels+1"]:
@@ -125,7 +119,7 @@ def require_degrees(sampling: SamplerSettings, degrees: int) -> None:
     """Raise InputError where noise should last in harmonics beyond the `degrees` that it has on a grid."""
     if sampling.memory and sampling.memory_degrees > degrees:
         raise InputError(
-            f"sampler: memory_degrees is {sampling.memory_degrees}, expected at most {degrees}, half the grid's "
+            f"sampler.memory_degrees is {sampling.memory_degrees}, expected at most {degrees}, half the grid's "
             "columns, which is how many degrees noise has there"
         )
 
@@ -135,10 +129,6 @@ def _level(settings: SamplerSettings | TrainingNoise, u):
     return (low + u * (high - low)) ** settings.rho
 
 
-def _check_range(what: str, low: float, high: float, rho: float) -> None:
-    if not 0 < low < high < math.inf:
-        raise InputError(
-            f"{what}: min_noise is {low} and max_noise {high}, expected 0 < min_noise < max_noise, both finite"
-        )
-    if not 0 < rho < math.inf:
-        raise InputError(f"{what}: rho is {rho}, expected a finite number above 0")
+def _require_order(place: str, low: float, high: float) -> None:
+    if low >= high:
+        raise InputError(f"{place}.min_noise is {low} and {place}.max_noise {high}, expected min_noise below max_noise")

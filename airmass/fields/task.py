@@ -1,8 +1,10 @@
 """What a model reads and writes: its variables by role, its levels, its step and its history."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from airmass.core.errors import InputError
+from airmass.core.typed import Range, check
 from airmass.fields.variables import COMPUTED, VARIABLES
 
 
@@ -19,11 +21,12 @@ class Task:
     diagnostic: tuple[str, ...]
     forcing: tuple[str, ...]
     static: tuple[str, ...]
-    levels: tuple[int, ...]
-    step: int = 6
-    history: int = 2
+    levels: tuple[Annotated[int, Range(1, 1100)], ...]
+    step: Annotated[int, Range(1, 8784)] = 6
+    history: Annotated[int, Range(1, 64)] = 2
 
     def __post_init__(self):
+        check(self, "task")
         names = (*self.prognostic, *self.diagnostic, *self.forcing, *self.static)
         for name in names:
             if name not in VARIABLES:
@@ -37,9 +40,9 @@ class Task:
                     f"forcing {name!r} cannot be computed from valid time; known are {', '.join(COMPUTED)}"
                 )
         if list(self.levels) != sorted(set(self.levels)):
-            raise InputError(f"levels must rise, each once; found {self.levels}")
-        if not self.prognostic or self.step <= 0 or self.history < 1:
-            raise InputError("a task needs a prognostic variable, a positive step and at least one frame of history")
+            raise InputError(f"task.levels is {self.levels}, expected rising levels, each once")
+        if not self.prognostic:
+            raise InputError("task.prognostic is empty, expected one variable or more")
 
     @property
     def targets(self) -> tuple[str, ...]:

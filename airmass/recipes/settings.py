@@ -1,12 +1,19 @@
 """Settings of a training run that are not its model's or loader's. Importing this needs no JAX."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from airmass.core.errors import InputError
+from airmass.core.typed import Range, check
 
 # Names that training/optimiser.py knows; a test holds them together.
 OPTIMISER_KINDS = ("adamw", "muon")
 SCHEDULE_KINDS = ("cosine", "constant", "stages")
+
+# What is beyond these is a slip of the keyboard, not an experiment.
+_Updates = Annotated[int, Range(1, 10**9)]
+_Rate = Annotated[float, Range(0, 1000)]
+_Decay = Annotated[float, Range(0, 1, below=True)]
 
 
 @dataclass(frozen=True)
@@ -21,29 +28,28 @@ class TrainingSettings:
     standard deviations of a step's change.
     """
 
-    updates: tuple[int, ...]
-    rollout: tuple[int, ...]
-    batch: int = 1
-    accumulate: int = 1
-    seed: int = 0
+    updates: tuple[_Updates, ...]
+    rollout: tuple[Annotated[int, Range(1, 10_000)], ...]
+    batch: Annotated[int, Range(1, 10**6)] = 1
+    accumulate: Annotated[int, Range(1, 10**6)] = 1
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     dates: tuple[str, str] | None = None
     recompute: bool = True
     precision: str = "float32"
-    input_noise: float = 0.0
+    input_noise: Annotated[float, Range(0, 1000)] = 0.0
 
     def __post_init__(self):
-        if len(self.updates) != len(self.rollout) or not self.updates or min(*self.updates, *self.rollout) < 1:
+        check(self, "training")
+        if len(self.updates) != len(self.rollout) or not self.updates:
             raise InputError(
-                f"updates {self.updates} and rollout {self.rollout}: expected as many of each, all at least 1"
+                f"training.updates is {self.updates} and training.rollout {self.rollout}, expected as many of each"
             )
-        if self.batch < 1 or self.accumulate < 1 or self.batch % self.accumulate:
+        if self.batch % self.accumulate:
             raise InputError(
-                f"batch is {self.batch} and accumulate {self.accumulate}, expected at least 1 and parts of equal size"
+                f"training.batch is {self.batch}, expected a multiple of training.accumulate, {self.accumulate}"
             )
         if self.precision not in ("float32", "bfloat16"):
-            raise InputError(f"precision is {self.precision!r}, expected 'float32' or 'bfloat16'")
-        if not self.input_noise >= 0:
-            raise InputError(f"input noise is {self.input_noise}, expected 0 or more")
+            raise InputError(f"training.precision is {self.precision!r}, expected 'float32' or 'bfloat16'")
 
     @property
     def total(self) -> int:
@@ -60,19 +66,16 @@ class DeviceSettings:
     the number of this `process`.
     """
 
-    data: int | None = None
-    member: int = 1
-    space: int = 1
+    data: Annotated[int, Range(1, 10**6)] | None = None
+    member: Annotated[int, Range(1, 10**6)] = 1
+    space: Annotated[int, Range(1, 10**6)] = 1
     distributed: bool = False
     coordinator: str | None = None
-    processes: int | None = None
-    process: int | None = None
+    processes: Annotated[int, Range(1, 10**6)] | None = None
+    process: Annotated[int, Range(0, 10**6)] | None = None
 
     def __post_init__(self):
-        for axis in ("data", "member", "space"):
-            size = getattr(self, axis)
-            if size is not None and size < 1:
-                raise InputError(f"devices: {axis} is {size}, expected 1 or more")
+        check(self, "devices")
         given = [self.coordinator is not None, self.processes is not None, self.process is not None]
         if any(given) and not all(given):
             raise InputError("devices: coordinator, processes and process go together, or none of them")
@@ -89,25 +92,21 @@ class SafetySettings:
     the same one.
     """
 
-    save_minutes: float = 10.0
-    save_updates: int = 1000
-    time_limit_minutes: float | None = None
-    margin_minutes: float = 5.0
-    most_skipped: int = 10
-    window: int = 100
-    spike: float = 3.0
-    most_rollbacks: int = 3
+    save_minutes: Annotated[float, Range(0)] = 10.0
+    save_updates: _Updates = 1000
+    time_limit_minutes: Annotated[float, Range(0)] | None = None
+    margin_minutes: Annotated[float, Range(0)] = 5.0
+    most_skipped: _Updates = 10
+    window: _Updates = 100
+    spike: Annotated[float, Range(1, above=True)] = 3.0
+    most_rollbacks: Annotated[int, Range(0, 10**6)] = 3
 
     def __post_init__(self):
-        for name in ("save_updates", "most_skipped", "window"):
-            if getattr(self, name) < 1:
-                raise InputError(f"safety: {name} is {getattr(self, name)}, expected 1 or more")
+        check(self, "safety")
         if self.save_updates % self.window:
             raise InputError(
-                f"safety: save_updates is {self.save_updates} and window {self.window}, expected a multiple of it"
+                f"safety.save_updates is {self.save_updates}, expected a multiple of safety.window, {self.window}"
             )
-        if not self.spike > 1:
-            raise InputError(f"safety: spike is {self.spike}, expected above 1")
 
 
 @dataclass(frozen=True)
@@ -118,24 +117,25 @@ class OptimiserSettings:
     "cosine" falls from `peak_rate` by half a cosine to `tail_rate` at the end of the first stage of the curriculum and
     stays there; "constant" stays at `peak_rate`; "stages" warms up and falls in every stage, from and to that stage's
     pair in `stage_rates`, of which the last serves all stages after it. `rates` multiplies the rate of parameters whose
-    path matches a pattern; the first match counts. `average` is the decay of the running mean of parameters that
-    forecasts use, 0 for none.
+    path matches a pattern; the first match counts, and `adaptation.freeze` holds parameters as they are. `average` is
+    the decay of the running mean of parameters that forecasts use, 0 for none.
     """
 
     kind: str = "adamw"
     schedule: str = "cosine"
-    peak_rate: float = 1e-3
-    tail_rate: float = 3e-7
-    stage_rates: tuple[tuple[float, float], ...] = ()
-    warmup: int = 1000
-    rates: dict[str, float] = field(default_factory=dict)
-    weight_decay: float = 0.1
-    beta1: float = 0.9
-    beta2: float = 0.95
-    clip_norm: float = 32.0
-    average: float = 0.999
+    peak_rate: _Rate = 1e-3
+    tail_rate: _Rate = 3e-7
+    stage_rates: tuple[tuple[_Rate, _Rate], ...] = ()
+    warmup: Annotated[int, Range(0, 10**9)] = 1000
+    rates: dict[str, Annotated[float, Range(0, 1e6, above=True)]] = field(default_factory=dict)
+    weight_decay: Annotated[float, Range(0, 1000)] = 0.1
+    beta1: _Decay = 0.9
+    beta2: _Decay = 0.95
+    clip_norm: Annotated[float, Range(0, above=True)] = 32.0
+    average: _Decay = 0.999
 
     def __post_init__(self):
+        check(self, "optimiser")
         if self.kind not in OPTIMISER_KINDS:
             raise InputError(f"unknown optimiser {self.kind!r}; known are {', '.join(OPTIMISER_KINDS)}")
         if self.schedule not in SCHEDULE_KINDS:
@@ -144,9 +144,6 @@ class OptimiserSettings:
             raise InputError(
                 f"schedule {self.schedule!r} with stage_rates {self.stage_rates}: 'stages' needs them, others have none"
             )
-        for pattern, factor in self.rates.items():
-            if not factor > 0:
-                raise InputError(f"rates: {pattern!r} has the factor {factor:g}, expected above 0 (freeze holds)")
 
 
 @dataclass(frozen=True)
@@ -160,11 +157,8 @@ class AdaptationSettings:
 
     freeze: tuple[str, ...] = ()
     lora: tuple[str, ...] = ()
-    rank: int = 8
-    scale: float = 1.0
+    rank: Annotated[int, Range(1, 65536)] = 8
+    scale: Annotated[float, Range(0, 1e6, above=True)] = 1.0
 
     def __post_init__(self):
-        if self.rank < 1:
-            raise InputError(f"rank is {self.rank}, expected at least 1")
-        if not self.scale > 0:
-            raise InputError(f"scale is {self.scale:g}, expected above 0")
+        check(self, "adaptation")

@@ -60,7 +60,7 @@ def test_what_is_right_is_read():
         ('{"model": {"width": 1, "he\\nads": 2}}', r"model\.'he\\nads' is not known"),
         ('{"model": {"width": 1, "width": 1}}', "the key 'width' stands twice"),
         ('{"model": {"width": 1, "rate": false}}', "model.rate is False, expected a number"),
-        ('{"model": {"width": 1, "rate": 1}}', "model.rate is 1.0, expected 0, below 1"),
+        ('{"model": {"width": 1, "rate": 1}}', "model.rate is 1.0, expected 0 or more, below 1"),
         ('{"model": {"width": 1, "corner": 0}}', "model.corner is 0.0, expected above 0"),
         ('{"model": {"width": 1, "kind": "c"}}', "model.kind is 'c', expected one of a, b"),
         ('{"model": {"width": 1, "kind": []}}', r"model.kind is \[\], expected one of a, b"),
@@ -106,7 +106,7 @@ def test_fields_with_a_default_may_be_missing_or_only_those_that_came_later():
     [
         ({"width": 1.5}, "model.width is 1.5, expected an integer"),
         ({"width": True}, "model.width is True, expected an integer"),
-        ({"rate": math.nan}, "model.rate is nan, expected 0, below 1"),
+        ({"rate": math.nan}, "model.rate is nan, expected 0 or more, below 1"),
         ({"rate": "0.1"}, "model.rate is '0.1', expected a number"),
         ({"corner": math.inf}, "model.corner is inf, expected above 0"),
     ],

@@ -51,10 +51,10 @@ def test_training_levels_have_the_published_range_and_distribution():
 
 
 REFUSED = [
-    ({"max_noise": 0.01}, "min_noise is 0.03 and max_noise 0.01"),
-    ({"min_noise": 0.0}, "min_noise is 0.0 and max_noise 80.0"),
-    ({"min_noise": float("nan")}, "min_noise is nan and max_noise 80.0"),
-    ({"max_noise": float("inf")}, "min_noise is 0.03 and max_noise inf"),
+    ({"max_noise": 0.01}, r"min_noise is 0.03 and \S+max_noise 0.01"),
+    ({"min_noise": 0.0}, "min_noise is 0.0, expected above 0"),
+    ({"min_noise": float("nan")}, "min_noise is nan, expected above 0"),
+    ({"max_noise": float("inf")}, "max_noise is inf, expected above 0"),
     ({"rho": 0.0}, "rho is 0.0"),
 ]
 
@@ -62,7 +62,7 @@ REFUSED = [
 @pytest.mark.parametrize("kind", [SamplerSettings, TrainingNoise])
 @pytest.mark.parametrize(("change", "message"), REFUSED)
 def test_ranges_that_are_none_are_refused(kind, change, message):
-    with pytest.raises(InputError, match=message.replace("0.03", "0.0[23]").replace("80.0", "8[08].0")):
+    with pytest.raises(InputError, match=message.replace("0.03", "0.0[23]")):
         kind(**change)
 
 
@@ -72,15 +72,15 @@ def test_ranges_that_are_none_are_refused(kind, change, message):
         ({"levels": 1}, "levels is 1"),
         ({"levels": 2.5}, "levels is 2.5"),
         ({"churn": -1.0}, "churn is -1.0"),
-        ({"inflation": 0.0}, "churn is 2.5 and inflation 0.0"),
-        ({"churn_min": 2.0, "churn_max": 1.0}, "churn_min is 2.0 and churn_max 1.0"),
-        ({"churn_min": -1.0}, "churn_min is -1.0 and churn_max inf"),
+        ({"inflation": 0.0}, "inflation is 0.0"),
+        ({"churn_min": 2.0, "churn_max": 1.0}, r"churn_min is 2.0, expected at most sampler\.churn_max, 1.0"),
+        ({"churn_min": -1.0}, "churn_min is -1.0"),
         ({"kind": "dpmpp2s"}, "kind is 'dpmpp2s'; did you mean dpmpp-2s, dpmpp-2m.* known are dpmpp-2s, .*langevin$"),
         ({"kind": "??"}, r"kind is '\?\?'; known are dpmpp-2s"),
         ({"kind": None}, "kind is None"),
         ({"memory": 1.0}, "memory is 1.0, expected 0 or more, below 1"),
         ({"memory": -0.1}, "memory is -0.1"),
-        ({"memory_degrees": 0}, "memory_degrees is 0, expected a whole number of 1 or more"),
+        ({"memory_degrees": 0}, "memory_degrees is 0, expected 1 to 10000"),
         ({"memory_degrees": 2.5}, "memory_degrees is 2.5"),
     ],
 )

@@ -27,11 +27,11 @@ def test_targets_are_sorted_by_name():
         ({"prognostic": ("temprature",)}, "'temprature', which is not in the table"),
         ({"diagnostic": ("temperature",)}, "temperature more than one role"),
         ({"forcing": ("specific_humidity",)}, "'specific_humidity' cannot be computed"),
-        ({"levels": (850, 500)}, "levels must rise"),
-        ({"levels": (500, 500)}, "levels must rise"),
-        ({"prognostic": ()}, "needs a prognostic variable"),
-        ({"step": 0}, "positive step"),
-        ({"history": 0}, "one frame of history"),
+        ({"levels": (850, 500)}, "expected rising levels, each once"),
+        ({"levels": (500, 500)}, "expected rising levels, each once"),
+        ({"prognostic": ()}, "task.prognostic is empty"),
+        ({"step": 0}, "task.step is 0, expected 1"),
+        ({"history": 0}, "task.history is 0"),
     ],
 )
 def test_contradictions_are_refused(change, said):

@@ -22,7 +22,7 @@ from airmass.training.adaptation import LowRank, join, split
 from airmass.training.optimiser import OPTIMISERS, optimiser
 
 CHANNELS, OUTPUTS, KEY = 5, 3, jax.random.key(3)
-SETTINGS = GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=False)
+SETTINGS = GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=0)
 NETWORK = jax.jit(lambda key: Network(SETTINGS, CHANNELS, OUTPUTS, key=key))(jax.random.key(0))
 every_kind = pytest.mark.parametrize("kind", OPTIMISERS)
 ADAPTED = AdaptationSettings(freeze=("*",), lora=("processor.*",), rank=2)

@@ -35,7 +35,7 @@ TASK = Task(
     static=("land_sea_mask",),
     levels=(500, 850),
 )
-SETTINGS = GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=False)
+SETTINGS = GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=0)
 FILL = np.array([np.nan, 1, 2, 3, 4], np.float32)
 GRID = LatLonGrid.equiangular(8, 16, poles=False)
 

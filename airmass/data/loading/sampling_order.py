@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from jaxtyping import Int
 
-from airmass.core.errors import InputError
+from airmass.core.typed import Range, check
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,11 @@ class Order:
     """
 
     order: Literal["replacement", "epoch", "blocks"] = "replacement"
-    block: int = 16
-    blocks_at_once: int = 6
+    block: Annotated[int, Range(1, 10**6)] = 16
+    blocks_at_once: Annotated[int, Range(1, 10**6)] = 6
 
     def __post_init__(self):
-        if self.order not in ("replacement", "epoch", "blocks"):
-            raise InputError(f"loader.order is {self.order!r}, expected 'replacement', 'epoch' or 'blocks'")
-        if self.block < 1 or self.blocks_at_once < 1:
-            found = f"loader.block is {self.block} and blocks_at_once {self.blocks_at_once}"
-            raise InputError(f"{found}, expected at least 1 of each")
+        check(self, "loader")
 
     def drawn(self, seed: int, update: int, batch: int, windows: int) -> Int[np.ndarray, " example"]:
         """The numbers, below `windows`, of those in the update's global batch."""

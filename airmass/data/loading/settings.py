@@ -1,8 +1,9 @@
 """Settings of how examples are read, free of JAX."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from airmass.core.errors import InputError
+from airmass.core.typed import Range
 from airmass.data.loading.sampling_order import Order
 
 
@@ -16,13 +17,6 @@ class LoaderSettings(Order):
     changes what a run computes.
     """
 
-    threads: int = 4
-    ahead: int = 4
-    hold_gib: float = 4.0
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.threads < 1 or self.ahead < 1:
-            raise InputError(f"loader.threads is {self.threads} and ahead {self.ahead}, expected at least 1 of each")
-        if not self.hold_gib >= 0:
-            raise InputError(f"loader.hold_gib is {self.hold_gib}, expected 0 or more")
+    threads: Annotated[int, Range(1, 1024)] = 4
+    ahead: Annotated[int, Range(1, 10_000)] = 4
+    hold_gib: Annotated[float, Range(0)] = 4.0

@@ -1,9 +1,10 @@
 """What to simulate. Imports nothing heavy, so that the command line can show its help at once."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from airmass.core.errors import InputError
+from airmass.core.typed import Range, check
 
 LEVELS = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
 """Pressure levels in hPa, those of WeatherBench."""
@@ -26,37 +27,31 @@ def _stable_time_step(truncation: int, layers: int) -> int:
 class SimulateSettings:
     """A simulated climate: how long, from when, at which resolution."""
 
-    days: int
+    days: Annotated[int, Range(1, 36525)]
     """Days to hold in the end, four frames each. A store that holds fewer is continued."""
     truncation: Literal[21, 31, 42] = 31
     """Spectral truncation of the circulation model: T21, T31 or T42 (5.6, 3.75 or 2.8 degrees)."""
     start: str = "2000-11-01"
     """Date of the first frame, at 00 UTC."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
     """Another seed gives other weather in the same climate."""
-    layers: int = 8
+    layers: Annotated[int, Range(5, 20)] = 8
     """Layers of the circulation model, 5 to 20; SPEEDY is tuned for 8."""
-    latitudes: int = 32
+    latitudes: Annotated[int, Range(2, 721)] = 32
     """Rows of the output grid, from pole to pole, none on the poles."""
-    longitudes: int = 64
+    longitudes: Annotated[int, Range(2, 1440)] = 64
     """Columns of the output grid."""
-    time_step_minutes: int = 0
+    time_step_minutes: Annotated[int, Range(0, 120)] = 0
     """Time step of the circulation model, a divisor of 120; 0 for the longest that is stable."""
 
     def __post_init__(self):
+        check(self, "")
         if not self.time_step_minutes:
             object.__setattr__(self, "time_step_minutes", _stable_time_step(self.truncation, self.layers))
-        self._check_range("days", 1, 36525)
-        if self.truncation not in _TIME_STEP_MINUTES:
-            raise InputError(f"truncation is {self.truncation}, expected 21, 31 or 42")
-        self._check_range("seed", 0, 2**32 - 1)
-        self._check_range("layers", 5, 20)
-        self._check_range("latitudes", 2, 721)
-        self._check_range("longitudes", 2, 1440)
         self._check_start()
         # Shortwave radiation is computed every third step; a whole number of such threes fills every frame, so that
         # a run is the same wherever it was stopped and continued.
-        if self.time_step_minutes < 1 or 120 % self.time_step_minutes:
+        if 120 % self.time_step_minutes:
             raise InputError(f"time_step_minutes is {self.time_step_minutes}, expected a divisor of 120")
 
     @property
@@ -70,11 +65,6 @@ class SimulateSettings:
     def without_days(self) -> dict[str, Any]:
         """All that must be equal for a store to be continued."""
         return {name: value for name, value in asdict(self).items() if name != "days"}
-
-    def _check_range(self, name: str, least: int, most: int) -> None:
-        value = getattr(self, name)
-        if not least <= value <= most:
-            raise InputError(f"{name} is {value}, expected {least} to {most}")
 
     def _check_start(self) -> None:
         from airmass.fields.clock import parse_time  # brings numpy

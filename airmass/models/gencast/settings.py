@@ -1,10 +1,12 @@
 """Settings of a GenCast: its sizes, and how it learns from noise and samples; free of JAX."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from airmass.core.errors import InputError
+from airmass.core.typed import Range, check
 from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise, require_wider
-from airmass.models.settings import ModelSettings, check_recompute
+from airmass.models.settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -23,23 +25,27 @@ class GenCastSettings(ModelSettings):
     last frame. What is expected is then an input too.
     """
 
-    mesh_level: int = 5
-    width: int = 512
-    layers: int = 16
-    heads: int = 4
-    hops: int = 16
-    feedforward: int = 2048
-    hidden_layers: int = 1
-    radius_fraction: float = 0.6
-    corner_length: float | None = None
-    frequencies: int = 32
-    base_period: float = 16.0
-    encoder_sizes: tuple[int, ...] = (32, 16)
-    recompute: int = 1
+    mesh_level: Annotated[int, Range(0, 8)] = 5
+    width: Annotated[int, Range(1, 16384)] = 512
+    layers: Annotated[int, Range(1, 1024)] = 16
+    heads: Annotated[int, Range(1, 1024)] = 4
+    hops: Annotated[int, Range(1, 256)] = 16
+    feedforward: Annotated[int, Range(1, 65536)] = 2048
+    hidden_layers: Annotated[int, Range(1, 64)] = 1
+    radius_fraction: Annotated[float, Range(0, 10, above=True)] = 0.6
+    corner_length: Annotated[float, Range(0, above=True)] | None = None
+    frequencies: Annotated[int, Range(1, 4096)] = 32
+    base_period: Annotated[float, Range(0, above=True)] = 16.0
+    encoder_sizes: tuple[Annotated[int, Range(1, 16384)], ...] = (32, 16)
+    recompute: Annotated[int, Range(0, 1024)] = 1
     innovation: bool = False
 
     def __post_init__(self):
-        check_recompute(self.recompute)
+        check(self, "model")
+        if self.width % self.heads:
+            raise InputError(f"model.width is {self.width}, expected a multiple of model.heads, {self.heads}")
+        if not self.encoder_sizes:
+            raise InputError("model.encoder_sizes is empty, expected one size or more")
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,12 @@ class CalibrationSettings:
     calibration. Harmonics of a degree below `first_degree` are left as they are drawn.
     """
 
-    starts: int = 0
-    frames: int = 6
-    first_degree: int = 0
+    starts: Annotated[int, Range(0, 10**6)] = 0
+    frames: Annotated[int, Range(1, 10_000)] = 6
+    first_degree: Annotated[int, Range(0, 10_000)] = 0
 
     def __post_init__(self):
-        for name, least in (("starts", 0), ("frames", 1), ("first_degree", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"calibration: {name} is {getattr(self, name)}, expected {least} or more")
+        check(self, "diffusion.calibration")
 
 
 @dataclass(frozen=True)
@@ -69,4 +73,5 @@ class DiffusionSettings:
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
 
     def __post_init__(self):
+        check(self, "diffusion")
         require_wider(self.training, self.sampling)

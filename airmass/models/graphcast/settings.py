@@ -1,8 +1,10 @@
 """Settings of a GraphCast, free of JAX."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from airmass.models.settings import ModelSettings, check_recompute
+from airmass.core.typed import Range, check
+from airmass.models.settings import ModelSettings
 
 
 @dataclass(frozen=True)
@@ -15,13 +17,13 @@ class GraphCastSettings(ModelSettings):
     edges every k steps alone, and what 0 keeps of the k steps it is at.
     """
 
-    mesh_level: int = 5
-    width: int = 512
-    steps: int = 16
-    hidden_layers: int = 1
-    radius_fraction: float = 0.6
-    corner_length: float | None = None
-    recompute: int = 1
+    mesh_level: Annotated[int, Range(0, 8)] = 5
+    width: Annotated[int, Range(1, 16384)] = 512
+    steps: Annotated[int, Range(1, 1024)] = 16
+    hidden_layers: Annotated[int, Range(1, 64)] = 1
+    radius_fraction: Annotated[float, Range(0, 10, above=True)] = 0.6
+    corner_length: Annotated[float, Range(0, above=True)] | None = None
+    recompute: Annotated[int, Range(0, 1024)] = 1
 
     def __post_init__(self):
-        check_recompute(self.recompute)
+        check(self, "model")

@@ -66,14 +66,16 @@ def over_rows(run, rows: Float[Array, "row in"], most: int) -> Float[Array, "pad
 
 
 def over_groups(run, carry, layers, size: int):
-    """`run(carry, some layers)` over a stack of layers, `size` of them at a time; 0 runs all at once.
+    """`run(carry, some layers)` over a stack, `size` layers at a time; 0 runs all at once. None change nothing.
 
     The backward pass has each group's start and makes its activations again. Where `size` does not divide the stack,
     the last group is smaller.
     """
+    count = jax.tree.leaves(layers)[0].shape[0]
+    if not count:
+        return carry
     if not size:
         return run(carry, layers)
-    count = jax.tree.leaves(layers)[0].shape[0]
     whole = count // size * size
     groups = jax.tree.map(lambda leaf: leaf[:whole].reshape(-1, size, *leaf.shape[1:]), layers)
     carry, _ = jax.lax.scan(lambda carry, group: (jax.checkpoint(run)(carry, group), None), carry, groups)

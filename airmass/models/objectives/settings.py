@@ -2,8 +2,10 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Annotated
 
 from airmass.core.errors import InputError
+from airmass.core.typed import Range, check
 
 # The keys of the tables in `weights`, which need grids.
 LATITUDES = ("area", "uniform")
@@ -20,9 +22,10 @@ class LossSettings:
 
     latitude: str = "area"
     level: str = "pressure"
-    variable: dict[str, float] = field(default_factory=dict)
+    variable: dict[str, Annotated[float, Range(0)]] = field(default_factory=dict)
 
     def __post_init__(self):
+        check(self, "loss")
         known("latitude", self.latitude, LATITUDES)
         known("level", self.level, LEVELS)
 

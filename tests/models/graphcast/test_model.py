@@ -140,7 +140,7 @@ def test_a_gradient_in_bfloat16_is_near_that_in_float32(recompute):
 
 def test_recompute_may_be_what_older_settings_hold():
     assert [cattrs.structure({"recompute": old}, GraphCastSettings).recompute for old in (False, True)] == [0, 1]
-    with pytest.raises(InputError, match="recompute -1"):
+    with pytest.raises(InputError, match=r"model\.recompute is -1"):
         GraphCastSettings(recompute=-1)
 
 

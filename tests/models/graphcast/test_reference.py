@@ -46,9 +46,9 @@ def assert_equal_networks(fast, plain, network):
         np.testing.assert_allclose(found / scale, expected / scale, atol=1e-4, err_msg=jax.tree_util.keystr(path))
 
 
-@pytest.mark.parametrize("hidden_layers", [1, 2])
-def test_the_fast_network_is_the_plain_one(hidden_layers):
-    settings = GraphCastSettings(mesh_level=1, width=16, steps=3, hidden_layers=hidden_layers)
+@pytest.mark.parametrize("steps, hidden_layers, recompute", [(3, 1, 1), (3, 2, 1), (1, 1, 0)])
+def test_the_fast_network_is_the_plain_one(steps, hidden_layers, recompute):
+    settings = GraphCastSettings(mesh_level=1, width=16, steps=steps, hidden_layers=hidden_layers, recompute=recompute)
     network = random_leaves(lambda: Network(settings, CHANNELS, OUTPUTS, key=jax.random.key(0)))
     tiles = Tiles.of(GRAPHS, rows=48)
     x = jnp.asarray(np.random.default_rng(1).normal(size=(tiles.count * tiles.nodes, CHANNELS)), jnp.float32)
