@@ -137,7 +137,7 @@ _JSON: dict[str, tuple[str, Any, Callable]] = {
     ),
     "settings.json": ("train in", None, json_files.beside("settings.json", "run")),
     "progress.json": ("forecast to", json_files.PROGRESS, json_files._progress),
-    "demo.json": ("demo", {"seed": 1, "model": "graphcast", "timings": {"a": 1.0}}, json_files._demo),
+    "demo.json": ("demo", {"seed": 12345, "model": "gencast", "timings": {"a": 1.0}}, json_files._demo),
 }
 
 
