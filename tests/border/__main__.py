@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from tests.border.corpus import MEMBERS, name_of, quick
@@ -12,11 +13,11 @@ from tests.border.judging import problem
 
 
 def sweep(words: list[str]) -> int:
-    """Print every problem; returns how many members had one. The word `quick` leaves out the slow ones."""
+    """Print a line for every problem; returns how many members had one. The word `quick` leaves out the slow ones."""
     root = Path(tempfile.mkdtemp())
     os.environ.setdefault("AIRMASS_CACHE", str(root / "cache"))
     os.environ["COLUMNS"] = "1000"
-    home, wrong, ran = make_home(root / "home"), 0, 0
+    home, wrong, ran, began = make_home(root / "home"), 0, 0, time.process_time()
     for number, member in enumerate(MEMBERS):
         name = name_of(member)
         if not all(quick(member) if word == "quick" else word in name for word in words):
@@ -26,11 +27,18 @@ def sweep(words: list[str]) -> int:
         found, ran = problem(*member, home, folder), ran + 1
         if found:
             wrong += 1
-            print(f"FAILED {name}: {found}", flush=True)
+            print(f"FAILED {name}: {_short(found)}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(root)
-    print(f"{wrong} of {ran} members")
+    print(f"{wrong} of {ran} members; {time.process_time() - began:.0f} s of this process")
     return wrong
+
+
+def _short(found: str) -> str:
+    """On one line, of a traceback the place in airmass and the error."""
+    lines = found.splitlines()
+    ours = [line.strip() for line in lines if "/airmass/airmass/" in line or "/airmass/" in line and "File" in line]
+    return " | ".join([*ours[-1:], *(line for line in lines if line and not line.startswith(" ")), lines[-1].strip()])
 
 
 if __name__ == "__main__":

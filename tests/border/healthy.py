@@ -20,7 +20,7 @@ from airmass.recipes.recipes import as_settings
 from tests.conftest import make_store, synthetic_dataset
 from tests.forecasts import ensemble_dataset, forecast_dataset, write_climatology, write_forecast
 from tests.golden_case import ROOT as GOLDEN
-from tests.training.small import OPTIONS, SMALL
+from tests.training.small import OPTIONS, SMALL, small_model
 
 NAMES = (*SMALL.task.targets, *SMALL.task.static)
 DATES = ("2000-11-01", "2000-11-02")
@@ -28,6 +28,15 @@ TRAINING = (
     "--training.updates 1 --training.rollout 1 --training.batch 1 --optimiser.warmup 1 --safety.save-updates 100 "
     "--training.dates 2000-11-01 2000-11-02 --watch.no-tensorboard"
 ).split()
+
+
+ABOUT = {
+    "forecasts": {"graphcast": ["forecast.zarr"]},
+    "truth": "store.zarr",
+    "grid": "16 x 8",
+    "lead_time_hours": [6, 24],
+    "init_times": ["2000-11-01T06:00"],
+}
 
 
 @dataclass(frozen=True)
@@ -86,13 +95,8 @@ def _write_model(home: Home) -> None:
     """An untrained model of the small recipe."""
     frames, task = Frames(home.store, SMALL.task), SMALL.task
     network = new_network(task, SMALL.model, jax.random.key(0))
-    sizes = [len(Layout.of(names, task.levels)) for names in (task.prognostic, task.static, task.targets)]
-    history, static, targets = (np.ones(size, np.float32) for size in sizes)
-    forcing = np.ones(len(task.forcing), np.float32)
-    scales = model_file.Normaliser(
-        history, history, forcing, forcing, static, static, targets, targets, model_file.Normaliser.columns(task)
-    )
-    fill = np.full(len(history), np.nan, np.float32)
+    scales = small_model(SMALL, frames).normaliser
+    fill = np.full(len(Layout.of(task.prognostic, task.levels)), np.nan, np.float32)
     kind = next(getattr(model_file, name) for name in ("ModelFile", "SavedModel") if hasattr(model_file, name))
     model_file.write_model(home.model, kind(SMALL, frames.grid, scales, network, {"updates": 0}, fill))
 
@@ -107,13 +111,7 @@ def _write_scores(folder: Path) -> None:
         for metric in ("rmse", "bias")
     ]
     (folder / "scores.json").write_text(ScoreTable(scores).to_json())
-    about = {
-        "init_times": ["2000-11-01T06:00"],
-        "grid": "16 x 8",
-        "truth": "store.zarr",
-        "forecasts": ["forecast.zarr"],
-    }
-    (folder / "evaluation.json").write_text(json.dumps(about))
+    (folder / "evaluation.json").write_text(json.dumps(ABOUT))
 
 
 def _write_run(folder: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from airmass.core.files import write_arrays
 from tests.border.case import Case, Make
-from tests.border.healthy import Home
+from tests.border.healthy import ABOUT, Home
 
 PROGRESS = {"settings": {"checkpoint": "0123456789abcdef", "members": 1}, "whole": [[0]]}
 HISTOGRAM = {"system": "s", "variable": "geopotential", "level": 500, "lead_time_hours": 6, "shares": [0.5, 0.5]}
@@ -83,7 +83,7 @@ PLACES: dict[str, tuple[Callable[[bytes], Make], bytes, tuple[str, ...]]] = {
     "settings.json": (beside("settings.json", "run"), b'{"recipe": {"task": {"step": 6}}}', ("train in",)),
     "progress.json": (_progress, json.dumps(PROGRESS).encode(), ("forecast to",)),
     "scores.json": (beside("scores.json", "scores"), _SCORES_TEXT, ("report", "plot scores")),
-    "evaluation.json": (beside("evaluation.json", "scores"), b'{"grid": "16 x 8", "truth": "here"}', ("report",)),
+    "evaluation.json": (beside("evaluation.json", "scores"), json.dumps(ABOUT).encode(), ("report",)),
     "rank_histograms.json": (
         beside("rank_histograms.json", "scores"),
         json.dumps([HISTOGRAM]).encode(),
@@ -106,9 +106,15 @@ def of_record(name: str, record: dict, ways: tuple[str, ...], faults: dict[str, 
     for changes in faults.values():
         assert set(changes) <= set(record) | {"colour"}
     return [
-        Case(f"{name}: {fault}", make(_with(record, changes)), ways, (name, *list(changes)[:1]))
+        Case(f"{name}: {fault}", make(_with(record, changes)), ways, (name, *_field(changes)))
         for fault, changes in faults.items()
     ]
+
+
+def _field(changes: dict) -> list[str]:
+    """The field to name; not where the whole is no JSON, for NaN and infinity."""
+    text = json.dumps(list(changes.values()), default=str)
+    return [] if "NaN" in text or "Infinity" in text else list(changes)[:1]
 
 
 _ABSENT = object()
@@ -198,13 +204,23 @@ CASES += of_record(
     },
 )
 CASES += [
-    Case(f"evaluation.json: {fault}", beside("evaluation.json", "scores")(text), ("report",), ("evaluation.json", word))
-    for fault, text, word in (
-        ("initial times are a number", b'{"init_times": 7}', "init_times"),
-        ("initial times hold numbers", b'{"init_times": [1, 2]}', "init_times"),
-        ("grid is a list", b'{"init_times": ["2000-11-01T06:00"], "grid": [[1]]}', "grid"),
-        ("forecasts are nested", b'{"forecasts": [[["a"]]]}', "forecasts"),
+    Case(
+        f"evaluation.json: {fault}",
+        beside("evaluation.json", "scores")(json.dumps(ABOUT | changes).encode()),
+        ("report",),
+        ("evaluation.json", *changes),
     )
+    for fault, changes in {
+        "initial times are a number": {"init_times": 7},
+        "initial times hold numbers": {"init_times": [1, 2]},
+        "initial times are no dates": {"init_times": ["<script>"]},
+        "grid is a list": {"grid": [[1]]},
+        "forecasts are nested": {"forecasts": [[["a"]]]},
+        "lead times are text": {"lead_time_hours": ["6"]},
+        "members below zero": {"members": {"graphcast": -1}},
+        "left out is a number": {"left_out": 3},
+        "another field": {"colour": "red"},
+    }.items()
 ]
 CASES += [
     Case(f"progress.json: {fault}", _progress(json.dumps(PROGRESS | changes).encode()), ("forecast to",))

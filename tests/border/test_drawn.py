@@ -24,7 +24,7 @@ from airmass.core.files import write_arrays
 from airmass.forecasting.checkpoints.model_file import named_leaves, read_model
 from tests.border import json_files
 from tests.border.commands import WAYS
-from tests.border.healthy import Home
+from tests.border.healthy import ABOUT, Home
 from tests.border.running import run
 
 # Numbers and words at the edges of what readers expect, and among them some that are right.
@@ -125,19 +125,12 @@ _JSON: dict[str, tuple[str, Any, Callable]] = {
     ),
     "evaluation.json": (
         "report",
-        {
-            "init_times": ["2000-11-01T06:00"],
-            "grid": "16 x 8",
-            "truth": "s",
-            "forecasts": ["f"],
-            "left_out": [],
-            "members": {"s": 2},
-        },
+        ABOUT | {"members": {"graphcast": 2}},
         json_files.beside("evaluation.json", "scores"),
     ),
     "settings.json": ("train in", None, json_files.beside("settings.json", "run")),
     "progress.json": ("forecast to", json_files.PROGRESS, json_files._progress),
-    "demo.json": ("demo", {"seed": 1, "model": "graphcast", "timings": {"a": 1.0}}, json_files._demo),
+    "demo.json": ("demo", {"seed": 12345, "model": "gencast", "timings": {"a": 1.0}}, json_files._demo),
 }
 
 
