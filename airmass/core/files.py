@@ -86,10 +86,7 @@ def new_output(path: str | Path, replace: bool = False) -> Iterator[Path]:
     with writing(path), made_parents(path), _room(path, alone=not replace) as room:
         aside = room / path.name
         yield aside
-        if replace:
-            aside.replace(path)
-        else:
-            put(aside, path)
+        put(aside, path, replace)
 
 
 @contextmanager
@@ -98,7 +95,7 @@ def _room(path: Path, alone: bool) -> Iterator[Path]:
     room = path.with_name(f".{path.name}.partial-{os.uname().nodename}")
     held = hold(room)
     if held is HELD_BY_ANOTHER and alone:
-        raise InputError(f"{path}: another run is writing it (in {room})")
+        raise InputError(f"{path}: another run is writing it ({holder(room / LOCK)})")
     if held is NO_LOCKS:
         shutil.rmtree(room, ignore_errors=True)
     if isinstance(held, str):
@@ -133,11 +130,27 @@ def hold(folder: Path, name: str = LOCK) -> BinaryIO | str:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still(lock, folder / name):
+                _sign(lock)
                 return lock
         except OSError as error:
             lock.close()
             return HELD_BY_ANOTHER if error.errno in (errno.EAGAIN, errno.EACCES) else NO_LOCKS
         lock.close()
+
+
+def _sign(lock: BinaryIO) -> None:
+    """Say in a lock who holds it."""
+    with suppress(OSError):  # a full disk
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
+        lock.flush()
+
+
+def holder(lock: Path) -> str:
+    """Who holds a lock, as it says."""
+    with suppress(InputError):
+        return read_text(lock, most=1000) or "held by another process"
+    return "held by another process"
 
 
 def _is_still(lock: BinaryIO, path: Path) -> bool:
@@ -165,10 +178,13 @@ def made_parents(path: Path) -> Iterator[None]:
         raise
 
 
-def put(new: Path, path: Path) -> None:
-    """Rename `new` to `path`; raises InputError where something is there, which is never replaced."""
+def put(new: Path, path: Path, replace: bool = False) -> None:
+    """Rename `new` to `path`; raises InputError where something is there, of which a file or an empty folder is
+    replaced where `replace` says so, and nothing else."""
     try:
-        if not new.is_dir():
+        if replace:
+            new.replace(path)
+        elif not new.is_dir():
             _put_file(new, path)
         elif os.path.lexists(path):  # rename would take the place of an empty folder, and of no other
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))

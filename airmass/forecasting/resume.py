@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,29 @@ from airmass.core.errors import InputError
 from airmass.core.files import (
     HELD_BY_ANOTHER,
     hold,
+    holder,
     made_parents,
     put,
-    read_text,
     refuse_existing,
     remove_after_failure,
     sync,
     write_durably,
     writing,
 )
+from airmass.core.strict_json import parse_json, read_json
 
 # The attribute of a finished store that says what made it.
 SETTINGS = "airmass_settings"
 
 Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """The record: what a forecast is made with, and how many frames are whole of each initial time and member."""
+
+    settings: dict[str, Any]
+    whole: list[list[int]]
 
 
 class ResumableOutput:
@@ -134,26 +144,20 @@ class ResumableOutput:
         """Frames by initial time and member, None where no store was begun."""
         if not self._record.exists():
             return None
-        settings, written = self._parsed_record()
-        _require_same(self.folder, settings, self._settings, "was begun with", "give those, or remove it to start anew")
-        if written.shape != self._shape or written.min() < 0 or written.max() > self._steps:
+        begun = read_json(self._record, _Progress)
+        hint = "give those, or remove it to start anew"
+        _require_same(self.folder, begun.settings, self._settings, "was begun with", hint)
+        rows, columns = self._shape
+        counted = len(begun.whole) == rows and all(len(row) == columns for row in begun.whole)
+        if not counted or not all(0 <= frames <= self._steps for row in begun.whole for frames in row):
             raise InputError(f"{self._record}: counts other frames than this forecast has; remove {self.folder}")
-        return written
-
-    def _parsed_record(self) -> tuple[Settings, Int[np.ndarray, "init_time member"]]:
-        try:
-            parsed = json.loads(read_text(self._record))
-            return dict(parsed["settings"]), np.array(parsed["whole"]).astype(int, casting="same_kind")
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise InputError(
-                f"{self._record}: is no record of a forecast; remove {self.folder} to start anew"
-            ) from None
+        return np.array(begun.whole)
 
     def _members_to_add_to(self) -> int:
         if not self._add:
             refuse_existing(self.out)
         held = _settings_of(self.out)
-        if held is None:
+        if held is None or not isinstance(held.get("members"), int):
             raise InputError(f"{self.out}: does not say what made it, so no members can be added")
         found, wanted = held["members"], self._settings["members"]
         _require_same(self.out, held | {"members": wanted}, self._settings, "was made with", "members need the same")
@@ -165,7 +169,7 @@ class ResumableOutput:
         """Remove what a run left that was stopped after its store had come into place."""
         if not (self._record.exists() and self.out.exists()):
             return
-        if _settings_of(self.out) == self._parsed_record()[0]:
+        if _settings_of(self.out) == read_json(self._record, _Progress).settings:
             with writing(self.out), locked(self.folder):
                 shutil.rmtree(self.folder)
 
@@ -181,7 +185,7 @@ def _settings_of(path: Path) -> dict[str, Any] | None:
         text = zarr.open_group(path, mode="r").attrs.get(SETTINGS)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as a Zarr store: {error}") from error
-    return json.loads(text) if isinstance(text, str) else None
+    return parse_json(text, dict[str, Any], f"{path}: attribute {SETTINGS}") if isinstance(text, str) else None
 
 
 def _require_same(path: Path, held: Settings, wanted: Settings, words: str, hint: str) -> None:
@@ -199,7 +203,7 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold a folder to this process; the lock goes with it, however it ends."""
     lock = hold(folder, "lock")
     if lock is HELD_BY_ANOTHER:
-        raise InputError(f"{folder}: another run is writing there")
+        raise InputError(f"{folder}: another run is writing there ({holder(folder / 'lock')})")
     with nullcontext() if isinstance(lock, str) else lock:
         yield
 

@@ -7,7 +7,7 @@ from airmass.recipes.settings import SafetySettings
 
 
 class Stop:
-    """Turns the first Ctrl-C or SIGTERM into a wish to stop after the current update; a second one is not caught.
+    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a wish to stop after the current update; a second is not caught.
 
     A time limit is counted from when this was made, which should be early in the life of the process.
     """
@@ -18,7 +18,8 @@ class Stop:
         self._signalled = False
 
     def __enter__(self) -> "Stop":
-        self._held = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+        self._held = {number: held for number, held in handlers.items() if held is not signal.SIG_IGN}  # as under nohup
         for number in self._held:
             signal.signal(number, self._ask)
         return self

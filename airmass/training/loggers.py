@@ -35,14 +35,19 @@ class Sink(Protocol):
     def close(self) -> None: ...
 
 
+def require_installed(watch: WatchSettings) -> None:
+    """Raise InputError for a logger that `watch` asks for and that is not installed."""
+    for name in ("wandb", "mlflow"):
+        if getattr(watch, name) is not None:
+            _installed(name)
+
+
 def open_sinks(run: Path, done: int, watch: WatchSettings) -> list[Sink]:
     """The places that `watch` asks for, after `done` updates; what they hold of later ones is dropped where it can be.
 
     Raises InputError for one that is not installed, before any is opened.
     """
-    for name in ("wandb", "mlflow"):
-        if getattr(watch, name) is not None:
-            _installed(name)
+    require_installed(watch)
     sinks: list[Sink] = [Folder(run, done)]
     if watch.tensorboard:
         sinks.append(TensorBoard(run, done))

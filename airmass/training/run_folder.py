@@ -1,12 +1,12 @@
 """The folder of a run: whose it is, its statistics, and the model that comes out of it."""
 
-import fcntl
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -14,7 +14,8 @@ from rich.console import Console
 
 import airmass
 from airmass.core.errors import InputError
-from airmass.core.files import new_output, write_arrays
+from airmass.core.files import HELD_BY_ANOTHER, hold, holder, new_output, refuse_inside, write_arrays, writing
+from airmass.core.strict_json import read_json
 from airmass.core.tables import say
 from airmass.data.formats.store import minute
 from airmass.data.loading.frames import Frames
@@ -58,21 +59,29 @@ class Start(NamedTuple):
 FROM_SCRATCH = Start()
 
 
-def claim(
+@contextmanager
+def claimed(
     run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Console, start: Start, accept_changes: bool
-) -> None:
-    """Make the run's folder with settings and statistics, or see that it was begun with the same settings and data.
+) -> Iterator[Callable[[], None]]:
+    """Hold the run's folder, made with settings and statistics, or seen to be begun with the same settings and data.
 
-    The folder appears only once its statistics over the training dates are complete. Raises InputError with every
-    setting that differs, unless `accept_changes`: then they are shown, and kept from here on.
+    The folder appears only once its statistics over the training dates are complete, and is locked before it is looked
+    at. Raises InputError where another process trains there, and with every setting that differs, unless
+    `accept_changes`: then they are shown, and kept once the function given here is called.
     """
+    refuse_inside(run, frames.path)
     if recipe.diffusion is not None:
         require_degrees(recipe.diffusion.sampling, len(frames.grid.longitude) // 2)
     settings = json.loads(json.dumps(settings))
-    if (run / SETTINGS_FILE).exists():
-        _compare(run, settings, console, accept_changes)
+    if not (run / SETTINGS_FILE).exists():
+        _make(run, settings, recipe, frames, console, start)
+    with _locked(run):
+        accepted = _compare(run, settings, console, accept_changes)
         _write_innovation(run / STATISTICS_FOLDER, recipe, frames)
-        return
+        yield partial(_keep, run, accepted)
+
+
+def _make(run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Console, start: Start) -> None:
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise InputError(f"{run}: exists and is not a training run")
     first, last = minute(frames.times[0]), minute(frames.times[-1])
@@ -88,19 +97,13 @@ def claim(
 
 
 @contextmanager
-def held(run: Path, leads: bool = True) -> Iterator[None]:
-    """Keep other runs from training in the same folder meanwhile; raises InputError where one does already.
-
-    Of the processes of one run, the one that leads holds it.
-    """
-    if not leads:
-        yield
-        return
-    with (run / _LOCK).open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise InputError(f"{run}: another process trains in this folder; name another --run") from None
+def _locked(run: Path) -> Iterator[None]:
+    """Keep other runs from training in the same folder; the system gives the lock back, however the process ends."""
+    with writing(run):
+        lock = hold(run, _LOCK)
+    if lock is HELD_BY_ANOTHER:
+        raise InputError(f"{run}: another process trains in this folder ({holder(run / _LOCK)}); name another --run")
+    with nullcontext() if isinstance(lock, str) else lock:
         yield
 
 
@@ -154,18 +157,27 @@ def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, cons
     write_model(aside / START_FILE, replace(own, network=network, normaliser=scales, fill=fill))
 
 
-def _compare(run: Path, settings: dict, console: Console, accept_changes: bool) -> None:
-    held = json.loads((run / SETTINGS_FILE).read_text())
-    held["recipe"] = completed(held["recipe"])
+def _compare(run: Path, settings: dict, console: Console, accept_changes: bool) -> dict | None:
+    """The settings to keep in place of those of the run, None where they are the same."""
+    held = read_json(run / SETTINGS_FILE, dict[str, Any], infinity=True)
+    recipe = held.get("recipe")
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), dict):
+        raise InputError(f"{run / SETTINGS_FILE}: holds no recipe of a training run")
+    held["recipe"] = completed(recipe)
     different = list(_differences(settings, {key: held.get(key) for key in settings}))
     if not different:
-        return
+        return None
     words = "; ".join(f"{name} = {theirs}, not {ours}" for name, ours, theirs in different)
     if not accept_changes:
         raise InputError(f"{run}: this run was begun with {words}; name another --run, or --accept-changes to go on")
     say(console, f"going on with a run that was begun with {words}")
-    with new_output(run / SETTINGS_FILE, replace=True) as aside:
-        aside.write_text(json.dumps(held | settings, indent=1))
+    return held | settings
+
+
+def _keep(run: Path, settings: dict | None) -> None:
+    if settings is not None:
+        with new_output(run / SETTINGS_FILE, replace=True) as aside:
+            aside.write_text(json.dumps(settings, indent=1))
 
 
 def _write_statistics(folder: Path, recipe: Recipe, frames: Frames) -> None:

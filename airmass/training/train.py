@@ -1,7 +1,7 @@
 """Training a recipe on a store, from the command to the model file."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,10 +36,11 @@ from airmass.training.adaptation import join, split
 from airmass.training.calibration import calibration_of
 from airmass.training.checkpoint import Checkpoints
 from airmass.training.interrupts import Stop
+from airmass.training.loggers import require_installed
 from airmass.training.loop import Loop, Watched
 from airmass.training.monitor import Monitor
 from airmass.training.profiler import Trace
-from airmass.training.run_folder import FROM_SCRATCH, Start, beginning, claim, export, held
+from airmass.training.run_folder import FROM_SCRATCH, Start, beginning, claimed, export
 from airmass.training.sharding import (
     EXAMPLES,
     SPACE,
@@ -81,11 +82,12 @@ def train(
     frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.family.may_be_missing)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
-    if leads():
-        claim(run, settings, recipe, frames, console, start, accept_changes)
-    wait_for_all("the run's folder is there")
-    with held(run, leads()), stop:
-        return _train(recipe, frames, run, console, mesh, stop, settings, validation)
+    require_installed(recipe.watch)
+    # Of the processes of one run, the one that leads holds its folder.
+    claim = claimed(run, settings, recipe, frames, console, start, accept_changes) if leads() else nullcontext()
+    with claim as accept, stop:
+        wait_for_all("the run's folder is there")
+        return _train(recipe, frames, run, console, mesh, stop, settings, validation, accept)
 
 
 def _train(
@@ -97,6 +99,7 @@ def _train(
     stop: Stop,
     settings: dict,
     validation: Validation | None,
+    accept: Callable[[], None] | None,
 ) -> Path:
     saved = beginning(run, recipe, frames.grid)
     frames.hold_against(usual_of(recipe.task, saved.normaliser))
@@ -110,6 +113,8 @@ def _train(
 
     checkpoints = Checkpoints(run, settings | {"scales": _as_lists(saved)})
     state = begin() if checkpoints.latest is None else checkpoints.restore(checkpoints.latest, begin())
+    if accept:
+        accept()  # once what was trained is known to fit what is asked for
     if (done := int(state.update)) < recipe.training.total:
         attention = attention_here(recipe.model, recipe.training.precision, gradient=True)
         if attention.report:

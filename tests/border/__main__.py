@@ -37,7 +37,7 @@ def sweep(words: list[str]) -> int:
 def _short(found: str) -> str:
     """On one line, of a traceback the place in airmass and the error."""
     lines = found.splitlines()
-    ours = [line.strip() for line in lines if "/airmass/airmass/" in line or "/airmass/" in line and "File" in line]
+    ours = [line.strip() for line in lines if "/airmass/airmass/" in line or ("/airmass/" in line and "File" in line)]
     return " | ".join([*ours[-1:], *(line for line in lines if line and not line.startswith(" ")), lines[-1].strip()])
 
 

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from airmass.core.errors import InputError
+from airmass.core.files import hold
 from airmass.forecasting.checkpoints.model_file import read_model
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.recipes.monitoring import WatchSettings
 from airmass.recipes.settings import SafetySettings, TrainingSettings
 from airmass.training import train as module
 from airmass.training.loggers import LOG_FILE
-from airmass.training.run_folder import Start, held
+from airmass.training.run_folder import Start
 from airmass.training.train import train
 from airmass.training.update import make_update
 from tests.conftest import make_store
@@ -168,8 +169,44 @@ def test_changes_are_accepted_when_told(small_store, tmp_path, capsys):
 def test_two_runs_in_one_folder_are_refused(small_store, tmp_path):
     run = tmp_path / "run"
     train(SMALL, small_store, run)
-    with held(run), pytest.raises(InputError, match="another process trains in this folder"):
-        train(SMALL, small_store, run)
+    before = (run / "settings.json").read_text()
+    words = rf"another process trains in this folder \(process {os.getpid()} on .*\); name another --run"
+    longer = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, updates=(12, 8)))
+    with hold(run, "lock"), pytest.raises(InputError, match=words):
+        train(longer, small_store, run, accept_changes=True)
+    assert (run / "settings.json").read_text() == before
+
+
+@pytest.mark.slow
+def test_of_two_runs_begun_together_one_trains(small_store, undisturbed, tmp_path):
+    command = _command(small_store, tmp_path / "run")
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=300)[1] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 2]
+    refusal = told[[process.returncode for process in both].index(2)]
+    assert "another" in refusal and f"process {next(p.pid for p in both if p.returncode == 0)} on" in refusal
+    assert _parameters(tmp_path / "run") == _parameters(undisturbed)
+    assert list(tmp_path.iterdir()) == [tmp_path / "run"]
+
+
+def test_refused_changes_change_nothing(small_store, tmp_path):
+    """Also where they are accepted, and only the saved state tells that they do not fit."""
+    run = tmp_path / "run"
+    train(SMALL, small_store, run)
+    before = {path: path.read_bytes() for path in run.glob("*.*")}
+    wider = dataclasses.replace(SMALL, model=dataclasses.replace(SMALL.model, width=9))
+    with pytest.raises(InputError, match="cannot be read as a training state"):
+        train(wider, small_store, run, accept_changes=True)
+    assert {path: path.read_bytes() for path in run.glob("*.*")} == before
+
+
+def test_a_refused_run_leaves_no_folder(small_store, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="is or lies in"):
+        train(SMALL, small_store, small_store / "run")
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(InputError, match="wandb is not installed"):
+        train(dataclasses.replace(SMALL, watch=WatchSettings(wandb="x")), small_store, tmp_path / "a" / "b")
+    assert not any(tmp_path.iterdir()) and not (small_store / "run").exists()
 
 
 def test_a_run_starts_from_another_and_needs_it_no_longer(small_store, tmp_path):
