@@ -69,7 +69,7 @@ def evaluate(
     refuse_existing(out)
     console = console or Console()
     data = open_verification(forecasts, truth, climatology, lead_times, init_times, spectra)
-    for line in _not_asked_for(data):
+    for line in (*(note for system in data.systems for note in system.notes), *_not_asked_for(data)):
         say(console, line)
     names = track(data.variables, "Scoring", console=console, transient=True)
     scores = {name: score_variable(data, name) for name in names}

@@ -15,6 +15,7 @@ from airmass.data.formats.forecast_reader import (
     MEMBER,
     hours,
     members_of,
+    notes,
     open_forecast,
     read_hours,
     read_members,
@@ -41,6 +42,12 @@ class System:
     @property
     def paths(self) -> list[Place]:
         return list(dict.fromkeys(path for path, _, _ in self.sources.values()))
+
+    @property
+    def notes(self) -> list[str]:
+        """How its files are read, where that is worth a line."""
+        datasets = {path: dataset for path, dataset, _ in self.sources.values()}
+        return [note for path, dataset in datasets.items() for note in notes(dataset, path)]
 
     @cached_property
     def example(self) -> xr.Dataset:

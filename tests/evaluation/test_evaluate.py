@@ -118,6 +118,22 @@ def test_headlines_are_on_screen(judged):
     assert "nan" not in screen and max(map(len, screen.splitlines())) <= 80
 
 
+def test_a_forecast_in_the_layout_of_weatherbench_scores_the_same(judged, files, tmp_path):
+    forecast = open_forecast(files / "forecast.zarr").load().drop_vars("valid_time").drop_attrs(deep=False)
+    forecast = forecast.rename(init_time="time", lead_time="prediction_timedelta").isel(latitude=slice(None, None, -1))
+    forecast = forecast.transpose("time", "prediction_timedelta", "level", "longitude", "latitude")
+    for field in forecast.variables.values():
+        field.encoding = {}
+    forecast.assign(rain=forecast["2m_temperature"]).to_zarr(tmp_path / "pangu.zarr", zarr_format=2)
+    screen = Console(file=StringIO(), width=300)
+    other = files / "climatology.zarr"
+    table = evaluate([tmp_path / "pangu.zarr"], files / "truth.zarr", tmp_path / "s", climatology=other, console=screen)
+    assert table.systems == ("pangu", "persistence", "climatology")
+    for score, expected in zip(table.scores, judged[0].scores, strict=True):
+        assert score.value == expected.value and score.metric == expected.metric
+    assert "does not name its system" in screen.file.getvalue() and "leaves out rain" in screen.file.getvalue()
+
+
 def test_files_of_one_system_are_joined_and_scores_add(judged, files, tmp_path):
     parts = []
     for i, indices in enumerate(([6], [2, 4])):

@@ -82,7 +82,6 @@ def stored_array(
     a constant field: rain may be zero everywhere, nothing else is. Left to itself, tensorstore would read a lost file
     as zeros; here that is an error when it is read. With `gaps`, one that would be NaN is.
     """
-    _require_numbers(field, path)
     encoding = Encoding.of(field)
     if encoding is None or not is_zarr(field):
         return None
@@ -108,16 +107,9 @@ def chunk_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
             continue
         shape = tuple(max(size) if isinstance(size, Iterable) else size for size in field.encoding["chunks"])
         size = math.prod(shape) * np.dtype(field.encoding.get("dtype", field.dtype)).itemsize
-        if any(length < 1 for length in shape):
-            yield str(name), f"has chunks of shape {shape}, expected at least 1 along each dimension"
-        elif size > memory:
+        if size > memory:
             found = f"has chunks of shape {shape}, {size / 2**30:.0f} GiB each"
             yield str(name), f"{found}; this machine has {memory / 2**30:.0f} GiB of memory"
-
-
-def _require_numbers(field: xr.DataArray, path: str | Path) -> None:
-    if field.dtype.kind not in "fiu":
-        raise InputError(f"{path}: {field.name} holds {field.dtype}, expected real numbers")
 
 
 def _opened(name: str, path: str | Path, gaps: bool, names: Mapping[str, str]):

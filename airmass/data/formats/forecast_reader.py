@@ -17,8 +17,9 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import StoredArray, chunk_problems, stored_array
+from airmass.data.formats.layout import axis_problem, level_problems
 from airmass.data.formats.reading import one_line
-from airmass.data.formats.store import HECTOPASCALS, HORIZONTAL, grid_of, minute, open_unchecked
+from airmass.data.formats.store import HORIZONTAL, grid_of, minute, open_unchecked
 from airmass.fields.variables import VARIABLES, same_units
 
 # Ten years, in hours.
@@ -58,7 +59,8 @@ def open_forecast(path: str | Path, ensemble: bool = False) -> xr.Dataset:
     dataset = _turned(_known(_with_durations(dataset, path), path))
     _check_times(dataset, path)
     grid_of(dataset, path)
-    _check_levels(dataset, path)
+    for where, problem in level_problems(dataset):
+        raise InputError(f"{path}: {where} {problem}")
     for name in dataset.data_vars:
         _check_field(dataset, str(name), path)
     encoding = dataset.encoding  # transpose keeps none
@@ -177,7 +179,7 @@ def _with_usual_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
 
 def _with_durations(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
     """The dataset with lead times as durations, where numbers have units of hours that xarray does not know."""
-    if "lead_time" not in dataset.coords or dataset.lead_time.dtype.kind not in "iuf":
+    if axis_problem(dataset, "lead_time"):  # among others, for what are durations already
         return dataset
     units = dataset.lead_time.attrs.get("units")
     if units not in _HOURS:
@@ -206,21 +208,11 @@ def _turned(dataset: xr.Dataset) -> xr.Dataset:
     falling = [
         name
         for name in ("level", "latitude")
-        if name in dataset.dims and name in dataset.coords and np.all(np.diff(dataset[name].values) < 0)
+        if name in dataset.dims and not axis_problem(dataset, name) and np.all(np.diff(dataset[name].values) < 0)
     ]
     turned = dataset.isel({name: slice(None, None, -1) for name in falling})
     turned.encoding = dict(dataset.encoding) | {_TURNED: falling}
     return turned
-
-
-def _check_levels(dataset: xr.Dataset, path: str | Path) -> None:
-    if "level" not in dataset.coords:
-        return
-    level = dataset.level
-    if (units := level.attrs.get("units")) is not None and units not in HECTOPASCALS:
-        raise InputError(f"{path}: level has units {units!r}, expected 'hPa'")
-    if level.dtype.kind not in "iuf" or level.ndim > 1 or not np.all(np.diff(np.atleast_1d(level.values)) > 0):
-        raise InputError(f"{path}: level is {level.values.tolist()}, expected hPa rising, each once")
 
 
 def _check_times(dataset: xr.Dataset, path: str | Path) -> None:

