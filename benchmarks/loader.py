@@ -60,7 +60,9 @@ def _write(store: Path, task: Task, grid: LatLonGrid, times: int) -> None:
     for name in task.targets:
         shape = (len(task.levels), *grid.shape) if VARIABLES[name].on_levels else grid.shape
         dims = ("time", "level", "latitude", "longitude") if len(shape) == 3 else ("time", "latitude", "longitude")
-        fields[name] = (dims, rng.standard_normal((times, *shape), np.float32))
+        low, high = VARIABLES[name].valid_range  # or reading would refuse it
+        values = (low + high) / 2 + (high - low) / 20 * rng.standard_normal((times, *shape), np.float32)
+        fields[name] = (dims, values.clip(low, high).astype(np.float32))
     time_axis = np.datetime64("2000-01-01", "ns") + 6 * np.arange(times) * np.timedelta64(1, "h")
     coords = {"time": time_axis, "level": list(task.levels), "latitude": grid.latitude, "longitude": grid.longitude}
     dataset = xr.Dataset(fields, coords)

@@ -183,7 +183,11 @@ BAD_FILES = {
     "zero": ("stddev_by_level", lambda f: f * 0, "temperature at 300 hPa has the spread 0, expected above zero"),
     "negative": ("diffs_stddev_by_level", lambda f: -f, "temperature at 300 hPa has the spread -"),
     "text": ("mean_by_level", lambda f: f.astype(str), "temperature has type"),
-    "no levels": ("mean_by_level", lambda f: f.isel(level=0, drop=True), "temperature has dimensions ()"),
+    "no levels": (
+        "mean_by_level",
+        lambda f: f.isel(level=0, drop=True),
+        "missing level [300, 500, 850] hPa; the store holds []",
+    ),
     "fewer levels": ("mean_by_level", lambda f: f.isel(level=slice(2)), "missing level [850] hPa"),
     "units": ("mean_by_level", lambda f: f.assign_attrs(units="degC"), "temperature has units 'degC', expected 'K'"),
     "celsius": ("mean_by_level", lambda f: f - 273.15, "expected 140 to 350 K; are these °C?"),
