@@ -38,7 +38,15 @@ def parse(kind: type[_T], prog: str, arguments: Sequence[str]) -> _T:
     except SystemExit as ended:
         if not ended.code:
             raise
-        raise InputError(_first_words(told.getvalue())) from None
+        refused = next((error for error in _causes(ended) if isinstance(error, InputError)), None)
+        raise refused or InputError(_first_words(told.getvalue())) from None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and what led to it: settings that refuse a value say themselves what is wrong."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def require_between(name: str, value: float | Sequence[float] | None, least: float, most: float = math.inf) -> None:

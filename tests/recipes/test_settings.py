@@ -125,9 +125,9 @@ def test_commands_refuse_alike_before_anything_is_made(command, option, words, t
         ("--model.heads 3", "model.width is 64, expected a multiple of model.heads, 3"),
         ("--diffusion.sampling.levels 1", "sampler.levels is 1"),
         ("--diffusion.training.rho nan", "diffusion.training.rho is nan"),
-        ("--memory -5", "memory is -5.0, expected above 0"),
-        ("--memory nan", "memory is nan, expected above 0"),
-        ("--count 0", "count is 0, expected 1 to 1000000"),
+        ("--memory -5", "--memory is -5.0, expected a number above 0"),
+        ("--memory nan", "--memory is nan, expected a number above 0"),
+        ("--count 0", "--count is 0, expected 1 or more"),
     ],
 )
 def test_plan_refuses(option, words, capsys):

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
-from airmass.core.cache import cache_folder
+from airmass.core.cache import kept
+from airmass.core.errors import InputError
 from airmass.core.files import new_output, write_arrays
 from airmass.core.types import Array
 from airmass.fields.grid import LatLonGrid
@@ -47,6 +48,11 @@ class EdgeSet(eqx.Module):
         rank = np.empty(len(first), np.int32)
         rank[np.argsort(first)] = np.arange(len(first))
         return cls(senders, receivers, rank[kinds.reshape(-1)], features[np.sort(first)].astype(np.float32))
+
+    def is_within(self, senders: int, receivers: int) -> bool:
+        """Every edge joins one of so many senders to one of so many receivers, and is of a kind in the table."""
+        pairs = ((self.senders, senders), (self.receivers, receivers), (self.kinds, len(self.table)))
+        return all(np.min(ends) >= 0 and np.max(ends) < count for ends, count in pairs)
 
     @property
     def features(self) -> Float[Array, "edge 4"]:
@@ -86,19 +92,13 @@ def build_graphs(
 
     Grid to mesh joins every pair closer (by chord) than `radius_fraction` of the longest edge of the finest mesh.
     Features from mesh to grid are divided by `corner_length` instead of the longest edge where it is given. Built once
-    for each grid and setting, then read from the cache folder (AIRMASS_CACHE, or ~/.cache/airmass).
+    for each grid and setting, then read from the cache folder (AIRMASS_CACHE, or ~/.cache/airmass) where there is one.
     """
     build = partial(_build, grid, mesh_level, radius_fraction, finest_only, corner_length)
     if not cache:
         return build()
-    path = _cache_path(grid, f"{mesh_level} {radius_fraction!r} {finest_only} {corner_length!r}")
-    if not path.exists():
-        graphs = build()
-        with new_output(path, replace=True) as aside:
-            write_arrays(aside, _flatten(graphs))
-        return graphs
-    with np.load(path, allow_pickle=False) as stored:
-        return _unflatten(stored)
+    name = _cache_name(grid, f"{mesh_level} {radius_fraction!r} {finest_only} {corner_length!r}")
+    return kept(name, build, partial(_read, grid), _write)
 
 
 def sphere_points(latitude: np.ndarray, longitude: np.ndarray) -> Float[np.ndarray, "node 3"]:
@@ -189,13 +189,32 @@ def _within(points: np.ndarray, vertices: np.ndarray, radius: float) -> tuple[np
     """Pairs (grid node, mesh node) closer than `radius`."""
     neighbours = cKDTree(points).query_ball_point(vertices, radius)
     counts = [len(found) for found in neighbours]
+    if not any(counts):
+        raise InputError("model.radius_fraction is too small: no grid point lies within it of any mesh node")
     return np.concatenate(neighbours).astype(np.int64), np.repeat(np.arange(len(vertices)), counts)
 
 
-def _cache_path(grid: LatLonGrid, what: str) -> Path:
+def _cache_name(grid: LatLonGrid, what: str) -> str:
     content = hashlib.sha256(grid.latitude.tobytes() + grid.longitude.tobytes())
     content.update(f"{what} {_VERSION}".encode())
-    return cache_folder() / "graphs" / f"{content.hexdigest()[:32]}.npz"
+    return f"graphs/{content.hexdigest()[:32]}.npz"
+
+
+def _write(path: Path, graphs: Graphs) -> None:
+    with new_output(path, replace=True) as aside:
+        write_arrays(aside, _flatten(graphs))
+
+
+def _read(grid: LatLonGrid, path: Path) -> Graphs:
+    """Graphs of a grid; raises whatever comes of a damaged file."""
+    with np.load(path, allow_pickle=False) as stored:
+        graphs = _unflatten(stored)
+    nodes, mesh = len(graphs.grid_features), len(graphs.mesh_features)
+    ends = ((graphs.grid_to_mesh, nodes, mesh), (graphs.mesh, mesh, mesh), (graphs.mesh_to_grid, mesh, nodes))
+    within = all(edges.is_within(*counts) for edges, *counts in ends)
+    if nodes != grid.size or not within:
+        raise ValueError("graphs of another grid or mesh")
+    return graphs
 
 
 def _flatten(graphs: Graphs) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Edges between grid and mesh and their features, beside the published ones and beside brute force."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -141,6 +142,48 @@ def test_the_cache_gives_back_what_was_built(tmp_path, monkeypatch):
     np.testing.assert_array_equal(first.mesh_to_grid.features, second.mesh_to_grid.features)
     build_graphs(grid, 2)
     assert len(list((tmp_path / "graphs").iterdir())) == 2
+
+
+def test_without_a_cache_graphs_are_built_and_one_line_says_so(monkeypatch, capsys):
+    monkeypatch.setenv("AIRMASS_CACHE", "/dev/null/cache-of-this-test")
+    grid = LatLonGrid.equiangular(8, 16)
+    for _ in range(2):
+        assert_same_graphs(build_graphs(grid, 1), build_graphs(grid, 1, cache=False))
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and "cache-of-this-test cannot be made: Not a directory; AIRMASS_CACHE names" in told
+
+
+@pytest.mark.parametrize("damage", ["no zip", "cut", "flipped", "other names", "other grid", "beyond the mesh"])
+def test_a_damaged_cache_is_made_again(damage, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AIRMASS_CACHE", str(tmp_path))
+    grid = LatLonGrid.equiangular(8, 16)
+    built = build_graphs(grid, 1)
+    (path,) = (tmp_path / "graphs").iterdir()
+    whole = path.read_bytes()
+    with np.load(path) as stored:
+        arrays = dict(stored)
+    match damage:
+        case "no zip":
+            path.write_bytes(b"no graph")
+        case "cut":
+            path.write_bytes(whole[:5000])
+        case "flipped":
+            path.write_bytes(whole[:3000] + bytes([whole[3000] ^ 1]) + whole[3001:])
+        case "other names":
+            np.savez(path, a=np.zeros(3))
+        case "other grid":
+            np.savez(path, **arrays | {"grid_features": arrays["grid_features"][:64]})
+        case "beyond the mesh":
+            np.savez(path, **arrays | {"mesh.senders": arrays["mesh.senders"] + 1})
+    assert_same_graphs(build_graphs(grid, 1), built)
+    assert "is made again" in capsys.readouterr().err
+    assert_same_graphs(build_graphs(grid, 1), built)
+    assert not capsys.readouterr().err
+
+
+def assert_same_graphs(found, expected):
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_a_grid_node_without_three_senders_is_refused(built):
