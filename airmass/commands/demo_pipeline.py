@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 from rich.console import Console
@@ -15,7 +16,9 @@ from rich.progress import Progress
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, writing
 from airmass.core.place import local_path
+from airmass.core.strict_json import read_json
 from airmass.core.tables import say
+from airmass.core.typed import Range
 from airmass.recipes.recipes import RECIPES, Recipe
 from airmass.training.run_folder import STATISTICS_FOLDER
 
@@ -29,6 +32,19 @@ MEMBERS = 8
 ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME = INIT_TIMES[::2], "5d"
 # Of initial states, in standard deviations of a change over a model's step (docs/demo.md).
 GENCAST_PERTURBATION, GRAPHCAST_PERTURBATION = 0.3, 0.5
+
+
+_MARK = "demo.json"
+Model = Literal["graphcast", "gencast"]
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What a demo's folder says of itself: seconds by finished part."""
+
+    seed: int
+    timings: dict[str, Annotated[float, Range(0)]]
+    model: Model = "graphcast"
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,7 @@ class Part:
 def demo(
     out: str | Path,
     seed: int = 0,
-    model: str = "graphcast",
+    model: Model = "graphcast",
     recipes: Mapping[str, Recipe] = RECIPES,
     console: Console | None = None,
 ) -> Path:
@@ -190,32 +206,30 @@ def _report(out: Path, seed: int, model: str, recipe: Recipe) -> None:
     )
 
 
-def _claim(out: Path, seed: int, model: str) -> None:
+def _claim(out: Path, seed: int, model: Model) -> None:
     """Make the demo's folder, or see that it is one, of this seed and model."""
-    mark, wanted = out / "demo.json", {"seed": seed, "model": model}
+    mark, wanted = out / _MARK, Begun(seed, {}, model)
     if mark.exists():
-        held = {"model": "graphcast"} | json.loads(mark.read_text())
-        for name, value in wanted.items():
-            if held[name] != value:
-                raise InputError(
-                    f"{out}: this demo was begun with {name} {held[name]}, not {value}; name another --out"
-                )
+        held = read_json(mark, Begun)
+        for name in ("seed", "model"):
+            if (found := getattr(held, name)) != (value := getattr(wanted, name)):
+                raise InputError(f"{out}: this demo was begun with {name} {found}, not {value}; name another --out")
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and is not a demo")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
     with new_output(mark) as aside:
-        aside.write_text(json.dumps(wanted | {"timings": {}}))
+        aside.write_text(json.dumps(asdict(wanted)))
 
 
 def _timings(out: Path) -> dict[str, float]:
-    return json.loads((out / "demo.json").read_text())["timings"]
+    return read_json(out / _MARK, Begun).timings
 
 
 def _note_timing(out: Path, title: str, seconds: float) -> None:
     """Parts are done once their time is noted."""
-    held = json.loads((out / "demo.json").read_text())
-    held["timings"][title] = round(seconds, 1)
-    with new_output(out / "demo.json", replace=True) as aside:
-        aside.write_text(json.dumps(held))
+    held = read_json(out / _MARK, Begun)
+    held = replace(held, timings=held.timings | {title: round(seconds, 1)})
+    with new_output(out / _MARK, replace=True) as aside:
+        aside.write_text(json.dumps(asdict(held)))

@@ -116,7 +116,7 @@ class Evaluation:
     lead_time_hours: list[Hours]
     init_times: list[str]
     climatology: str | None = None
-    members: dict[str, int] = field(default_factory=dict)
+    members: dict[str, Annotated[int, Range(1)]] = field(default_factory=dict)
     extremes: dict[str, list[Annotated[float, Range(0, 1)]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     left_out_values: list[LeftOut] = field(default_factory=list)
