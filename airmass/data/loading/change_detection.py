@@ -11,7 +11,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.place import is_url
-from airmass.data.formats.store import is_netcdf
+from airmass.data.formats.kind import is_netcdf
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
 # Chunks of a variable that are looked at: a local one costs microseconds, a remote one is read.

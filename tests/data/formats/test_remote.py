@@ -77,7 +77,7 @@ def test_a_remote_store_that_is_not_there(web):
 
 @pytest.mark.parametrize("address", ["http://", "s3://", "https:///a", "http://[::bad/a", "http://host:99999/a"])
 def test_addresses_without_a_server(address):
-    with pytest.raises(InputError, match="names no (server|bucket)$"):
+    with pytest.raises(InputError, match=r"names no (server|bucket)$"):
         open_store(address)
 
 
