@@ -64,7 +64,7 @@ def plot(
 
     Raises InputError for a field or time that is not there, grids that differ, and an `out` that exists.
     """
-    refuse_existing(out)
+    refuse_existing(out, forecast, truth, climatology)
     pair = open_pair(forecast, truth)
     fields = _fields(pair, fields)
     init_index = pair.init_index(init_time)
