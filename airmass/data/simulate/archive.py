@@ -13,12 +13,15 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 import zarr
 
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, writing
+from airmass.core.strict_json import parse_json, read_json
+from airmass.core.typed import typed
 from airmass.data.simulate.settings import FRAMES_PER_DAY, LEVELS, SimulateSettings
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
@@ -47,10 +50,10 @@ def frames_held(path: Path, settings: SimulateSettings) -> int | None:
     if not path.exists():
         return None
     try:
-        root = json.loads((path / "zarr.json").read_text())
-        held = json.loads(root["attributes"][ATTRIBUTE])
-        frames = root["consolidated_metadata"]["metadata"]["time"]["shape"][0]
-    except (OSError, ValueError, KeyError, TypeError):
+        root = read_json(path / "zarr.json")
+        held = parse_json(root["attributes"][ATTRIBUTE], dict[str, Any])
+        frames = typed(root["consolidated_metadata"]["metadata"]["time"]["shape"][0], int, "time")
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise InputError(f"{path}: exists and is not a simulated climate; name another output") from None
     for name, asked in settings.without_days().items():
         if held.get(name) != asked:
@@ -116,7 +119,7 @@ class Archive:
         try:
             with np.load(self._state_path(self.frames)) as arrays:
                 return [arrays[f"leaf{i}"] for i in range(len(arrays.files))]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             raise InputError(
                 f"{self.path}: cannot be continued, {self._state_path(self.frames).name} is missing or damaged in it; "
                 "the store itself is whole"
