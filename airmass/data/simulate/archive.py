@@ -12,13 +12,15 @@ import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 import zarr
 
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, writing
+from airmass.core.strict_json import parse_json, read_json
+from airmass.core.typed import Range, typed
 from airmass.data.simulate.settings import FRAMES_PER_DAY, LEVELS, SimulateSettings
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
@@ -47,10 +49,10 @@ def frames_held(path: Path, settings: SimulateSettings) -> int | None:
     if not path.exists():
         return None
     try:
-        root = json.loads((path / "zarr.json").read_text())
-        held = json.loads(root["attributes"][ATTRIBUTE])
-        frames = root["consolidated_metadata"]["metadata"]["time"]["shape"][0]
-    except (OSError, ValueError, KeyError, TypeError):
+        root = read_json(path / "zarr.json", dict)
+        held = parse_json(root["attributes"][ATTRIBUTE], dict)
+        frames = typed(root["consolidated_metadata"]["metadata"]["time"]["shape"][0], Annotated[int, Range(0)], "time")
+    except (InputError, AttributeError, KeyError, IndexError, TypeError):
         raise InputError(f"{path}: exists and is not a simulated climate; name another output") from None
     for name, asked in settings.without_days().items():
         if held.get(name) != asked:
