@@ -1,11 +1,11 @@
 """Named settings as values: what to train, what it costs, what score to expect."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-
-import cattrs
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 
 from airmass.core.errors import InputError
+from airmass.core.typed import check, typed
 from airmass.data.loading.settings import LoaderSettings
 from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.fields.task import Task
@@ -46,6 +46,7 @@ class Recipe:
     expect: str = ""
 
     def __post_init__(self):
+        check(self, "")
         self.family.check(self)
 
     @property
@@ -237,23 +238,32 @@ def recipe(name: str) -> Recipe:
 
 def as_settings(made: Recipe) -> dict:
     """A recipe as nested dictionaries that JSON can hold, with the name of its family."""
-    own = {"family": made.family.name, "model": _CONVERTER.unstructure(made.model, made.family.settings)}
-    return _CONVERTER.unstructure(made, Recipe) | own
+    return {"family": made.family.name} | asdict(made)
 
 
-def from_settings(settings: Mapping) -> Recipe:
-    """The recipe that `as_settings`, here or of an older version, turned into dictionaries."""
-    settings = completed(settings)
-    converter, family = _CONVERTER.copy(), family_named(settings.pop("family"))
-    converter.register_structure_hook_func(
-        lambda kind: kind is ModelSettings, lambda value, _: converter.structure(value, family.settings)
-    )
-    return converter.structure(settings, Recipe)
+# Fields that came after the first format that is still read: what was saved before lacks them.
+_LATER = frozenset(
+    ["model.innovation", "diffusion.calibration", "diffusion.sampling.memory", "diffusion.sampling.memory_degrees"]
+) | {"loader.block", "loader.blocks_at_once"}
+
+
+def from_settings(settings: Mapping, source: str | Path = "settings") -> Recipe:
+    """The recipe that `as_settings`, here or of an older version, turned into dictionaries.
+
+    Raises InputError, which begins with `source`, for a field that is missing, not known, of another type or out of its
+    range.
+    """
+    try:
+        parts = completed(typed(settings, dict, "recipe"))
+        family = family_named(typed(parts.pop("family"), str, "family"))
+        model = typed(parts["model"], family.settings, "model", _LATER)
+        return typed(parts | {"model": model}, Recipe, "", _LATER)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
 
 
 def completed(settings: Mapping) -> dict:
     """Saved settings of a recipe with what older versions left out: then there were GraphCast and GenCast only."""
-    return {"family": "gencast" if "heads" in settings["model"] else "graphcast"} | dict(settings)
-
-
-_CONVERTER = cattrs.Converter()
+    if "model" not in settings:
+        raise InputError("model is missing")
+    return {"family": "gencast" if "heads" in typed(settings["model"], dict, "model") else "graphcast"} | dict(settings)

@@ -9,14 +9,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
 from airmass.core.errors import InputError
-from airmass.core.files import new_output, writing
+from airmass.core.files import new_output, read_text, writing
+from airmass.core.strict_json import parse_json
+from airmass.core.typed import Range, typed
 from airmass.recipes.monitoring import WatchSettings
 
 LOG_FILE, PICTURES = "log.jsonl", "pictures"
@@ -70,8 +72,8 @@ class Folder:
         with writing(run):
             run.mkdir(parents=True, exist_ok=True)
         if self._log.exists():
-            lines = self._log.read_text().splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["update"] <= done]
+            lines = read_text(self._log).splitlines(keepends=True)
+            kept = [line for line in lines if line.endswith("\n") and _update_of(line, self._log) <= done]
             with new_output(self._log, replace=True) as aside:
                 aside.write_text("".join(kept))
 
@@ -93,6 +95,10 @@ class Folder:
 
     def close(self) -> None:
         pass
+
+
+def _update_of(line: str, log: Path) -> int:
+    return typed(parse_json(line, dict, log).get("update"), Annotated[int, Range(0)], f"{log}: update")
 
 
 class TensorBoard:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 from rich.console import Console
 
 import airmass
+from airmass.core.arrays import ArrayFile
 from airmass.core.errors import InputError
 from airmass.core.files import HELD_BY_ANOTHER, hold, holder, new_output, refuse_inside, write_arrays, writing
 from airmass.core.strict_json import read_json
@@ -142,8 +142,7 @@ def _scales(folder: Path, task: Task) -> Normaliser:
 def _innovation(folder: Path, recipe: Recipe, grid: LatLonGrid) -> Innovation | None:
     if not recipe.needs_innovation:
         return None
-    with np.load(folder / INNOVATION, allow_pickle=False) as stored:
-        return innovation_from(dict(stored), recipe, grid, folder / INNOVATION)
+    return innovation_from(ArrayFile(folder / INNOVATION), recipe, grid, folder / INNOVATION)
 
 
 def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, console: Console) -> None:

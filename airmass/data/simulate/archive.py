@@ -12,7 +12,7 @@ import os
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
@@ -21,7 +21,7 @@ import zarr
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, writing
 from airmass.core.strict_json import parse_json, read_json
-from airmass.core.typed import typed
+from airmass.core.typed import Range, typed
 from airmass.data.simulate.settings import FRAMES_PER_DAY, LEVELS, SimulateSettings
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
@@ -50,10 +50,10 @@ def frames_held(path: Path, settings: SimulateSettings) -> int | None:
     if not path.exists():
         return None
     try:
-        root = read_json(path / "zarr.json")
-        held = parse_json(root["attributes"][ATTRIBUTE], dict[str, Any])
-        frames = typed(root["consolidated_metadata"]["metadata"]["time"]["shape"][0], int, "time")
-    except (ValueError, LookupError, TypeError, AttributeError):
+        root = read_json(path / "zarr.json", dict)
+        held = parse_json(root["attributes"][ATTRIBUTE], dict)
+        frames = typed(root["consolidated_metadata"]["metadata"]["time"]["shape"][0], Annotated[int, Range(0)], "time")
+    except (InputError, AttributeError, KeyError, IndexError, TypeError):
         raise InputError(f"{path}: exists and is not a simulated climate; name another output") from None
     for name, asked in settings.without_days().items():
         if held.get(name) != asked:

@@ -9,17 +9,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Annotated, Any
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
 import airmass
+from airmass.core.arrays import ArrayFile, StoredArray, as_declared
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, write_arrays
 from airmass.core.parameter_paths import path_name
 from airmass.core.place import local_path
+from airmass.core.strict_json import from_source, parse_json
+from airmass.core.typed import Range
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.harmonics import Harmonics
@@ -37,6 +40,7 @@ MODEL_FILE = "model.npz"
 _FORMAT, _READ = 5, (3, 4, 5)
 _INNOVATION = ("mean", "persistence", "spread")
 _GAIN = "gain"
+_MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -91,43 +95,95 @@ def write_model(path: str | Path, saved: SavedModel) -> None:
         "about": dict(saved.about),
     }
     with new_output(path, replace=True) as aside:
-        flat |= {"latitude": saved.grid.latitude, "longitude": saved.grid.longitude, "fill": saved.fill}
+        flat |= {
+            "latitude": saved.grid.latitude,
+            "longitude": saved.grid.longitude,
+            "fill": np.asarray(saved.fill, np.float32),
+        }
         flat |= {"json": np.array(json.dumps(text))}
         write_arrays(aside, flat)
 
 
+@dataclass(frozen=True)
+class _Text:
+    """The text of a model file. Of `variables`, which says what the file's names mean, nothing is read."""
+
+    format: Annotated[int, Range(0)]
+    airmass: str
+    recipe: dict[str, Any]
+    variables: dict[str, dict[str, Any]]
+    about: dict[str, str | int]
+
+
 def read_model(path: str | Path) -> SavedModel:
-    """Read a checkpoint file, or the one in a run's folder. Raises InputError naming what is wrong with it."""
+    """Read a checkpoint file, or the one in a run's folder.
+
+    What arrays there must be follows from the recipe, before any is read. Raises InputError naming what is wrong.
+    """
     path = local_path(path, "checkpoint")
     if path.is_dir():
         path = path / MODEL_FILE
-    if not path.exists():
-        raise InputError(f"{path}: no such checkpoint")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            flat = {key: stored[key] for key in stored.files}
-        text = json.loads(str(flat["json"]))
-    except KeyError:
-        raise InputError(f"{path}: not a checkpoint of airmass: it has no settings") from None
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
-    if text["format"] not in _READ:
-        raise InputError(f"{path}: checkpoint format {text['format']}, expected {_FORMAT}")
-    recipe = from_settings(text["recipe"])
-    grid = LatLonGrid(flat["latitude"], flat["longitude"])
+    flat = ArrayFile(path)
+    if "json" not in flat:
+        raise InputError(f"{path}: not a checkpoint of airmass: it has no settings")
+    text = parse_json(flat.text("json"), dict, path, infinity=True)
+    if text.get("format") not in _READ:
+        raise InputError(f"{path}: checkpoint format {text.get('format')!r}, expected {_FORMAT}")
+    held = from_source(text, _Text, path)
+    recipe = from_settings(held.recipe, path)
+    _require_names(path, flat)
+    grid = _grid(flat, path)
     network = jax.eval_shape(lambda: new_network(recipe.task, recipe.model, jax.random.key(0)))
-    normaliser = _normaliser_template(recipe)
-    innovation = innovation_from(_under("innovation:", flat), recipe, grid, path)
+    scales = with_named_leaves(_normaliser_template(recipe), flat.under("scales:"), path)
+    _require_positive(path, scales)
+    innovation = innovation_from(flat.under("innovation:"), recipe, grid, path)
     return SavedModel(
         recipe,
         grid,
-        with_named_leaves(normaliser, _under("scales:", flat), path),
-        with_named_leaves(network, _under("params:", flat), path),
-        text["about"],
-        flat["fill"],
+        scales,
+        with_named_leaves(network, flat.under("params:"), path),
+        held.about,
+        _fill(flat, recipe, path),
         innovation,
-        _calibration_from(_under("calibration:", flat), innovation, path),
+        _calibration_from(flat.under("calibration:"), innovation, path),
     )
+
+
+def _require_names(path: Path, flat: ArrayFile) -> None:
+    for name in ("latitude", "longitude", "fill"):
+        if name not in flat:
+            raise InputError(f"{path}: {name} is missing")
+    known = ("params:", "scales:", "innovation:", "calibration:")
+    alone = {"json", "latitude", "longitude", "fill"}
+    if unknown := [name for name in flat if name not in alone and not name.startswith(known)]:
+        raise InputError(f"{path}: {unknown[0]} is an array that nothing uses")
+
+
+def _grid(flat: ArrayFile, path: Path) -> LatLonGrid:
+    vectors = []
+    for name in ("latitude", "longitude"):
+        like = np.broadcast_to(np.float64(0), (min(flat[name].size, _MOST_ROWS),))
+        vectors.append(as_declared(flat[name], like, path, name))
+    try:
+        return LatLonGrid(*vectors)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _fill(flat: ArrayFile, recipe: Recipe, path: Path) -> Float[np.ndarray, " prognostic"]:
+    """NaN, where nothing may be missing, is what stands there; infinity is not."""
+    channels = Layout.of(recipe.task.prognostic, recipe.task.levels).channels
+    fill = as_declared(flat["fill"], np.empty(len(channels), np.float32), path, "fill", finite=False)
+    for value, (name, _) in zip(fill, channels, strict=True):
+        if np.isinf(value) or (np.isnan(value) and VARIABLES[name].missing_over_land):
+            raise InputError(f"{path}: fill of {name} is {value}, expected a finite number")
+    return fill
+
+
+def _require_positive(path: Path, scales: Normaliser) -> None:
+    for name in ("history_std", "forcing_std", "static_std", "target_scale"):
+        if not (np.asarray(getattr(scales, name)) > 0).all():
+            raise InputError(f"{path}: {name} holds a number that is not above 0")
 
 
 def innovation_arrays(innovation: Innovation | None) -> dict[str, np.ndarray]:
@@ -136,7 +192,7 @@ def innovation_arrays(innovation: Innovation | None) -> dict[str, np.ndarray]:
 
 
 def innovation_from(
-    arrays: Mapping[str, np.ndarray], recipe: Recipe, grid: LatLonGrid, source: str | Path
+    arrays: Mapping[str, StoredArray] | Mapping[str, np.ndarray], recipe: Recipe, grid: LatLonGrid, source: str | Path
 ) -> Innovation | None:
     """Those that `innovation_arrays` took apart; None where the recipe has none. Raises InputError for other arrays."""
     if not recipe.needs_innovation:
@@ -150,7 +206,7 @@ def innovation_from(
 
 
 def _calibration_from(
-    arrays: Mapping[str, np.ndarray], innovation: Innovation | None, source: str | Path
+    arrays: Mapping[str, StoredArray], innovation: Innovation | None, source: str | Path
 ) -> Calibration | None:
     """None where there is none yet, as before the first update."""
     if innovation is None or not arrays:
@@ -165,17 +221,16 @@ def named_leaves(tree) -> dict[str, np.ndarray]:
     return {path_name(path): np.asarray(leaf) for path, leaf in leaves}
 
 
-def with_named_leaves(template, leaves: Mapping[str, np.ndarray], source: str | Path):
-    """A tree like `template` with the given arrays; raises InputError for a missing, left-over or misshapen one."""
+def with_named_leaves(template, leaves: Mapping[str, StoredArray] | Mapping[str, np.ndarray], source: str | Path):
+    """A tree like `template` with the given arrays; raises InputError for one that is missing,
+    left over, of another shape or dtype, or not finite."""
     wanted = {path_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(template)[0]}
     if missing := sorted(wanted.keys() - leaves.keys()):
         raise InputError(f"{source}: {len(missing)} arrays missing, first {missing[0]}")
     if left_over := sorted(leaves.keys() - wanted.keys()):
         raise InputError(f"{source}: {len(left_over)} arrays that nothing uses, first {left_over[0]}")
-    for name, leaf in wanted.items():
-        if leaves[name].shape != leaf.shape:
-            raise InputError(f"{source}: {name} has shape {leaves[name].shape}, expected {leaf.shape}")
-    return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(template), [leaves[name] for name in wanted])
+    read = [as_declared(leaves[name], leaf, source, name) for name, leaf in wanted.items()]
+    return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(template), read)
 
 
 def _normaliser_template(recipe: Recipe) -> Normaliser:
@@ -184,7 +239,3 @@ def _normaliser_template(recipe: Recipe) -> Normaliser:
     static, forcing = Layout.of(task.static, task.levels), task.forcing
     h, f, s, t = (np.empty(len(x), np.float32) for x in (history, forcing, static, targets))
     return Normaliser(h, h, f, f, s, s, t, t, Normaliser.columns(task))
-
-
-def _under(prefix: str, flat: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {key.removeprefix(prefix): value for key, value in flat.items() if key.startswith(prefix)}

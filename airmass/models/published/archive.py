@@ -6,18 +6,20 @@ inside, ours keeps frames together, so the rows of the first maps are moved.
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
-from zipfile import BadZipFile
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 
+from airmass.core.arrays import ArrayFile, as_declared
 from airmass.core.errors import InputError
 from airmass.fields.channels import Layout
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
 
-Flat = Mapping[str, np.ndarray]
+Flat = Mapping[str, Any]
+# Bytes of a setting; a licence is the longest.
+_MOST_SETTING = 4 * 2**20
 # The published names of one of our leaves: one, or one for each layer where ours is stacked.
 Keys = Callable[[str], Sequence[str]]
 Tree = TypeVar("Tree")
@@ -27,13 +29,18 @@ STACKED = ("processor.", "transformer.blocks.")
 SORTED_INPUTS = ("encoder.embed_grid.layers.0.weight", "encoder.embed_mesh.layers.0.weight")
 
 
-def read_flat(path: str | Path) -> dict[str, np.ndarray]:
-    """All arrays of a published `.npz`; raises InputError when it is truncated or none."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {key: stored[key] for key in stored.files}
-    except (OSError, ValueError, EOFError, BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a published checkpoint: {error}") from error
+def read_flat(path: str | Path) -> Flat:
+    """Arrays of a published `.npz` by key: parameters unread yet, and what says how it is made.
+
+    Raises InputError for a file that is none, or not whole, and for settings that are more than one number or text.
+    """
+    stored = ArrayFile(path)
+    for key, array in stored.items():
+        plain = array.dtype.kind in "iufbU" and array.shape == () and array.dtype.itemsize <= _MOST_SETTING
+        if not key.startswith("params:") and not plain:
+            found = f"{array.dtype} of shape {array.shape}"
+            raise InputError(f"{path}: {key} is {found}, expected one number or text")
+    return {key: array if key.startswith("params:") else np.asarray(array) for key, array in stored.items()}
 
 
 def parameters(flat: Flat, template: Tree, keys: Keys, rows: np.ndarray, source: str) -> Tree:
@@ -46,10 +53,9 @@ def parameters(flat: Flat, template: Tree, keys: Keys, rows: np.ndarray, source:
     for name, (_, leaf) in zip(names, leaves, strict=True):
         stacked = name.startswith(STACKED)
         shape = leaf.shape[1:] if stacked else leaf.shape
-        for key in keys(name):
-            if given[key].shape != shape:
-                raise InputError(f"{source}: {key} has shape {given[key].shape}, expected {shape}")
-        value = np.stack([given[key] for key in keys(name)]) if stacked else given[keys(name)[0]]
+        like = jax.ShapeDtypeStruct(shape, leaf.dtype)
+        read = [as_declared(given[key], like, source, key) for key in keys(name)]
+        value = np.stack(read) if stacked else read[0]
         values.append(value[rows] if name in SORTED_INPUTS else value)
     return jax.tree_util.tree_unflatten(tree, values)
 
