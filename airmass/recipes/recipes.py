@@ -252,8 +252,12 @@ def from_settings(settings: Mapping) -> Recipe:
 
 
 def completed(settings: Mapping) -> dict:
-    """Saved settings of a recipe with what older versions left out: then there were GraphCast and GenCast only."""
-    return {"family": "gencast" if "heads" in settings["model"] else "graphcast"} | dict(settings)
+    """Saved settings of a recipe with what older versions left out.
+
+    Then there were GraphCast and GenCast only, and squared errors only.
+    """
+    old = {"family": "gencast" if "heads" in settings["model"] else "graphcast"}
+    return old | dict(settings) | {"loss": {"kind": "squared_error"} | settings["loss"]}
 
 
 _CONVERTER = cattrs.Converter()

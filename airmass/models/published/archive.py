@@ -5,17 +5,38 @@ inside, ours keeps frames together, so the rows of the first maps are moved.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import jax
 import numpy as np
 
 from airmass.core.errors import InputError
+from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise
 from airmass.fields.channels import Layout
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A published checkpoint in our terms.
+
+    `resolution` is in degrees, 0 where the file does not say. `sampler` and `training_noise` are None where a model
+    draws nothing.
+    """
+
+    task: Task
+    settings: Any
+    network: Any
+    description: str
+    license: str
+    resolution: float = 0.0
+    sampler: SamplerSettings | None = None
+    training_noise: TrainingNoise | None = None
+
 
 Flat = Mapping[str, np.ndarray]
 # The published names of one of our leaves: one, or one for each layer where ours is stacked.
