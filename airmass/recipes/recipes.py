@@ -263,7 +263,13 @@ def from_settings(settings: Mapping, source: str | Path = "settings") -> Recipe:
 
 
 def completed(settings: Mapping) -> dict:
-    """Saved settings of a recipe with what older versions left out: then there were GraphCast and GenCast only."""
-    if "model" not in settings:
-        raise InputError("model is missing")
-    return {"family": "gencast" if "heads" in typed(settings["model"], dict, "model") else "graphcast"} | dict(settings)
+    """Saved settings of a recipe with what older versions left out.
+
+    Then there were GraphCast and GenCast only, and squared errors only.
+    """
+    for part in ("model", "loss"):
+        if part not in settings:
+            raise InputError(f"{part} is missing")
+    family = "gencast" if "heads" in typed(settings["model"], dict, "model") else "graphcast"
+    loss = {"kind": "squared_error"} | typed(settings["loss"], dict, "loss")
+    return {"family": family} | dict(settings) | {"loss": loss}

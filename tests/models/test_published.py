@@ -5,8 +5,9 @@ import pytest
 
 from airmass.core.errors import InputError
 from airmass.models.gencast import published as gencast
+from airmass.models.gencast.published import read_gencast
 from airmass.models.graphcast import published as graphcast
-from airmass.models.published import read_gencast, read_graphcast
+from airmass.models.graphcast.published import read_graphcast
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST, Case
 
 BOTH = pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Published GenCast checkpoints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from airmass.models.gencast.model import DenoiserNetwork, denoiser_sizes
 from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.published.archive import (
     Flat,
+    PublishedModel,
     corner_length,
     listed,
     parameters,
@@ -53,31 +53,18 @@ _FINAL_NORM = "mesh_transformer/~/transformer/transformer_final_norm_conditionin
 _NOISE_ENCODER = "fourier_features_mlp/~/mlp/~/linear_{}:"
 
 
-@dataclass(frozen=True)
-class PublishedGenCast:
-    """A published checkpoint in our terms."""
-
-    task: Task
-    settings: GenCastSettings
-    sampler: SamplerSettings
-    training_noise: TrainingNoise
-    network: DenoiserNetwork
-    description: str
-    license: str
-
-
-def read_gencast(path: str | Path) -> PublishedGenCast:
+def read_gencast(path: str | Path) -> PublishedModel:
     """Read a GenCast `.npz`. Raises InputError when keys are missing or left over, or a shape disagrees."""
     flat = read_flat(path)
     task, settings = read_task(flat, path), _settings(flat, path)
-    return PublishedGenCast(
+    return PublishedModel(
         task,
         settings,
-        _sampler(flat, path),
-        _training_noise(flat, path),
         from_published(flat, task, settings, str(path)),
         str(flat.get("description", "")),
         str(flat.get("license", "")),
+        sampler=_sampler(flat, path),
+        training_noise=_training_noise(flat, path),
     )
 
 

@@ -5,6 +5,7 @@ inside, ours keeps frames together, so the rows of the first maps are moved.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from airmass.core.arrays import ArrayFile, as_declared
 from airmass.core.errors import InputError
+from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise
 from airmass.fields.channels import Layout
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
@@ -20,6 +22,26 @@ from airmass.fields.variables import COMPUTED, VARIABLES
 Flat = Mapping[str, Any]
 # Bytes of a setting; a licence is the longest.
 _MOST_SETTING = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A published checkpoint in our terms.
+
+    `resolution` is in degrees, 0 where the file does not say. `sampler` and `training_noise` are None where a model
+    draws nothing.
+    """
+
+    task: Task
+    settings: Any
+    network: Any
+    description: str
+    license: str
+    resolution: float = 0.0
+    sampler: SamplerSettings | None = None
+    training_noise: TrainingNoise | None = None
+
+
 # The published names of one of our leaves: one, or one for each layer where ours is stacked.
 Keys = Callable[[str], Sequence[str]]
 Tree = TypeVar("Tree")
