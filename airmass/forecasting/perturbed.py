@@ -22,7 +22,7 @@ from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.forecasting.system import System
-from airmass.models.runner import NOTHING, History, Made, MakeRunner, ModelRunner, member_key
+from airmass.models.runner import NOTHING_WRITTEN, History, MakeRunner, ModelRunner, Written, member_key
 
 EARTH_RADIUS_KM = 6371.0
 _NEVER_NEGATIVE = ("specific_humidity", "total_precipitation")
@@ -52,12 +52,12 @@ class PerturbedRunner:
         self._perturb = jax.jit(partial(_perturbed, white, weights.astype(np.float32), scale, limited))
 
     @property
-    def at_once(self) -> int:
+    def group_size(self) -> int:
         """As many as the model itself runs."""
-        return self._runner.at_once
+        return self._runner.group_size
 
     def frames(
-        self, history: History, init: np.datetime64, members: Sequence[int], made: Made = NOTHING
+        self, history: History, init: np.datetime64, members: Sequence[int], made: Written = NOTHING_WRITTEN
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
         start = [self.initial(history, init, member) for member in members]
         return self._runner.trajectories(made.histories(start), init, members, made.count)

@@ -12,7 +12,7 @@ from airmass.core.types import Array
 from airmass.data.formats.forecast_writer import ForecastWriter
 from airmass.data.initial import Initial
 from airmass.forecasting.resume import ResumableOutput
-from airmass.models.runner import NOTHING, Made, Runner
+from airmass.models.runner import NOTHING_WRITTEN, Runner, Written
 
 _Item = TypeVar("_Item")
 # The number of an initial time, places of the members that run together, step, place of the member, frame.
@@ -52,17 +52,17 @@ class Trajectories:
 
     def _groups(self, row: int, output: ResumableOutput | None) -> Iterator[tuple[range, int]]:
         """Members to run together and the frames that they all have."""
-        at_once = self.runner.at_once
+        group_size = self.runner.group_size
         if output is not None:
-            return output.pending(row, at_once)
+            return output.pending(row, group_size)
         count = len(self.numbers)
-        return ((range(first, min(first + at_once, count)), 0) for first in range(0, count, at_once))
+        return ((range(first, min(first + group_size, count)), 0) for first in range(0, count, group_size))
 
-    def _made(self, writer: ForecastWriter, row: int, group: range, count: int) -> Made:
+    def _made(self, writer: ForecastWriter, row: int, group: range, count: int) -> Written:
         """Where a group goes on from: what is written, if a step reads nothing else, or its start."""
         if not count or not writer.holds_states:
-            return NOTHING
-        return Made(count, [writer.newest(row, self.numbers[member], count) for member in group])
+            return NOTHING_WRITTEN
+        return Written(count, [writer.newest(row, self.numbers[member], count) for member in group])
 
 
 def _one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:

@@ -16,7 +16,7 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.models.model import Model
 from airmass.models.rollout import serve
-from airmass.models.runner import NOTHING, History, Made, whole_hours
+from airmass.models.runner import NOTHING_WRITTEN, History, Written, whole_hours
 from airmass.models.state import State
 
 
@@ -31,14 +31,14 @@ class Stepping(Model, Protocol):
 class DeterministicRunner:
     """A model with all that no weather enters computed once."""
 
-    at_once = 1
+    group_size = 1
 
     def __init__(self, model: Stepping, task: Task, grid: LatLonGrid):
         self._model = _ready(model)
         self._task, self._grid = task, grid
 
     def frames(
-        self, history: History, init: np.datetime64, members: Sequence[int] = (0,), made: Made = NOTHING
+        self, history: History, init: np.datetime64, members: Sequence[int] = (0,), made: Written = NOTHING_WRITTEN
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
         """The same frame for every member."""
         for frames in self.trajectories(made.histories([history])[:1], init, members[:1], made.count):

@@ -15,7 +15,7 @@ History = Float[np.ndarray, "time node prognostic"]
 
 
 @dataclass(frozen=True)
-class Made:
+class Written:
     """What there is of a forecast already: how many frames, and the newest ones of each member, oldest first."""
 
     count: int = 0
@@ -28,18 +28,18 @@ class Made:
         return [np.concatenate([a, b])[-len(a) :] for a, b in zip(start, self.newest, strict=True)]
 
 
-NOTHING = Made()
+NOTHING_WRITTEN = Written()
 
 
 class Runner(Protocol):
     """A model that is ready to run on one grid."""
 
     @property
-    def at_once(self) -> int:
+    def group_size(self) -> int:
         """How many members share work or devices."""
 
     def frames(
-        self, history: History, init: np.datetime64, members: Sequence[int], made: Made = NOTHING
+        self, history: History, init: np.datetime64, members: Sequence[int], made: Written = NOTHING_WRITTEN
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
         """For each lead time after those `made`, without end, the frame of each of `members`, in physical units.
 

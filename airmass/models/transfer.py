@@ -9,7 +9,7 @@ from airmass.fields.task import Task
 _STRUCTURE = 3  # features of position that close the first maps
 
 
-class Slot(NamedTuple):
+class NetworkChannel(NamedTuple):
     """What one input row or output column of a network stands for.
 
     `role` is "input"; "expected" for what a linear model expects; "change" or "field" for outputs (and for GenCast's
@@ -33,8 +33,8 @@ class ParameterLayout:
     shape parameters or their meaning.
     """
 
-    inputs: tuple[Slot, ...]
-    outputs: tuple[Slot, ...]
+    inputs: tuple[NetworkChannel, ...]
+    outputs: tuple[NetworkChannel, ...]
     first: tuple[str, ...]
     last: str
     stacked: str
@@ -43,21 +43,23 @@ class ParameterLayout:
     fixed: tuple[str, ...]
 
 
-def input_slots(task: Task, noisy: bool, innovation: bool = False, positions: int = _STRUCTURE) -> list[Slot]:
+def input_channels(
+    task: Task, noisy: bool, innovation: bool = False, positions: int = _STRUCTURE
+) -> list[NetworkChannel]:
     """Rows of the first maps: `Normaliser.inputs`, what is expected, noisy targets (GenCast), features of position."""
     history, static = (Layout.of(names, task.levels).channels for names in (task.prognostic, task.static))
     lags = range(1 - task.history, 1)
     return [
-        *(Slot("input", name, level, lag) for lag in lags for name, level in history),
-        *(Slot("input", name, None, lag) for lag in (*lags, 1) for name in task.forcing),
-        *(Slot("input", name, level, 0) for name, level in static),
-        *(Slot("expected", name, level, 1) for name, level in history if innovation),
-        *(output_slots(task) if noisy else []),
-        *(Slot("position", str(feature), None, 0) for feature in range(positions)),
+        *(NetworkChannel("input", name, level, lag) for lag in lags for name, level in history),
+        *(NetworkChannel("input", name, None, lag) for lag in (*lags, 1) for name in task.forcing),
+        *(NetworkChannel("input", name, level, 0) for name, level in static),
+        *(NetworkChannel("expected", name, level, 1) for name, level in history if innovation),
+        *(output_channels(task) if noisy else []),
+        *(NetworkChannel("position", str(feature), None, 0) for feature in range(positions)),
     ]
 
 
-def output_slots(task: Task) -> list[Slot]:
+def output_channels(task: Task) -> list[NetworkChannel]:
     """Columns of the last map."""
     targets = Layout.of(task.targets, task.levels).channels
-    return [Slot("change" if name in task.prognostic else "field", name, level, 1) for name, level in targets]
+    return [NetworkChannel("change" if name in task.prognostic else "field", name, level, 1) for name, level in targets]

@@ -6,7 +6,7 @@ import time
 from airmass.recipes.settings import SafetySettings
 
 
-class Stop:
+class Interrupts:
     """Turns the first Ctrl-C, SIGTERM or SIGHUP into a wish to stop after the current update; a second is not caught.
 
     A time limit is counted from when this was made, which should be early in the life of the process.
@@ -17,7 +17,7 @@ class Stop:
         self._end = None if minutes is None else time.monotonic() + 60 * (minutes - safety.margin_minutes)
         self._signalled = False
 
-    def __enter__(self) -> "Stop":
+    def __enter__(self) -> "Interrupts":
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         self._held = {number: held for number, held in handlers.items() if held is not signal.SIG_IGN}  # as under nohup
         for number in self._held:

@@ -27,7 +27,7 @@ _MLFLOW_AT_ONCE = 1000
 Picture = UInt8[np.ndarray, "row column 3"]
 
 
-class Sink(Protocol):
+class Logger(Protocol):
     """A place for numbers by name and pictures, each of an update. Names may have parts between slashes."""
 
     def write(self, update: int, values: Mapping[str, float]) -> None: ...
@@ -44,20 +44,20 @@ def require_installed(watch: WatchSettings) -> None:
             _installed(name)
 
 
-def open_sinks(run: Path, done: int, watch: WatchSettings) -> list[Sink]:
+def open_loggers(run: Path, done: int, watch: WatchSettings) -> list[Logger]:
     """The places that `watch` asks for, after `done` updates; what they hold of later ones is dropped where it can be.
 
     Raises InputError for one that is not installed, before any is opened.
     """
     require_installed(watch)
-    sinks: list[Sink] = [Folder(run, done)]
+    loggers: list[Logger] = [Folder(run, done)]
     if watch.tensorboard:
-        sinks.append(TensorBoard(run, done))
+        loggers.append(TensorBoard(run, done))
     if watch.wandb is not None:
-        sinks.append(WandB(run, watch.wandb))
+        loggers.append(WandB(run, watch.wandb))
     if watch.mlflow is not None:
-        sinks.append(MLflow(run, watch.mlflow))
-    return sinks
+        loggers.append(MLflow(run, watch.mlflow))
+    return loggers
 
 
 class Folder:

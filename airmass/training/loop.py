@@ -13,10 +13,10 @@ from airmass.core.errors import InputError
 from airmass.data.loading.examples import Examples
 from airmass.recipes.recipes import Recipe
 from airmass.training.checkpoint import Checkpoints
-from airmass.training.interrupts import Stop
+from airmass.training.interrupts import Interrupts
 from airmass.training.monitor import Monitor
 from airmass.training.optimiser import schedule
-from airmass.training.profiler import Trace
+from airmass.training.profiler import Profiler
 from airmass.training.update import Fixed, Report, TrainingState, Update
 from airmass.training.watchdog import Watchdog
 
@@ -24,12 +24,12 @@ from airmass.training.watchdog import Watchdog
 _AGREE_EVERY = 10
 
 
-class Watched(NamedTuple):
+class Callbacks(NamedTuple):
     """Who looks on: `describe` names what a report holds, `validate` judges the state after an update."""
 
     monitor: Monitor
     watchdog: Watchdog
-    trace: Trace
+    trace: Profiler
     describe: Callable[[Report], tuple[dict[str, float], dict[str, float]]]
     validate: Callable[[TrainingState, int], None]
 
@@ -46,13 +46,13 @@ class Loop:
         update: Update,
         fixed: Fixed,
         checkpoints: Checkpoints,
-        watched: Watched,
-        stop: Stop,
+        callbacks: Callbacks,
+        stop: Interrupts,
         start: Callable[[], TrainingState],
     ):
         self._recipe, self._examples, self._place, self._update, self._fixed = recipe, examples, place, update, fixed
         self._require_unchanged = require_unchanged
-        self._checkpoints, self._watched, self._stop, self._start = checkpoints, watched, stop, start
+        self._checkpoints, self._callbacks, self._stop, self._start = checkpoints, callbacks, stop, start
         self._rates = schedule(recipe.optimiser, recipe.training.updates)
         self._saved_at, self._rollbacks = time.monotonic(), (0, 0)
 
@@ -67,25 +67,25 @@ class Loop:
     def _stage(self, state: TrainingState, begin: int, end: int, rollout: int) -> TrainingState:
         """Updates with one length of rollout; ends early, to be called again, after going back."""
         done, offset = int(state.update), int(state.offset)
-        safety, watchdog = self._recipe.safety, self._watched.watchdog
+        safety, watchdog = self._recipe.safety, self._callbacks.watchdog
         batches = self._examples.batches(done + offset, end + offset, rollout)
         with closing(batches):
             for number in range(done + 1, end + 1):
                 watchdog.beat(f"reading data for update {number}")
-                with self._watched.monitor.waiting():
+                with self._callbacks.monitor.waiting():
                     batch = self._place(next(batches))
                 watchdog.beat(f"making update {number}")
-                self._watched.trace.before(number)
+                self._callbacks.trace.before(number)
                 state, report = self._update(state, batch, self._fixed)
-                self._watched.trace.after(number, state)
+                self._callbacks.trace.after(number, state)
                 self._report(number, rollout, state, report)
                 if number == end:  # a longer rollout has larger losses
                     state = _watched_from_here(state, 0.0)
                 elif (number - begin) % safety.window == 0:
-                    state, gone_back = self._look(state, number)
+                    state, gone_back = self._check_for_spike(state, number)
                     if gone_back:
                         return state
-                self._watched.validate(state, number)  # before saving: a run that dies in between validates again
+                self._callbacks.validate(state, number)  # before saving: a run that dies in between validates again
                 self._save_if_due(state, number)
             return state
 
@@ -97,13 +97,13 @@ class Loop:
                 f"the gradients of the last {failed} updates up to {number} were not finite; the loss is "
                 f"{float(report.loss):g}: lower the rate, or look at the data"
             )
-        terms, extra = self._watched.describe(report)
+        terms, extra = self._callbacks.describe(report)
         extra |= {"gradient_norm": float(report.norm), "skipped": int(state.skipped), "passed_over": int(state.offset)}
-        self._watched.monitor.report(
+        self._callbacks.monitor.report(
             number, float(report.loss), float(self._rates(number - 1)), rollout, terms, extra
         )  # fmt: skip
 
-    def _look(self, state: TrainingState, number: int) -> tuple[TrainingState, bool]:
+    def _check_for_spike(self, state: TrainingState, number: int) -> tuple[TrainingState, bool]:
         """Compare the mean loss since the last look with the usual one; go back where it has jumped."""
         safety = self._recipe.safety
         mean, usual = float(state.recent) / safety.window, float(state.usual)
@@ -120,7 +120,7 @@ class Loop:
         what = f"the mean loss up to update {number} is {mean:.4g}, usually {usual:.4g}"
         if count > self._recipe.safety.most_rollbacks:
             raise InputError(f"{what}, also after going back to update {target} {count - 1} times: lower the rate")
-        self._watched.monitor.went_back(number, target, what)
+        self._callbacks.monitor.went_back(number, target, what)
         start = self._start()
         state = self._checkpoints.restore(target, start) if target else start
         self._checkpoints.forget_after(target)
@@ -133,7 +133,7 @@ class Loop:
         late = time.monotonic() - self._saved_at > 60 * safety.save_minutes
         asked, late = self._agreed(number, self._stop.asked, late)
         if milestone or late or asked or number == total:
-            self._watched.watchdog.beat(f"saving after update {number}")
+            self._callbacks.watchdog.beat(f"saving after update {number}")
             self._require_unchanged()
             self._checkpoints.save(number, state, milestone)
             self._saved_at = time.monotonic()

@@ -11,16 +11,16 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from airmass.core.tables import say
 from airmass.recipes.monitoring import WatchSettings
-from airmass.training.loggers import Picture, open_sinks
+from airmass.training.loggers import Picture, open_loggers
 
 # Seconds between plain lines where there is no terminal to draw a bar on.
 _PLAIN_EVERY = 60.0
 
 
 class Monitor:
-    """Progress on `console`, and every sink that `watch` asks for. A context manager.
+    """Progress on `console`, and every logger that `watch` asks for. A context manager.
 
-    Made after `done` of `total` updates of `batch` samples each. Raises InputError for a sink that is not installed.
+    Made after `done` of `total` updates of `batch` samples each. Raises InputError for a logger that is not installed.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class Monitor:
         self._close_sinks()
 
     def _open_sinks(self) -> None:
-        self._sinks = open_sinks(self._run, self._done, self._watch)
+        self._loggers = open_loggers(self._run, self._done, self._watch)
 
     def _close_sinks(self) -> None:
         with ExitStack() as closing:  # all of them, whatever one raises
-            for sink in self._sinks:
-                closing.callback(sink.close)
+            for logger in self._loggers:
+                closing.callback(logger.close)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
@@ -92,8 +92,8 @@ class Monitor:
             "memory_gb": round(now / 1e9, 3),
             "memory_peak_gb": round(peak / 1e9, 3),
         }
-        for sink in self._sinks:
-            sink.write(update, values)
+        for logger in self._loggers:
+            logger.write(update, values)
         note = (
             f"loss {loss:.4g}  rate {rate:.1e}  {_number(speed * self._batch)} samples/s  data {waiting:.0%}  "
             f"memory {now / 1e9:.2f} GB, at most {peak / 1e9:.2f}  {_left((self._total - update) / speed)} left"
@@ -102,10 +102,10 @@ class Monitor:
 
     def validated(self, update: int, scores: Mapping[str, float], pictures: Mapping[str, Picture]) -> None:
         """Log scores and pictures by name after `update`."""
-        for sink in self._sinks:
-            sink.write(update, {f"validation/{name}": value for name, value in scores.items()})
+        for logger in self._loggers:
+            logger.write(update, {f"validation/{name}": value for name, value in scores.items()})
             for name, picture in pictures.items():
-                sink.image(update, name, picture)
+                logger.image(update, name, picture)
 
     def went_back(self, update: int, target: int, why: str) -> None:
         """Say that the run goes on from `target`; what was logged of later updates is forgotten."""

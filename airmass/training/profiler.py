@@ -10,7 +10,7 @@ from airmass.core.files import writing
 TRACE_FOLDER = "trace"
 
 
-class Trace:
+class Profiler:
     """Records the updates from the first to the last of `updates`, both included, into the run's folder.
 
     Call `before` and `after` at every update, counted from 1, and `close` at the end.

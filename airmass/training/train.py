@@ -33,11 +33,11 @@ from airmass.recipes.recipes import Recipe, as_settings
 from airmass.training.adaptation import join, split
 from airmass.training.calibration import calibration_of
 from airmass.training.checkpoint import Checkpoints
-from airmass.training.interrupts import Stop
+from airmass.training.interrupts import Interrupts
 from airmass.training.loggers import require_installed
-from airmass.training.loop import Loop, Watched
+from airmass.training.loop import Callbacks, Loop
 from airmass.training.monitor import Monitor
-from airmass.training.profiler import Trace
+from airmass.training.profiler import Profiler
 from airmass.training.run_folder import FROM_SCRATCH, Start, beginning, claimed, export
 from airmass.training.sharding import (
     EXAMPLES,
@@ -71,7 +71,7 @@ def train(
     parameters. Raises InputError when the run was begun with other settings or data, unless `accept_changes`, and
     KeyboardInterrupt after saving when it is stopped.
     """
-    stop = Stop(recipe.safety)
+    stop = Interrupts(recipe.safety)
     keep_freed_memory()
     keep_compiled()
     join_processes(recipe.devices)
@@ -94,7 +94,7 @@ def _train(
     run: Path,
     console: Console,
     mesh: Mesh,
-    stop: Stop,
+    stop: Interrupts,
     settings: dict,
     validation: Validation | None,
     accept: Callable[[], None] | None,
@@ -127,17 +127,17 @@ def _train(
         with (
             Monitor(logs, recipe.training.total, done, recipe.watch, console, batch) as monitor,
             Watchdog(logs, recipe.watch.stall_minutes) as watchdog,
-            closing(Trace(logs, recipe.watch.trace)) as trace,
+            closing(Profiler(logs, recipe.watch.trace)) as trace,
         ):
             validate = _validate_with(validation, recipe, saved, frames, held_still, monitor)
             describe = partial(_describe, recipe, fixed.objective, saved)
             for rollout in dict.fromkeys(recipe.training.rollout):
                 if dropped := examples.dropped(rollout):
                     say(console, f"rollout {rollout}: {dropped} windows touch a missing time and are left out")
-            watched = Watched(monitor, watchdog, trace, describe, validate)
+            callbacks = Callbacks(monitor, watchdog, trace, describe, validate)
             place, update = partial(_place, recipe, mesh), make_update(recipe, mesh, specs)
             loop = Loop(
-                recipe, examples, frames.require_unchanged, place, update, fixed, checkpoints, watched, stop, begin
+                recipe, examples, frames.require_unchanged, place, update, fixed, checkpoints, callbacks, stop, begin
             )
             state = loop.run(state)
     checkpoints.close()

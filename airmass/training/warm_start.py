@@ -24,21 +24,21 @@ from airmass.forecasting.checkpoints.model_file import named_leaves, with_named_
 from airmass.forecasting.checkpoints.read import Checkpoint, read_checkpoint
 from airmass.models.family import family_of
 from airmass.models.settings import ModelSettings
-from airmass.models.transfer import ParameterLayout, Slot, output_slots
+from airmass.models.transfer import NetworkChannel, ParameterLayout, output_channels
 
 Network = TypeVar("Network")
 
 
 @dataclass(frozen=True)
-class Carried:
+class TransferReport:
     """What a start took over. `new_rows` of the first map and `new_columns` of the last one start at zero."""
 
     source: str
-    inputs: tuple[Slot, ...]
-    outputs: tuple[Slot, ...]
+    inputs: tuple[NetworkChannel, ...]
+    outputs: tuple[NetworkChannel, ...]
     new_rows: tuple[int, ...]
     new_columns: tuple[int, ...]
-    dropped: tuple[Slot, ...]
+    dropped: tuple[NetworkChannel, ...]
     changed: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -55,7 +55,9 @@ class Carried:
         )
 
 
-def start_from(network: Network, task: Task, settings: ModelSettings, source: str | Path) -> tuple[Network, Carried]:
+def start_from(
+    network: Network, task: Task, settings: ModelSettings, source: str | Path
+) -> tuple[Network, TransferReport]:
     """`network`, freshly made for `task` and `settings`, with every parameter that the checkpoint `source` has for it.
 
     Mesh, grid and resolution may differ. Raises InputError for another kind of model, another length of step, other
@@ -68,7 +70,7 @@ def start_from(network: Network, task: Task, settings: ModelSettings, source: st
     fresh, old = named_leaves(network), named_leaves(held.network)
     carried = {name: _carry(name, leaf, fresh.get(name, leaf), rows, columns, here) for name, leaf in old.items()}
     left = {*there.inputs, *there.outputs} - {*here.inputs, *here.outputs}
-    about = Carried(
+    about = TransferReport(
         str(source),
         here.inputs,
         here.outputs,
@@ -116,7 +118,7 @@ _PARTS = (
 def _channels(task: Task) -> tuple[Sequence, ...]:
     """What the arrays of each of `_PARTS` run over."""
     history, static = (Layout.of(names, task.levels).channels for names in (task.prognostic, task.static))
-    return history, task.forcing, static, output_slots(task)
+    return history, task.forcing, static, output_channels(task)
 
 
 def _places(here: Sequence, there: Sequence) -> np.ndarray:
@@ -180,9 +182,9 @@ def _changed_settings(old: ModelSettings, new: ModelSettings) -> Iterable[str]:
             yield f"{field.name} {before} -> {now}"
 
 
-def _spoken(slots: Iterable[Slot]) -> str:
+def _spoken(channels: Iterable[NetworkChannel]) -> str:
     levels: dict[str, set[int]] = {}
-    for slot in slots:
+    for slot in channels:
         levels.setdefault(slot.name, set()).update([] if slot.level is None else [slot.level])
     return ", ".join(
         f"{name} at {' '.join(map(str, sorted(at)))} hPa" if at else name for name, at in sorted(levels.items())

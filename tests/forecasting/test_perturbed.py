@@ -11,7 +11,7 @@ from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.channels import Layout
 from airmass.forecasting.perturbed import EARTH_RADIUS_KM, PerturbedRunner, perturbed, smooth_weights
 from airmass.forecasting.system import System, load_system, with_sampler
-from airmass.models.runner import NOTHING, Made
+from airmass.models.runner import NOTHING_WRITTEN, Written
 from tests.golden_case import GOLDEN
 from tests.golden_case import GOLDEN_GENCAST as GENCAST
 
@@ -99,7 +99,7 @@ def test_water_stays_where_it_is_not_negative(runner, history):
 def test_it_goes_on_where_it_stopped(runner, history):
     frames = [list(frames) for frames, _ in zip(runner.frames(history, INIT, (0, 2)), range(3), strict=False)]
     first = [np.asarray(GOLDEN.normaliser.prognostic(frame))[None] for frame in frames[0]]
-    goes_on = runner.frames(history, INIT, (0, 2), Made(1, first))
+    goes_on = runner.frames(history, INIT, (0, 2), Written(1, first))
     for expected, found in zip(frames[1:], goes_on, strict=False):
         np.testing.assert_array_equal(expected, list(found))
 
@@ -127,7 +127,7 @@ def gencast() -> System:
     return with_sampler(load_system(GENCAST.folder / "checkpoint.npz", GENCAST.folder), few)
 
 
-def second_frames(runner, members, made=NOTHING) -> list[np.ndarray]:
+def second_frames(runner, members, made=NOTHING_WRITTEN) -> list[np.ndarray]:
     """Of each member, that after the frame or frames it starts from."""
     start = np.asarray(GENCAST.normaliser.prognostic(GENCAST.frames[:2]))
     init = GENCAST.times.reshape(-1)[1]
@@ -139,7 +139,7 @@ def test_members_of_a_gencast_draw_as_they_would_from_states_of_their_own(gencas
     grid, static = GENCAST.grid, GENCAST.model.static
     plain = gencast.runner(grid, static, 3)
     runner = perturbed(gencast, 0.5, 2000.0).runner(grid, static, 3)
-    assert runner.at_once == plain.at_once > 1
+    assert runner.group_size == plain.group_size > 1
     start, init = np.asarray(GENCAST.normaliser.prognostic(GENCAST.frames[:2])), GENCAST.times.reshape(-1)[1]
     zero, two = second_frames(runner, (0, 2))
     np.testing.assert_array_equal(zero, second_frames(plain, (0,))[0])
@@ -148,7 +148,7 @@ def test_members_of_a_gencast_draw_as_they_would_from_states_of_their_own(gencas
     np.testing.assert_array_equal(two, alone)
     assert np.nanmax(np.abs(two - second_frames(plain, (2,))[0])) > 0
     # It goes on from frames of its own, as a stopped run does.
-    goes_on = second_frames(runner, (2,), Made(1, [own[-1:]]))
+    goes_on = second_frames(runner, (2,), Written(1, [own[-1:]]))
     again = next(plain.trajectories([np.concatenate([own[1:], own[-1:]])], init, (2,), 1))
     np.testing.assert_array_equal(goes_on[0], next(again))
 

@@ -24,7 +24,7 @@ from airmass.forecasting import resume
 from airmass.forecasting.forecast import forecast
 from airmass.forecasting.resume import ResumableOutput
 from airmass.forecasting.system import System
-from airmass.models.runner import NOTHING
+from airmass.models.runner import NOTHING_WRITTEN
 from tests.conftest import make_store
 
 ROOT = Path(__file__).parents[2]
@@ -39,13 +39,13 @@ MEMBERS, STEPS = 5, 6
 class Chaotic:
     """Members whose every frame takes all bits of the two before it, and which stop after so many frames."""
 
-    at_once, stop_after, stop, pause = 2, None, KeyboardInterrupt, 0.0
+    group_size, stop_after, stop, pause = 2, None, KeyboardInterrupt, 0.0
     made = 0
 
     def __init__(self, grid, static, seed=0, noise=None):
         self.seed = seed
 
-    def frames(self, history, init, members, made=NOTHING):
+    def frames(self, history, init, members, made=NOTHING_WRITTEN):
         states = made.histories([history] * len(members))
         for step in count(made.count):
             yield (self._next(states, place, member, step) for place, member in enumerate(members))

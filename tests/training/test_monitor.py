@@ -1,4 +1,4 @@
-"""What a run writes to be watched, read back by other means than it was written with; all sinks alike."""
+"""What a run writes to be watched, read back by other means than it was written with; all loggers alike."""
 
 import importlib.util
 import io
@@ -16,10 +16,10 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from airmass.core.errors import InputError
 from airmass.recipes.monitoring import WatchSettings
-from airmass.training import loggers as sinks
-from airmass.training.loggers import open_sinks
+from airmass.training import loggers
+from airmass.training.loggers import open_loggers
 from airmass.training.monitor import Monitor, _left
-from airmass.training.profiler import Trace
+from airmass.training.profiler import Profiler
 
 PICTURE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 OTHERS = [name for name in ("wandb", "mlflow") if importlib.util.find_spec(name)]
@@ -51,7 +51,7 @@ def events(run) -> dict[str, dict[int, float]]:
 
 
 def lines(run) -> list[dict]:
-    return [json.loads(line) for line in (run / sinks.LOG_FILE).read_text().splitlines()]
+    return [json.loads(line) for line in (run / loggers.LOG_FILE).read_text().splitlines()]
 
 
 @pytest.mark.parametrize("name", ["Folder", "TensorBoard", *OTHERS])
@@ -61,12 +61,12 @@ def test_every_sink_takes_the_same_calls(tmp_path, name, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "held").as_uri())
     watch = WatchSettings(tensorboard=name == "TensorBoard", **{other: "weather" for other in OTHERS if other == name})
     for done in (0, 1):  # and once more as a run that goes on
-        opened = open_sinks(tmp_path, done, watch)
+        opened = open_loggers(tmp_path, done, watch)
         assert len(opened) == (1 if name == "Folder" else 2)
         opened[-1].write(done + 1, {"loss": 0.5 + done, "terms/2m_temperature": 3.0})
         opened[-1].image(done + 1, "map", PICTURE)
-        for sink in opened:
-            sink.close()
+        for logger in opened:
+            logger.close()
     assert list(tmp_path.iterdir())
 
 
@@ -77,9 +77,9 @@ def test_mlflow_holds_one_run(tmp_path, monkeypatch):
     import mlflow
 
     for done in (0, 1):
-        sink = sinks.MLflow(tmp_path, "weather")
-        sink.write(done + 1, {"loss": 0.5 + done})
-        sink.close()
+        logger = loggers.MLflow(tmp_path, "weather")
+        logger.write(done + 1, {"loss": 0.5 + done})
+        logger.close()
     (run,) = mlflow.search_runs(experiment_names=["weather"], output_format="list")
     history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss")
     assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 1.5)]
@@ -110,7 +110,7 @@ def test_the_joined_log_and_events_are_those_of_an_undisturbed_run(tmp_path):
     whole.mkdir(), stopped.mkdir()
     _report(whole, 0, 4)
     _report(stopped, 0, 3)
-    with (stopped / sinks.LOG_FILE).open("a") as log:
+    with (stopped / loggers.LOG_FILE).open("a") as log:
         log.write('{"update": 4, "lo')  # killed as it wrote
     _report(stopped, 2, 4)
     kept = ("update", "loss", "rate", "rollout", "terms", "gradient_norm")
@@ -150,7 +150,7 @@ def test_a_validation_is_logged_with_its_picture(tmp_path):
         )
     (line,) = lines(tmp_path)
     assert line == {"update": 1, "validation": {"rmse/geopotential/500/24h": 80.0, "rmse/2m_temperature/6h": None}}
-    held = np.asarray(Image.open(tmp_path / sinks.PICTURES / "map" / "00000001.png"))
+    held = np.asarray(Image.open(tmp_path / loggers.PICTURES / "map" / "00000001.png"))
     np.testing.assert_array_equal(held, PICTURE)
     assert {"validation/rmse/geopotential/500/24h", "map"} <= events(tmp_path).keys()
 
@@ -191,7 +191,7 @@ def test_time_left_in_words():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"every": 0}, "watch.every is 0, expected at least 1"),
+        ({"every": 0}, "watch.every is 0, expected 1"),
         ({"validation_starts": 0}, "watch.validation_starts is 0"),
         ({"validate_every": 10}, "validation_dates is not given"),
         ({"trace": (5, 4)}, r"watch.trace is \(5, 4\)"),
@@ -204,7 +204,7 @@ def test_settings_that_mean_nothing_are_refused(options, words):
 
 
 def test_a_trace_covers_its_updates(tmp_path):
-    trace, on = Trace(tmp_path, (2, 3)), []
+    trace, on = Profiler(tmp_path, (2, 3)), []
     for update in range(1, 6):
         trace.before(update)
         on.append(trace._on)

@@ -24,7 +24,7 @@ from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.mesh.tiles import Tiles
 from airmass.models.state import State
-from airmass.models.transfer import Slot, input_slots, output_slots
+from airmass.models.transfer import NetworkChannel, input_channels, output_channels
 from airmass.recipes.recipes import RECIPES, Recipe
 from airmass.training.warm_start import restored_fill, restored_scales, start_from
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
@@ -64,7 +64,7 @@ def _fresh(task: Task, settings, seed: int = 9):
 def _scales(task: Task, seed: int) -> Normaliser:
     rng = np.random.default_rng(seed)
     history, static = (len(Layout.of(names, task.levels)) for names in (task.prognostic, task.static))
-    sizes = [n for n in (history, len(task.forcing), static, len(output_slots(task))) for _ in range(2)]
+    sizes = [n for n in (history, len(task.forcing), static, len(output_channels(task))) for _ in range(2)]
     return Normaliser(*(rng.uniform(1, 2, n).astype(np.float32) for n in sizes), Normaliser.columns(task))
 
 
@@ -141,7 +141,7 @@ def test_the_forecast_of_what_was_there_before_is_unchanged(held):
     scales = restored_scales(_scales(task, 2), task, held.path, held.statistics)
     before = _output(held.task, held.settings, held.network, held.normaliser)
     after = _output(task, settings, network, scales)
-    old = [output_slots(task).index(slot) for slot in output_slots(held.task)]
+    old = [output_channels(task).index(slot) for slot in output_channels(held.task)]
     np.testing.assert_allclose(after[:, old], before, atol=2e-6 * np.abs(before).max())
     assert set(about.new_columns) == set(range(after.shape[1])) - set(old)
     if isinstance(settings, GraphCastSettings):
@@ -153,7 +153,10 @@ def test_the_same_task_takes_every_parameter_as_it_is(held):
     network, about = start_from(_fresh(held.task, held.settings), held.task, held.settings, held.path)
     for name, leaf in named_leaves(held.network).items():
         np.testing.assert_array_equal(named_leaves(network)[name], leaf, err_msg=name)
-    n, m = len(input_slots(held.task, not isinstance(held.settings, GraphCastSettings))), len(output_slots(held.task))
+    n, m = (
+        len(input_channels(held.task, not isinstance(held.settings, GraphCastSettings))),
+        len(output_channels(held.task)),
+    )
     assert str(about) == f"{held.path}: carried {n} of {n} inputs and {m} of {m} outputs"
 
 
@@ -163,7 +166,7 @@ def test_what_starts_at_zero_learns(saved):
     network, about = start_from(_fresh(task, settings), task, settings, saved.path)
     tiles = jax.tree.map(jnp.asarray, Tiles.of(build_graphs(GRID, 1, cache=False)))
     x = _fields(range(network_sizes(task)[0]))
-    y = _fields(range(len(output_slots(task))))
+    y = _fields(range(len(output_channels(task))))
     gradient = jax.jit(jax.grad(lambda network: jnp.square(network(tiles, lambda tile: x) - y).mean()))(network)
     assert np.all(np.any(gradient.encoder.embed_grid.layers[0].weight[np.array(about.new_rows)] != 0, axis=1))
     assert np.all(np.any(gradient.decoder.output.layers[-1].weight[:, np.array(about.new_columns)] != 0, axis=0))
@@ -175,13 +178,13 @@ def test_rows_and_columns_go_by_name(saved):
     task = dataclasses.replace(TASK, prognostic=("temperature", "2m_temperature"), levels=(850,), history=3)
     network, about = start_from(_fresh(task, SETTINGS), task, SETTINGS, saved.path)
     new, old = network.encoder.embed_grid.layers[0].weight, saved.network.encoder.embed_grid.layers[0].weight
-    rows, old_rows = input_slots(task, False), input_slots(TASK, False)
+    rows, old_rows = input_channels(task, False), input_channels(TASK, False)
     for row, slot in enumerate(rows):
         expected = old[old_rows.index(slot)] if slot.lag > -2 else np.zeros(8)
         np.testing.assert_array_equal(new[row], expected, err_msg=str(slot))
     assert {rows[row].lag for row in about.new_rows} == {-2}
     last, old_last = network.decoder.output.layers[-1], saved.network.decoder.output.layers[-1]
-    kept = [output_slots(TASK).index(slot) for slot in output_slots(task)]
+    kept = [output_channels(TASK).index(slot) for slot in output_channels(task)]
     np.testing.assert_array_equal(last.weight, old_last.weight[:, kept])
     np.testing.assert_array_equal(last.bias, old_last.bias[kept])
     assert "left out: specific_humidity at 500 850 hPa, temperature at 500 hPa" in str(about)
@@ -189,11 +192,11 @@ def test_rows_and_columns_go_by_name(saved):
 
 def test_slots_are_the_order_of_normalised_inputs():
     """Each input channel, marked by a number of its own, comes out of the normaliser where its slot says."""
-    numbers = {slot: float(n) for n, slot in enumerate(input_slots(TASK, False))}
+    numbers = {slot: float(n) for n, slot in enumerate(input_channels(TASK, False))}
     history, static = (Layout.of(names, TASK.levels).channels for names in (TASK.prognostic, TASK.static))
-    frames = [[numbers[Slot("input", *channel, lag)] for channel in history] for lag in (-1, 0)]
-    forcing = [[numbers[Slot("input", name, None, lag)] for name in TASK.forcing] for lag in (-1, 0, 1)]
-    fixed = [numbers[Slot("input", *channel, 0)] for channel in static]
+    frames = [[numbers[NetworkChannel("input", *channel, lag)] for channel in history] for lag in (-1, 0)]
+    forcing = [[numbers[NetworkChannel("input", name, None, lag)] for name in TASK.forcing] for lag in (-1, 0, 1)]
+    fixed = [numbers[NetworkChannel("input", *channel, 0)] for channel in static]
     plain = jax.tree.map(jnp.ones_like, _scales(TASK, 0))
     parts = (np.expand_dims(np.array(part), -2) for part in (frames, forcing, fixed))
     np.testing.assert_array_equal(plain.inputs(*parts)[0] + 1, np.arange(len(numbers) - 3))
@@ -204,7 +207,7 @@ def test_a_change_of_role_starts_anew(saved):
     task = dataclasses.replace(TASK, prognostic=(*TASK.prognostic, *TASK.diagnostic), diagnostic=())
     network, about = start_from(_fresh(task, SETTINGS), task, SETTINGS, saved.path)
     (column,) = about.new_columns
-    assert output_slots(task)[column] == Slot("change", "total_precipitation_6hr", None, 1)
+    assert output_channels(task)[column] == NetworkChannel("change", "total_precipitation_6hr", None, 1)
     assert not np.any(network.decoder.output.layers[-1].weight[:, column])
     assert "total_precipitation_6hr was diagnostic and is prognostic" in str(about)
     own = _scales(task, 2)

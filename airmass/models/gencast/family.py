@@ -96,12 +96,12 @@ class GenCastFamily(ModelFamily):
 
     def parameter_layout(self, task: Task, settings: GenCastSettings):
         from airmass.models.published.archive import SORTED_INPUTS
-        from airmass.models.transfer import ParameterLayout, input_slots, output_slots
+        from airmass.models.transfer import ParameterLayout, input_channels, output_channels
 
         sizes = ("width", "hidden_layers", "heads", "feedforward", "frequencies", "base_period", "encoder_sizes")
         return ParameterLayout(
-            tuple(input_slots(task, noisy=True, innovation=settings.innovation)),
-            tuple(output_slots(task)),
+            tuple(input_channels(task, noisy=True, innovation=settings.innovation)),
+            tuple(output_channels(task)),
             first=SORTED_INPUTS,
             last=f"decoder.output.layers.{settings.hidden_layers}.",
             stacked="transformer.blocks.",

@@ -19,7 +19,7 @@ from airmass.fields.forcing import forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.models.gencast.model import Frame, GenCast, Seen
-from airmass.models.runner import NOTHING, History, Made, member_key, whole_hours
+from airmass.models.runner import NOTHING_WRITTEN, History, Written, member_key, whole_hours
 from airmass.models.state import State
 
 # A member's draw of some number for one frame, from the noise of the device that it is on.
@@ -55,7 +55,7 @@ class GenCastRunner:
         self._held = [jax.device_put((model, white), device) for device in self._devices]
 
     @property
-    def at_once(self) -> int:
+    def group_size(self) -> int:
         """Members that go side by side on all devices."""
         return self._together * len(self._devices)
 
@@ -64,7 +64,7 @@ class GenCastRunner:
         history: Float[np.ndarray, "time node prognostic"],
         init: np.datetime64,
         members: Sequence[int],
-        made: Made = NOTHING,
+        made: Written = NOTHING_WRITTEN,
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
         """For each lead time after those `made`, without end, the frame of each of `members` in their order."""
         return self.trajectories(made.histories([history] * len(members)), init, members, made.count)

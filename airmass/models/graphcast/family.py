@@ -50,11 +50,11 @@ class GraphCastFamily(ModelFamily):
 
     def parameter_layout(self, task: Task, settings: GraphCastSettings):
         from airmass.models.published.archive import SORTED_INPUTS
-        from airmass.models.transfer import ParameterLayout, input_slots, output_slots
+        from airmass.models.transfer import ParameterLayout, input_channels, output_channels
 
         return ParameterLayout(
-            tuple(input_slots(task, noisy=False)),
-            tuple(output_slots(task)),
+            tuple(input_channels(task, noisy=False)),
+            tuple(output_channels(task)),
             first=SORTED_INPUTS,
             last=f"decoder.output.layers.{settings.hidden_layers}.",
             stacked="processor.",

@@ -22,7 +22,7 @@ from airmass.data.formats.forecast_reader import open_forecast
 from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.forecasting.system import load_system
 from airmass.models.gencast.runner import GenCastRunner
-from airmass.models.runner import NOTHING, Made
+from airmass.models.runner import NOTHING_WRITTEN, Written
 from tests.golden_case import GOLDEN_GENCAST as GOLDEN
 
 ROOT = Path(__file__).parents[3]
@@ -113,13 +113,13 @@ def test_noise_that_lasts_makes_a_member_that_can_go_on_from_any_frame():
     """The first frame's large scales are drawn alike with any memory, later ones' are not."""
     history = np.asarray(GOLDEN.normaliser.prognostic(GOLDEN.frames[:2]))
 
-    def frames(memory: float, made: Made = NOTHING, count: int = 3) -> np.ndarray:
+    def frames(memory: float, made: Written = NOTHING_WRITTEN, count: int = 3) -> np.ndarray:
         runner = _lasting_runner(memory)
         return np.stack([next(frames) for frames in islice(runner.frames(history, INIT, (1,), made), count)])
 
     whole = frames(0.8)
     newest = np.asarray(GOLDEN.normaliser.prognostic(whole[:2]))
-    np.testing.assert_array_equal(frames(0.8, Made(2, [newest]), 1)[0], whole[2])
+    np.testing.assert_array_equal(frames(0.8, Written(2, [newest]), 1)[0], whole[2])
     other = frames(0.4)
     np.testing.assert_array_equal(other[0], whole[0])
     known = ~np.isnan(whole[1])
