@@ -16,18 +16,23 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 
 from airmass.core.errors import InputError
+from airmass.core.memory import resident
 from airmass.core.place import is_url, located
 from airmass.data.formats.climatology import EXTREMES, quantiles_name
 from airmass.fields.variables import spellings
 
 # Half a minute in all: long enough for a busy server, short enough to tell a person of a wrong name.
 _RETRIES = {"max_retries": 5, "initial_delay": "1s", "max_delay": "16s"}
+# At first contact, so that a wrong address is told with its reason.
+_FEW_RETRIES = {"max_retries": 2, "initial_delay": "1s", "max_delay": "2s"}
 # Read by tensorstore when it first connects: a server that is silent or sends next to nothing is given up.
 os.environ.setdefault("TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS", "10")
 os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS", "10")
 os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "256")
-# Seconds for one document of metadata, retries and all.
-PATIENCE = 40.0
+# Seconds for the first answer of a server, and for documents of metadata after it, retries and all.
+FIRST_ANSWER, PATIENCE = 8.0, 40.0
+# Metadata are small. tensorstore takes a body as long as a server sends, so memory that grows by this is the sign.
+_MOST_BYTES = 512 * 2**20
 
 _DOCUMENTS = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 # Coordinates of stores, forecasts, climatologies and files as they are published.
@@ -38,7 +43,7 @@ _COORDINATES = (
 )  # fmt: skip
 
 
-def kvstore_spec(path: str | Path, name: str = "") -> dict:
+def kvstore_spec(path: str | Path, name: str = "", retries: dict = _RETRIES) -> dict:
     """tensorstore's description of the folder `name` in a store: a local folder, or s3://, gs://, http(s)://."""
     if not is_url(path):
         return {"driver": "file", "path": f"{Path(path).resolve() / name}/"}
@@ -48,12 +53,12 @@ def kvstore_spec(path: str | Path, name: str = "") -> dict:
     inner = "".join(f"{part}/" for part in (folder, name) if part)
     match scheme:
         case "s3":
-            return {"driver": "s3", "bucket": place, "path": inner, "s3_request_retries": _RETRIES}
+            return {"driver": "s3", "bucket": place, "path": inner, "s3_request_retries": retries}
         case "gs":
-            return {"driver": "gcs", "bucket": place, "path": inner, "gcs_request_retries": _RETRIES}
+            return {"driver": "gcs", "bucket": place, "path": inner, "gcs_request_retries": retries}
         case "http" | "https":
             base = f"{scheme}://{place}{mark}{query}"
-            return {"driver": "http", "base_url": base, "path": f"/{inner}", "http_request_retries": _RETRIES}
+            return {"driver": "http", "base_url": base, "path": f"/{inner}", "http_request_retries": retries}
     raise AssertionError(scheme)
 
 
@@ -108,7 +113,8 @@ class RemoteStore(Store):
 
     def require_present(self) -> None:
         """Raise InputError unless there is a Zarr store."""
-        if not any(self._ask(["zarr.json", ".zgroup", ".zattrs", ".zmetadata"]).values()):
+        values = tensorstore.KvStore.open(kvstore_spec(self.url, retries=_FEW_RETRIES)).result()
+        if not any(self._ask(["zarr.json", ".zgroup", ".zattrs", ".zmetadata"], values, FIRST_ANSWER).values()):
             raise InputError(
                 f"{self.url}: no Zarr store is there, or none that may be read; other files are read locally"
             )
@@ -131,25 +137,18 @@ class RemoteStore(Store):
         attributes = self._ask([f"{name}/.zattrs" for name in held])
         return {name: {"attributes": _parsed(attributes[f"{name}/.zattrs"])} for name in held}
 
-    def _ask(self, keys: Sequence[str]) -> dict[str, bytes | None]:
+    def _ask(self, keys: Sequence[str], values: Any = None, patience: float = PATIENCE) -> dict[str, bytes | None]:
         """Documents of metadata, asked for together."""
-        asked = {key: self._values.read(key) for key in keys if key not in self._documents}
-        until = time.monotonic() + PATIENCE
+        asked = {key: (values or self._values).read(key) for key in keys if key not in self._documents}
+        began, memory = time.monotonic(), resident()
         for key, pending in asked.items():
-            self._documents[key] = self._answer(key, pending, until)
+            while not _waited(pending):
+                if time.monotonic() - began > patience:
+                    raise InputError(f"{self.url}/{key}: no whole answer in {patience:g} s")
+                if resident() - memory > _MOST_BYTES:
+                    raise InputError(f"{self.url}/{key}: the answer is too long to be metadata")
+            self._documents[key] = _answer(pending)
         return {key: self._documents[key] for key in keys}
-
-    def _answer(self, key: str, pending: Any, until: float) -> bytes | None:
-        """None where nothing is, and where a bucket that may not be listed says that an absent one is forbidden."""
-        try:
-            found = pending.result(timeout=max(0.0, until - time.monotonic()))
-        except TimeoutError:
-            raise InputError(f"{self.url}/{key}: no whole answer in {PATIENCE:g} s") from None
-        except ValueError as error:
-            if "PERMISSION_DENIED" not in str(error):
-                raise
-            return None
-        return None if found.state == "missing" else found.value
 
     async def get_partial_values(self, prototype, key_ranges) -> list[Buffer | None]:
         return [await self.get(key, prototype, byte_range) for key, byte_range in key_ranges]
@@ -172,6 +171,26 @@ class RemoteStore(Store):
     async def list_dir(self, prefix: str) -> AsyncIterator[str]:
         for name in [] if prefix.strip("/") else self.members():
             yield name
+
+
+def _waited(pending: Any) -> bool:
+    """True once there is an answer or an error; waits for one for a tenth of a second."""
+    try:
+        pending.exception(timeout=0.1)
+    except TimeoutError:
+        return False
+    return True
+
+
+def _answer(pending: Any) -> bytes | None:
+    """None where nothing is, and where a bucket that may not be listed says that an absent one is forbidden."""
+    try:
+        found = pending.result()
+    except ValueError as error:
+        if "PERMISSION_DENIED" not in str(error):
+            raise
+        return None
+    return None if found.state == "missing" else found.value
 
 
 def _parsed(text: bytes | None) -> dict:
