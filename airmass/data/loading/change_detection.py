@@ -20,7 +20,7 @@ _METADATA = ("zarr.json", ".zarray", ".zattrs")
 _LOCAL_CHUNKS, _REMOTE_CHUNKS = 1024, 3
 
 
-class Stamps:
+class ChangeDetector:
     """Metadata of arrays, and sizes and times of change of a sample of chunk files; remotely, the chunks' contents."""
 
     def __init__(self, path: str | Path, dataset: xr.Dataset, names: Iterable[str], rows: slice):

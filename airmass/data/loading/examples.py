@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from airmass.core.errors import InputError
-from airmass.data.loading.frame_cache import Recent
+from airmass.data.loading.frame_cache import FixedCache, RecentCache
 from airmass.data.loading.frames import ALL, Frames
-from airmass.data.loading.kept import Kept
-from airmass.data.loading.latitude_band import Band
+from airmass.data.loading.latitude_band import LatitudeBand
 from airmass.data.loading.settings import LoaderSettings
 from airmass.fields.forcing import forcings
 
@@ -112,10 +111,10 @@ class _Forcings:
     """
 
     def __init__(self, frames: Frames, nodes: slice, limit: float, near: int = 0):
-        self._frames, self._band, self._kept = frames, Band.of(nodes, frames.grid), Kept(limit)
+        self._frames, self._band, self._kept = frames, LatitudeBand.of(nodes, frames.grid), FixedCache(limit)
         self._shape = self._band.size, len(frames.task.forcing)
         more = 4 * len(frames.times) * np.prod(self._shape, dtype=float) > limit
-        self._recent = Recent(near, self._shape) if near and more else None
+        self._recent = RecentCache(near, self._shape) if near and more else None
 
     def at(self, times: np.ndarray) -> Float[np.ndarray, "time node forcing"]:
         rows = np.searchsorted(self._frames.times, times).tolist()

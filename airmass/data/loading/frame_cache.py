@@ -1,16 +1,33 @@
-"""Frames kept in memory by number for as long as they are among those read last."""
+"""Frames kept in memory: those of a whole period, those asked for last, those offered first."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
+
+from airmass.data.loading.latitude_band import LatitudeBand
 
 Read = Callable[[Mapping[int, np.ndarray]], None]
 
 
-class Recent:
+class PeriodCache(NamedTuple):
+    """The frames of a whole period, on some nodes."""
+
+    band: LatitudeBand
+    frames: Float[np.ndarray, "time node target"]
+
+    def part(self, band: LatitudeBand) -> np.ndarray | None:
+        """The frames on these nodes, None where some are not held."""
+        if band.first < self.band.first or band.stop > self.band.stop:
+            return None
+        return self.frames[:, band.first - self.band.first : band.stop - self.band.first]
+
+
+class RecentCache:
     """The `count` frames that were asked for last, in memory that is used again, since clearing new pages takes time.
 
     Safe from several threads: what one of them reads, the others wait for.
@@ -78,3 +95,22 @@ class Recent:
 class _Slot:
     def __init__(self, frame: np.ndarray):
         self.frame, self.users, self.read = frame, 0, Future[None]()
+
+
+class FixedCache(dict[int, np.ndarray]):
+    """The arrays offered first, by number, up to `limit` bytes in all; nothing is ever dropped for something else.
+
+    Of windows that are drawn at random, or each once before any again, those read long ago are as likely to come next
+    as those read just now. Safe from several threads at once.
+    """
+
+    def __init__(self, limit: float):
+        super().__init__()
+        self._room, self._lock = limit, threading.Lock()
+
+    def offer(self, number: int, array: np.ndarray) -> None:
+        """Keep a copy if there is room."""
+        with self._lock:
+            if number not in self and array.nbytes <= self._room:
+                self._room -= array.nbytes
+                self[number] = array.copy()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -20,9 +19,9 @@ from airmass.data.formats.store import (
     require_finite,
     require_times,
 )
-from airmass.data.loading.change_detection import Stamps
-from airmass.data.loading.frame_cache import Recent
-from airmass.data.loading.latitude_band import Band
+from airmass.data.loading.change_detection import ChangeDetector
+from airmass.data.loading.frame_cache import PeriodCache, RecentCache
+from airmass.data.loading.latitude_band import LatitudeBand
 from airmass.data.loading.lazy_array import as_slice, joined, lazy_array
 from airmass.data.loading.workspace import Workspace
 from airmass.data.plausible import FirstReading, Usual
@@ -57,7 +56,7 @@ class Frames:
         chosen = slice(
             *(ALL if dates is None else between(dataset.time.values, dates, path)).indices(dataset.sizes["time"])
         )
-        self._stamps = Stamps(path, dataset, (*map(str, dataset.coords), *task.targets, *task.static), chosen)
+        self._changes = ChangeDetector(path, dataset, (*map(str, dataset.coords), *task.targets, *task.static), chosen)
         self.fingerprint = fingerprint(dataset, path)
         self._dataset = dataset
         self._first = chosen.start
@@ -66,8 +65,8 @@ class Frames:
         self._all = joined(list(self._arrays.values()))
         self._workspace = Workspace()
         self._starts: dict[int, Int[np.ndarray, " start"]] = {}
-        self._held: _Held | None = None
-        self._recent: dict[Band, Recent] = {}
+        self._held: PeriodCache | None = None
+        self._recent: dict[LatitudeBand, RecentCache] = {}
         self._gaps: dict[str, np.ndarray] = {}
         self._plausible = FirstReading(self.layout.channels)
         if missing:
@@ -114,7 +113,7 @@ class Frames:
         self, times: np.ndarray, nodes: slice = ALL, out: Float[np.ndarray, "time node target"] | None = None
     ) -> Float[np.ndarray, "time node target"]:
         """The frames at these times on a run of nodes, in `out` if given; raises InputError for an absent time."""
-        rows, band = np.searchsorted(self.times, times), Band.of(nodes, self.grid)
+        rows, band = np.searchsorted(self.times, times), LatitudeBand.of(nodes, self.grid)
         if not np.array_equal(self.times[np.minimum(rows, len(self.times) - 1)], times):
             require_times(self._dataset, self.path, times)
         if out is None:
@@ -128,12 +127,12 @@ class Frames:
             self._read(rows, band, out)
         return out
 
-    def _read_each(self, band: Band, places: Mapping[int, np.ndarray]) -> None:
+    def _read_each(self, band: LatitudeBand, places: Mapping[int, np.ndarray]) -> None:
         self._read(np.array([*places]), band, [*places.values()])
 
     def hold(self, limit_gib: float = 4.0, nodes: slice = ALL) -> bool:
         """Read these nodes of the whole period into memory if they take no more than that; says whether it did."""
-        band = Band.of(nodes, self.grid)
+        band = LatitudeBand.of(nodes, self.grid)
         if self._held is not None and self._held.part(band) is not None:
             return True
         shape = len(self.times), band.size, len(self.layout)
@@ -141,14 +140,14 @@ class Frames:
             return False
         frames = np.empty(shape, np.float32)
         self._read(np.arange(len(self.times)), band, frames)
-        self._held = _Held(band, frames)
+        self._held = PeriodCache(band, frames)
         return True
 
     def keep_recent(self, count: int, nodes: slice = ALL) -> None:
         """From now on keep these nodes of at least the `count` frames that `at` was last asked for."""
-        band = Band.of(nodes, self.grid)
+        band = LatitudeBand.of(nodes, self.grid)
         if band not in self._recent or self._recent[band].count < count:
-            self._recent[band] = Recent(count, (band.size, len(self.layout)))
+            self._recent[band] = RecentCache(count, (band.size, len(self.layout)))
 
     def require_unchanged(self) -> None:
         """Raise InputError that says what differs if the store is no longer what it was when it was opened.
@@ -156,9 +155,9 @@ class Frames:
         Compares metadata, and sizes and times of change of up to 1024 chunk files of each variable; of a remote store,
         the contents of three chunks.
         """
-        self._stamps.require_same()
+        self._changes.require_same()
 
-    def _read(self, rows: Int[np.ndarray, " time"], band: Band, out: np.ndarray | Sequence[np.ndarray]) -> None:
+    def _read(self, rows: Int[np.ndarray, " time"], band: LatitudeBand, out: np.ndarray | Sequence[np.ndarray]) -> None:
         size = max(1, _BLOCK_BYTES // (4 * band.rows * self.grid.shape[1] * len(self.layout)))
         for start in range(0, len(rows), size):
             block = rows[start : start + size]
@@ -167,7 +166,7 @@ class Frames:
             for k, frame in enumerate(values):
                 out[start + k][...] = frame.reshape(len(frame), -1)[:, band.inner].T
 
-    def _decoded(self, rows, band: Band) -> Float[np.ndarray, "time target latitude longitude"]:
+    def _decoded(self, rows, band: LatitudeBand) -> Float[np.ndarray, "time target latitude longitude"]:
         values = self._workspace.array(len(rows), len(self.layout), band.rows, self.grid.shape[1])
         try:
             self._all.into(values, as_slice(self._first + rows), band.latitudes).result()
@@ -198,7 +197,7 @@ class Frames:
             raise InputError(f"{self.path}: {where}: {error}") from error
         return values[0]
 
-    def _require_valid(self, values: np.ndarray, rows, band: "Band") -> None:
+    def _require_valid(self, values: np.ndarray, rows, band: "LatitudeBand") -> None:
         with np.errstate(all="ignore"):
             # A NaN or infinity shows in the sum, which is read once where a mask would be written and read. That of
             # einsum takes half the time of numpy's pairwise one, and how it rounds does not matter here.
@@ -219,7 +218,7 @@ class Frames:
             hint = fill_hint(self._dataset[name])
             raise InputError(f"{self.path}: {name} has {count} {kind} values, first at {when}{hint}; expected none")
 
-    def _require_gaps(self, name: str, values: np.ndarray, rows, band: "Band") -> None:
+    def _require_gaps(self, name: str, values: np.ndarray, rows, band: "LatitudeBand") -> None:
         self._require_finite(name, np.isinf(values), rows, "infinite")
         gaps, expected = np.isnan(values), self._gaps[name][:, band.latitudes]
         for row, found in zip(rows, gaps, strict=True):
@@ -229,17 +228,6 @@ class Frames:
                     f"{self.path}: {name} is NaN at {int(found.sum())} points at {minute(self.times[row])}, expected "
                     f"the {int(expected.sum())} of {minute(self.times[0])}; {differ} points differ"
                 )
-
-
-class _Held(NamedTuple):
-    band: Band
-    frames: Float[np.ndarray, "time node target"]
-
-    def part(self, band: Band) -> np.ndarray | None:
-        """The frames on these nodes, None where some are not held."""
-        if band.first < self.band.first or band.stop > self.band.stop:
-            return None
-        return self.frames[:, band.first - self.band.first : band.stop - self.band.first]
 
 
 def _over_sea(name: str) -> bool:

@@ -6,7 +6,7 @@ from airmass.fields.grid import LatLonGrid
 
 
 @dataclass(frozen=True)
-class Band:
+class LatitudeBand:
     """A run of nodes, and the whole rows of the grid that have to be read for it."""
 
     first: int
@@ -14,7 +14,7 @@ class Band:
     longitudes: int
 
     @classmethod
-    def of(cls, nodes: slice, grid: LatLonGrid) -> "Band":
+    def of(cls, nodes: slice, grid: LatLonGrid) -> "LatitudeBand":
         first, stop, step = nodes.indices(grid.size)
         if step != 1 or stop <= first:
             raise ValueError(f"nodes are {nodes}, expected a run of at least one")

@@ -11,7 +11,7 @@ from airmass.core.typed import Range, check
 
 
 @dataclass(frozen=True)
-class Order:
+class SamplingOrder:
     """How windows are drawn.
 
     "replacement" draws anew for each update. "epoch" visits every window once in a shuffled order, then again in

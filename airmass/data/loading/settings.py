@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from airmass.core.typed import Range
-from airmass.data.loading.sampling_order import Order
+from airmass.data.loading.sampling_order import SamplingOrder
 
 
 @dataclass(frozen=True)
-class LoaderSettings(Order):
+class LoaderSettings(SamplingOrder):
     """How examples are drawn and read.
 
     `threads` read `ahead` batches before they are asked for; a period whose frames take up to `hold_gib` GiB is read

@@ -1,6 +1,7 @@
-"""Memory that fields are decoded into on their way to channels last."""
+"""Memory to work in: what fields are decoded into on their way to channels last, and arrays larger than memory."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -8,6 +9,8 @@ from jaxtyping import Float
 # Numbers of float32 in a line of the cache.
 _LINE = 16
 _KEPT_BYTES = 64 * 2**20
+# Arrays beyond this live in a file.
+_MEMORY_BYTES = 2**30
 
 
 class Workspace(threading.local):
@@ -29,3 +32,10 @@ class Workspace(threading.local):
             self._kept = whole
         spaced = whole[:size].reshape(times, channels, lines * _LINE)
         return spaced[..., : rows * columns].reshape(times, channels, rows, columns)
+
+
+def large_zeros(shape: tuple[int, ...], dtype: type, path: Path) -> np.ndarray:
+    """An array of zeros; beyond 1 GiB it lives in the new file `path`."""
+    if np.prod(shape, dtype=float) * np.dtype(dtype).itemsize <= _MEMORY_BYTES:
+        return np.zeros(shape, dtype)
+    return np.memmap(path, dtype, "w+", shape=shape)

@@ -20,7 +20,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from airmass.data.formats.climatology import DAYS, days_apart, hour_and_day, quantiles_name
-from airmass.data.loading.scratch import zeros
+from airmass.data.loading.workspace import large_zeros
 from airmass.data.preparation.quantiles import Quantiles
 from airmass.fields.variables import VARIABLES
 
@@ -44,9 +44,9 @@ class DaySums:
         self.counts = np.zeros((len(self.hours), len(self.days)), np.int64)
         np.add.at(self.counts, self._bins(times), 1)
         full = (*self.counts.shape, *shape)
-        self._sums = zeros(full, np.float64, scratch / "sums")
+        self._sums = large_zeros(full, np.float64, scratch / "sums")
         # How many frames have a value, point by point, where values may be missing.
-        self._valid = zeros(full, np.int32, scratch / "valid") if missing else None
+        self._valid = large_zeros(full, np.int32, scratch / "valid") if missing else None
 
     def add(self, times: np.ndarray, values: Float[np.ndarray, "time *level latitude longitude"]) -> None:
         for frame, where in zip(values, zip(*self._bins(times), strict=True), strict=True):

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from airmass.data.formats.climatology import DAYS, QUANTILES, days_apart, hour_and_day
-from airmass.data.loading.scratch import zeros
+from airmass.data.loading.workspace import large_zeros
 
 HALF_WINDOW = 15
 SPACING = 10
@@ -39,7 +39,7 @@ class Quantiles:
         self._used: Bool[np.ndarray, "hour day time"] = (hours == self.hours[:, None])[:, None] & near
         fewest = self._used.sum(axis=-1).min()
         self.held = tuple(q for q in QUANTILES if round(fewest * min(q, 1 - q), 6) >= BEYOND)
-        self._frames = zeros((len(times), *shape), np.float32, scratch / "frames")
+        self._frames = large_zeros((len(times), *shape), np.float32, scratch / "frames")
 
     def add(self, start: int, values: Float[np.ndarray, "time latitude longitude"]) -> None:
         """Frames from the one numbered `start` on."""

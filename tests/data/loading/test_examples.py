@@ -176,11 +176,11 @@ def test_closing_stops_the_threads_and_waiting_is_counted(store):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"order": "random"}, "order is 'random', expected 'replacement', 'epoch' or 'blocks'"),
-        ({"block": 0}, "block is 0 and blocks_at_once 6, expected at least 1"),
-        ({"blocks_at_once": 0}, "blocks_at_once 0"),
+        ({"order": "random"}, "loader.order is 'random', expected one of replacement, epoch, blocks"),
+        ({"block": 0}, "loader.block is 0, expected 1 to"),
+        ({"blocks_at_once": 0}, "loader.blocks_at_once is 0, expected 1 to"),
         ({"threads": 0}, "threads is 0"),
-        ({"ahead": 0}, "ahead 0"),
+        ({"ahead": 0}, "loader.ahead is 0, expected 1 to"),
         ({"hold_gib": -1.0}, "hold_gib is -1.0, expected 0 or more"),
         ({"hold_gib": float("nan")}, "hold_gib is nan"),
     ],

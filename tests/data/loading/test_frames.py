@@ -11,7 +11,7 @@ import xarray as xr
 import zarr
 
 from airmass.core.errors import InputError
-from airmass.data.loading.change_detection import Stamps
+from airmass.data.loading.change_detection import ChangeDetector
 from airmass.data.loading.frames import Frames
 from airmass.fields.task import Task
 from tests.conftest import make_store, synthetic_dataset
@@ -280,7 +280,7 @@ def test_changes_are_noticed_whatever_the_order_of_dimensions(tmp_path, zarr_for
     data = synthetic_dataset(days=5, names=("temperature",)).transpose("level", "latitude", "time", "longitude")
     store = tmp_path / "s.zarr"
     data.to_zarr(store, zarr_format=zarr_format, encoding={"temperature": {"chunks": (3, 8, 1, 16)}})
-    stamps = Stamps(store, data, ("temperature", "time", "level"), slice(5, 8))
+    stamps = ChangeDetector(store, data, ("temperature", "time", "level"), slice(5, 8))
     name = "temperature/0.0.{}.0" if zarr_format == 2 else "temperature/c/0/0/{}/0"
     (store / name.format(8)).write_bytes(b"outside the period")
     stamps.require_same()
@@ -298,8 +298,8 @@ def test_a_sample_of_very_many_chunks(tmp_path):
     said["shape"] = [2, 2**62, 2**62, 16]
     said["chunk_grid"]["configuration"]["chunk_shape"] = [1, 1, 1, 1]
     about.write_text(json.dumps(said))
-    Stamps(tmp_path / "s.zarr", data, ("temperature",), slice(0, 2)).require_same()
+    ChangeDetector(tmp_path / "s.zarr", data, ("temperature",), slice(0, 2)).require_same()
     said["chunk_grid"]["configuration"]["chunk_shape"] = [1, 0, 1]
     about.write_text(json.dumps(said))
     with pytest.raises(InputError, match=r"s.zarr: temperature/zarr.json cannot be read"):
-        Stamps(tmp_path / "s.zarr", data, ("temperature",), slice(0, 2))
+        ChangeDetector(tmp_path / "s.zarr", data, ("temperature",), slice(0, 2))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from airmass.core.errors import InputError
 from airmass.data.formats.climatology import climatology_at, hour_and_day, open_climatology
-from airmass.data.loading import scratch
+from airmass.data.loading import workspace
 from airmass.data.preparation import climatology as module
 from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, DaySums, covered_days, day_weights
 from airmass.data.preparation.statistics import compute_statistics
@@ -125,7 +125,7 @@ def test_blocks_and_files_change_nothing(lengths, missing, block_bytes):
     with tempfile.TemporaryDirectory() as folder:
         whole = DaySums(times, values.shape[1:], missing, Path(folder))
         whole.add(times, values)
-        with patch.object(scratch, "_MEMORY_BYTES", 1), patch.object(module, "_BLOCK_BYTES", block_bytes):
+        with patch.object(workspace, "_MEMORY_BYTES", 1), patch.object(module, "_BLOCK_BYTES", block_bytes):
             parts = DaySums(times, values.shape[1:], missing, Path(folder))
             assert isinstance(parts._sums, np.memmap)
             for stop, length in zip(np.cumsum(lengths), lengths, strict=True):

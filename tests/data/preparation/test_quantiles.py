@@ -6,7 +6,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.data.formats.climatology import HIGH, LOW, QUANTILES, open_climatology, quantiles_at, quantiles_held
-from airmass.data.loading import scratch
+from airmass.data.loading import workspace
 from airmass.data.preparation import quantiles as module
 from airmass.data.preparation.quantiles import Quantiles
 from airmass.data.preparation.statistics import compute_statistics
@@ -55,7 +55,7 @@ def test_years_tell_times_of_year_apart(tmp_path, monkeypatch):
     """Ten years of one daily frame: a ramp through the year keeps its place, from the 31 days around the tenth day."""
     times = np.arange("2001-01-01", "2011-01-01", dtype="datetime64[D]")
     days = (times - times.astype("datetime64[Y]")).astype(int) + 1
-    monkeypatch.setattr(scratch, "_MEMORY_BYTES", 1)
+    monkeypatch.setattr(workspace, "_MEMORY_BYTES", 1)
     monkeypatch.setattr(module, "_BLOCK_BYTES", 1)
     found = Quantiles(times, (2, 3), tmp_path)
     assert found.held == QUANTILES == LOW + HIGH  # 310 frames
