@@ -150,7 +150,9 @@ class _Tally:
 
     @classmethod
     def of(cls, values: xr.DataArray) -> "_Tally":
-        levels = tuple(np.atleast_1d(values.level.values)) if "level" in values.dims else (None,)
+        levels: tuple[int | None, ...] = (None,) * values.sizes.get("level", 1)
+        if "level" in values.dims and values.level.dtype.kind in "fiu":  # else said of the coordinate
+            levels = tuple(values.level.values)
         return cls(np.full(len(levels), np.inf), np.full(len(levels), -np.inf), levels)
 
     def add(self, frame: np.ndarray, variable: Variable, when: str) -> None:

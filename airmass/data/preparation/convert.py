@@ -163,14 +163,20 @@ def _zeros(dataset: xr.Dataset) -> Change:
     return dataset, changes
 
 
+def _numbers(dataset: xr.Dataset, name: str) -> bool:
+    """Whether a coordinate can be turned, rolled or sorted; others are left for the check to refuse."""
+    values = dataset.indexes[name].values if name in dataset.indexes else np.array("")
+    return values.dtype.kind in "fiu" and bool(np.isfinite(values).all())
+
+
 def _latitude(dataset: xr.Dataset) -> Change:
-    if "latitude" not in dataset.indexes or not np.all(np.diff(dataset.latitude.values) < 0):
+    if not _numbers(dataset, "latitude") or not np.all(np.diff(dataset.latitude.values) < 0):
         return dataset, []
     return dataset.isel(latitude=slice(None, None, -1)), ["latitude turned to run south to north"]
 
 
 def _longitude(dataset: xr.Dataset) -> Change:
-    if "longitude" not in dataset.indexes:
+    if not _numbers(dataset, "longitude"):
         return dataset, []
     longitude = dataset.longitude.values.astype(np.float64)
     if not (np.any(longitude < 0) or np.any(np.diff(longitude) < 0) or np.any(longitude >= 360)):
@@ -200,6 +206,8 @@ def _levels(dataset: xr.Dataset) -> Change:
         return dataset, []
     if "level" not in dataset.dims:
         return _one_level(dataset)
+    if not _numbers(dataset, "level"):
+        return dataset, []
     changes = []
     levels = dataset.level.values.astype(np.float64)
     units = dataset.level.attrs.get("units")
