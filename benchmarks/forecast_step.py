@@ -78,8 +78,8 @@ def _child(folder: Path, options) -> None:
 
 def _use_bands(folder: Path) -> None:
     """Attention in whole bands in place of ours, everything else alike."""
+    from airmass.models.gencast.published import read_gencast
     from airmass.models.nn import transformer
-    from airmass.models.published import read_gencast
     from benchmarks.bands import bands
 
     settings = read_gencast(folder / "checkpoint.npz").settings

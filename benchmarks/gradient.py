@@ -87,11 +87,14 @@ def _given(options):
     from airmass.fields.channels import Layout
     from airmass.fields.grid import LatLonGrid
     from airmass.fields.normalise import Normaliser
-    from airmass.models.assemble import gencast, graphcast, new_network
+    from airmass.models.family import new_network
+    from airmass.models.gencast.model import gencast
     from airmass.models.gencast.objective import DenoisingObjective
-    from airmass.models.objectives.rollout import Example, RolloutObjective
+    from airmass.models.graphcast.model import graphcast
+    from airmass.models.objectives.base import Example
+    from airmass.models.objectives.losses.base import WeightedLoss
+    from airmass.models.objectives.rollout import RolloutObjective
     from airmass.models.objectives.settings import LossSettings
-    from airmass.models.objectives.squared_error import SquaredError
     from airmass.recipes.recipes import RECIPES
 
     recipe = RECIPES[RECIPE[options.name]]
@@ -109,7 +112,7 @@ def _given(options):
     frames = jax.random.normal(keys[0], (task.history + 1, grid.size, len(targets)))
     forcings = jax.random.normal(keys[1], (task.history + 1, grid.size, len(task.forcing)))
     fields = jax.random.normal(keys[2], (grid.size, len(static)))
-    compare = SquaredError(LossSettings(), targets, grid)
+    compare = WeightedLoss(LossSettings(), targets, grid)
     if recipe.family.ensemble:
         fill = np.zeros(len(history), np.float32)
         model = gencast(network, settings, grid, normaliser, fields, fill, task.step, options.precision)

@@ -15,11 +15,12 @@ from airmass.core.files import new_output
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
+from airmass.models.gencast import published as gencast
 from airmass.models.gencast.model import DenoiserNetwork, denoiser_sizes
 from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.graphcast import published as graphcast
 from airmass.models.graphcast.model import Network, network_sizes
 from airmass.models.graphcast.settings import GraphCastSettings
-from airmass.models.published import gencast, graphcast
 from airmass.recipes.recipes import RECIPES
 
 LEVELS_37 = (

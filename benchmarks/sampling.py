@@ -19,9 +19,9 @@ from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.models.assemble import gencast, new_network
+from airmass.models.family import new_network
 from airmass.models.gencast import runner as ensemble
-from airmass.models.gencast.model import GenCast
+from airmass.models.gencast.model import GenCast, gencast
 from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.state import State
 from benchmarks.made import GENCAST

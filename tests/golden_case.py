@@ -11,14 +11,16 @@ from airmass.fields.channels import Layout
 from airmass.fields.forcing import forcings
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
-from airmass.forecasting.system import missing_fill
+from airmass.forecasting.checkpoints.read import missing_fill
 from airmass.models.gencast.model import GenCast
+from airmass.models.gencast.published import read_gencast
 from airmass.models.graphcast.model import GraphCast
+from airmass.models.graphcast.published import read_graphcast
 from airmass.models.mesh.graph import EdgeSet, Graphs
 from airmass.models.mesh.icosphere import Mesh
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.mesh.tiles import Tiles
-from airmass.models.published import PublishedGenCast, PublishedGraphCast, read_gencast, read_graphcast
+from airmass.models.published.archive import PublishedModel
 
 ROOT = Path(__file__).parent / "golden"
 STEPS = 3
@@ -28,7 +30,7 @@ class Case:
     """What both models' cases hold. Everything is read once, on first use."""
 
     folder: Path
-    published: PublishedGraphCast | PublishedGenCast
+    published: PublishedModel
 
     @cached_property
     def grid(self) -> LatLonGrid:
@@ -97,7 +99,7 @@ class GoldenGraphCast(Case):
     folder = ROOT / "graphcast"
 
     @cached_property
-    def published(self) -> PublishedGraphCast:
+    def published(self) -> PublishedModel:
         return read_graphcast(self.folder / "checkpoint.npz")
 
     @cached_property
@@ -117,7 +119,7 @@ class GoldenGenCast(Case):
     folder = ROOT / "gencast"
 
     @cached_property
-    def published(self) -> PublishedGenCast:
+    def published(self) -> PublishedModel:
         return read_gencast(self.folder / "checkpoint.npz")
 
     @cached_property

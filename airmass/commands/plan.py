@@ -29,7 +29,7 @@ def run(arguments: list[str]) -> None:
     if options.data is not None:
         from airmass.data.loading.frames import Frames
 
-        frames = Frames(options.data, recipe.task, recipe.training.dates)
+        frames = Frames(options.data, recipe.task, recipe.training.dates, recipe.family.may_be_missing)
         shape, times = frames.grid.shape, len(frames.times)
     where = Where.here(shape, times, options.count, options.memory)
     console = Console()

@@ -10,24 +10,13 @@ from rich.table import Table
 
 from airmass.core.errors import InputError
 from airmass.core.tables import duration, gigabytes, table
+from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.initial import open_initial
-from airmass.data.preparation.statistics import DIFFS_STDDEV, MEAN, MINIMUM, STDDEV
 from airmass.fields.task import Task
-from airmass.fields.variables import VARIABLES
-from airmass.forecasting.checkpoints.model_file import SavedModel
-from airmass.forecasting.system import Checkpoint, read_checkpoint
-from airmass.models.assemble import attention_here
-from airmass.models.footprint import (
-    MOST_TOGETHER,
-    Footprint,
-    Settings,
-    available_memory,
-    footprint,
-    matmul_rate,
-    on_accelerator,
-)
-from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.published import PublishedGenCast
+from airmass.forecasting.checkpoints.read import Checkpoint, read_checkpoint
+from airmass.models.family import ModelFamily
+from airmass.models.footprint import Footprint, available_memory, footprint, matmul_rate, on_accelerator
+from airmass.models.settings import ModelSettings
 
 _ASSUMED = (181, 360)
 
@@ -38,39 +27,32 @@ class Inspection:
 
     source: Path
     about: Mapping[str, str]
+    family: ModelFamily
     task: Task
-    settings: Settings
+    settings: ModelSettings
     license: str
     shape: tuple[int, int]
     needed: Footprint
     rate: float
     members: int
 
-    @property
-    def ensemble(self) -> bool:
-        return isinstance(self.settings, GenCastSettings)
-
 
 def inspection(checkpoint: str | Path, grid: str | None, precision: str, members: int) -> Inspection:
     """Read a checkpoint; measures the speed of matrix products. Raises InputError for what does not hold together."""
     source, held = Path(checkpoint), read_checkpoint(checkpoint)
-    ensemble = isinstance(held, PublishedGenCast)
-    if members < 1 or (members > 1 and not ensemble):
-        raise InputError(f"{source}: members is {members}, expected {'1 or more' if ensemble else '1 for GraphCast'}")
-    license = ""
-    task: Task
-    settings: Settings
-    if isinstance(held, SavedModel):
-        task, settings = held.recipe.task, held.recipe.model
-    else:
-        task, settings, license = held.task, held.settings, held.license
-    shape, which = _shape(held, task, grid, source)
-    levels = held.sampler.levels if isinstance(held, PublishedGenCast) else 20
-    needed = footprint(task, settings, shape, precision, min(members, MOST_TOGETHER), levels, on_accelerator())
+    family, task, settings = held.family, held.task, held.settings
+    if members < 1 or (members > 1 and not family.ensemble):
+        expected = "1 or more" if family.ensemble else f"1 for {family.title}"
+        raise InputError(f"{source}: members is {members}, expected {expected}")
+    shape, which = _shape(held, grid, source)
+    levels = held.sampler.levels if held.sampler else 1
+    together = min(members, family.most_together)
+    needed = footprint(task, settings, shape, precision, together, levels, on_accelerator())
     about = _about(held) | {"grid": f"{shape[1]} x {shape[0]} ({which})"}
-    if attention := attention_here(settings, precision).report:
+    if attention := family.attention(settings, precision).report:
         about |= {"attention": attention}
-    return Inspection(source, about, task, settings, license, shape, needed, matmul_rate(precision), members)
+    rate = matmul_rate(precision)
+    return Inspection(source, about, family, task, settings, held.license, shape, needed, rate, members)
 
 
 def tables(inspected: Inspection, boxed: bool) -> Iterator[Table]:
@@ -84,20 +66,11 @@ def tables(inspected: Inspection, boxed: bool) -> Iterator[Table]:
 
 def _about(held: Checkpoint) -> dict[str, str]:
     count = sum(leaf.size for leaf in jax.tree.leaves(held.network))
-    parameters = {"parameters": f"{count:,} ({4 * count / 1e6:,.1f} MB in float32)"}
-    if isinstance(held, SavedModel):
-        kind = {"kind": "GraphCast trained by airmass"}
-        recipe = {"cost": held.recipe.cost, "expected score": held.recipe.expect}
-        return kind | parameters | {name: str(value) for name, value in (recipe | dict(held.about)).items() if value}
-    title = "GenCast" if isinstance(held, PublishedGenCast) else "GraphCast"
-    about = {"kind": f"published {title}", "description": held.description} | parameters
-    if isinstance(held, PublishedGenCast):
-        about["sampler"] = ", ".join(f"{name} {_words(value)}" for name, value in asdict(held.sampler).items())
-        about["training noise"] = ", ".join(f"{n} {_words(v)}" for n, v in asdict(held.training_noise).items())
-    kinds = [MEAN, STDDEV, DIFFS_STDDEV]
-    if any(VARIABLES[name].missing_over_land for name in held.task.prognostic):
-        kinds.append(MINIMUM)
-    return about | {"statistics needed": ", ".join(f"{kind}.nc" for kind in kinds)}
+    about = {"kind": held.kind, "parameters": f"{count:,} ({4 * count / 1e6:,.1f} MB in float32)"} | dict(held.facts())
+    for name, settings in {"sampler": held.sampler, "training noise": held.noise}.items():
+        if settings is not None:
+            about[name] = ", ".join(f"{field} {_words(value)}" for field, value in asdict(settings).items())
+    return about
 
 
 def _needs(task: Task) -> dict[str, str]:
@@ -127,27 +100,28 @@ def _times(inspected: Inspection) -> dict[str, str]:
     frame = needed.seconds_a_frame(rate)
     device = jax.local_devices()[0].device_kind
     shown = {"matrix products": f"{rate / 1e9:,.0f} Gflop/s measured now on {device}"}
-    if not inspected.ensemble:
-        days, what = 10, "forecast"
+    days, many = read_hours(inspected.family.lead_time) // 24, ""
+    if needed.evaluations == 1:
         shown |= {"a step": f"{duration(frame)}, {needed.flops / 1e9:,.1f} Gflop"}
     else:
-        days, what = 15, f"forecast of {inspected.members} member{'s' * (inspected.members > 1)}"
         one = needed.seconds_a_frame(rate) / needed.evaluations
         shown |= {
             "an evaluation of the denoiser": f"{duration(one)}, {needed.flops / 1e9:,.1f} Gflop",
             "a frame of a member": f"{duration(frame)}, {needed.evaluations} evaluations",
         }
+    if inspected.family.ensemble:
+        many = f" of {inspected.members} member{'s' * (inspected.members > 1)}"
     steps = days * 24 // inspected.task.step
-    return shown | {f"a {days} day {what}": f"{duration(frame * steps * inspected.members)}, {steps} steps"}
+    return shown | {f"a {days} day forecast{many}": f"{duration(frame * steps * inspected.members)}, {steps} steps"}
 
 
-def _shape(held: Checkpoint, task: Task, grid: str | None, source: Path) -> tuple[tuple[int, int], str]:
+def _shape(held: Checkpoint, grid: str | None, source: Path) -> tuple[tuple[int, int], str]:
     """Rows and columns, and why these."""
     own, why = None, ""
-    if isinstance(held, SavedModel):
+    if held.grid is not None:
         own, why = held.grid.shape, "its own"
-    elif not isinstance(held, PublishedGenCast) and held.resolution:
-        own, why = (round(180 / held.resolution) + 1, round(360 / held.resolution)), f"{held.resolution:g} degrees"
+    elif held.spacing:
+        own, why = (round(180 / held.spacing) + 1, round(360 / held.spacing)), f"{held.spacing:g} degrees"
     if grid is None:
         return (own, why) if own else (_ASSUMED, "1 degree, assumed: the checkpoint does not say; choose with --grid")
     if written := re.fullmatch(r"(\d+)x(\d+)", grid):
@@ -155,8 +129,8 @@ def _shape(held: Checkpoint, task: Task, grid: str | None, source: Path) -> tupl
         if min(shape) < 2:
             raise InputError(f"grid {grid}: expected rows x columns such as 181x360")
     else:
-        shape = open_initial(grid, task).grid.shape
-    if isinstance(held, SavedModel) and shape != held.grid.shape:
+        shape = open_initial(grid, held.task).grid.shape
+    if held.grid is not None and shape != held.grid.shape:
         trained, asked = ("x".join(map(str, sizes)) for sizes in (held.grid.shape, shape))
         raise InputError(f"{source}: was trained on a grid of {trained}, but --grid {grid} is {asked}")
     return shape, "--grid"

@@ -21,9 +21,8 @@ from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
-from airmass.forecasting.system import GraphCastRunner, System
-from airmass.models.gencast.runner import GenCastRunner
-from airmass.models.runner import NOTHING, History, Made, MakeRunner, member_key
+from airmass.forecasting.system import System
+from airmass.models.runner import NOTHING, History, Made, MakeRunner, ModelRunner, member_key
 
 EARTH_RADIUS_KM = 6371.0
 _NEVER_NEGATIVE = ("specific_humidity", "total_precipitation")
@@ -38,7 +37,7 @@ class PerturbedRunner:
 
     def __init__(
         self,
-        runner: GraphCastRunner | GenCastRunner,
+        runner: ModelRunner,
         task: Task,
         grid: LatLonGrid,
         scale: Float[np.ndarray, " prognostic"],

@@ -48,6 +48,16 @@ class Runner(Protocol):
         """
 
 
+class ModelRunner(Runner, Protocol):
+    """A runner whose members may start from histories of their own."""
+
+    def trajectories(
+        self, histories: Sequence[History], init: np.datetime64, members: Sequence[int], count: int
+    ) -> Iterator[Iterator[Float[Array, "node target"]]]:
+        """For each lead time after the first `count`, without end, the frame of each of `members` from its history."""
+        ...
+
+
 class MakeRunner(Protocol):
     """Builds a runner from static fields; `seed` and `noise` are for systems that draw.
 

@@ -263,7 +263,12 @@ def from_settings(settings: Mapping, source: str | Path = "settings") -> Recipe:
 
 
 def completed(settings: Mapping) -> dict:
-    """Saved settings of a recipe with what older versions left out: then there were GraphCast and GenCast only."""
-    if "model" not in settings:
-        raise InputError("model is missing")
-    return {"family": "gencast" if "heads" in typed(settings["model"], dict, "model") else "graphcast"} | dict(settings)
+    """Saved settings of a recipe with what older versions left out.
+
+    Then there were GraphCast and GenCast only, and squared errors only.
+    """
+    if missing := next((name for name in ("model", "loss") if name not in settings), None):
+        raise InputError(f"{missing} is missing")
+    model, loss = (typed(settings[name], dict, name) for name in ("model", "loss"))
+    old = {"family": "gencast" if "heads" in model else "graphcast"}
+    return old | dict(settings) | {"loss": {"kind": "squared_error"} | loss}

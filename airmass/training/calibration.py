@@ -13,8 +13,6 @@ from airmass.data.loading.frames import Frames
 from airmass.fields.innovation import Calibration, Innovation
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import SavedModel
-from airmass.models.gencast.model import GenCast
-from airmass.models.gencast.runner import GenCastRunner
 
 # The frame after a history, given the number of the forecast and of the frame in it.
 Draw = Callable[[Float[Array, "time node prognostic"], int, int], Float[Array, "node prognostic"]]
@@ -27,10 +25,9 @@ def calibration_of(saved: SavedModel, frames: Frames) -> Calibration:
     """
     recipe, innovation, task = saved.recipe, saved.innovation, saved.recipe.task
     assert recipe.diffusion is not None and innovation is not None
-    settings = recipe.diffusion.calibration
+    settings, sampler = recipe.diffusion.calibration, recipe.family.sampler(recipe)
     model = replace(saved, calibration=None).model(frames.static())
-    assert isinstance(model, GenCast)
-    runner = GenCastRunner(model, task, frames.grid, recipe.diffusion.sampling, recipe.training.seed)
+    runner = recipe.family.runner(model, task, frames.grid, sampler=sampler, seed=recipe.training.seed)
     columns = np.array(Normaliser.columns(task))
     possible = frames.starts(task.history)
     starts = possible[np.linspace(0, len(possible) - 1, settings.starts).round().astype(int)]

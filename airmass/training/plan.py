@@ -1,7 +1,7 @@
 """What training a recipe takes here, and settings with which it would fit where it does not; nothing is run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import jax
 from rich.table import Table
@@ -94,11 +94,9 @@ def _changes(recipe: Recipe, where: Where) -> Iterator[tuple[str, Change]]:
         yield f"--training.accumulate {parts}", training(accumulate=parts)
     if not held.recompute and max(held.rollout) > 1:
         yield "--training.recompute", training(recompute=True)
-    if not recipe.model.recompute:
-        yield (
-            "--model.recompute 1",
-            lambda old: replace(old, model=replace(old.model, recompute=1)),
-        )
+    if not asdict(recipe.model).get("recompute", 1):
+        again = {"recompute": 1}
+        yield "--model.recompute 1", lambda old: replace(old, model=replace(old.model, **again))
     other = "bfloat16" if held.precision == "float32" else "float32"
     # On a CPU what is kept in bfloat16 may be there in float32 besides.
     if where.needed(training(precision=other)(recipe)).peak < where.needed(recipe).peak:
@@ -142,7 +140,8 @@ def plan(recipe: Recipe, where: Where, boxed: bool) -> Iterator[Table]:
         return
     found = proposals(recipe, where)
     title = "it does not fit; with these it would" if any(p.fits for p in found) else "it does not fit; nearest to it"
-    smaller = {"a smaller model": f"--model.width, --model.{'layers' if recipe.family.ensemble else 'steps'}"}
+    depth = recipe.family.parameter_layout(recipe.task, recipe.model).depth
+    smaller = {"a smaller model": f"--model.width, --model.{depth}"}
     yield table(title, {p.options: _cost(p) for p in found} or smaller, boxed)
 
 

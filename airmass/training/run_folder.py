@@ -21,7 +21,6 @@ from airmass.data.formats.store import minute
 from airmass.data.loading.frames import Frames
 from airmass.data.preparation.innovations import innovation_of
 from airmass.data.preparation.statistics import CLIMATOLOGY, compute_statistics, load_statistics
-from airmass.diffusion.noise_levels import require_degrees
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.innovation import Innovation
 from airmass.fields.normalise import Normaliser
@@ -34,8 +33,8 @@ from airmass.forecasting.checkpoints.model_file import (
     read_model,
     write_model,
 )
-from airmass.forecasting.system import missing_fill
-from airmass.models.assemble import new_network
+from airmass.forecasting.checkpoints.read import missing_fill
+from airmass.models.family import new_network
 from airmass.recipes.recipes import Recipe, completed
 from airmass.training.warm_start import restored_fill, restored_scales, start_from
 
@@ -70,8 +69,7 @@ def claimed(
     `accept_changes`: then they are shown, and kept once the function given here is called.
     """
     refuse_inside(run, frames.path)
-    if recipe.diffusion is not None:
-        require_degrees(recipe.diffusion.sampling, len(frames.grid.longitude) // 2)
+    recipe.family.check_grid(recipe, frames.grid)
     settings = json.loads(json.dumps(settings))
     if not (run / SETTINGS_FILE).exists():
         _make(run, settings, recipe, frames, console, start)

@@ -21,16 +21,14 @@ from airmass.core.tables import say
 from airmass.data.loading.examples import Batch as Drawn
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
-from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.channels import Layout
+from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves
 from airmass.forecasting.system import usual_of
-from airmass.models.assemble import attention_here
-from airmass.models.gencast.objective import DenoisingObjective
-from airmass.models.gencast.runner import GenCastRunner
-from airmass.models.objectives.rollout import Example, Objective, RolloutObjective
-from airmass.models.objectives.squared_error import SquaredError
+from airmass.models.model import Model
+from airmass.models.objectives.base import Example, Objective
+from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.recipes.recipes import Recipe, as_settings
 from airmass.training.adaptation import join, split
 from airmass.training.calibration import calibration_of
@@ -54,7 +52,7 @@ from airmass.training.sharding import (
     wait_for_all,
 )
 from airmass.training.update import Batch, Fixed, Report, TrainingState, make_update
-from airmass.training.validation import Validation, graphcast_forecast
+from airmass.training.validation import Forecast, Validation
 from airmass.training.watchdog import Watchdog
 
 
@@ -116,7 +114,7 @@ def _train(
     if accept:
         accept()  # once what was trained is known to fit what is asked for
     if (done := int(state.update)) < recipe.training.total:
-        attention = attention_here(recipe.model, recipe.training.precision, gradient=True)
+        attention = recipe.family.attention(recipe.model, recipe.training.precision, gradient=True)
         if attention.report:
             say(console, f"attention: {attention.report}")
         model = saved.model(frames.static(), recipe.training.precision, mesh.shape["space"], attention.attend)
@@ -178,14 +176,8 @@ def _as_lists(saved: SavedModel) -> dict[str, list[float]]:
 
 def _objective(recipe: Recipe, frames: Frames) -> Objective:
     """As arrays of JAX, so that none of it becomes a constant of the compiled update."""
-    loss = SquaredError(recipe.loss, Layout.of(recipe.task.targets, recipe.task.levels), frames.grid)
-    history, training = recipe.task.history, recipe.training
-    if recipe.diffusion is None:
-        made: Objective = RolloutObjective(loss, history, training.recompute, training.input_noise)
-    else:
-        white = SphereNoise.build(frames.grid.latitude, frames.grid.longitude)
-        made = DenoisingObjective(loss, white, recipe.diffusion.training, history)
-    return jax.tree.map(jnp.asarray, made)
+    loss = WeightedLoss(recipe.loss, Layout.of(recipe.task.targets, recipe.task.levels), frames.grid)
+    return jax.tree.map(jnp.asarray, recipe.family.objective(recipe, loss, frames.grid))
 
 
 def _examples(recipe: Recipe, frames: Frames, mesh: Mesh) -> Examples:
@@ -216,24 +208,24 @@ def _place(recipe: Recipe, mesh: Mesh, drawn: Drawn) -> Batch:
 def _describe(
     recipe: Recipe, objective: Objective, saved: SavedModel, report: Report
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Losses by variable, and errors by variable, level and lead time: in physical units, or as a denoiser's loss."""
+    """Losses by variable, and what the objective reports by variable, level and lead time."""
     layout, errors = Layout.of(recipe.task.targets, recipe.task.levels), np.asarray(report.errors)
-    terms = np.asarray(objective.loss.terms(errors)).mean(axis=0)
+    terms = np.asarray(objective.loss.weights.terms(errors)).mean(axis=0)
     by_variable = dict(zip(layout.variables, terms.round(6).tolist(), strict=True))
-    name = "rmse" if recipe.diffusion is None else "denoising"
-    values = np.sqrt(errors) * np.asarray(saved.normaliser.target_scale) if recipe.diffusion is None else errors
+    reported = objective.reported(errors, np.asarray(saved.normaliser.target_scale))
     by_channel = {}
-    for step, row in enumerate(values, 1):
+    for step, row in enumerate(reported.values, 1):
         for (variable, level), value in zip(layout.channels, row, strict=True):
             place = f"{variable}/{level}" if level else variable
-            by_channel[f"{name}/{place}/{step * recipe.task.step}h"] = float(f"{value:.6g}")
+            by_channel[f"{reported.name}/{place}/{step * recipe.task.step}h"] = float(f"{value:.6g}")
     return by_variable, by_channel
 
 
 def _validation(recipe: Recipe, data: str | Path) -> Validation | None:
     if not recipe.watch.validate_every:
         return None
-    return Validation(recipe.watch, recipe.task, data, recipe.training.dates)
+    missing = recipe.family.may_be_missing
+    return Validation(recipe.watch, recipe.task, data, recipe.training.dates, missing)
 
 
 def _validate_with(
@@ -248,21 +240,21 @@ def _validate_with(
         with monitor.aside():
             network = join(state.average if recipe.optimiser.average else state.trained, held_still)
             model = replace(whole, network=jax.device_put(jax.device_get(network)))
-            result = validation.run(_forecast(recipe, model, frames))
+            result = validation.run(forecast_of(recipe, model, frames.grid))
             monitor.validated(number, result.rmse, {"forecast": result.picture})
 
     return validate
 
 
-def _forecast(recipe: Recipe, model, frames: Frames):
+def forecast_of(recipe: Recipe, model: Model, grid: LatLonGrid) -> Forecast:
     """A forecast, or the mean of two members."""
-    if recipe.diffusion is None:
-        return graphcast_forecast(model, recipe.task, frames.grid)
-    runner = GenCastRunner(model, recipe.task, frames.grid, recipe.diffusion.sampling, recipe.training.seed)
+    family, seed = recipe.family, recipe.training.seed
+    runner = family.runner(model, recipe.task, grid, sampler=family.sampler(recipe), seed=seed)
+    numbers = (0, 1) if family.ensemble else (0,)
 
     def mean(history, init):
-        for members in runner.frames(history, init, (0, 1)):
-            one, other = members
-            yield (one + other) / 2
+        for members in runner.frames(history, init, numbers):
+            first, *others = members
+            yield sum(others, first) / len(numbers) if others else first
 
     return mean

@@ -13,9 +13,7 @@ from jax.sharding import PartitionSpec as P
 from jaxtyping import Bool, Float, Int, PyTree
 
 from airmass.core.types import Array
-from airmass.models.gencast.model import GenCast
-from airmass.models.graphcast.model import GraphCast
-from airmass.models.objectives.rollout import Example, Objective
+from airmass.models.objectives.base import Example, Objective
 from airmass.recipes.recipes import Recipe
 from airmass.training.adaptation import join
 from airmass.training.optimiser import average_decay, optimiser
@@ -67,17 +65,17 @@ class Report(NamedTuple):
 
 
 class Fixed(NamedTuple):
-    """What an update reads and does not change."""
+    """What an update reads and does not change; `model` without its network."""
 
-    model: GraphCast | GenCast
+    model: Any
     held: PyTree
     objective: Objective
 
     def specs(self) -> "Fixed":
         """Where each array, or tree of arrays, lies on a mesh of devices."""
-        along, everywhere = P(self.model.tiles.space), P()
+        along, everywhere = P(self.model.space), P()
         objective = jax.tree.map(lambda _: everywhere, self.objective)
-        objective = eqx.tree_at(lambda o: o.loss.nodes, objective, along, is_leaf=lambda x: isinstance(x, P))
+        objective = eqx.tree_at(lambda o: o.loss.weights.nodes, objective, along, is_leaf=lambda x: isinstance(x, P))
         return Fixed(replace(self.model.specs(), network=None), everywhere, objective)  # type: ignore[arg-type]
 
 

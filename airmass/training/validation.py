@@ -2,12 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -19,13 +16,9 @@ from airmass.evaluation.metrics.base import State as Scored
 from airmass.evaluation.metrics.rmse import RMSE
 from airmass.fields.channels import Channel
 from airmass.fields.clock import parse_dates
-from airmass.fields.forcing import forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
-from airmass.models.graphcast.model import GraphCast
-from airmass.models.rollout import serve
-from airmass.models.state import State
 from airmass.recipes.monitoring import WatchSettings
 from airmass.training.loggers import Picture
 
@@ -46,14 +39,22 @@ class Validated:
 class Validation:
     """The fixed initial times of a run, and the truth after them.
 
+    With `missing`, truth may have NaN where the table says that it is missing over land; nothing is scored there.
     Scores are those of the first step, of every whole day and of the last step. Raises InputError where the dates are
     not covered by the store, overlap with the training dates, or are too few to forecast over.
     """
 
-    def __init__(self, watch: WatchSettings, task: Task, data: str | Path, training_dates: tuple[str, str] | None):
+    def __init__(
+        self,
+        watch: WatchSettings,
+        task: Task,
+        data: str | Path,
+        training_dates: tuple[str, str] | None,
+        missing: bool = False,
+    ):
         assert watch.validation_dates is not None
         require_apart(training_dates, watch.validation_dates, data)
-        self._frames, self._task = Frames(data, task, watch.validation_dates), task
+        self._frames, self._task = Frames(data, task, watch.validation_dates, missing), task
         self._steps = _steps(watch.validation_lead_hours, task.step)
         starts = self._frames.starts(task.history + self._steps)
         if len(starts) < watch.validation_starts:
@@ -78,7 +79,9 @@ class Validation:
         for start, init in zip(self._starts, self.init_times, strict=True):
             frames, truth = self._one(forecast, int(start), init)
             by_channel, true = (np.moveaxis(x, -1, -2)[None] for x in (frames, truth))
-            scored = state_of(RMSE(), Fields(by_channel[None], true, self.grid.area_weights))
+            present = ~np.isnan(true)
+            fields = Fields(by_channel[None], true, self.grid.area_weights, present=None if present.all() else present)
+            scored = state_of(RMSE(), fields)
             total = scored if total is None else total + scored
             if start == self._starts[0]:
                 picture = self._picture(init, frames[-1], truth[-1])
@@ -134,21 +137,6 @@ def require_apart(training_dates: tuple[str, str] | None, validation_dates: tupl
             f"{path}: training dates {' to '.join(training_dates)} overlap with validation dates "
             f"{' to '.join(validation_dates)}"
         )
-
-
-def graphcast_forecast(model: GraphCast, task: Task, grid: LatLonGrid) -> Forecast:
-    """What `Validation.run` calls for a GraphCast; the step is compiled once, whatever the parameters are later."""
-    ready = _ready(model)
-
-    def forecast(history, init):
-        state = State(jnp.asarray(history), jnp.int32(init.astype("datetime64[h]").astype(int)))
-        return serve(partial(_step, ready), state, forcing_windows(task, grid, init), key=None)
-
-    return forecast
-
-
-_ready = jax.jit(lambda model: model.ready(serving=True))
-_step = jax.jit(lambda model, state, window, *, key: model.step(state, window, key=key))
 
 
 def _steps(lead_hours: int, step: int) -> int:

@@ -15,7 +15,7 @@ from airmass.data.loading.frames import Frames
 from airmass.evaluation.scores import Score, ScoreTable
 from airmass.fields.channels import Layout
 from airmass.forecasting.checkpoints import model_file
-from airmass.models.assemble import new_network
+from airmass.models.family import new_network
 from airmass.recipes.recipes import as_settings
 from tests.conftest import make_store, synthetic_dataset
 from tests.forecasts import ensemble_dataset, forecast_dataset, write_climatology, write_forecast

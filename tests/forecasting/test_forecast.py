@@ -12,7 +12,7 @@ from airmass.data.formats.forecast_reader import open_forecast, read_hours
 from airmass.data.loading.frames import Frames
 from airmass.forecasting.checkpoints.model_file import read_model, write_model
 from airmass.forecasting.forecast import forecast
-from airmass.forecasting.system import compiled_step
+from airmass.models.deterministic import compiled_step
 from airmass.models.state import State
 from airmass.training.train import train
 from tests.conftest import make_store

@@ -229,7 +229,7 @@ def test_an_output_of_another_kind(refused):
 
 def test_ten_days_are_the_default(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "airmass.forecasting.system.compiled_step", lambda model, state, window, *, key: (state, GOLDEN.frames[0])
+        "airmass.models.deterministic.compiled_step", lambda model, state, window, *, key: (state, GOLDEN.frames[0])
     )
     assert command(tmp_path / "f.nc") == 0
     assert open_forecast(tmp_path / "f.nc").sizes["lead_time"] == 40

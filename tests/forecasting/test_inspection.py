@@ -11,7 +11,7 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import SavedModel, _normaliser_template, write_model
 from airmass.forecasting.inspection import inspection
-from airmass.models.assemble import new_network
+from airmass.models.family import new_network
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
 from tests.training.small import SMALL
 

@@ -10,13 +10,15 @@ import pytest
 from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.fields.grid import LatLonGrid
-from airmass.forecasting.system import compiled_step
 from airmass.models import footprint as module
+from airmass.models.deterministic import compiled_step
 from airmass.models.footprint import fitting, footprint, parameter_count
+from airmass.models.gencast.footprint import attended
 from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.graphcast.model import Network, network_sizes
 from airmass.models.graphcast.published import to_published
 from airmass.models.graphcast.settings import GraphCastSettings
+from airmass.models.mesh.counts import Counts
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
@@ -43,7 +45,7 @@ def test_parameters_of_the_published_graphcast_small():
 @pytest.mark.parametrize(("shape", "level"), [((61, 120), 3), ((61, 120), 4), ((64, 128), 3)])
 def test_edges_are_counted_without_a_graph(shape, level):
     graphs = build_graphs(LatLonGrid.equiangular(*shape, poles=bool(shape[0] % 2)), level, cache=False)
-    counts = module.Counts.of(GraphCastSettings(mesh_level=level), shape)
+    counts = Counts.of(GraphCastSettings(mesh_level=level), shape)
     assert counts.mesh_edges == len(graphs.mesh.senders) and counts.mesh == len(graphs.mesh_features)
     assert counts.encoder_edges == pytest.approx(len(graphs.grid_to_mesh.senders), rel=0.04)
     assert counts.encoder_kinds == pytest.approx(len(graphs.grid_to_mesh.table), rel=0.1)
@@ -54,7 +56,7 @@ def test_edges_are_counted_without_a_graph(shape, level):
 @pytest.mark.parametrize("hops", [4, 8, 16])
 def test_neighbours_are_counted_without_finding_them(hops):
     keys = Neighbours.within(icosphere(4), hops).keys.shape[1]
-    found = module._union(GenCastSettings(hops=hops), 2562)
+    found = attended(GenCastSettings(hops=hops), 2562)
     assert found == pytest.approx(keys, rel=0.4)
 
 

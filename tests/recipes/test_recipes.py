@@ -10,7 +10,7 @@ from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.fields.channels import Layout
 from airmass.fields.variables import VARIABLES
-from airmass.models.assemble import new_network
+from airmass.models.family import new_network
 from airmass.models.objectives.weights import variable_weights
 from airmass.recipes.recipes import RECIPES, as_settings, from_settings, recipe
 from airmass.recipes.settings import TrainingSettings

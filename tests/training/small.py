@@ -10,7 +10,7 @@ from airmass.data.loading.frames import Frames
 from airmass.fields.channels import Layout
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import SavedModel
-from airmass.models.assemble import new_network
+from airmass.models.family import new_network
 from airmass.models.graphcast.model import GraphCast
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.recipes.recipes import RECIPES
@@ -39,6 +39,11 @@ OPTIONS = (
 
 def small_model(recipe, frames: Frames) -> GraphCast:
     """The model of a recipe over its frames, scaled by plain numpy statistics."""
+    return small_saved(recipe, frames).model(frames.static())
+
+
+def small_saved(recipe, frames: Frames) -> SavedModel:
+    """The same before it is built, of random parameters."""
     frames.hold()
     values = frames.at(frames.times)
     static = frames.static()
@@ -49,7 +54,7 @@ def small_model(recipe, frames: Frames) -> GraphCast:
     scales = Normaliser.from_statistics(recipe.task, mean, std, change)
     network = new_network(recipe.task, recipe.model, jax.random.key(recipe.training.seed))
     fill = np.full(len(Layout.of(recipe.task.prognostic, recipe.task.levels)), np.nan, np.float32)
-    return SavedModel(recipe, frames.grid, scales, network, {}, fill).model(static)
+    return SavedModel(recipe, frames.grid, scales, network, {}, fill)
 
 
 def _table(layout: Layout, values: np.ndarray, statistic) -> xr.Dataset:

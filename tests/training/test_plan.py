@@ -14,12 +14,15 @@ from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
-from airmass.models.assemble import gencast, graphcast, new_network
-from airmass.models.footprint import attention, footprint, parameter_count
+from airmass.models.family import new_network
+from airmass.models.footprint import footprint, parameter_count
+from airmass.models.gencast.footprint import attention
+from airmass.models.gencast.model import gencast
 from airmass.models.gencast.objective import DenoisingObjective
-from airmass.models.graphcast.model import Network, network_sizes
-from airmass.models.objectives.rollout import Example, RolloutObjective
-from airmass.models.objectives.squared_error import SquaredError
+from airmass.models.graphcast.model import Network, graphcast, network_sizes
+from airmass.models.objectives.base import Example
+from airmass.models.objectives.losses.base import WeightedLoss
+from airmass.models.objectives.rollout import RolloutObjective
 from airmass.recipes.recipes import RECIPES
 from airmass.training.footprint import axes, training_footprint
 from airmass.training.optimiser import optimiser
@@ -134,7 +137,7 @@ def _compiled_update(recipe, shape):
     lengths = map(len, (history, task.forcing, static, targets))
     scales = Normaliser(*(np.full(n, x, np.float32) for n in lengths for x in (0, 1)), Normaliser.columns(task))
     fields, fill = np.zeros((grid.size, len(static)), np.float32), np.zeros(len(history), np.float32)
-    loss = SquaredError(recipe.loss, targets, grid)
+    loss = WeightedLoss(recipe.loss, targets, grid)
     if recipe.family.ensemble:
         model = gencast(None, recipe.model, grid, scales, fields, fill, task.step)
         white = SphereNoise.build(grid.latitude, grid.longitude)

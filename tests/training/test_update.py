@@ -11,8 +11,9 @@ from jax.sharding import Mesh
 
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
-from airmass.models.objectives.rollout import Example, RolloutObjective
-from airmass.models.objectives.squared_error import SquaredError
+from airmass.models.objectives.base import Example
+from airmass.models.objectives.losses.base import WeightedLoss
+from airmass.models.objectives.rollout import RolloutObjective
 from airmass.recipes.settings import AdaptationSettings, OptimiserSettings, TrainingSettings
 from airmass.training.adaptation import split
 from airmass.training.optimiser import average_decay
@@ -29,7 +30,7 @@ class Trainer:
     def __init__(self, recipe, store):
         self.recipe, self.frames = recipe, Frames(store, recipe.task)
         model = small_model(recipe, self.frames)
-        self.loss = SquaredError(recipe.loss, self.frames.layout, self.frames.grid)
+        self.loss = WeightedLoss(recipe.loss, self.frames.layout, self.frames.grid)
         trained, held = split(model.network, AdaptationSettings(), jax.random.key(0))
         objective = RolloutObjective(self.loss, recipe.task.history, False, recipe.training.input_noise)
         fixed = Fixed(dataclasses.replace(model, network=None), held, objective)
@@ -129,5 +130,5 @@ def test_training_learns(small_store):
     """A loss well below that of a network that says nothing changes."""
     trainer = Trainer(recipe_with({"updates": (150,)}, peak_rate=1e-2, warmup=10, weight_decay=0.1), small_store)
     values = [float(trainer.update(number).loss) for number in range(150)]
-    idle = float(np.sum(trainer.loss.by_variable))  # residual targets have unit variance
+    idle = float(np.sum(trainer.loss.weights.by_variable))  # residual targets have unit variance
     assert np.mean(values[-20:]) < 0.65 * idle

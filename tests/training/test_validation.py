@@ -8,9 +8,10 @@ import pytest
 
 from airmass.core.errors import InputError
 from airmass.data.loading.frames import Frames
+from airmass.models.deterministic import compiled_step
 from airmass.recipes.monitoring import WatchSettings
-from airmass.training import validation as validation_module
-from airmass.training.validation import Validation, graphcast_forecast, require_apart
+from airmass.training.train import forecast_of
+from airmass.training.validation import Validation, require_apart
 from tests.training.small import SMALL, small_model
 
 TASK = SMALL.task
@@ -81,11 +82,11 @@ def test_the_forecast_is_given_prognostic_history_up_to_its_start(validation, fr
 
 def test_graphcast_is_compiled_once_and_gives_a_map(validation, frames, small_store):
     model = small_model(SMALL, Frames(small_store, TASK))
-    held = validation.run(graphcast_forecast(model, TASK, frames.grid))
-    compiled = validation_module._step._cache_size()
+    held = validation.run(forecast_of(SMALL, model, frames.grid))
+    compiled = compiled_step._cache_size()
     network = jax.tree.map(lambda leaf: 1.1 * leaf, model.network)
-    other = validation.run(graphcast_forecast(dataclasses.replace(model, network=network), TASK, frames.grid))
-    assert validation_module._step._cache_size() == compiled
+    other = validation.run(forecast_of(SMALL, dataclasses.replace(model, network=network), frames.grid))
+    assert compiled_step._cache_size() == compiled
     assert held.rmse["geopotential/500/6h"] != other.rmse["geopotential/500/6h"]
     assert held.picture.dtype == np.uint8 and held.picture.shape[2] == 3
     assert len(np.unique(held.picture.reshape(-1, 3), axis=0)) > 20

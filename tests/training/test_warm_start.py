@@ -24,8 +24,9 @@ from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.mesh.tiles import Tiles
 from airmass.models.state import State
+from airmass.models.transfer import Slot, input_slots, output_slots
 from airmass.recipes.recipes import RECIPES, Recipe
-from airmass.training.warm_start import Slot, input_slots, output_slots, restored_fill, restored_scales, start_from
+from airmass.training.warm_start import restored_fill, restored_scales, start_from
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
 
 TASK = Task(

@@ -249,7 +249,9 @@ def _over_sea(name: str) -> bool:
 def _refuse_unsupported(dataset: xr.Dataset, task: Task, path: str | Path, missing: bool) -> None:
     masked = [name for name in task.targets if _over_sea(name)]
     if masked and not missing:
-        raise InputError(f"{path}: {', '.join(masked)} is NaN over land, which GraphCast cannot read or predict")
+        raise InputError(
+            f"{path}: {', '.join(masked)} is NaN over land, which this kind of model cannot read or predict"
+        )
     if "time" not in dataset.dims or not dataset.sizes["time"]:
         raise InputError(f"{path}: no times")
     times = dataset.time.values

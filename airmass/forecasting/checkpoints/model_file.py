@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, PyTree
 
 import airmass
 from airmass.core.arrays import ArrayFile, StoredArray, as_declared
@@ -29,10 +29,8 @@ from airmass.fields.harmonics import Harmonics
 from airmass.fields.innovation import Calibration, Innovation
 from airmass.fields.normalise import Normaliser
 from airmass.fields.variables import VARIABLES
-from airmass.models.assemble import gencast, graphcast, new_network
-from airmass.models.gencast.model import DenoiserNetwork, GenCast
-from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.graphcast.model import GraphCast, Network
+from airmass.models.family import new_network
+from airmass.models.model import Trained
 from airmass.models.nn.attention_choice import Attend
 from airmass.recipes.recipes import Recipe, as_settings, from_settings
 
@@ -55,7 +53,7 @@ class SavedModel:
     recipe: Recipe
     grid: LatLonGrid
     normaliser: Normaliser
-    network: Network | DenoiserNetwork
+    network: PyTree
     about: Mapping[str, str | int]
     fill: Float[np.ndarray, " prognostic"]
     innovation: Innovation | None = None
@@ -67,18 +65,17 @@ class SavedModel:
         precision: str = "float32",
         parts: int = 1,
         attend: Attend | None = None,
-    ) -> GraphCast | GenCast:
+    ) -> Any:
         """The forecast model over static fields of the grid, whole or for so many devices that share an example.
 
-        `attend` is what `attention_here` chose, by default plain JAX.
+        `attend` is what the family's `attention` chose, by default plain JAX.
         """
-        settings, step = self.recipe.model, self.recipe.task.step
-        if isinstance(settings, GenCastSettings):
-            assert isinstance(self.network, DenoiserNetwork)
-            given = self.network, settings, self.grid, self.normaliser, static, self.fill, step
-            return gencast(*given, precision, parts, attend, self.innovation, self.calibration)
-        assert isinstance(self.network, Network)
-        return graphcast(self.network, settings, self.grid, self.normaliser, static, step, precision, parts)
+        recipe = self.recipe
+        trained = Trained(
+            recipe.task, recipe.model, self.network, self.grid, self.normaliser, self.fill, self.innovation,
+            self.calibration,
+        )  # fmt: skip
+        return recipe.family.build(trained, static, precision, parts, attend)
 
 
 def write_model(path: str | Path, saved: SavedModel) -> None:

@@ -1,10 +1,17 @@
 """GenCast as a family of models."""
 
 from airmass.core.errors import InputError
+from airmass.diffusion.noise_levels import require_degrees
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
-from airmass.models.family import ModelFamily, RecipeParts
+from airmass.models.family import ModelFamily, PublishedLayout, RecipeParts
 from airmass.models.gencast.settings import GenCastSettings
+
+
+def _read_published(path):
+    from airmass.models.gencast.published import read_gencast
+
+    return read_gencast(path)
 
 
 class GenCastFamily(ModelFamily):
@@ -13,7 +20,10 @@ class GenCastFamily(ModelFamily):
     settings = GenCastSettings
     ensemble = True
     lead_time = "15d"
+    most_together = 8
     may_be_missing = True
+    saves_in_bfloat16 = True
+    published = PublishedLayout("denoiser_architecture_config:", _read_published)
 
     def check(self, recipe: RecipeParts) -> None:
         if recipe.diffusion is None:
@@ -30,6 +40,15 @@ class GenCastFamily(ModelFamily):
             setting = "--model.innovation" if recipe.model.innovation else "--diffusion.calibration.starts"
             raise InputError(f"{setting}: {', '.join(gaps)} is missing over land and has no harmonics")
 
+    def check_grid(self, recipe: RecipeParts, grid) -> None:
+        require_degrees(recipe.diffusion.sampling, len(grid.longitude) // 2)
+
+    def sampler(self, recipe: RecipeParts):
+        return recipe.diffusion.sampling
+
+    def noise(self, recipe: RecipeParts):
+        return recipe.diffusion.training
+
     def needs_innovation(self, recipe: RecipeParts) -> bool:
         return recipe.model.innovation or self.calibrated(recipe)
 
@@ -40,6 +59,56 @@ class GenCastFamily(ModelFamily):
         from airmass.models.gencast.model import DenoiserNetwork, denoiser_sizes
 
         return DenoiserNetwork(settings, *denoiser_sizes(task, settings.innovation), key=key)
+
+    def attention(self, settings: GenCastSettings, precision: str, gradient: bool = False):
+        from airmass.models.gencast.model import attention_here
+
+        return attention_here(settings, precision, gradient)
+
+    def build(self, trained, static, precision="float32", parts=1, attend=None):
+        from airmass.models.gencast.model import gencast
+
+        given = trained.network, trained.settings, trained.grid, trained.normaliser, static, trained.fill
+        given = *given, trained.task.step, precision, parts, attend
+        return gencast(*given, trained.innovation, trained.calibration)
+
+    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=4):
+        from airmass.models.gencast.runner import GenCastRunner
+
+        return GenCastRunner(model, task, grid, sampler, seed, noise, together)
+
+    def objective(self, recipe: RecipeParts, loss, grid):
+        from airmass.diffusion.sphere import SphereNoise
+        from airmass.models.gencast.objective import DenoisingObjective
+
+        white = SphereNoise.build(grid.latitude, grid.longitude)
+        return DenoisingObjective(loss, white, recipe.diffusion.training, recipe.task.history)
+
+    def footprint(self, settings, sizes):
+        from airmass.models.gencast.footprint import footprint
+
+        return footprint(settings, sizes)
+
+    def update_costs(self, settings, work):
+        from airmass.models.gencast.footprint import update_costs
+
+        return update_costs(settings, work)
+
+    def parameter_layout(self, task: Task, settings: GenCastSettings):
+        from airmass.models.published.archive import SORTED_INPUTS
+        from airmass.models.transfer import ParameterLayout, input_slots, output_slots
+
+        sizes = ("width", "hidden_layers", "heads", "feedforward", "frequencies", "base_period", "encoder_sizes")
+        return ParameterLayout(
+            tuple(input_slots(task, noisy=True, innovation=settings.innovation)),
+            tuple(output_slots(task)),
+            first=SORTED_INPUTS,
+            last=f"decoder.output.layers.{settings.hidden_layers}.",
+            stacked="transformer.blocks.",
+            depth="layers",
+            closing=tuple(f".{part}.{leaf}" for part in ("attended", "down") for leaf in ("weight", "bias")),
+            fixed=sizes,
+        )
 
 
 FAMILY = GenCastFamily()

@@ -7,20 +7,25 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import PartitionSpec
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
 from airmass.diffusion.precondition import denoise
 from airmass.fields.channels import Layout
+from airmass.fields.grid import LatLonGrid
 from airmass.fields.innovation import Calibration, Innovation
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.graphcast.model import network_sizes
+from airmass.models.graphcast.model import network_sizes, shared_axis
 from airmass.models.grid_mesh import Decoder, DecoderEmbedded, DecoderSeen, Encoder, EncoderEmbedded, EncoderSeen
+from airmass.models.mesh.graph import build_graphs
+from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.mesh.tiles import Tiles
+from airmass.models.nn.attention_choice import Attend, Choice, choose
 from airmass.models.nn.mlp import Linear, in_precision
 from airmass.models.nn.transformer import Transformer
 from airmass.models.state import State
@@ -157,6 +162,11 @@ class GenCast(eqx.Module):
     calibration: Calibration | None = None
     embedded: Embedded | None = None
 
+    @property
+    def space(self) -> str | None:
+        """The axis of devices that share the grid."""
+        return self.tiles.space
+
     def ready(self, serving: bool = False) -> "GenCast":
         """The same model with the part that neither weather nor noise level enters computed.
 
@@ -253,6 +263,46 @@ class GenCast(eqx.Module):
     def filled(self, history: Float[Array, "*lead prognostic"]) -> Float[Array, "*lead prognostic"]:
         """Without missing values."""
         return jnp.where(jnp.isnan(history), self.fill, history)
+
+
+def gencast(
+    network: DenoiserNetwork,
+    settings: GenCastSettings,
+    grid: LatLonGrid,
+    normaliser: Normaliser,
+    static: Float[np.ndarray, "node static"],
+    fill: Float[np.ndarray, " prognostic"],
+    step_hours: int,
+    precision: str = "float32",
+    parts: int = 1,
+    attend: Attend | None = None,
+    innovation: Innovation | None = None,
+    calibration: Calibration | None = None,
+) -> GenCast:
+    """GenCast on `grid`, as `graphcast`. `fill` replaces missing values, by prognostic channel.
+
+    `attend` is what `attention_here` chose, by default plain JAX. `innovation` is drawn in place of changes where the
+    settings ask for that, `calibration` is there where one has been measured.
+    """
+    innovation = innovation if settings.innovation else None
+    graphs = build_graphs(
+        grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
+    )
+    neighbours = dataclasses.replace(Neighbours.within(icosphere(settings.mesh_level), settings.hops), by=attend)
+    tiles = Tiles.of(graphs, parts=parts, space=shared_axis(parts))
+    model = GenCast(
+        network, tiles, neighbours, normaliser, static, fill, step_hours, precision, innovation, calibration
+    )
+    return jax.tree.map(jnp.asarray, model)
+
+
+def attention_here(settings: GenCastSettings, precision: str, gradient: bool = False) -> Choice:
+    """What attends fastest on this machine in a model of these settings; nothing is tried on a CPU."""
+
+    def neighbours() -> Neighbours:
+        return Neighbours.within(icosphere(settings.mesh_level), settings.hops)
+
+    return choose(neighbours, settings.heads, settings.width // settings.heads, precision, gradient)
 
 
 def denoiser_sizes(task: Task, innovation: bool = False) -> tuple[int, int]:

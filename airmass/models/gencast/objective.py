@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
@@ -10,15 +11,15 @@ from airmass.diffusion.noise_levels import TrainingNoise, training_noise_level
 from airmass.diffusion.precondition import loss_weight
 from airmass.diffusion.sphere import SphereNoise
 from airmass.models.gencast.model import GenCast
-from airmass.models.objectives.rollout import Example, of_this_device
-from airmass.models.objectives.squared_error import SquaredError
+from airmass.models.objectives.base import Example, Reported, of_this_device
+from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.state import State
 
 
 class DenoisingObjective(eqx.Module):
     """The loss at one noise level, drawn evenly in its power 1/rho, with noise that is white on the sphere."""
 
-    loss: SquaredError
+    loss: WeightedLoss
     white: SphereNoise
     noise: TrainingNoise = eqx.field(static=True)
     history: int = eqx.field(static=True)
@@ -29,14 +30,18 @@ class DenoisingObjective(eqx.Module):
         level_key, noise_key = jax.random.split(key)
         sigma = training_noise_level(self.noise, jax.random.uniform(level_key))
         _, nodes, channels = example.frames.shape
-        noise = of_this_device(self.white.draw(noise_key, channels), nodes, model.tiles.space)
+        noise = of_this_device(self.white.draw(noise_key, channels), nodes, model.space)
         total, errors = denoising_loss(model.ready(), self.loss, example, self.history, noise, sigma)
         return total, loss_weight(sigma) * errors[None]
+
+    def reported(self, terms: Float[np.ndarray, "step target"], scale: Float[np.ndarray, " target"]) -> Reported:
+        """Terms as they are: each noise level counts by its weight, so they are errors in no physical unit."""
+        return Reported("denoising", "1", terms)
 
 
 def denoising_loss(
     model: GenCast,
-    loss: SquaredError,
+    loss: WeightedLoss,
     example: Example,
     history: int,
     noise: Float[Array, "node target"],
@@ -53,5 +58,5 @@ def denoising_loss(
     filled = model.filled(model.normaliser.prognostic(target))
     target = model.target(frame, model.normaliser.with_prognostic(target, filled))
     output = model.denoise(frame, target + sigma * noise, jnp.asarray(sigma))
-    total, errors = loss(model.counted(output - target), jnp.zeros_like(target))
+    total, errors = loss(model.counted(output - target)[None], jnp.zeros_like(target))
     return loss_weight(sigma) * total, errors

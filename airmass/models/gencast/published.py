@@ -1,7 +1,6 @@
 """Published GenCast checkpoints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from airmass.models.gencast.model import DenoiserNetwork, denoiser_sizes
 from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.published.archive import (
     Flat,
+    PublishedModel,
     corner_length,
-    listed,
+    integers,
     parameters,
     published,
     published_rows,
@@ -53,31 +53,18 @@ _FINAL_NORM = "mesh_transformer/~/transformer/transformer_final_norm_conditionin
 _NOISE_ENCODER = "fourier_features_mlp/~/mlp/~/linear_{}:"
 
 
-@dataclass(frozen=True)
-class PublishedGenCast:
-    """A published checkpoint in our terms."""
-
-    task: Task
-    settings: GenCastSettings
-    sampler: SamplerSettings
-    training_noise: TrainingNoise
-    network: DenoiserNetwork
-    description: str
-    license: str
-
-
-def read_gencast(path: str | Path) -> PublishedGenCast:
+def read_gencast(path: str | Path) -> PublishedModel:
     """Read a GenCast `.npz`. Raises InputError when keys are missing or left over, or a shape disagrees."""
     flat = read_flat(path)
     task, settings = read_task(flat, path), _settings(flat, path)
-    return PublishedGenCast(
+    return PublishedModel(
         task,
         settings,
-        _sampler(flat, path),
-        _training_noise(flat, path),
         from_published(flat, task, settings, str(path)),
         str(flat.get("description", "")),
         str(flat.get("license", "")),
+        sampler=_sampler(flat, path),
+        training_noise=_training_noise(flat, path),
     )
 
 
@@ -125,7 +112,7 @@ def _settings(flat: Flat, path: str | Path) -> GenCastSettings:
         corner_length=corner_length(flat, architecture),
         frequencies=value("noise_encoder_config:num_frequencies"),
         base_period=value("noise_encoder_config:base_period"),
-        encoder_sizes=tuple(int(flat[key]) for key in listed(flat, "noise_encoder_config:output_sizes")),
+        encoder_sizes=integers(flat, "noise_encoder_config:output_sizes", path),
     )
 
 

@@ -49,7 +49,7 @@ class GenCastRunner:
         # Steps that adapt to an error adapt to that of all who go side by side.
         together = 1 if sampler.kind == "adaptive" else together
         self._task, self._grid, self._sampler, self._seed, self._together = task, grid, sampler, seed, together
-        model = jax.jit(lambda model: model.ready(serving=True))(model)
+        model = _ready(model)
         white = SphereNoise.build(grid.latitude, grid.longitude) if noise is None else jnp.asarray(noise)
         self._devices = jax.local_devices()
         self._held = [jax.device_put((model, white), device) for device in self._devices]
@@ -131,6 +131,10 @@ class GenCastRunner:
         if sampler.memory:
             large = lasting(member, frame, number, sampler.memory, sampler.memory_degrees, channels)
         return white.draw(draw_key(member, frame, number), channels, large)
+
+
+# Compiled once for all models of a kind and size: while training, one is made of the newest parameters now and again.
+_ready = jax.jit(lambda model: model.ready(serving=True))
 
 
 @jax.jit

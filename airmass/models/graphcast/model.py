@@ -8,15 +8,18 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import PartitionSpec
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.core.types import Array
 from airmass.fields.channels import Layout
+from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.grid_mesh import Decoder, DecoderSeen, Encoder, EncoderSeen, embedded_rows
+from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.tiles import Tiles
 from airmass.models.nn.interaction import Interaction
 from airmass.models.nn.loops import over_groups
@@ -118,6 +121,11 @@ class GraphCast(eqx.Module):
     precision: str = eqx.field(static=True, default="float32")
     geometry: Geometry | None = None
 
+    @property
+    def space(self) -> str | None:
+        """The axis of devices that share the grid."""
+        return self.tiles.space
+
     def ready(self, serving: bool = False) -> "GraphCast":
         """The same model with the part that no weather enters computed, for use over many steps.
 
@@ -159,6 +167,28 @@ class GraphCast(eqx.Module):
         """The state with `frame` as its newest."""
         newest = self.normaliser.prognostic(frame)
         return State(jnp.concatenate([state.history[1:], newest[None]]), state.valid_time + jnp.int32(self.step_hours))
+
+
+def graphcast(
+    network: Network,
+    settings: GraphCastSettings,
+    grid: LatLonGrid,
+    normaliser: Normaliser,
+    static: Float[np.ndarray, "node static"],
+    step_hours: int,
+    precision: str = "float32",
+    parts: int = 1,
+) -> GraphCast:
+    """GraphCast on `grid`; every leaf is an array of JAX. With `parts` above 1 for devices along the axis `space`."""
+    graphs = build_graphs(grid, settings.mesh_level, settings.radius_fraction, corner_length=settings.corner_length)
+    tiles = Tiles.of(graphs, renumber=True, parts=parts, space=shared_axis(parts))
+    model = GraphCast(network, tiles, normaliser, static, step_hours, precision)
+    return jax.tree.map(jnp.asarray, model)
+
+
+def shared_axis(parts: int) -> str | None:
+    """The axis of devices that share a grid in `parts`."""
+    return "space" if parts > 1 else None
 
 
 def network_sizes(task: Task) -> tuple[int, int]:

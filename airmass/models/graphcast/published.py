@@ -1,7 +1,6 @@
 """Published GraphCast checkpoints."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,9 @@ from airmass.models.graphcast.model import Network, network_sizes
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.published.archive import (
     Flat,
+    PublishedModel,
     corner_length,
+    number,
     parameters,
     published,
     published_rows,
@@ -37,29 +38,17 @@ _LEAVES = {
 }
 
 
-@dataclass(frozen=True)
-class PublishedGraphCast:
-    """A published checkpoint in our terms. `resolution` is in degrees, 0 where the file does not say."""
-
-    task: Task
-    settings: GraphCastSettings
-    network: Network
-    resolution: float
-    description: str
-    license: str
-
-
-def read_graphcast(path: str | Path) -> PublishedGraphCast:
+def read_graphcast(path: str | Path) -> PublishedModel:
     """Read a GraphCast `.npz`. Raises InputError when keys are missing or left over, or a shape disagrees."""
     flat = read_flat(path)
     task, settings = read_task(flat, path), _settings(flat, path)
-    return PublishedGraphCast(
+    return PublishedModel(
         task,
         settings,
         from_published(flat, task, settings, str(path)),
-        float(flat.get("model_config:resolution", 0)),
         str(flat.get("description", "")),
         str(flat.get("license", "")),
+        resolution=number(flat, "model_config:resolution") or 0.0,
     )
 
 

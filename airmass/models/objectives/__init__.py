@@ -1,1 +1,1 @@
-"""One file a loss. Each turns scaled errors into one number and named terms."""
+"""What training minimises: losses, their weights, and objectives that several families share."""

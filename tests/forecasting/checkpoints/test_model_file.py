@@ -12,7 +12,7 @@ from airmass.data.loading.frames import Frames
 from airmass.fields.harmonics import Harmonics
 from airmass.fields.innovation import Calibration, Innovation
 from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves, read_model, write_model
-from airmass.models.assemble import new_network
+from airmass.models.family import new_network
 from tests.conftest import make_store
 from tests.models.gencast.test_objective import INNOVATION
 from tests.training.small import SMALL, small_model

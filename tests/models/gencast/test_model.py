@@ -11,9 +11,9 @@ import pytest
 from airmass.diffusion.samplers import dpm_solver_2s
 from airmass.models.gencast.objective import denoising_loss
 from airmass.models.gencast.published import to_published
-from airmass.models.objectives.rollout import Example
+from airmass.models.objectives.base import Example
+from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.objectives.settings import LossSettings
-from airmass.models.objectives.squared_error import SquaredError
 from airmass.models.state import State
 from tests.golden_case import GOLDEN_GENCAST as GOLDEN
 
@@ -47,13 +47,13 @@ def test_a_sample_under_fixed_noise_is_the_published_one():
 @pytest.fixture(scope="module")
 def losses():
     """Loss, terms and gradient by noise level."""
-    loss = SquaredError(LossSettings(), GOLDEN.layout, GOLDEN.grid)
+    loss = WeightedLoss(LossSettings(), GOLDEN.layout, GOLDEN.grid)
     example = Example(GOLDEN.frames[:3], GOLDEN.forcings, np.int32(0))
 
     def objective(network, sigma):
         model = dataclasses.replace(_model(), network=network)
         value, errors = denoising_loss(model, loss, example, 2, GOLDEN.noise, sigma)
-        return value, loss.terms(errors)
+        return value, loss.weights.terms(errors)
 
     compiled = jax.jit(jax.value_and_grad(objective, has_aux=True))
     return {sigma: compiled(_model().network, jnp.float32(sigma)) for sigma in (0.02, 1.0, 88.0)}

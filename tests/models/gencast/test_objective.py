@@ -22,8 +22,8 @@ from airmass.forecasting.checkpoints.model_file import named_leaves, read_model
 from airmass.models.gencast.model import GenCast
 from airmass.models.gencast.objective import DenoisingObjective
 from airmass.models.gencast.settings import DiffusionSettings, GenCastSettings
-from airmass.models.objectives.rollout import Example
-from airmass.models.objectives.squared_error import SquaredError
+from airmass.models.objectives.base import Example
+from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.state import State
 from airmass.recipes.settings import DeviceSettings, TrainingSettings
 from airmass.training.run_folder import Start
@@ -52,7 +52,7 @@ def test_a_network_that_says_nothing_is_off_by_the_noise_or_by_the_change(small_
     """With c_skip x alone the error of x0 is (s n - s2 x0) / (s2 + 1), and the weight is (s2 + 1) / s2."""
     frames = Frames(small_store, TINY.task)
     model = _silent(small_model(TINY, frames))
-    loss = jax.tree.map(jnp.asarray, SquaredError(TINY.loss, frames.layout, frames.grid))
+    loss = jax.tree.map(jnp.asarray, WeightedLoss(TINY.loss, frames.layout, frames.grid))
     white = SphereNoise.build(frames.grid.latitude, frames.grid.longitude)
     batch = Examples(frames, TINY.loader, 0, 16).read(0, 1)
     examples = [Example(*(leaf[i] for leaf in batch)) for i in range(16)]
@@ -68,10 +68,10 @@ def test_a_network_that_says_nothing_is_off_by_the_noise_or_by_the_change(small_
     def change(example: Example) -> float:
         last = model.normaliser.prognostic(example.frames[1])
         target = model.normaliser.target(example.frames[2], last)
-        return float(loss(jnp.zeros_like(target), target)[0])
+        return float(loss(jnp.zeros_like(target)[None], target)[0])
 
     # Little noise: its own unit variance at every point. Much noise: the change itself.
-    np.testing.assert_allclose(mean(0.02, 0.03), float(np.sum(loss.by_variable)), rtol=0.1)
+    np.testing.assert_allclose(mean(0.02, 0.03), float(np.sum(loss.weights.by_variable)), rtol=0.1)
     np.testing.assert_allclose(mean(80.0, 88.0), np.mean([change(e) for e in examples]), rtol=0.03)
 
 
@@ -119,7 +119,7 @@ def _variance(innovation: Innovation) -> np.ndarray:
 def test_loss_of_whitened_targets_counts_each_harmonic_by_its_share_of_the_weather(whitened):
     """As above at little noise: the error is the noise, in the colours of the innovations, of unit variance."""
     frames, model = whitened
-    loss = jax.tree.map(jnp.asarray, SquaredError(TINY.loss, frames.layout, frames.grid))
+    loss = jax.tree.map(jnp.asarray, WeightedLoss(TINY.loss, frames.layout, frames.grid))
     white = SphereNoise.build(frames.grid.latitude, frames.grid.longitude)
     example = Example(*(leaf[0] for leaf in Examples(frames, TINY.loader, 0, 1).read(0, 1)))
     noise = TrainingNoise(max_noise=0.0021, min_noise=0.002)

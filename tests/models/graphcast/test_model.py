@@ -17,9 +17,10 @@ from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.tiles import Tiles
 from airmass.models.nn.mlp import in_precision
-from airmass.models.objectives.rollout import Example, rollout_loss
+from airmass.models.objectives.base import Example
+from airmass.models.objectives.losses.base import WeightedLoss
+from airmass.models.objectives.rollout import rollout_loss
 from airmass.models.objectives.settings import LossSettings
-from airmass.models.objectives.squared_error import SquaredError
 from airmass.models.state import State
 from airmass.recipes.recipes import RECIPES
 from tests.golden_case import GOLDEN, STEPS
@@ -49,13 +50,13 @@ def test_predictions_are_the_published_ones(predictions, step, tolerance):
 
 @pytest.fixture(scope="module")
 def loss_and_gradient():
-    loss = SquaredError(LossSettings(), GOLDEN.layout, GOLDEN.grid)
+    loss = WeightedLoss(LossSettings(), GOLDEN.layout, GOLDEN.grid)
     example = Example(GOLDEN.frames, GOLDEN.forcings, np.int32(0))
 
     def objective(network):
         model = dataclasses.replace(GOLDEN.model, network=network)
         value, errors = rollout_loss(model, loss, example, 2, key=jax.random.key(0))
-        return value, loss.terms(errors)
+        return value, loss.weights.terms(errors)
 
     return jax.jit(jax.value_and_grad(objective, has_aux=True))(GOLDEN.published.network)
 

@@ -11,7 +11,7 @@ import pytest
 
 from airmass.core.errors import InputError
 from airmass.forecasting.system import load_system
-from airmass.models.assemble import gencast
+from airmass.models.gencast.model import gencast
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.nn import attention_choice
@@ -128,7 +128,7 @@ def test_a_system_is_made_with_what_was_chosen_and_says_so(monkeypatch):
         return made[-1]
 
     monkeypatch.setattr(attention_choice, "on_this_machine", lambda: {"mine": attend_plainly})
-    monkeypatch.setattr("airmass.forecasting.system.gencast", noted)
+    monkeypatch.setattr("airmass.models.gencast.model.gencast", noted)
     monkeypatch.setenv("AIRMASS_ATTENTION", "mine")
     folder, golden = GOLDEN_GENCAST.folder, GOLDEN_GENCAST
     system = load_system(folder / "checkpoint.npz", folder)
@@ -140,7 +140,7 @@ def test_a_system_is_made_with_what_was_chosen_and_says_so(monkeypatch):
 def test_pallas_is_not_imported_without_a_gpu():
     code = (
         "import sys, airmass.forecasting.forecast, airmass.training.train\n"
-        "from airmass.models.assemble import attention_here\n"
+        "from airmass.models.gencast.model import attention_here\n"
         "from airmass.models.gencast.settings import GenCastSettings\n"
         "assert attention_here(GenCastSettings(), 'float32', True).name == 'plain'\n"
         # Other libraries load parts of it; what defines kernels is neither ours nor theirs to need.

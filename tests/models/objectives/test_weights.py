@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from airmass.core.errors import InputError
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
+from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.objectives.settings import LossSettings
-from airmass.models.objectives.squared_error import SquaredError
 from airmass.models.objectives.weights import channel_weights, variable_weights
 
 levels_of = st.lists(st.integers(1, 1000), min_size=1, max_size=20, unique=True).map(lambda x: tuple(sorted(x)))
@@ -19,7 +19,7 @@ levels_of = st.lists(st.integers(1, 1000), min_size=1, max_size=20, unique=True)
 def test_mean_over_levels_with_unit_mean_weights_is_sum_with_weights_that_sum_to_one(levels, seed):
     grid, layout = LatLonGrid.equiangular(2, 4), Layout.of(("temperature",), levels)
     errors = np.random.default_rng(seed).normal(size=(grid.size, len(levels)))
-    value, _ = SquaredError(LossSettings(), layout, grid)(errors, np.zeros_like(errors))
+    value, _ = WeightedLoss(LossSettings(), layout, grid)(errors[None], np.zeros_like(errors))
     pressure = np.array(levels, float)
     by_level = (grid.area_weights[:, None] * errors**2).mean(axis=0)
     np.testing.assert_allclose(value, np.sum(pressure / pressure.sum() * by_level), rtol=1e-5)
@@ -39,11 +39,11 @@ def test_uniform_latitude_weighs_poles_like_the_equator():
     grid, layout = LatLonGrid.equiangular(4, 8), Layout.of(("2m_temperature",), ())
     polar, tropical = np.zeros((2, grid.size, 1))
     polar[:8] = tropical[8:16] = 1
-    uniform, area = (SquaredError(LossSettings(latitude=name), layout, grid) for name in ("uniform", "area"))
+    uniform, area = (WeightedLoss(LossSettings(latitude=name), layout, grid) for name in ("uniform", "area"))
     zero = np.zeros_like(polar)
-    np.testing.assert_allclose(uniform(polar, zero)[0], uniform(tropical, zero)[0])
+    np.testing.assert_allclose(uniform(polar[None], zero)[0], uniform(tropical[None], zero)[0])
     ratio = np.cos(np.deg2rad(67.5)) / np.cos(np.deg2rad(22.5))
-    np.testing.assert_allclose(area(polar, zero)[0] / area(tropical, zero)[0], ratio, rtol=1e-5)
+    np.testing.assert_allclose(area(polar[None], zero)[0] / area(tropical[None], zero)[0], ratio, rtol=1e-5)
 
 
 def test_unknown_names_are_refused():

@@ -1,0 +1,73 @@
+"""Forecasts of models that are deterministic: they have a `step`, and no member differs from another."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice, tee
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.core.types import Array
+from airmass.fields.forcing import forcing_windows
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.task import Task
+from airmass.models.model import Model
+from airmass.models.rollout import serve
+from airmass.models.runner import NOTHING, History, Made, whole_hours
+from airmass.models.state import State
+
+
+class Stepping(Model, Protocol):
+    """A model that steps from a state to the next frame."""
+
+    def step(
+        self, state: State, forcing: Float[Array, "window node forcing"], *, key: PRNGKeyArray | None = None
+    ) -> tuple[State, Float[Array, "node target"]]: ...
+
+
+class DeterministicRunner:
+    """A model with all that no weather enters computed once."""
+
+    at_once = 1
+
+    def __init__(self, model: Stepping, task: Task, grid: LatLonGrid):
+        self._model = _ready(model)
+        self._task, self._grid = task, grid
+
+    def frames(
+        self, history: History, init: np.datetime64, members: Sequence[int] = (0,), made: Made = NOTHING
+    ) -> Iterator[Iterator[Float[Array, "node target"]]]:
+        """The same frame for every member."""
+        for frames in self.trajectories(made.histories([history])[:1], init, members[:1], made.count):
+            frame = next(frames)
+            yield (frame for _ in members)
+
+    def trajectories(
+        self, histories: Sequence[History], init: np.datetime64, members: Sequence[int], count: int
+    ) -> Iterator[Iterator[Float[Array, "node target"]]]:
+        """For each lead time after the first `count`, without end, the frame that follows each of `histories`.
+
+        It draws nothing, so which `members` have them does not matter.
+        """
+        hours = jnp.int32(whole_hours(init) + count * self._task.step)
+        windows = tee(islice(forcing_windows(self._task, self._grid, init), count, None), len(histories))
+        states = [State(jnp.asarray(history), hours) for history in histories]
+        step = partial(compiled_step, self._model)
+        runs = [serve(step, state, own, key=None) for state, own in zip(states, windows, strict=True)]
+        while True:
+            yield (next(run) for run in runs)
+
+
+# Compiled once for all models of a kind and size: while training, one is made of the newest parameters now and again.
+_ready = jax.jit(lambda model: model.ready(serving=True))
+
+
+@jax.jit
+def compiled_step(
+    model: Stepping, state: State, window: Float[Array, "window node forcing"], *, key: PRNGKeyArray | None
+) -> tuple[State, Float[Array, "node target"]]:
+    """One forecast step; graphs, scales and static fields are arguments, so one compilation serves every date."""
+    return model.step(state, window, key=key)

@@ -1,0 +1,95 @@
+"""What GenCast takes before it is compiled."""
+
+from airmass.models.footprint import Footprint, Sizes, UpdateCosts, Work, fixed_channels, largest_first, parameter_bytes
+from airmass.models.gencast.settings import GenCastSettings
+from airmass.models.mesh.counts import Counts, MeshWork, encoder_and_decoder, tables
+from airmass.models.mesh.neighbours import BLOCK
+
+# Peak of whole forecasts on a 10 degree grid with a network of width 16 or 32, bytes.
+_BASE = 630e6
+# Bytes on a CPU where an update is compiled and not read from the cache: fitted to runs of `gencast-demo`.
+_BASE_OF_UPDATE = 1980e6
+# How much longer all takes than the matrix products: fitted to gradients of GenCast Mini at 1 degree.
+_OVERHEAD = 1.25
+# Latents between encoder and decoder, of the conditioning and the gradients of both; scaled frames, noise with them.
+_LATENTS, _FRAMES = 4, 8
+# Of a block of the transformer, by mesh node: rows as wide as the network, and as wide as its inner layer.
+_BLOCK_ROWS, _BLOCK_INNER = 13, 6
+
+
+def footprint(settings: GenCastSettings, sizes: Sizes) -> Footprint:
+    """Memory and arithmetic of a forecast."""
+    n, width, row = _counts(settings, sizes.shape), settings.width, sizes.size * settings.width
+    task, prognostic, targets, together = sizes.task, sizes.prognostic, sizes.targets, sizes.together
+    masks, scores = attention(settings, n.mesh)
+    geometry = row * (n.encoder_kinds + n.decoder_kinds + n.mesh)
+    parts = {
+        "Python, JAX and compiling": 0 if sizes.accelerator else _BASE,
+        "parameters": parameter_bytes(sizes, settings),
+        "edges and nodes before weather": tables(n) + geometry,
+        # At one noise level, and at the next, which JAX prepares meanwhile.
+        "edges and nodes at a noise level": 2 * (geometry + row * n.mesh),
+        "attention masks": masks,
+        "noise tables": noise_tables(sizes.shape),
+        "state and forcings": 4 * n.grid * (3 * together * task.history * prognostic + fixed_channels(task)),
+        "conditioning on the last frames": together * n.grid * (row + 5 * prognostic),
+        "the sampler's fields": 4 * n.grid * targets * (4 * together + 3),
+        "grid latents": row * n.grid,
+        "mesh latents and one tile": n.mesh * (5 * row + 2 * sizes.size * settings.feedforward)
+        + row * 2 * n.tile_edges
+        + 4 * BLOCK * attended(settings, n.mesh) * 3 * settings.heads,
+    }
+    square = width**2
+    products = (
+        n.grid * width * targets
+        + encoder_and_decoder(n, width, settings.hidden_layers, targets)
+        + settings.layers * n.mesh * (4 * square + 2 * width * settings.feedforward)
+        + scores / 2
+        + (n.encoder_kinds + n.decoder_kinds + n.mesh) * square / together
+    )
+    return Footprint(largest_first(parts), 2 * products, 2 * sizes.levels - 1)
+
+
+def update_costs(settings: GenCastSettings, work: Work) -> UpdateCosts:
+    """Memory and arithmetic of an update."""
+    n = _counts(settings, work.shape)
+    # Attention makes its scores again whatever else is kept: one of its two products.
+    scores = attention(settings, n.mesh)[1] / 2
+    again = work.made_again + (settings.recompute > 0)
+    flops = (3 + again) * footprint(settings, Sizes(work.task, work.shape)).flops + scores
+    return UpdateCosts(_BASE_OF_UPDATE, tables(n), _activations(settings, n, work), _FRAMES, flops, _OVERHEAD)
+
+
+def attention(settings: GenCastSettings, mesh: int) -> tuple[int, float]:
+    """Bytes of the masks, and flops of all layers' products of queries with keys and of weights with values."""
+    pairs = -(-mesh // BLOCK) * BLOCK * attended(settings, mesh)
+    return pairs, 4.0 * settings.layers * pairs * settings.width
+
+
+def noise_tables(shape: tuple[int, int]) -> float:
+    """Of Legendre functions that noise is drawn with: a triangle of degrees and orders over half of the rows."""
+    return 2.0 * (shape[1] // 2) ** 2 * ((shape[0] + 1) // 2)
+
+
+def attended(settings: GenCastSettings, mesh: int) -> int:
+    """Nodes that some node of a block attends to: those within a few more hops of one node, six neighbours each."""
+    reach = settings.hops + 5
+    return min(mesh, 3 * reach * (reach + 1) + 1)
+
+
+def _counts(settings: GenCastSettings, shape: tuple[int, int]) -> Counts:
+    return Counts.of(settings, shape, finest_only=True)
+
+
+def _activations(settings: GenCastSettings, n: Counts, work: Work) -> dict[str, float]:
+    """What the backward pass has of activations; on several devices each has all of the transformer."""
+    on_mesh, every = MeshWork(n, settings, work, _LATENTS, False), settings.recompute
+    inner = _BLOCK_INNER * settings.feedforward / settings.width
+    block = on_mesh.row * n.mesh * (_BLOCK_ROWS + inner)
+    starts = -(-settings.layers // every) * on_mesh.wide * n.mesh if every else 0
+    return on_mesh.shared | {
+        "noise tables": noise_tables(work.shape),
+        "attention masks": attention(settings, n.mesh)[0],
+        "activations of the transformer": work.together * (starts if every else settings.layers * block),
+        "blocks or a tile gone back through": work.together * max(every * block, on_mesh.tile) if every else 0,
+    }

@@ -1,0 +1,136 @@
+"""Nodes and edges of a grid and a mesh, counted from their sizes, and what models on them take."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from airmass.models.footprint import Work
+from airmass.models.mesh.tiles import ROWS
+
+# Grid to mesh edges a grid node at radius fraction 0.6, from 1.56 to 1.62 on grids finer than 5 degrees.
+_ENCODER_EDGES = 1.6
+# Of all edges along the mesh, how many differ by more than a third of a turn and a mirror.
+_MESH_KINDS = 0.27
+# Rows as wide as the network that the backward pass finds of encoder and decoder: by grid node, by each of its three
+# edges from the mesh and by each of its edges to the mesh.
+_BY_NODE, _BY_CORNER, _BY_ENCODER_EDGE = 30, 7, 7
+# The same by kind of edge, whose embedding and first map are still equal: shared by all examples, and for each of them
+# besides the gradient. The rest of the embedding is made again tile by tile.
+_BY_KIND = 3
+# Mesh nodes that are no step's: geometry, and of each example the gradients that tiles add to.
+_MESH_SHARED, _MESH_ROWS = 10, 25
+
+
+class MeshSettings(Protocol):
+    """Settings of a model on grid and mesh."""
+
+    @property
+    def mesh_level(self) -> int: ...
+
+    @property
+    def radius_fraction(self) -> float: ...
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def recompute(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many of everything a network runs over."""
+
+    grid: int
+    mesh: int
+    encoder_edges: float
+    mesh_edges: int
+    encoder_kinds: float
+    mesh_kinds: float
+    decoder_kinds: float
+    tile_edges: int
+
+    @classmethod
+    def of(cls, settings: MeshSettings, shape: tuple[int, int], finest_only: bool = False) -> "Counts":
+        """Counts from sizes alone. The edges along the mesh are those of all its levels, or of the finest only."""
+        grid = shape[0] * shape[1]
+        encoder_edges = _ENCODER_EDGES * (settings.radius_fraction / 0.6) ** 2 * grid
+        # Columns that divide by three look the same after a third of a turn, as the mesh does.
+        distinct = 1 / 3 if shape[1] % 3 == 0 else 1.0
+        finest = 60 * 4**settings.mesh_level
+        mesh_edges = finest if finest_only else 20 * (4 ** (settings.mesh_level + 1) - 1)
+        return cls(
+            grid,
+            10 * 4**settings.mesh_level + 2,
+            encoder_edges,
+            mesh_edges,
+            distinct * encoder_edges,
+            _MESH_KINDS * mesh_edges,
+            distinct * 3 * grid,
+            3 * min(ROWS, grid),
+        )
+
+
+def tables(n: Counts) -> float:
+    """Indices and features."""
+    return 12 * (n.encoder_edges + n.mesh_edges) + 36 * n.grid + 16 * (n.encoder_kinds + n.decoder_kinds)
+
+
+def encoder_and_decoder(n: Counts, width: int, hidden: int, targets: int) -> float:
+    """Products without the first map of grid nodes: embedding, messages and updates on the way in and out."""
+    grid = hidden + 1 + (1 + hidden)  # embed, as senders, update without messages
+    grid += 1 + 3 * hidden + 2 + hidden + hidden  # as receivers, messages of three edges, update, output
+    edges, mesh = hidden * n.encoder_edges, (2 + hidden + 1) * n.mesh
+    return (n.grid * grid + edges + mesh) * width**2 + n.grid * width * targets
+
+
+@dataclass(frozen=True)
+class MeshWork:
+    """What the backward pass has on grid and mesh, with `latents` of a grid node between encoder and decoder."""
+
+    n: Counts
+    settings: MeshSettings
+    work: Work
+    latents: int
+    edges_have_kinds: bool
+
+    @property
+    def wide(self) -> int:
+        """Bytes of one row in float32; some rows are float32 at every precision."""
+        return 4 * self.settings.width
+
+    @property
+    def row(self) -> int:
+        """Bytes of one row."""
+        return (self.work.size if self.work.accelerator else 4) * self.settings.width
+
+    def of_edges(self, arrays: int) -> float:
+        """Bytes of a row of each of so many arrays that a step keeps."""
+        in_both = self.work.size == 2 and not self.work.accelerator
+        return (4 * arrays + 2 if in_both else self.work.size * arrays) * self.settings.width
+
+    def on_grid(self, nodes: float) -> float:
+        """What the encoder and the decoder have of some grid nodes, all of their edges with them."""
+        edges = self.n.encoder_edges / self.n.grid
+        return self.row * nodes * (_BY_NODE + 3 * _BY_CORNER + edges * _BY_ENCODER_EDGE)
+
+    @property
+    def tile(self) -> float:
+        """A tile of the decoder, which has more than the encoder's; of both where one tile is the whole grid."""
+        nodes = self.work.nodes
+        if nodes <= ROWS:
+            return self.on_grid(nodes)
+        return self.row * nodes / -(-nodes // ROWS) * (_BY_NODE / 2 + 3 * _BY_CORNER)
+
+    @property
+    def shared(self) -> dict[str, float]:
+        """Of encoder and decoder, and of nodes and edges before weather."""
+        n, work = self.n, self.work
+        grid = self.row * self.latents * work.nodes if self.settings.recompute else self.on_grid(work.nodes)
+        on_mesh = n.mesh_kinds if self.edges_have_kinds else 0
+        # In bfloat16 half of the rows by kind are float32 all the same.
+        by_kind = (4 + work.size) / 2 * self.settings.width * (_BY_KIND + work.together)
+        return {
+            "activations on the grid": work.together * work.copies * grid,
+            "kinds of edges": by_kind * (n.decoder_kinds + n.encoder_kinds + on_mesh),
+            "mesh nodes and their gradients": self.wide * n.mesh * (_MESH_SHARED + work.together * _MESH_ROWS),
+        }

@@ -1,0 +1,80 @@
+"""What a loss is: members and the truth to one number, and the terms of it by channel that people look at."""
+
+from typing import ClassVar, Protocol
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+from airmass.core.types import Array
+from airmass.fields.channels import Layout
+from airmass.fields.grid import LatLonGrid
+from airmass.models.objectives.losses import loss_named
+from airmass.models.objectives.settings import LossSettings
+from airmass.models.objectives.weights import channel_weights, node_weights, variable_weights
+
+
+class Weights(eqx.Module):
+    """How errors add up: mean over latitude, longitude and level, then a weighted sum over variables.
+
+    Lam et al. 2023, equation 19.
+    """
+
+    nodes: Float[Array, " node"]
+    by_channel: Float[Array, "target variable"]
+    by_variable: Float[Array, " variable"]
+
+    def __init__(self, settings: LossSettings, layout: Layout, grid: LatLonGrid):
+        self.nodes = node_weights(settings, grid) / grid.size
+        table = np.zeros((len(layout), len(layout.variables)), np.float32)
+        weights = channel_weights(settings, layout)
+        for column, name in enumerate(layout.variables):
+            table[layout.columns(name), column] = weights[layout.columns(name)]
+        self.by_channel = table
+        self.by_variable = variable_weights(settings, layout)
+
+    def terms(self, errors: Float[Array, "*lead target"]) -> Float[Array, "*lead variable"]:
+        """Means over levels by variable, before the variables' weights, in the order of the layout's variables."""
+        return errors @ self.by_channel
+
+    def total(self, errors: Float[Array, " target"]) -> Float[Array, ""]:
+        """The weighted sum over variables of what has been found by channel."""
+        return self.terms(errors) @ self.by_variable
+
+
+class Loss(Protocol):
+    """Members and target, both scaled, to the loss and its terms by channel.
+
+    It takes from `least_members` to `most_members` (None: any number) at once. Terms are reported as `reports`, in the
+    unit `unit`; a unit of None is each variable's own.
+    """
+
+    least_members: ClassVar[int] = 1
+    most_members: ClassVar[int | None] = None
+    reports: ClassVar[str]
+    unit: ClassVar[str | None] = None
+
+    def __call__(
+        self, members: Float[Array, "member node target"], target: Float[Array, "node target"], weights: Weights
+    ) -> tuple[Float[Array, ""], Float[Array, " target"]]: ...
+
+    def reported(
+        self, terms: Float[np.ndarray, "*lead target"], scale: Float[np.ndarray, " target"]
+    ) -> Float[np.ndarray, "*lead target"]:
+        """Terms as they are reported; `scale` is the unit of scaled targets, by channel."""
+        ...
+
+
+class WeightedLoss(eqx.Module):
+    """A loss with the weights of a task on a grid."""
+
+    weights: Weights
+    kind: Loss = eqx.field(static=True)
+
+    def __init__(self, settings: LossSettings, layout: Layout, grid: LatLonGrid):
+        self.weights, self.kind = Weights(settings, layout, grid), loss_named(settings.kind)
+
+    def __call__(
+        self, members: Float[Array, "member node target"], target: Float[Array, "node target"]
+    ) -> tuple[Float[Array, ""], Float[Array, " target"]]:
+        return self.kind(members, target, self.weights)

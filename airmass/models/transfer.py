@@ -1,0 +1,63 @@
+"""What inputs, outputs and layers of a network stand for, so that another network can begin from its parameters."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from airmass.fields.channels import Layout
+from airmass.fields.task import Task
+
+_STRUCTURE = 3  # features of position that close the first maps
+
+
+class Slot(NamedTuple):
+    """What one input row or output column of a network stands for.
+
+    `role` is "input"; "expected" for what a linear model expects; "change" or "field" for outputs (and for GenCast's
+    noisy targets), which are residuals of prognostic and whole fields of diagnostic variables; "position" for
+    structural features. `lag` counts steps from the last frame.
+    """
+
+    role: str
+    name: str
+    level: int | None
+    lag: int
+
+
+@dataclass(frozen=True)
+class ParameterLayout:
+    """Where in a network's parameters its inputs, outputs and layers are.
+
+    Rows of the parameters `first` are `inputs`, columns of those whose names begin with `last` are `outputs`. Those
+    that begin with `stacked` have the layers along their first axis, as many as the setting `depth` says; where a name
+    ends with one of `closing`, it closes the branch of a layer, which at zero adds nothing. `fixed` are settings that
+    shape parameters or their meaning.
+    """
+
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+    first: tuple[str, ...]
+    last: str
+    stacked: str
+    depth: str
+    closing: tuple[str, ...]
+    fixed: tuple[str, ...]
+
+
+def input_slots(task: Task, noisy: bool, innovation: bool = False, positions: int = _STRUCTURE) -> list[Slot]:
+    """Rows of the first maps: `Normaliser.inputs`, what is expected, noisy targets (GenCast), features of position."""
+    history, static = (Layout.of(names, task.levels).channels for names in (task.prognostic, task.static))
+    lags = range(1 - task.history, 1)
+    return [
+        *(Slot("input", name, level, lag) for lag in lags for name, level in history),
+        *(Slot("input", name, None, lag) for lag in (*lags, 1) for name in task.forcing),
+        *(Slot("input", name, level, 0) for name, level in static),
+        *(Slot("expected", name, level, 1) for name, level in history if innovation),
+        *(output_slots(task) if noisy else []),
+        *(Slot("position", str(feature), None, 0) for feature in range(positions)),
+    ]
+
+
+def output_slots(task: Task) -> list[Slot]:
+    """Columns of the last map."""
+    targets = Layout.of(task.targets, task.levels).channels
+    return [Slot("change" if name in task.prognostic else "field", name, level, 1) for name, level in targets]
