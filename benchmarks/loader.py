@@ -29,6 +29,7 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
 from airmass.recipes.recipes import RECIPES
+from benchmarks.made import random_values
 
 _SMALL = RECIPES["graphcast-small"].task
 _LENGTH, _ROUNDS = 3, 3
@@ -60,9 +61,7 @@ def _write(store: Path, task: Task, grid: LatLonGrid, times: int) -> None:
     for name in task.targets:
         shape = (len(task.levels), *grid.shape) if VARIABLES[name].on_levels else grid.shape
         dims = ("time", "level", "latitude", "longitude") if len(shape) == 3 else ("time", "latitude", "longitude")
-        low, high = VARIABLES[name].valid_range  # or reading would refuse it
-        values = (low + high) / 2 + (high - low) / 20 * rng.standard_normal((times, *shape), np.float32)
-        fields[name] = (dims, values.clip(low, high).astype(np.float32))
+        fields[name] = (dims, random_values(name, (times, *shape), rng))
     time_axis = np.datetime64("2000-01-01", "ns") + 6 * np.arange(times) * np.timedelta64(1, "h")
     coords = {"time": time_axis, "level": list(task.levels), "latitude": grid.latitude, "longitude": grid.longitude}
     dataset = xr.Dataset(fields, coords)

@@ -4,6 +4,7 @@ python -m benchmarks.made small|full|mini|1deg FOLDER
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import h5netcdf
@@ -122,16 +123,28 @@ def _write_gencast(path: Path, name: str) -> None:
     np.savez(path, **parameters, **config, **sizes, **_task_config(task))
 
 
+def random_values(name: str, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+    """Random float32 values about the middle of a variable's range, as reading refuses others."""
+    mean, spread = _usual(name)
+    return mean + spread * rng.standard_normal(shape, np.float32).clip(-5, 5)
+
+
+def _usual(name: str) -> tuple[np.float32, np.float32]:
+    low, high = VARIABLES[name].valid_range
+    return np.float32((low + high) / 2), np.float32((high - low) / 20)
+
+
 def _write_statistics(folder: Path, task: Task) -> None:
-    """Zero mean and unit spread, so that the initial frames below are in range."""
+    """Means and spreads of `random_values`."""
     names = (*task.targets, *task.forcing, *task.static)
-    for kind, value in (("mean", 0.0), ("stddev", 1.0), ("diffs_stddev", 0.1), ("min", -3.0)):
+    for kind, center, spread in (("mean", 1, 0), ("stddev", 0, 1), ("diffs_stddev", 0, 0.1), ("min", 1, -5)):
         with h5netcdf.File(folder / f"{kind}_by_level.nc", "w") as file:
             file.dimensions["level"] = len(task.levels)
             file.create_variable("level", ("level",), "i4", data=np.array(task.levels, "i4"))
             for name in names:
                 dims = ("level",) if VARIABLES[name].on_levels else ()
                 shape = (len(task.levels),) if dims else ()
+                value = center * _usual(name)[0] + spread * _usual(name)[1]
                 file.create_variable(name, dims, "f4", data=np.full(shape, value, "f4"))
 
 
@@ -156,7 +169,7 @@ def _write_initial(path: Path, task: Task, grid: LatLonGrid) -> None:
             if VARIABLES[name].on_levels:
                 dims = (*dims[:-2], "level", *dims[-2:])
             shape = [file.dimensions[dim].size for dim in dims]
-            values = rng.standard_normal(shape, dtype="f4")
+            values = random_values(name, shape, rng)
             if name == "land_sea_mask":
                 values = land
             if VARIABLES[name].missing_over_land:
@@ -172,7 +185,7 @@ def write_store(path: Path, task: Task, grid: LatLonGrid, times: int) -> None:
     for name in (*task.targets, *task.static):
         lead = {} if name in task.static else {"time": times}
         lead |= {"level": len(task.levels)} if VARIABLES[name].on_levels else {}
-        values = rng.standard_normal((*lead.values(), *grid.shape), np.float32)
+        values = random_values(name, (*lead.values(), *grid.shape), rng)
         if VARIABLES[name].missing_over_land:
             values = np.where(land, np.float32(np.nan), values)
         fields[name] = ((*lead, "latitude", "longitude"), values, VARIABLES[name].attributes)

@@ -33,7 +33,7 @@ def recommending() -> dict[str, int]:
 
 def test_every_message_that_recommends_a_command_is_tried_below():
     assert recommending() == {
-        "data/formats/store.py": 4,  # order of coordinates, fill value, dimensions, reference time
+        "data/formats/layout.py": 4,  # order of coordinates, fill value, dimensions, reference time
         "data/preparation/convert.py": 1,  # a chunk that cannot be read
         "data/preparation/statistics.py": 1,  # no statistics
     }

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from airmass.core.errors import InputError
-from airmass.core.files import new_output, writing
+from airmass.core.files import new_output
 from airmass.core.place import local_path
 from airmass.core.strict_json import read_json
 from airmass.core.tables import say
@@ -217,8 +218,8 @@ def _claim(out: Path, seed: int, model: Model) -> None:
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and is not a demo")
-    with writing(out):
-        out.mkdir(parents=True, exist_ok=True)
+    if find_spec("jcm") is None:
+        raise InputError("the demo simulates its data, which needs jcm: pip install 'airmass[simulate]'")
     with new_output(mark) as aside:
         aside.write_text(json.dumps(asdict(wanted)))
 

@@ -20,7 +20,7 @@ class Plot:
     out: Path
     """Folder to write."""
     scores: Path | None = None
-    """`scores.json` of `airmass evaluate`, for the curves; what lies beside it is drawn too."""
+    """`scores.json` of `airmass evaluate` or its folder, for the curves; what lies beside it is drawn too."""
     fields: tuple[str, ...] | None = None
     """Such as z500 2t; by default the usual ones that the forecast has."""
     init_time: str | None = None

@@ -8,7 +8,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -110,6 +110,20 @@ def _room(path: Path, alone: bool) -> Iterator[Path]:
             remove_after_failure(room)
             raise
         shutil.rmtree(room, ignore_errors=True)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep other runs from writing `path` meanwhile, for an output that grows in its place."""
+    folder = path.with_name(f".{path.name}.lock-{os.uname().nodename}")
+    held = hold(folder)
+    if held is HELD_BY_ANOTHER:
+        raise InputError(f"{path}: another run is writing it ({holder(folder / LOCK)})")
+    with nullcontext() if isinstance(held, str) else held:
+        try:
+            yield
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 # In place of a held lock.

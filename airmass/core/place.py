@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 from airmass.core.errors import InputError
 
@@ -17,6 +18,8 @@ _ONE_SLASH = re.compile(rf"({'|'.join(SCHEMES)}|ftp|sftp|file|gcs|az|abfs|abfss|
 def is_url(place: Place) -> bool:
     """True for an address, False for a local path; raises InputError for an address that cannot be read from."""
     scheme = _scheme(str(place))
+    if scheme in SCHEMES and not _names_a_server(_rest(str(place))):
+        raise InputError(f"{place}: names no {'server' if scheme.startswith('http') else 'bucket'}")
     if scheme is None or scheme in SCHEMES:
         return scheme is not None
     if scheme == "file":
@@ -49,6 +52,15 @@ def _scheme(text: str) -> str | None:
 
 def _rest(text: str) -> str:
     return text.partition(":")[2].lstrip("/") if "://" not in text else text.partition("://")[2]
+
+
+def _names_a_server(rest: str) -> bool:
+    """True for `host/path`, `host:port/path` and `bucket/path`, False where the first part is empty or malformed."""
+    try:
+        parts = urlsplit(f"//{rest}")
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def _listed() -> str:

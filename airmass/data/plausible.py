@@ -30,6 +30,8 @@ FAR, FAR_MEAN, FAR_SLIP = 40.0, 20.0, 4.0
 _HEAVY_TAILS = ("kg kg-1", "m", "Pa s-1")
 
 _G = 9.80665
+# On Earth 2,300 m2 s-2 by area and 3,700 by grid point.
+_SURFACE, _SURFACE_MEAN = "geopotential_at_surface", 1.2e4
 # Numbers that formats and archives write where there is no value.
 _FILL_VALUES = (9.999e20, 1e20, 9.96921e36, -9e33, -9.99e33, -32767.0, -32768.0, -9999.0, -999.0, 9999.0)
 _UNDECLARED = "a fill value that the file does not declare?"
@@ -83,6 +85,7 @@ def doubt(
     return (
         _out_of_range(variable, low, high)
         or _far_from_standard(variable, level, mean)
+        or _far_from_surface(name, mean)
         or (usual and _far_from_usual(variable, usual, low, high, mean))
         or None
     )
@@ -122,7 +125,7 @@ class Limits:
     def _calm(self, channel: Channel) -> tuple[float, float, float, float]:
         name, level = channel
         least, greatest = (float(np.float32(bound)) for bound in VARIABLES[name].valid_range)
-        mean_least, mean_greatest = _standard(name, level) / 3, np.inf
+        mean_least, mean_greatest = _standard(name, level) / 3, _SURFACE_MEAN if name == _SURFACE else np.inf
         if channel in self._usual:
             center, spread = self._usual[channel]
             mean_least = max(mean_least, center - FAR_SLIP * spread)
@@ -176,7 +179,7 @@ def require_plausible(
     low, high = extremes(frames)
     least, greatest = VARIABLES[name].valid_range
     outside = bool((low < least).any() or (high > greatest).any())
-    needed = usual is not None or name == "geopotential" or (forecast and outside)
+    needed = usual is not None or name in ("geopotential", _SURFACE) or (forecast and outside)
     Limits(channels, usual).require(path, low, high, means(frames) if needed else low * np.nan, times, forecast)
 
 
@@ -257,6 +260,14 @@ def _far_from_standard(variable: Variable, level: int | None, mean: float) -> Do
     if not (mean < standard / 3 and 0.6 < _G * mean / standard < 1.6):
         return None
     return Doubt(mean, f"about {standard:.2g} {variable.units}", True, _SLIPS[variable.units][0].words)
+
+
+def _far_from_surface(name: str, mean: float) -> Doubt | None:
+    """Geopotential of some level where the surface's was expected: files do not always say which `z` is."""
+    if name != _SURFACE or not mean > _SURFACE_MEAN:
+        return None
+    expected = f"at most {_SURFACE_MEAN:g} m2 s-2, as seas are near 0"
+    return Doubt(mean, expected, True, "is this the geopotential of a level?")
 
 
 def _standard(name: str, level: int | None) -> float:

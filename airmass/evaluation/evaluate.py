@@ -66,7 +66,7 @@ def evaluate(
     same ones. Raises InputError for whatever does not fit together exactly, for NaN in a forecast where truth has
     values, and where nothing can be scored.
     """
-    refuse_existing(out)
+    refuse_existing(out, *forecasts, truth, climatology)
     console = console or Console()
     data = open_verification(forecasts, truth, climatology, lead_times, init_times, spectra)
     for line in (*(note for system in data.systems for note in system.notes), *_not_asked_for(data)):

@@ -1,4 +1,4 @@
-"""The systems that are judged: which file holds which initial time, and the times that all of them hold."""
+"""Forecasts to verify, by system: which file holds which initial time, and the times that all systems hold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +30,9 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 
 COMMON = "common"
+
+# Names that no system may have, and what has them.
+_RESERVED = dict.fromkeys(BASELINES, "the baseline that is scored beside every model") | {"truth": "the truth"}
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class System:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What can be judged: what its files hold, and the wind speed where they hold the components."""
+        """What can be scored: what its files hold, and the wind speed where they hold the components."""
         held = set(map(str, self.example.data_vars))
         return tuple(sorted(held | ({WIND_SPEED.name} if held.issuperset(parts_of(WIND_SPEED.name)) else set())))
 
@@ -88,31 +91,37 @@ class System:
 
 
 def open_systems(paths: Sequence[str | Path]) -> tuple[System, ...]:
-    if not paths:
+    """The systems of forecast files, in alphabetical order. Raises InputError unless what must agree does: grid and
+    levels of all, lead times, members and variables of one system, whose initial times must all differ.
+    """
+    places = [located(path) for path in paths]
+    if not places:
         raise InputError("no forecast files named, expected one or more")
+    if twice := next((place for i, place in enumerate(places) if place in places[:i]), None):
+        raise InputError(f"{twice}: named twice among the forecasts")
     found: dict[str, System] = {}
-    for path in map(located, paths):
+    for path in places:
         dataset = open_forecast(path, ensemble=True)
-        system = found.setdefault(name := system_of(dataset, path), System(name, {}))
-        if name in BASELINES:
-            raise InputError(f"{path}: its system is {name!r}, a name kept for the baseline judged beside every model")
-        for index, init_time in enumerate(dataset.init_time.values):
-            if init_time in system.sources:
-                raise InputError(
-                    f"{path}: initial time {minute(init_time)} of {name} is also in {system.sources[init_time][0]}"
-                )
-            system.sources[init_time] = (path, dataset, index)
-    systems = tuple(found[name] for name in sorted(found))
-    for system in systems:
-        for path, dataset, _ in system.sources.values():
-            same_grid(
-                grid_of(dataset, path), path, grid_of(systems[0].example, systems[0].paths[0]), systems[0].paths[0]
-            )
-            _same_axis("level", dataset, path, systems[0])
-            for axis in ("lead_time", MEMBER):
-                _same_axis(axis, dataset, path, system)
-            _same_variables(system, dataset, path)
-    return systems
+        if (name := system_of(dataset, path)) in _RESERVED:
+            raise InputError(f"{path}: its system is {name!r}, a name kept for {_RESERVED[name]}")
+        _add(found.setdefault(name, System(name, {})), path, dataset)
+        first = next(iter(found.values()))
+        same_grid(grid_of(dataset, path), path, grid_of(first.example, first.paths[0]), first.paths[0])
+        _same_axis("level", dataset, path, first)
+    return tuple(found[name] for name in sorted(found))
+
+
+def _add(system: System, path: Place, dataset: xr.Dataset) -> None:
+    """Add a file to a system; raises InputError unless it goes with those that it has."""
+    if system.sources:
+        for axis in ("lead_time", MEMBER):
+            _same_axis(axis, dataset, path, system)
+        _same_variables(system, dataset, path)
+    for index, init_time in enumerate(dataset.init_time.values):
+        if init_time in system.sources:
+            other = system.path(init_time)
+            raise InputError(f"{path}: initial time {minute(init_time)} of {system.name} is also in {other}")
+        system.sources[init_time] = (path, dataset, index)
 
 
 def _same_axis(axis: str, dataset: xr.Dataset, path: Place, first: System) -> None:
@@ -160,7 +169,7 @@ def _durations(texts: Sequence[str]) -> np.ndarray | str:
 
 
 def chosen_times(systems: Sequence[System], axis: str, texts: Sequence[str] | None) -> np.ndarray:
-    """The initial or lead times (`axis` is init_time or lead_time) to judge, which every system holds.
+    """The initial or lead times (`axis` is init_time or lead_time) to score, which every system holds.
 
     Those named; for `["common"]`, what all hold; for None, what they hold, which must be the same. Raises InputError.
     """

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from airmass.core.errors import InputError
+from airmass.core.place import local_path
 from airmass.core.strict_json import read_json
 from airmass.core.typed import Range
 from airmass.evaluation.metrics import known_metrics
@@ -200,6 +201,12 @@ class ScoreTable:
 def to_json(kept: Iterable[Score | RankHistogram | Spectrum]) -> str:
     """A flat list of objects, one a line."""
     return "[\n" + ",\n".join(json.dumps(vars(one), allow_nan=False) for one in kept) + "\n]\n"
+
+
+def scores_folder(place: str | Path) -> Path:
+    """The folder of scores that is named, itself or by its `scores.json`."""
+    path = local_path(place, "scores")
+    return path.parent if path.name == SCORES and path.is_file() else path
 
 
 def read_scores(path: str | Path) -> ScoreTable:

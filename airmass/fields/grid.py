@@ -25,8 +25,8 @@ class LatLonGrid:
     area_weights: Float[np.ndarray, " node"] = field(init=False, repr=False)
 
     def __post_init__(self):
-        latitude = np.asarray(self.latitude, np.float64)
-        longitude = np.asarray(self.longitude, np.float64)
+        latitude = _numbers("latitude", self.latitude)
+        longitude = _numbers("longitude", self.longitude)
         check_latitude(latitude)
         check_longitude(longitude)
         object.__setattr__(self, "latitude", latitude)
@@ -89,6 +89,14 @@ def latitude_weights(latitude: Float[np.ndarray, " latitude"]) -> Float[np.ndarr
     return weights / weights.mean()
 
 
+def _numbers(name: str, values: np.ndarray) -> Float[np.ndarray, " coordinate"]:
+    """Coordinates as float64; raises InputError for text, complex numbers, dates and the like."""
+    values = np.asarray(values)
+    if values.dtype.kind not in "fiu":
+        raise InputError(f"{name} is {values.dtype}, expected numbers")
+    return values.astype(np.float64)
+
+
 def check_latitude(latitude: Float[np.ndarray, " latitude"]) -> None:
     """Raise InputError unless rows run south to north, evenly, from the poles or half a spacing from them."""
     if latitude.ndim != 1 or len(latitude) < 2 or not np.all(np.isfinite(latitude)):
@@ -121,8 +129,8 @@ def check_latitude(latitude: Float[np.ndarray, " latitude"]) -> None:
 
 def check_longitude(longitude: Float[np.ndarray, " longitude"]) -> None:
     """Raise InputError unless columns run from 0 east in even steps around the globe."""
-    if longitude.ndim != 1 or len(longitude) < 2:
-        raise InputError(f"longitude must be a vector of two columns or more, found shape {longitude.shape}")
+    if longitude.ndim != 1 or len(longitude) < 2 or not np.all(np.isfinite(longitude)):
+        raise InputError(f"longitude must be a finite vector of two columns or more, found shape {longitude.shape}")
     n = len(longitude)
     expected = np.arange(n) * 360 / n
     if not np.allclose(longitude, expected, rtol=0, atol=_TOLERANCE):

@@ -14,7 +14,7 @@ from jaxtyping import Float
 import airmass
 from airmass.core.cache import keep_compiled
 from airmass.core.errors import InputError
-from airmass.core.files import new_output, refuse_existing
+from airmass.core.files import new_output, refuse_existing, refuse_inside
 from airmass.core.memory import keep_freed_memory
 from airmass.core.place import local_path
 from airmass.data.formats.forecast_reader import read_hours
@@ -84,6 +84,7 @@ def forecast(
     """
     out = local_path(out, "output")
     _check_out(out, add)
+    refuse_inside(out, initial)
     keep_freed_memory()
     keep_compiled()
     system = load_system(checkpoint, statistics, precision, memory_limit)

@@ -12,6 +12,7 @@ from airmass.core.errors import InputError
 from airmass.core.place import Place, located
 from airmass.data.formats.forecast_reader import hours, members_of, open_forecast, read_members
 from airmass.data.formats.store import grid_of, minute, open_store, read, require, require_times
+from airmass.data.plausible import require_plausible
 from airmass.fields.clock import parse_time
 from airmass.fields.grid import LatLonGrid, latitude_weights
 from airmass.fields.variables import Variable, variable_at_level
@@ -110,7 +111,7 @@ class Pair:
 
         Raises InputError where forecast or truth lacks it.
         """
-        variable, level = self._found(field)
+        variable, level = self.find(field)
         init_time = self.forecast.init_time.values[init_index]
         truth = self.truth_at(field, init_time + self.forecast.lead_time.values[list(lead_indices)])
         frames = []
@@ -126,22 +127,36 @@ class Pair:
         self, field: str, init_index: int, lead_indices: Sequence[int]
     ) -> Iterator[Float[np.ndarray, "member latitude longitude"]]:
         """One field at one lead time after another, so that no more than one of all members is in memory."""
-        variable, level = self._found(field)
+        variable, level = self.find(field)
         for lead in lead_indices:
             block = slice(lead, lead + 1)
             values = read_members(self.forecast, self.forecast_path, variable.name, init_index, block)[:, 0]
             if level is not None:
                 values = values[:, int(np.flatnonzero(self.forecast.level.values == level)[0])]
+            time = self.forecast.init_time.values[init_index] + self.forecast.lead_time.values[lead]
+            self._require_drawable(variable, level, values, time)
             yield values
 
     def truth_at(self, field: str, times: np.ndarray) -> Float[np.ndarray, "time latitude longitude"]:
         """One field of the truth. Raises InputError for one or a time that is not there."""
-        variable, level = self._found(field)
+        variable, level = self.find(field)
         require_times(self.truth, self.truth_path, times)
         expected = self.truth[variable.name].sel(time=times)
-        return read(expected if level is None else expected.sel(level=level), self.truth_path)
+        values = read(expected if level is None else expected.sel(level=level), self.truth_path)
+        _require_plausible(self.truth_path, variable, level, values, times)
+        return values
 
-    def _found(self, field: str) -> tuple[Variable, int | None]:
+    def _require_drawable(
+        self, variable: Variable, level: int | None, members: np.ndarray, time: np.datetime64
+    ) -> None:
+        """Missing values are drawn as such; infinite ones have no place on a scale."""
+        if infinite := int(np.isinf(members).sum()):
+            raise InputError(f"{self.forecast_path}: {variable.name} has {infinite} infinite values at {minute(time)}")
+        times = np.full(len(members), time)
+        _require_plausible(self.forecast_path, variable, level, members, times, forecast=True)
+
+    def find(self, field: str) -> tuple[Variable, int | None]:
+        """The variable and level of a field, typed as `z500` or `2t`. Raises InputError where one of both lacks it."""
         variable, level = variable_at_level(field)
         for dataset, path in ((self.forecast, self.forecast_path), (self.truth, self.truth_path)):
             require(dataset, path, [variable.name], [] if level is None else [level])
@@ -155,6 +170,13 @@ def open_pair(forecast: str | Path, truth: str | Path) -> Pair:
     if grid != other:
         raise InputError(f"{forecast}: grid is {grid}, but {truth} is on {other}")
     return Pair(dataset, located(forecast), store, located(truth), grid)
+
+
+def _require_plausible(
+    path: Place, variable: Variable, level: int | None, values: np.ndarray, times: np.ndarray, forecast: bool = False
+) -> None:
+    fields, levels = (values, ()) if level is None else (values[:, None], (level,))
+    require_plausible(path, variable.name, fields, levels, times, forecast=forecast)
 
 
 def _utc(time: np.datetime64) -> str:

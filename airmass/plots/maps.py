@@ -51,7 +51,8 @@ def _draw_row(figure: Figure, globe: Globe, frame: Frame, bottom: float, scale: 
     y = (bottom + _MAP[1] + 0.06) / height
     figure.text(_left(0) / width, y, frame.lead_text, fontsize=12, weight="bold", color=INK)
     figure.text((_left(1)) / width, y, f"valid {frame.valid_text}", fontsize=11, color=PALE)
-    rmse = f"RMSE {frame.rmse(globe.grid):.3g} {look.difference_units}"
+    value = frame.rmse(globe.grid)
+    rmse = f"RMSE {value:.3g} {look.difference_units}" if np.isfinite(value) else "nothing to compare"
     figure.text((_left(3) - _GAP) / width, y, rmse, fontsize=11, color=PALE, ha="right")
 
 

@@ -7,15 +7,20 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
-from airmass.core.place import is_url, local_path
+from airmass.core.place import is_url
 from airmass.data.formats.climatology import climatology_store, open_climatology
 from airmass.evaluation.scores import (
     HEADLINE_FIELDS,
     RANK_HISTOGRAMS,
+    SCORES,
     SPECTRA,
+    RankHistogram,
+    ScoreTable,
+    Spectrum,
     read_rank_histograms,
     read_scores,
     read_spectra,
+    scores_folder,
 )
 from airmass.fields.variables import variable_at_level
 from airmass.plots.animation import write_animation
@@ -58,27 +63,31 @@ def plot(
     with the climatology of `climatology`, else of where the forecast says, `stamps_<field>.png` near 120 h, and
     `spaghetti_<field>.png` of fields that have usual isolines.
 
-    `scores`, a `scores.json`, gets `curves.png` and, as far as it and the files beside it hold them, `spread.png`,
-    `ranks.png`, `extremes.png` and `spectra_<hours>h.png`. Fields and lead times left out are the usual ones that the
-    forecast has, the initial time its first.
+    `scores`, a `scores.json` or its folder, gets `curves.png` and, as far as it and the files beside it hold them,
+    `spread.png`, `ranks.png`, `extremes.png` and `spectra_<hours>h.png`. Fields and lead times left out are the usual
+    ones that the forecast has, the initial time its first.
 
     Raises InputError for a field or time that is not there, grids that differ, and an `out` that exists.
     """
-    refuse_existing(out)
+    refuse_existing(out, forecast, truth, climatology)
     pair = open_pair(forecast, truth)
     fields = _fields(pair, fields)
+    animate = fields[:1] if animate is None else animate
+    for field in (*fields, *animate):
+        pair.find(field)
     init_index = pair.init_index(init_time)
     leads = pair.lead_indices(lead_times if lead_times else _usual_hours(pair))
     normal = _climatology(pair, climatology) if pair.members > 1 else None
+    kept = None if scores is None else _read_kept(scores_folder(scores))
     with new_output(out) as aside:
         aside.mkdir()
-        if scores is not None:
-            _write_curves(aside, local_path(scores, "scores"))
+        if kept is not None:
+            _write_curves(aside, *kept)
         _write_maps(aside, pair, fields, init_index, leads)
         if pair.members > 1:
             _write_plumes(aside, pair, fields, init_index, normal, places or PLACES)
         label = "Forecast" if pair.members == 1 else "Member 0"
-        for field in fields[:1] if animate is None else animate:
+        for field in animate:
             frames = pair.frames(field, init_index, range(len(pair.lead_hours)), members=1)
             write_animation(aside / f"animation_{field}.gif", Globe(pair.grid, 480), frames, label=label)
         names = sorted(path.name for path in aside.iterdir())
@@ -108,12 +117,17 @@ def _write_plumes(
         save_png(plume_figure(field, init_text, drawn), folder / f"plume_{field}.png")
 
 
-def _write_curves(folder: Path, scores: Path) -> None:
-    table = read_scores(scores)
-    histograms, spectra = read_rank_histograms(scores.parent), read_spectra(scores.parent)
-    for kind, kept in ((RANK_HISTOGRAMS, histograms), (SPECTRA, spectra)):
+def _read_kept(scores: Path) -> tuple[ScoreTable, list[RankHistogram], list[Spectrum]]:
+    table, histograms, spectra = read_scores(scores / SCORES), read_rank_histograms(scores), read_spectra(scores)
+    for name, kept in ((RANK_HISTOGRAMS, histograms), (SPECTRA, spectra)):
         if unknown := {one.system for one in kept} - {*table.systems, "truth"}:
-            raise InputError(f"{scores.parent / kind}: system {min(unknown)!r} is not among those of {scores}")
+            raise InputError(f"{scores / name}: system {min(unknown)!r} is not among those of {scores / SCORES}")
+    return table, histograms, spectra
+
+
+def _write_curves(
+    folder: Path, table: ScoreTable, histograms: Sequence[RankHistogram], spectra: Sequence[Spectrum]
+) -> None:
     save_png(curve_figure(table), folder / "curves.png")
     if "spread" in table.metrics:
         save_png(spread_figure(table), folder / "spread.png")

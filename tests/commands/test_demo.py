@@ -60,6 +60,21 @@ def test_another_seed_or_folder_is_refused(made, tmp_path):
         demo(tmp_path)
 
 
+def test_without_the_simulator_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr(airmass.commands.demo_pipeline, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match="needs jcm: pip install"):
+        demo(tmp_path / "a" / "demo")
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"seed": "0"}', '{"seed": 0, "timings": {"a": "b"}}'])
+def test_a_broken_mark_is_refused(tmp_path, text):
+    (tmp_path / "demo.json").write_text(text)
+    with pytest.raises(InputError, match=r"demo\.json: "):
+        demo(tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
 def test_gencast_is_judged_beside_graphcast_alone_and_from_perturbed_states(made, tmp_path, monkeypatch):
     for name, value in {"MEMBERS": 2, "ENSEMBLE_INIT_TIMES": INIT_TIMES[:2], "ENSEMBLE_LEAD_TIME": "5d"}.items():
         monkeypatch.setattr(airmass.commands.demo_pipeline, name, value)

@@ -121,6 +121,12 @@ def test_heights_of_any_level_of_the_standard_atmosphere_are_told_without_statis
             assert "heights in m" in doubt(("geopotential", level), 0, 0, off * right / 9.80665).text
 
 
+def test_geopotential_of_a_level_is_not_the_surfaces():
+    values = frames("geopotential")[0][:1, 1]
+    with pytest.raises(InputError, match=r"geopotential_at_surface averages .* is this the geopotential of a level\?"):
+        require_plausible("f.nc", "geopotential_at_surface", values)
+
+
 def test_extremes_pass_over_missing_values():
     values = np.array([[[np.nan, 2.0, 1.0], [np.nan, np.nan, np.nan]]])
     low, high = extremes(values)

@@ -49,6 +49,7 @@ def test_nodes_run_row_by_row():
         ([-40, 0, 40], [0, 180], "runs from -40 to 40 in 3 rows"),
         ([0, 90, 180, 270], [-45, 45], "swapped"),
         ([-45, np.nan], [0, 180], "finite"),
+        ([-45, 45], [0, np.nan], "finite"),
         ([-45, 45], [-180, 0], "longitude runs -180 to 0 in 2 columns, expected 0 to 180"),
         ([-45, 45], [0, 180, 360], "expected 0 to 240"),
         ([-45, 45], [], "two columns or more, found shape .0,."),
@@ -58,6 +59,12 @@ def test_nodes_run_row_by_row():
 def test_other_grids_are_refused(latitude, longitude, said):
     with pytest.raises(InputError, match=said):
         LatLonGrid(np.array(latitude, float), np.array(longitude, float))
+
+
+@pytest.mark.parametrize("values", [np.array([-45, 45j]), np.array(["-45", "45"]), np.array([False, True])])
+def test_grids_of_anything_but_numbers_are_refused(values):
+    with pytest.raises(InputError, match=rf"latitude is {values.dtype}, expected numbers"):
+        LatLonGrid(values, np.array([0, 180]))
 
 
 def test_equality_forgives_float32_coordinates():

@@ -22,6 +22,9 @@ METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 _EXPECTED = {"time", "level", *HORIZONTAL, *VARIABLES}
 
+# scipy closes a NetCDF 3 file only when the last array of it is gone, and warns each time; nothing is lost.
+warnings.filterwarnings("ignore", "Cannot close a netcdf_file opened with mmap=True", RuntimeWarning)
+
 _ENGINES = {Kind.NETCDF4: "h5netcdf", Kind.NETCDF3: "scipy"}
 
 
@@ -44,7 +47,9 @@ def _open_zarr(path: Place, chunks: dict | None) -> xr.Dataset:
     if is_url(path):
         from airmass.data.formats.remote import RemoteStore
 
-        source = RemoteStore(path)
+        with reading(path):
+            source = RemoteStore(path)
+            source.require_present()
     else:
         _check_files(Path(path))
     with reading(path):

@@ -81,6 +81,8 @@ class RemoteStore(Store):
     def __str__(self) -> str:
         return self.url
 
+    __repr__ = __str__
+
     def __reduce__(self):
         return RemoteStore, (self.url,)
 
@@ -103,6 +105,13 @@ class RemoteStore(Store):
                 raise InputError(f"{self.url}/{key}: no whole answer in {PATIENCE:g} s") from None
             self._documents[key] = None if found.state == "missing" else found.value
         return self._documents[key]
+
+    def require_present(self) -> None:
+        """Raise InputError unless there is a Zarr store."""
+        if not any(self._ask(["zarr.json", ".zgroup", ".zattrs", ".zmetadata"]).values()):
+            raise InputError(
+                f"{self.url}: no Zarr store is there, or none that may be read; other files are read locally"
+            )
 
     def members(self) -> list[str]:
         """The arrays of the store that go by names that are known, and those that their metadata name."""

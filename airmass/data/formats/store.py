@@ -8,7 +8,6 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.kind import is_netcdf as is_netcdf
 from airmass.data.formats.layout import HECTOPASCALS as HECTOPASCALS
 from airmass.data.formats.layout import HORIZONTAL as HORIZONTAL
 from airmass.data.formats.layout import fill_hint as fill_hint

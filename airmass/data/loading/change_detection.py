@@ -3,7 +3,8 @@
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.place import is_url
-from airmass.data.formats.store import is_netcdf
+from airmass.data.formats.kind import is_netcdf
+from airmass.data.formats.reading import one_line, reading
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
 # Chunks of a variable that are looked at: a local one costs microseconds, a remote one is read.
@@ -31,8 +33,11 @@ class Stamps:
             return
         keys = [f"{name}/{file}" for name in names for file in _METADATA]
         self._metadata = {key: self._files.read(key) for key in keys}
-        arrays = {key: json.loads(text) for key, text in self._metadata.items() if text and ".zattrs" not in key}
-        sampled = [chunk for key, about in arrays.items() for chunk in self._sample(key, about, dataset, rows)]
+        sampled: list[str] = []
+        for key, text in self._metadata.items():
+            if text and ".zattrs" not in key:
+                with reading(path, key):
+                    sampled += self._sample(key, json.loads(text), dataset, rows)
         self._chunks = {key: self._files.stamp(key) for key in sampled}
 
     def require_same(self) -> None:
@@ -50,14 +55,26 @@ class Stamps:
         name = key.rsplit("/", 1)[0]
         sizes = about["chunk_grid"]["configuration"]["chunk_shape"] if "chunk_grid" in about else about["chunks"]
         counts = [range(-(-n // size)) for n, size in zip(about["shape"], sizes, strict=True)]
-        if dataset[name].dims[:1] == ("time",) and name in dataset.data_vars:
-            counts[0] = range(rows.start // sizes[0], -(-rows.stop // sizes[0]))
-        lengths = [len(count) for count in counts]
-        total = int(np.prod(lengths))
-        wanted = np.unique(np.linspace(0, total - 1, min(total, self._files.chunks)).astype(int))
-        for place in wanted:
-            cell = [count[i] for count, i in zip(counts, np.unravel_index(place, lengths or (1,)), strict=False)]
-            yield f"{name}/{_chunk_key(about, cell)}"
+        dims = about.get("dimension_names") or self._attributes(name).get("_ARRAY_DIMENSIONS", ())
+        if "time" in dims and name in dataset.data_vars:
+            size = sizes[at := dims.index("time")]
+            counts[at] = range(rows.start // size, -(-rows.stop // size))
+        total = math.prod(map(len, counts))
+        last = min(total, self._files.chunks) - 1
+        for place in range(last + 1):
+            yield f"{name}/{_chunk_key(about, _cell(counts, (total - 1) * place // max(last, 1)))}"
+
+    def _attributes(self, name: str) -> dict:
+        return json.loads(self._metadata[f"{name}/.zattrs"] or b"{}")
+
+
+def _cell(counts: Sequence[range], place: int) -> list[int]:
+    """The chunk at a place, counted along the last axis first."""
+    cell: list[int] = []
+    for count in reversed(counts):
+        place, i = divmod(place, len(count))
+        cell.insert(0, count[i])
+    return cell
 
 
 def _chunk_key(about: dict, cell: list[int]) -> str:
@@ -116,8 +133,8 @@ class _Remote:
     def _get(self, key: str, known: bytes | None = None):
         try:
             return self._values.read(key, if_not_equal=known).result()
-        except ValueError as error:
-            raise InputError(f"{self._values.url}{key}: cannot be read: {' '.join(str(error).split())}") from error
+        except Exception as error:
+            raise InputError(f"{self._values.url}{key}: cannot be read: {one_line(error)}") from error
 
 
 def _told(stamp: tuple | None) -> str:

@@ -37,7 +37,7 @@ def convert(source: str | Path, out: str | Path) -> list[str]:
     one time. Refuses, with nothing written, whatever then still breaks the layout: units other than the table's, uneven
     grids, repeated times, ensembles, files without a variable that is known.
     """
-    refuse_existing(out)
+    refuse_existing(out, source)
     dataset = open_unchecked(source)
     changes: list[str] = []
     steps: tuple[Callable[[xr.Dataset], Change], ...] = (

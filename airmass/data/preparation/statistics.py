@@ -116,7 +116,7 @@ def compute_statistics(
     Raises InputError for dates the store does not cover, missing values where there must be none, and a field that
     is constant, since nothing can be divided by its spread.
     """
-    refuse_existing(out_dir)
+    refuse_existing(out_dir, store_path)
     dataset = _selected(store_path, dates, variables, levels)
     times = dataset.time.values
     step = _step(times, step, store_path)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from airmass.core.errors import InputError
-from airmass.core.files import writing
+from airmass.core.files import alone, made_parents, writing
 from airmass.core.place import local_path
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
 
@@ -30,10 +30,18 @@ def simulate(out: str | Path, settings: SimulateSettings, progress: Progress | N
     from airmass.data.simulate.archive import frames_held
 
     out = local_path(out, "output")
-    held = frames_held(out, settings)
-    if held == settings.frames:
+    if frames_held(out, settings) == settings.frames:
         return settings.days
-    _refuse_unwritable(out)
+    if not out.name.endswith(".zarr"):
+        raise InputError(f"{out}: the output is a Zarr store; give it a name that ends in .zarr")
+    with writing(out), made_parents(out), alone(out):
+        return _continue(out, settings, frames_held(out, settings), progress)
+
+
+def _continue(out: Path, settings: SimulateSettings, held: int | None, progress: Progress | None) -> int:
+    if held is not None:  # found out before the minute's work that comes before the first block
+        with tempfile.TemporaryFile(dir=out):
+            pass
     with _bar() if progress is None else _given(progress) as report:
         report("loading jcm", 0, 0)
         try:
@@ -42,17 +50,6 @@ def simulate(out: str | Path, settings: SimulateSettings, progress: Progress | N
             raise InputError(f"simulating needs {error.name}: pip install 'airmass[simulate]'") from None
         run(out, settings, held, report)
     return (held or 0) // FRAMES_PER_DAY
-
-
-def _refuse_unwritable(out: Path) -> None:
-    """Find out before the minute's work that comes before the first block."""
-    if not out.name.endswith(".zarr"):
-        raise InputError(f"{out}: the output is a Zarr store; give it a name that ends in .zarr")
-    with writing(out):
-        if not out.parent.exists():
-            out.parent.mkdir(parents=True)
-        with tempfile.TemporaryFile(dir=out if out.exists() else out.parent):
-            pass
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
+from zipfile import BadZipFile
 
 import numpy as np
 import zarr
@@ -118,7 +119,7 @@ class Archive:
         try:
             with np.load(self._state_path(self.frames)) as arrays:
                 return [arrays[f"leaf{i}"] for i in range(len(arrays.files))]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             raise InputError(
                 f"{self.path}: cannot be continued, {self._state_path(self.frames).name} is missing or damaged in it; "
                 "the store itself is whole"

@@ -15,6 +15,7 @@ from airmass.evaluation.scores import (
     ScoreTable,
     read_evaluation,
     read_scores,
+    scores_folder,
 )
 from airmass.plots.report import page, tables
 from airmass.plots.report.html import Html, element, joined
@@ -81,7 +82,7 @@ def write_report(
     a folder that is not what it should be and for an `out` that exists.
     """
     refuse_existing(out)
-    folder = local_path(scores, "scores")
+    folder = scores_folder(scores)
     table, compared = read_scores(folder / SCORES), read_evaluation(folder)
     pictures = [] if plots is None else _pictures(local_path(plots, "plots"))
     body = [

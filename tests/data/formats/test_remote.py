@@ -71,8 +71,14 @@ def test_a_store_without_consolidated_metadata_is_asked_for_known_names(tmp_path
 
 
 def test_a_remote_store_that_is_not_there(web):
-    with pytest.raises(InputError, match=r"absent.zarr: .*No group found"):
+    with pytest.raises(InputError, match=r"absent.zarr: no Zarr store is there, or none that may be read"):
         open_store(f"{web}/absent.zarr")
+
+
+@pytest.mark.parametrize("address", ["http://", "s3://", "https:///a", "http://[::bad/a", "http://host:99999/a"])
+def test_addresses_without_a_server(address):
+    with pytest.raises(InputError, match=r"names no (server|bucket)$"):
+        open_store(address)
 
 
 def test_an_address_may_have_a_query(tmp_path, web):

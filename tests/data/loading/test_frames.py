@@ -1,6 +1,7 @@
 """Frames of a store as channels: the same numbers as xarray's, from every kind of file, and what is refused."""
 
 import dataclasses
+import json
 import shutil
 import warnings
 
@@ -10,6 +11,7 @@ import xarray as xr
 import zarr
 
 from airmass.core.errors import InputError
+from airmass.data.loading.change_detection import Stamps
 from airmass.data.loading.frames import Frames
 from airmass.fields.task import Task
 from tests.conftest import make_store, synthetic_dataset
@@ -270,3 +272,34 @@ def test_a_store_on_a_web_server_reads_the_same(tmp_path, web, zarr_format):
 def web(tmp_path):
     with served(tmp_path) as address:
         yield address
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_changes_are_noticed_whatever_the_order_of_dimensions(tmp_path, zarr_format):
+    """Of 20 times in chunks of one, those of the period are looked at, and no others."""
+    data = synthetic_dataset(days=5, names=("temperature",)).transpose("level", "latitude", "time", "longitude")
+    store = tmp_path / "s.zarr"
+    data.to_zarr(store, zarr_format=zarr_format, encoding={"temperature": {"chunks": (3, 8, 1, 16)}})
+    stamps = Stamps(store, data, ("temperature", "time", "level"), slice(5, 8))
+    name = "temperature/0.0.{}.0" if zarr_format == 2 else "temperature/c/0/0/{}/0"
+    (store / name.format(8)).write_bytes(b"outside the period")
+    stamps.require_same()
+    (store / name.format(7)).write_bytes(b"inside")
+    with pytest.raises(InputError, match="changed since it was opened: " + name.format(7)):
+        stamps.require_same()
+
+
+def test_a_sample_of_very_many_chunks(tmp_path):
+    """A store may say that it holds any number of them."""
+    data = synthetic_dataset(days=0.5, names=("temperature",))
+    data.to_zarr(tmp_path / "s.zarr", zarr_format=3)
+    about = tmp_path / "s.zarr" / "temperature" / "zarr.json"
+    said = json.loads(about.read_text())
+    said["shape"] = [2, 2**62, 2**62, 16]
+    said["chunk_grid"]["configuration"]["chunk_shape"] = [1, 1, 1, 1]
+    about.write_text(json.dumps(said))
+    Stamps(tmp_path / "s.zarr", data, ("temperature",), slice(0, 2)).require_same()
+    said["chunk_grid"]["configuration"]["chunk_shape"] = [1, 0, 1]
+    about.write_text(json.dumps(said))
+    with pytest.raises(InputError, match=r"s.zarr: temperature/zarr.json cannot be read"):
+        Stamps(tmp_path / "s.zarr", data, ("temperature",), slice(0, 2))

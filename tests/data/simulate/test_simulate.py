@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("jcm", reason="needs the extra `simulate`")
 
 from airmass.core.errors import InputError
+from airmass.core.files import alone
 from airmass.data.formats.store import open_store
 from airmass.data.simulate import SimulateSettings, simulate
 from airmass.data.simulate.archive import Archive, frames_held
@@ -300,6 +301,13 @@ def test_something_else_is_left_alone(tmp_path):
     with pytest.raises(InputError, match="not a simulated climate"):
         simulate(tmp_path / "notes.zarr", SETTINGS, QUIET)
     assert contents(tmp_path) == before
+
+
+def test_two_at_once_are_refused(tmp_path):
+    out = tmp_path / "a.zarr"
+    with alone(out), pytest.raises(InputError, match=r"a\.zarr: another run is writing it \(process "):
+        simulate(out, SimulateSettings(days=1))
+    assert not any(tmp_path.iterdir())
 
 
 def test_output_that_cannot_be_written_is_told_at_once(tmp_path):
