@@ -267,9 +267,8 @@ def completed(settings: Mapping) -> dict:
 
     Then there were GraphCast and GenCast only, and squared errors only.
     """
-    for part in ("model", "loss"):
-        if part not in settings:
-            raise InputError(f"{part} is missing")
-    family = "gencast" if "heads" in typed(settings["model"], dict, "model") else "graphcast"
-    loss = {"kind": "squared_error"} | typed(settings["loss"], dict, "loss")
-    return {"family": family} | dict(settings) | {"loss": loss}
+    if missing := next((name for name in ("model", "loss") if name not in settings), None):
+        raise InputError(f"{missing} is missing")
+    model, loss = (typed(settings[name], dict, name) for name in ("model", "loss"))
+    old = {"family": "gencast" if "heads" in model else "graphcast"}
+    return old | dict(settings) | {"loss": {"kind": "squared_error"} | loss}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from airmass.core.errors import InputError
+from airmass.forecasting.checkpoints.read import read_checkpoint
 from airmass.models.gencast import published as gencast
 from airmass.models.gencast.published import read_gencast
 from airmass.models.graphcast import published as graphcast
@@ -72,3 +73,48 @@ def test_a_truncated_file_is_refused(tmp_path, case, read, layout):
     (tmp_path / "x.npz").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="cannot be read"):
         read(tmp_path / "x.npz")
+
+
+def _put(end: str, value):
+    """Another value at the keys that end so."""
+    return lambda flat: flat.update({key: np.array(value) for key in flat if key.endswith(end)})
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda flat: flat.update({FIRST: flat[FIRST] * np.nan}), r"linear_0:w holds NaN or infinity"),
+        (lambda flat: flat.update({FIRST: flat[FIRST].astype(np.float64)}), "linear_0:w is float64, expected float32"),
+        (lambda flat: flat.update({FIRST: flat[FIRST].astype(np.complex64)}), "linear_0:w is complex64"),
+        (
+            _put("levels:0", "50"),
+            "levels:0 is '50', expected an int",
+        ),
+        (lambda flat: flat.update({"task_config:pressure_levels:x": np.array(50)}), "levels:x is in a published list"),
+        (
+            _put(":input_duration", "half a day"),
+            "'half a day', expected an even",
+        ),
+        (lambda flat: flat.update({"license": np.zeros(3)}), "license is float64 of shape .3,., expected one number"),
+        (
+            _put(":mesh_size", 99),
+            "mesh_level is 99, expected",
+        ),
+        (
+            _put(":mesh_size", 2.5),
+            "mesh_level is 2.5, expected",
+        ),
+        (
+            _put(":hidden_layers", "1"),
+            "hidden_layers is '1'",
+        ),
+    ],
+)
+@BOTH
+def test_spoilt_arrays_and_settings_are_refused(tmp_path, case, read, layout, change, words):
+    flat = _stored(case)
+    change(flat)
+    np.savez(tmp_path / "x.npz", **flat)
+    with pytest.raises(InputError, match=words) as raised:
+        read_checkpoint(tmp_path / "x.npz")
+    assert str(raised.value).startswith(f"{tmp_path / 'x.npz'}: ") and "\n" not in str(raised.value)

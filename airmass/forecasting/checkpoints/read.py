@@ -1,17 +1,16 @@
 """A trained model on disk, whoever wrote it: a run of ours or a published file, behind one interface."""
 
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import xarray as xr
 from jaxtyping import Float, PyTree
 
+from airmass.core.arrays import ArrayFile
 from airmass.core.errors import InputError
 from airmass.core.place import local_path
 from airmass.data.preparation.statistics import (
@@ -240,7 +239,7 @@ def read_checkpoint(checkpoint: str | Path) -> Checkpoint:
     path = local_path(checkpoint, "checkpoint")
     path = path / MODEL_FILE if path.is_dir() else path
     keys = _keys(path)
-    with _whole(path):
+    with _named(path):
         if "json" in keys:
             return OwnCheckpoint(path, read_model(path))
         for family in families().values():
@@ -276,19 +275,15 @@ def published_statistics(path: Path, folder: Statistics, task: Task) -> tuple[xr
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[None]:
-    """Turn what a broken archive raises as it is read into an InputError."""
+def _named(path: Path) -> Iterator[None]:
+    """Have what is said against a checkpoint begin with its path; settings in it do not know where they stand."""
     try:
         yield
-    except (EOFError, zlib.error, BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
+    except InputError as error:
+        raise error if str(error).startswith(f"{path}: ") else InputError(f"{path}: {error}") from None
 
 
 def _keys(path: Path) -> list[str]:
     if not path.exists():
         raise InputError(f"{path}: no such checkpoint")
-    try:
-        with ZipFile(path) as stored:
-            return [name.removesuffix(".npy") for name in stored.namelist()]
-    except (OSError, BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a checkpoint: {error}") from error
+    return list(ArrayFile(path))

@@ -16,7 +16,7 @@ from airmass.models.published.archive import (
     Flat,
     PublishedModel,
     corner_length,
-    listed,
+    integers,
     parameters,
     published,
     published_rows,
@@ -112,7 +112,7 @@ def _settings(flat: Flat, path: str | Path) -> GenCastSettings:
         corner_length=corner_length(flat, architecture),
         frequencies=value("noise_encoder_config:num_frequencies"),
         base_period=value("noise_encoder_config:base_period"),
-        encoder_sizes=tuple(int(flat[key]) for key in listed(flat, "noise_encoder_config:output_sizes")),
+        encoder_sizes=integers(flat, "noise_encoder_config:output_sizes", path),
     )
 
 

@@ -14,6 +14,7 @@ from airmass.models.published.archive import (
     Flat,
     PublishedModel,
     corner_length,
+    number,
     parameters,
     published,
     published_rows,
@@ -47,7 +48,7 @@ def read_graphcast(path: str | Path) -> PublishedModel:
         from_published(flat, task, settings, str(path)),
         str(flat.get("description", "")),
         str(flat.get("license", "")),
-        resolution=float(flat.get("model_config:resolution", 0)),
+        resolution=number(flat, "model_config:resolution") or 0.0,
     )
 
 

@@ -4,24 +4,22 @@ Weights are [in, out], as ours. Only the order of input channels differs: theirs
 inside, ours keeps frames together, so the rows of the first maps are moved.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import jax
 import numpy as np
 
 from airmass.core.arrays import ArrayFile, as_declared
 from airmass.core.errors import InputError
+from airmass.core.typed import Range, typed
 from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise
 from airmass.fields.channels import Layout
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
-
-Flat = Mapping[str, Any]
-# Bytes of a setting; a licence is the longest.
-_MOST_SETTING = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,9 @@ class PublishedModel:
     training_noise: TrainingNoise | None = None
 
 
+Flat = Mapping[str, Any]
+# Bytes of a setting; a licence is the longest.
+_MOST_SETTING = 4 * 2**20
 # The published names of one of our leaves: one, or one for each layer where ours is stacked.
 Keys = Callable[[str], Sequence[str]]
 Tree = TypeVar("Tree")
@@ -126,17 +127,22 @@ def published_rows(task: Task, noisy_targets: bool) -> np.ndarray:
 def read_task(flat: Flat, path: str | Path) -> Task:
     """The task of a published checkpoint; its step is half of the stretch of time that its two inputs cover."""
     inputs, targets = _strings(flat, "task_config:input_variables"), _strings(flat, "task_config:target_variables")
-    levels = [int(flat[key]) for key in listed(flat, "task_config:pressure_levels")]
+    levels = integers(flat, "task_config:pressure_levels", path)
     if not targets or "task_config:input_duration" not in flat:
         raise InputError(f"{path}: no task_config: is this a published checkpoint?")
-    hours = int(str(flat["task_config:input_duration"]).removesuffix("h"))
+    duration = re.fullmatch(r"(\d{1,4})h", str(flat["task_config:input_duration"]))
+    if duration is None or int(duration[1]) % 2:
+        found = str(flat["task_config:input_duration"])
+        raise InputError(
+            f"{path}: task_config:input_duration is {found!r}, expected an even number of hours such as 12h"
+        )
     return Task(
         prognostic=tuple(name for name in targets if name in inputs),
         diagnostic=tuple(name for name in targets if name not in inputs),
         forcing=_strings(flat, "task_config:forcing_variables"),
         static=tuple(name for name in inputs if name not in targets and name not in COMPUTED),
-        levels=tuple(levels),
-        step=hours // 2,
+        levels=levels,
+        step=int(duration[1]) // 2,
     )
 
 
@@ -149,14 +155,25 @@ def setting(flat: Flat, key: str, path: str | Path):
 
 def corner_length(flat: Flat, config: str) -> float | None:
     """What mesh to grid features are divided by, where a checkpoint gives it."""
-    key = f"{config}:mesh2grid_edge_normalization_factor"
-    return float(flat[key]) if key in flat else None
+    return number(flat, f"{config}:mesh2grid_edge_normalization_factor")
+
+
+def number(flat: Flat, key: str) -> float | None:
+    """A number of 0 or more, None where there is none."""
+    return typed(flat[key].item(), Annotated[float, Range(0)], key) if key in flat else None
+
+
+def integers(flat: Flat, prefix: str, path: str | Path) -> tuple[int, ...]:
+    """A list of whole numbers; raises InputError for anything else in it."""
+    return tuple(typed(flat[key].item(), int, f"{path}: {key}") for key in listed(flat, prefix))
 
 
 def listed(flat: Flat, prefix: str) -> list[str]:
     """The keys of a list, in its order."""
     keys = [key for key in flat if key.startswith(prefix + ":")]
-    return sorted(keys, key=lambda key: int(key.rsplit(":", 1)[1]))
+    if odd := next((key for key in keys if not re.fullmatch(r"\d{1,6}", key.rpartition(":")[2])), None):
+        raise InputError(f"{odd} is in a published list, expected a number at its end")
+    return sorted(keys, key=lambda key: int(key.rpartition(":")[2]))
 
 
 def _strings(flat: Flat, prefix: str) -> tuple[str, ...]:
