@@ -275,7 +275,7 @@ def _standard(name: str, level: int | None) -> float:
 
     Near the ground geopotential and height are both near zero.
     """
-    return _G * 7400 * np.log(1013.25 / level) if name == "geopotential" and level and level < 900 else -np.inf
+    return _G * 7400 * np.log(1013.25 / level) if name == "geopotential" and level and 0 < level < 900 else -np.inf
 
 
 def _far_from_usual(

@@ -10,6 +10,7 @@ import xarray as xr
 import airmass
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
+from airmass.data.formats.layout import axis_problem
 from airmass.data.formats.store import HECTOPASCALS, fill_hint, open_unchecked, problems
 from airmass.data.formats.valid_time import TIMES, with_valid_time
 from airmass.fields.variables import COMPUTED, VARIABLES, same_units, summed_without_hours, table_name
@@ -41,7 +42,7 @@ def convert(source: str | Path, out: str | Path) -> list[str]:
     dataset = open_unchecked(source)
     changes: list[str] = []
     steps: tuple[Callable[[xr.Dataset], Change], ...] = (
-        _names, _variables, _expver, _single, lambda d: with_valid_time(d, source), _coordinates, _zeros, _latitude,
+        _names, _variables, _expver, _single, lambda d: with_valid_time(d, source), _coordinates, _zeros, _axes, _latitude,
         _longitude, _levels, _static, _dimensions, _attributes, _precision,
     )  # fmt: skip
     for step in steps:
@@ -161,6 +162,15 @@ def _zeros(dataset: xr.Dataset) -> Change:
         )
         changes.append(f"{name}: zeros restored that its Zarr v2 fill_value made read as missing")
     return dataset, changes
+
+
+def _axes(dataset: xr.Dataset) -> Change:
+    """Nothing changed, but refused where a coordinate is no axis of numbers, before any arithmetic with it."""
+    for name in ("latitude", "longitude", "level"):
+        held = name in dataset.dims or name in dataset.coords or name != "level"
+        if held and (problem := axis_problem(dataset, name)):
+            raise InputError(f"{name} {problem}; conversion cannot mend this")
+    return dataset, []
 
 
 def _latitude(dataset: xr.Dataset) -> Change:
