@@ -61,6 +61,8 @@ def open_forecast(path: str | Path, ensemble: bool = False) -> xr.Dataset:
     grid_of(dataset, path)
     for where, problem in level_problems(dataset):
         raise InputError(f"{path}: {where} {problem}")
+    if MEMBER in dataset.coords and len(set(members := np.atleast_1d(dataset[MEMBER].values).tolist())) < len(members):
+        raise InputError(f"{path}: {MEMBER} is {members}, expected each member once")
     for name in dataset.data_vars:
         _check_field(dataset, str(name), path)
     encoding = dataset.encoding  # transpose keeps none

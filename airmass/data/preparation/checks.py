@@ -93,6 +93,8 @@ def _upside_down(dataset: xr.Dataset, path: str | Path) -> Iterator[Finding]:
     names = ("land_sea_mask", "geopotential_at_surface")
     if not all(name in dataset and dataset[name].dims == HORIZONTAL for name in names):
         return
+    if axis_problem(dataset, "latitude"):
+        return
     latitude = dataset.latitude.values.astype(np.float64)
     south, north = latitude <= -_POLAR, latitude >= _POLAR
     if not (south.any() and north.any()):
