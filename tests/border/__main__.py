@@ -7,20 +7,24 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.border.case import Case
 from tests.border.corpus import MEMBERS, name_of, quick
 from tests.border.healthy import make_home
 from tests.border.judging import problem
 
 
 def sweep(words: list[str]) -> int:
-    """Print a line for every problem; returns how many members had one. The word `quick` leaves out the slow ones."""
+    """Print a line for every problem; returns how many members had one.
+
+    The word `quick` leaves out the slow ones, `~WORD` those whose names hold it.
+    """
     root = Path(tempfile.mkdtemp())
     os.environ.setdefault("AIRMASS_CACHE", str(root / "cache"))
     os.environ["COLUMNS"] = "1000"
     home, wrong, ran, began = make_home(root / "home"), 0, 0, time.process_time()
     for number, member in enumerate(MEMBERS):
         name = name_of(member)
-        if not all(quick(member) if word == "quick" else word in name for word in words):
+        if not all(_chosen(member, word) for word in words):
             continue
         folder = root / f"{number}"
         folder.mkdir()
@@ -32,6 +36,12 @@ def sweep(words: list[str]) -> int:
     shutil.rmtree(root)
     print(f"{wrong} of {ran} members; {time.process_time() - began:.0f} s of this process")
     return wrong
+
+
+def _chosen(member: tuple[Case, str], word: str) -> bool:
+    if word == "quick":
+        return quick(member)
+    return word[1:] not in name_of(member) if word.startswith("~") else word in name_of(member)
 
 
 def _short(found: str) -> str:

@@ -181,12 +181,23 @@ def _weatherbench(held: xr.Dataset, path: Path) -> Path:
     return path / "f.zarr"
 
 
+def _levels_falling(held: xr.Dataset, path: Path) -> Path:
+    held.isel(level=slice(None, None, -1)).to_zarr(path / "f.zarr", zarr_format=3, consolidated=False)
+    return path / "f.zarr"
+
+
+def _dimensions_turned(held: xr.Dataset, path: Path) -> Path:
+    turned = held.transpose("longitude", "lead_time", "level", "latitude", "init_time")
+    turned.to_zarr(path / "f.zarr", zarr_format=3, consolidated=False)
+    return path / "f.zarr"
+
+
 def _netcdf_forecast(held: xr.Dataset, path: Path) -> Path:
     held.to_netcdf(path / "f.nc", engine="h5netcdf")
     return path / "f.nc"
 
 
-@pytest.mark.parametrize("write", (_format_2, _weatherbench, _netcdf_forecast))
+@pytest.mark.parametrize("write", (_format_2, _weatherbench, _levels_falling, _dimensions_turned, _netcdf_forecast))
 def test_forecasts_of_other_layouts_get_the_same_scores(write, home, plain_scores, tmp_path):
     held = xr.open_zarr(home.forecast, consolidated=False, decode_timedelta=True).load().drop_encoding()
     path = write(held, tmp_path)

@@ -17,10 +17,10 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import StoredArray, chunk_problems, stored_array
-from airmass.data.formats.layout import axis_problem, level_problems
+from airmass.data.formats.layout import axis_problem, level_problems, units_problem
 from airmass.data.formats.reading import one_line
 from airmass.data.formats.store import HORIZONTAL, grid_of, minute, open_unchecked
-from airmass.fields.variables import VARIABLES, same_units
+from airmass.fields.variables import VARIABLES
 
 # Ten years, in hours.
 _LONGEST = 3660 * 24
@@ -61,6 +61,8 @@ def open_forecast(path: str | Path, ensemble: bool = False) -> xr.Dataset:
     grid_of(dataset, path)
     for where, problem in level_problems(dataset):
         raise InputError(f"{path}: {where} {problem}")
+    if MEMBER in dataset.coords and len(set(members := np.atleast_1d(dataset[MEMBER].values).tolist())) < len(members):
+        raise InputError(f"{path}: {MEMBER} is {members}, expected each member once")
     for name in dataset.data_vars:
         _check_field(dataset, str(name), path)
     encoding = dataset.encoding  # transpose keeps none
@@ -250,6 +252,5 @@ def _check_field(dataset: xr.Dataset, name: str, path: str | Path) -> None:
         raise InputError(f"{path}: {name} has dimensions {field.dims}, expected {expected} in any order")
     if field.dtype.kind not in "fiu":
         raise InputError(f"{path}: {name} holds {field.dtype}, expected real numbers")
-    units = field.attrs.get("units")
-    if units is not None and not same_units(units, variable.units):
-        raise InputError(f"{path}: {name} has units {units!r}, expected {variable.units!r}")
+    if problem := units_problem(field, variable):
+        raise InputError(f"{path}: {name} {problem}")

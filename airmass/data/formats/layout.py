@@ -189,8 +189,9 @@ def _mendable(dataset: xr.Dataset, found: Sequence[str], expected: Sequence[str]
     and static fields times.
     """
     lacking, besides = set(expected) - set(found), set(found) - set(expected)
+    sizes = {str(name): size for name, size in dataset.sizes.items()}
     single = all(name in dataset.coords and dataset[name].ndim == 0 for name in lacking)
-    spare = all(dataset.sizes[name] == 1 or (name == "time" and "time" not in expected) for name in besides)
+    spare = all(sizes[name] == 1 or (name == "time" and "time" not in expected) for name in besides)
     return len(set(found)) == len(found) and lacking <= {"time", "level"} and single and spare
 
 

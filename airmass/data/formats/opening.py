@@ -36,7 +36,8 @@ def open_unchecked(path: Place, dask: bool = True) -> xr.Dataset:
         return _open_zarr(path, chunks)
     file = str(Path(path).absolute())
     _check_axes(file, kind, path)
-    opened = partial(xr.open_dataset, file, engine=_ENGINES[kind], chunks=chunks, decode_timedelta=True)
+    options: dict[str, Any] = {"phony_dims": "sort"} if kind is Kind.NETCDF4 else {}  # else it warns of HDF5 files
+    opened = partial(xr.open_dataset, file, engine=_ENGINES[kind], chunks=chunks, decode_timedelta=True, **options)
     return _opened(opened, path, lambda: map(str, opened(decode_cf=False).variables))
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
+from airmass.data.formats.layout import axis_problem
 from airmass.data.formats.store import HORIZONTAL, fill_hint, minute, open_unchecked, problems, read
 from airmass.data.plausible import doubt, extremes, means
 from airmass.data.sea_mask import MASK, gap_problem
@@ -91,6 +92,8 @@ def _upside_down(dataset: xr.Dataset, path: str | Path) -> Iterator[Finding]:
     """Static fields stored north to south under latitudes that run south to north: the Antarctic in the north."""
     names = ("land_sea_mask", "geopotential_at_surface")
     if not all(name in dataset and dataset[name].dims == HORIZONTAL for name in names):
+        return
+    if axis_problem(dataset, "latitude"):
         return
     latitude = dataset.latitude.values.astype(np.float64)
     south, north = latitude <= -_POLAR, latitude >= _POLAR
@@ -190,6 +193,8 @@ def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iter
     values, name = dataset[variable.name], variable.name
     if "units" not in values.attrs:
         yield Finding(name, f"has no units; {variable.units!r} is assumed", wrong=False)
+    if not _are_numbers(dataset, values):
+        return  # said among the problems of its coordinates and type
     tally = _tally(values, variable, path)
     for text in tally.unreadable:
         yield Finding(name, text)
@@ -208,6 +213,12 @@ def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iter
         yield Finding(name, f"{place}is {tally.low[same][0]:g} everywhere")
     if variable.missing_over_land and tally.first_mask is not None:
         yield from _missing_over_land(dataset, name, tally, path)
+
+
+def _are_numbers(dataset: xr.Dataset, values: xr.DataArray) -> bool:
+    """Whether there are values that can be held against ranges, on levels that are numbers."""
+    on_levels = "level" in values.dims and axis_problem(dataset, "level") is not None
+    return values.dtype.kind in "fiu" and values.size > 0 and not on_levels
 
 
 def _more(tally: _Tally) -> str:

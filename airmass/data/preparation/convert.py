@@ -41,8 +41,8 @@ def convert(source: str | Path, out: str | Path) -> list[str]:
     dataset = open_unchecked(source)
     changes: list[str] = []
     steps: tuple[Callable[[xr.Dataset], Change], ...] = (
-        _names, _variables, _expver, _single, lambda d: with_valid_time(d, source), _coordinates, _zeros, _latitude,
-        _longitude, _levels, _static, _dimensions, _attributes, _precision,
+        _names, _variables, _expver, _single, lambda d: with_valid_time(d, source), _coordinates, _zeros,
+        _latitude, _longitude, _levels, _static, _dimensions, _attributes, _precision,
     )  # fmt: skip
     for step in steps:
         try:
