@@ -1,3 +1,57 @@
-"""Train, fine-tune, run, judge and look at global weather models of the GraphCast and GenCast family, in JAX."""
+"""Train, fine-tune, run, judge and look at global weather models of the GraphCast, GenCast and WeatherNext 2 family.
+
+```python
+import airmass
+
+model = airmass.load("demo/run")
+for frame in model.forecast("demo/simulated.zarr", steps=40, init_time="2000-12-31"):
+    print(frame["2m_temperature"].mean().item(), frame.units)
+```
+
+What is named here stays; every other name may move.
+"""
+
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+# Public name -> where it is. Imported when it is asked for: `import airmass` is quick and needs no JAX.
+_PUBLIC = {
+    "ForecastModel": "airmass.forecasting.model",
+    "ForecastState": "airmass.forecasting.model",
+    "InputError": "airmass.core.errors",
+    "RECIPES": "airmass.recipes.recipes",
+    "VARIABLES": "airmass.fields.variables",
+    "evaluate": "airmass.evaluation.notebook",
+    "forecast": "airmass.forecasting.forecast",
+    "load": "airmass.forecasting.model",
+    "open_forecast": "airmass.data.formats.forecast_reader",
+    "open_store": "airmass.data.formats.store",
+    "simulate": "airmass.data.simulate",
+    "train": "airmass.training.train",
+}
+__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from airmass.core.errors import InputError
+    from airmass.data.formats.forecast_reader import open_forecast
+    from airmass.data.formats.store import open_store
+    from airmass.data.simulate import simulate
+    from airmass.evaluation.notebook import evaluate
+    from airmass.fields.variables import VARIABLES
+    from airmass.forecasting.forecast import forecast
+    from airmass.forecasting.model import ForecastModel, ForecastState, load
+    from airmass.recipes.recipes import RECIPES
+    from airmass.training.train import train
+
+
+def __getattr__(name: str):
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'airmass' has no attribute {name!r}; public are {', '.join(_PUBLIC)}")
+    import importlib
+
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

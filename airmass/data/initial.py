@@ -114,14 +114,16 @@ class Initial:
                 raise InputError(f"{self.path}: {name} at {minute(time)} {problem}")
 
 
-def open_initial(path: str | Path, task: Task, usual: Usual | None = None) -> Initial:
-    """Open what a forecast of `task` starts from; only prognostic and static variables need be held.
+def open_initial(source: str | Path | xr.Dataset, task: Task, usual: Usual | None = None) -> Initial:
+    """Open what a forecast of `task` starts from, a file or a dataset; it needs prognostic and static variables alone.
 
     Values are held against the table's ranges and against `usual`, means and spreads by channel, when they are read.
     Raises InputError, naming what was found and expected, for variables, levels, units, order of coordinates and a
     step between frames that do not fit.
     """
-    dataset = _with_our_names(open_unchecked(path, dask=False), path)
+    path = "the dataset" if isinstance(source, xr.Dataset) else source
+    dataset = source if isinstance(source, xr.Dataset) else open_unchecked(source, dask=False)
+    dataset = _with_our_names(dataset, path)
     names = [*task.prognostic, *task.static]
     if any(VARIABLES[name].missing_over_land for name in names) and MASK not in names:
         names.append(MASK)

@@ -71,11 +71,7 @@ def evaluate(
     data = open_verification(forecasts, truth, climatology, lead_times, init_times, spectra)
     for line in (*(note for system in data.systems for note in system.notes), *_not_asked_for(data)):
         say(console, line)
-    names = track(data.variables, "Scoring", console=console, transient=True)
-    scores = {name: score_variable(data, name) for name in names}
-    table = ScoreTable(_scores(data, scores))
-    if not table.scores:
-        raise InputError(f"{truth}: has no values at any valid time of the forecasts, so nothing can be scored")
+    scores, table = score(data, console)
     missing = [
         one for name, found in scores.items() for one in (*left_out(data, name, found), *undefined(data, name, found))
     ]
@@ -93,6 +89,16 @@ def evaluate(
         (aside / EVALUATION).write_text(json.dumps(asdict(_about(data, missing)), indent=1) + "\n")
     print_headlines(table, console, len(data.init_times), any(one.what == THESE for one in missing))
     return table
+
+
+def score(data: VerificationData, console: Console) -> tuple[dict[str, VariableScores], ScoreTable]:
+    """Every metric of every variable, by initial time and as means; raises InputError where nothing can be scored."""
+    names = track(data.variables, "Scoring", console=console, transient=True)
+    scores = {name: score_variable(data, name) for name in names}
+    table = ScoreTable(_scores(data, scores))
+    if not table.scores:
+        raise InputError(f"{data.truth_path}: has no values at any valid time of the forecasts, so nothing can be scored")
+    return scores, table
 
 
 def print_headlines(table: ScoreTable, console: Console, n_init_times: int, fewer: bool = False) -> None:
