@@ -30,8 +30,21 @@ _PUBLIC = {
     "simulate": "airmass.data.simulate",
     "train": "airmass.training.train",
 }
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604
-
+__all__ = [
+    "RECIPES",
+    "VARIABLES",
+    "ForecastModel",
+    "ForecastState",
+    "InputError",
+    "__version__",
+    "evaluate",
+    "forecast",
+    "load",
+    "open_forecast",
+    "open_store",
+    "simulate",
+    "train",
+]
 if TYPE_CHECKING:
     from airmass.core.errors import InputError
     from airmass.data.formats.forecast_reader import open_forecast

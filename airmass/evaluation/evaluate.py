@@ -97,7 +97,9 @@ def score(data: VerificationData, console: Console) -> tuple[dict[str, VariableS
     scores = {name: score_variable(data, name) for name in names}
     table = ScoreTable(_scores(data, scores))
     if not table.scores:
-        raise InputError(f"{data.truth_path}: has no values at any valid time of the forecasts, so nothing can be scored")
+        raise InputError(
+            f"{data.truth_path}: has no values at any valid time of the forecasts, so nothing can be scored"
+        )
     return scores, table
 
 

@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
+import airmass
 from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.data.formats import forecast_reader as forecast_file
@@ -499,3 +500,18 @@ def test_nan_in_one_member_is_named(ensembles, tmp_path):
     forecast.temperature.values[1, 2, 1, 0, 3, :5] = np.nan
     store = make_store(tmp_path / "truth.zarr", TRUTH)
     refused(ensembles, tmp_path, "temperature has 5 NaN.*lead time 12 h from 2000-11-02T00:00", forecast, truth=store)
+
+
+def test_a_notebook_gets_the_scores_of_the_command(files):
+    table = evaluate(
+        [files / "forecast.zarr"], files / "truth.zarr", files / "for_notebook", console=Console(file=StringIO())
+    )
+    scores = airmass.evaluate(files / "forecast.zarr", files / "truth.zarr")
+    assert scores.temperature.dims == ("system", "metric", "lead_time", "level")
+    assert scores["2m_temperature"].dims == ("system", "metric", "lead_time")
+    assert scores.temperature.attrs["units"] == "K"
+    for one in table.scores:
+        where = {"system": one.system, "metric": one.metric, "lead_time": np.timedelta64(int(one.lead_time_hours), "h")}
+        where |= {} if one.level is None else {"level": one.level}
+        assert float(scores[one.variable].sel(where)) == one.value
+    assert sum(int(np.isfinite(field).sum()) for field in scores.data_vars.values()) == len(table.scores)
