@@ -24,7 +24,7 @@ from airmass.data.initial import Initial, open_initial, read_noise
 from airmass.fields.clock import parse_time
 from airmass.forecasting.perturbed import perturbed
 from airmass.forecasting.resume import SETTINGS, ResumableOutput, folder_of, require_room
-from airmass.forecasting.system import System, load_system, with_sampler
+from airmass.forecasting.system import System, check_grid, load_system, with_sampler
 from airmass.forecasting.trajectories import Trajectories
 from airmass.models.nn.attention_choice import PLAIN, VARIABLE
 
@@ -102,7 +102,7 @@ def forecast(
     steps = _steps(lead_time or system.lead_time, task.step)
     levels = chosen_levels(task, levels)
     start = open_initial(initial, task, system.usual)
-    _check_grid(system, checkpoint, start)
+    check_grid(system, checkpoint, start)
     inits = _inits(init_times, start)
     static = start.static()
     noise = None if initial_noise is None else read_noise(initial_noise, task, start.grid)
@@ -213,18 +213,6 @@ def _numbers(system: System, checkpoint, members: int | None, first: int, given:
         if value is not None:
             raise InputError(f"{checkpoint}: {system.title} draws nothing, so {option} {value} means nothing to it")
     return None
-
-
-def _check_grid(system: System, checkpoint: str | Path, start: Initial) -> None:
-    grid = start.grid
-    if system.grid is not None and grid != system.grid:
-        raise InputError(f"{checkpoint}: was trained on the grid {system.grid}, but {start.path} holds {grid}")
-    spacing = 360 / len(grid.longitude), grid.latitude[1] - grid.latitude[0]
-    if system.spacing and not np.allclose(spacing, system.spacing, rtol=1e-3):
-        raise InputError(
-            f"{checkpoint}: was trained at {system.spacing:g} degrees, but {start.path} holds {grid}, which is "
-            f"{spacing[1]:g} x {spacing[0]:g} degrees"
-        )
 
 
 def _digest(arrays: Iterable[np.ndarray]) -> str:

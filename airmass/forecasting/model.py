@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -55,7 +56,7 @@ class ForecastModel:
     def __init__(self, checkpoint: str | Path, statistics: str | Path | None = None, precision: str = "float32"):
         self._system = load_system(checkpoint, statistics, precision)
         self._checkpoint = checkpoint
-        self._built: tuple[LatLonGrid, np.ndarray, eqx.Module] | None = None
+        self._built: tuple[LatLonGrid, np.ndarray, Any] | None = None
 
     def __repr__(self) -> str:
         return f"<{self._system.title} from {self._checkpoint}: {self.task.step} h a step>"
@@ -160,6 +161,7 @@ class ForecastModel:
         static = start.static()
         if self._built is not None and self._built[0] == start.grid and np.array_equal(self._built[1], static):
             return
+        assert self._system.build is not None
         self._built = start.grid, static, self._system.build(start.grid, static)
 
     def _stepping(self):

@@ -1,7 +1,7 @@
 """What a checkpoint can forecast, whoever made it: a run of ours or a published file, behind one interface."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
+from airmass.data.initial import Initial
 from airmass.data.plausible import Usual, usual
 from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.fields.channels import Layout
@@ -19,9 +20,12 @@ from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.forecasting.checkpoints.read import Statistics, read_checkpoint
 from airmass.models.footprint import fitting
-from airmass.models.model import Trained
+from airmass.models.model import Model, Trained
 from airmass.models.nn.attention_choice import PLAIN
 from airmass.models.runner import MakeRunner, Runner
+
+# The model over static fields on a grid.
+BuildModel = Callable[[LatLonGrid, Float[np.ndarray, "node static"]], Model]
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,11 @@ class System:
     """A forecasting system.
 
     `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
-    into the forecast's attributes. An `ensemble` has members; other systems know one future. `lead_time` is how far it
-    is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None where initial
+    into the forecast's attributes. An `ensemble` has members; other systems are deterministic. `lead_time` is how far
+    it is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None where initial
     states are perturbed already. `sampler` is how a frame is drawn, None where none is. `attention` names what computes
     it here. `usual` are means and spreads that initial states are held against. `fingerprint` tells checkpoint and
-    statistics from others.
+    statistics from others. `build` makes the model alone, None where a system is more than its model.
     """
 
     name: str
@@ -50,6 +54,7 @@ class System:
     attention: str = PLAIN
     usual: Usual | None = None
     fingerprint: str = ""
+    build: BuildModel | None = None
 
 
 def load_system(
@@ -71,12 +76,15 @@ def load_system(
     attention = family.attention(settings, precision)
     about = {**held.attributes(statistics), **({"attention": attention.report} if attention.report else {})}
 
+    def build(grid: LatLonGrid, static: Float[np.ndarray, "node static"]) -> Model:
+        trained = Trained(task, settings, held.network, grid, scales, fill, held.innovation, held.calibration)
+        return family.build(trained, static, precision, attend=attention.attend)
+
     def runner(
         grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: SamplerSettings | None = held.sampler
     ) -> Runner:
         together = fitting(held.path, task, settings, grid.shape, precision, memory_limit)
-        trained = Trained(task, settings, held.network, grid, scales, fill, held.innovation, held.calibration)
-        model = family.build(trained, static, precision, attend=attention.attend)
+        model = build(grid, static)
         return family.runner(model, task, grid, sampler=sampler, seed=seed, noise=noise, together=together)
 
     return System(
@@ -94,7 +102,21 @@ def load_system(
         attention.name,
         usual_of(task, scales),
         _fingerprint(held.path, statistics),
+        build,
     )
+
+
+def check_grid(system: System, checkpoint: str | Path, start: Initial) -> None:
+    """Raise InputError where initial frames lie on another grid than a system forecasts on."""
+    grid = start.grid
+    if system.grid is not None and grid != system.grid:
+        raise InputError(f"{checkpoint}: was trained on the grid {system.grid}, but {start.path} holds {grid}")
+    spacing = 360 / len(grid.longitude), grid.latitude[1] - grid.latitude[0]
+    if system.spacing and not np.allclose(spacing, system.spacing, rtol=1e-3):
+        raise InputError(
+            f"{checkpoint}: was trained at {system.spacing:g} degrees, but {start.path} holds {grid}, which is "
+            f"{spacing[1]:g} x {spacing[0]:g} degrees"
+        )
 
 
 def _fingerprint(path: Path, statistics: str | Path | None) -> str:
