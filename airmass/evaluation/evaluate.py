@@ -162,7 +162,7 @@ def _rank_histograms(data: VerificationData, scores: Mapping[str, VariableScores
 
 
 def _not_asked_for(data: VerificationData) -> Iterator[str]:
-    """What cannot be scored as no climatology, or none of quantiles, was given."""
+    """Sentences on what cannot be scored as no climatology, or none of quantiles, was given."""
     if data.climatology is None:
         yield "No climatology named or found: ACC, extremes and the climatology baseline are left out."
     elif lacking := [name for name in data.variables if name in EXTREMES and not data.quantiles(name)]:

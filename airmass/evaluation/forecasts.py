@@ -70,7 +70,7 @@ class System:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What can be scored: what its files hold, and the wind speed where they hold the components."""
+        """Variables to score: those that its files hold, and the wind speed where they hold its components."""
         held = set(map(str, self.example.data_vars))
         return tuple(sorted(held | ({WIND_SPEED.name} if held.issuperset(parts_of(WIND_SPEED.name)) else set())))
 

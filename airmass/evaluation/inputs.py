@@ -60,7 +60,7 @@ class VerificationData:
 
     @property
     def held_variables(self) -> tuple[str, ...]:
-        """What must be read for `variables`."""
+        """Variables that must be read for `variables`."""
         return tuple(dict.fromkeys(part for name in self.variables for part in parts_of(name)))
 
     def levels(self, name: str) -> tuple[int | None, ...]:

@@ -42,7 +42,7 @@ _WITH_UNITS = ("rmse", "bias", "crps", "energy", "spread")
 
 
 def has_units(metric: str) -> bool:
-    """Whether a metric is in its variable's units; others are plain numbers."""
+    """True where a metric is in its variable's units; others are plain numbers."""
     return metric in _WITH_UNITS
 
 
@@ -109,7 +109,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was compared: forecasts by system, and members, quantiles and what is left out, in sentences and values."""
+    """A record of what was compared, and of what is left out in sentences and in values."""
 
     forecasts: dict[str, list[str]]
     truth: str
@@ -129,7 +129,7 @@ Kept = TypeVar("Kept", Score, RankHistogram, Spectrum)
 
 @dataclass(frozen=True)
 class Quoted:
-    """How errors of one variable are quoted: multiply by `factor`, write `decimals`, then `units`."""
+    """Units and digits of errors of one variable: multiply by `factor`, write `decimals`, then `units`."""
 
     factor: float
     units: str
@@ -221,7 +221,7 @@ def read_scores(path: str | Path) -> ScoreTable:
 
 
 def read_rank_histograms(folder: str | Path) -> list[RankHistogram]:
-    """Those in a folder of scores; none where no ensemble was scored. Raises InputError for a foreign file."""
+    """Rank histograms in a folder of scores, if any. Raises InputError for a foreign file."""
     path = Path(folder) / RANK_HISTOGRAMS
     found = _read(path, RankHistogram) if path.exists() else []
     for i, histogram in enumerate(found):
@@ -231,7 +231,7 @@ def read_rank_histograms(folder: str | Path) -> list[RankHistogram]:
 
 
 def read_spectra(folder: str | Path) -> list[Spectrum]:
-    """Those in a folder of scores; none where none were asked for. Raises InputError for a foreign file."""
+    """Spectra in a folder of scores; none where none were asked for. Raises InputError for a foreign file."""
     path = Path(folder) / SPECTRA
     found = _read(path, Spectrum) if path.exists() else []
     for i, spectrum in enumerate(found):
@@ -244,7 +244,7 @@ def read_spectra(folder: str | Path) -> list[Spectrum]:
 
 
 def read_evaluation(folder: str | Path) -> Evaluation | None:
-    """What `airmass evaluate` says it compared; None for a folder that holds only scores."""
+    """The record of what was compared; None for a folder that holds only scores."""
     path = Path(folder) / EVALUATION
     return read_json(path, Evaluation) if path.exists() else None
 
@@ -263,7 +263,7 @@ def _read(path: str | Path, kind: type[Kept]) -> list[Kept]:
 
 
 def _problem(one: Score | RankHistogram | Spectrum) -> str | None:
-    """What is wrong with a record, beginning with its field."""
+    """The fault of a record, beginning with its field."""
     if not one.system:
         return "system is empty, expected a name"
     if one.variable not in VARIABLES and one.variable != WIND_SPEED.name:

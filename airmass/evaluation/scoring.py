@@ -63,7 +63,7 @@ class VariableScores:
 
 @dataclass(frozen=True)
 class VerificationCase:
-    """What forecasts of one variable from one initial time are compared with, at some lead times."""
+    """Truth and baselines for forecasts of one variable from one initial time, at some lead times."""
 
     lead_times: np.ndarray
     start: Float[np.ndarray, "1 level node"]

@@ -13,7 +13,7 @@ from airmass.plots.axes import INK, PALE
 from airmass.plots.fields import Frame
 from airmass.plots.globe import Globe, map_axes, show
 from airmass.plots.png import in_palette, palette_of, picture_of
-from airmass.plots.style import colours, look_of, title_of
+from airmass.plots.style import colours, style_of, title_of
 
 _DPI = 80
 _SIZE = (12.0, 3.9)
@@ -37,19 +37,19 @@ def write_animation(
 
 
 def _pictures(globe: Globe, frames: Sequence[Frame], label: str) -> Iterator[Image.Image]:
-    look = look_of(frames[0].variable)
-    scale = colours(look, *(look.shown(field) for frame in frames for field in (frame.forecast, frame.truth)))
+    style = style_of(frames[0].variable)
+    scale = colours(style, *(style.shown(field) for frame in frames for field in (frame.forecast, frame.truth)))
     figure = Figure(figsize=_SIZE, dpi=_DPI, facecolor="white")
     drawn = []
     for left, text in ((0.008, label), (0.504, "Truth")):
         axes = map_axes(figure, (left, 0.14, 0.488, 0.752), resolution="c")
         drawn.append(show(axes, globe.image(np.full(globe.grid.shape, np.nan)), *scale))
         figure.text(left + 0.004, 0.86, text, fontsize=11, weight="bold", color=INK)
-    _around(figure, frames[0], scale, look.units)
+    _around(figure, frames[0], scale, style.units)
     date = figure.text(0.992, 0.945, "", fontsize=13, color=INK, ha="right", family="DejaVu Sans Mono")
     for frame in frames:
         for image, field in zip(drawn, (frame.forecast, frame.truth), strict=True):
-            image.set_array(globe.image(look.shown(field)))
+            image.set_array(globe.image(style.shown(field)))
         date.set_text(f"{f'+{frame.lead_hours:g} h':>7}   {frame.valid_text}")
         yield picture_of(figure)
 

@@ -1,4 +1,4 @@
-"""Whether ensembles are as wide as they are wrong: spread beside error, and rank histograms."""
+"""Spread beside error, and rank histograms: signs of ensembles too narrow or too wide."""
 
 from collections.abc import Sequence
 

@@ -16,7 +16,7 @@ def has_extremes(table: ScoreTable) -> bool:
 
 
 def extremes_figure(table: ScoreTable) -> Figure:
-    """A panel for each field and quantile that was judged, the most extreme first; 0 is what climatology gives."""
+    """A panel for each field and quantile that was scored, the most extreme first; 0 is what climatology gives."""
     wanted = sorted({(s.variable, s.level, s.metric) for s in table.scores if s.metric.startswith(_PREFIX)}, key=_order)
     lines = {system: style for system, style in line_styles(table.systems).items() if system != "climatology"}
     figure, panels = panel_rows(len(wanted), 1)

@@ -16,7 +16,7 @@ from airmass.data.plausible import require_plausible
 from airmass.fields.clock import parse_time
 from airmass.fields.grid import LatLonGrid, latitude_weights
 from airmass.fields.variables import Variable, variable_at_level
-from airmass.plots.style import look_of
+from airmass.plots.style import style_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Frame:
 
     def rmse(self, grid: LatLonGrid) -> float:
         """Area-weighted root mean square difference over the nodes where both have values, in shown units."""
-        squares = look_of(self.variable).shown_difference(self.forecast - self.truth) ** 2
+        squares = style_of(self.variable).shown_difference(self.forecast - self.truth) ** 2
         weights = np.broadcast_to(latitude_weights(grid.latitude)[:, None], squares.shape)
         both = np.isfinite(squares)
         return float(np.sqrt(np.average(squares[both], weights=weights[both]))) if both.any() else float("nan")
@@ -99,7 +99,7 @@ class Pair:
         return [held.index(hour) for hour in lead_hours]
 
     def holds(self, field: str) -> bool:
-        """Whether the forecast has this field, typed as `z500` or `2t`."""
+        """True where the forecast has this field, typed as `z500` or `2t`."""
         variable, level = variable_at_level(field)
         levels = self.forecast.level.values if "level" in self.forecast.coords else ()
         return variable.name in self.forecast.data_vars and (level is None or level in levels)

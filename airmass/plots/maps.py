@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from airmass.plots.axes import INK, PALE
 from airmass.plots.fields import Frame
 from airmass.plots.globe import Globe, Rectangle, map_axes, show
-from airmass.plots.style import Look, colours, difference_colours, look_of, spacing, title_of
+from airmass.plots.style import Style, colours, difference_colours, spacing, style_of, title_of
 
 Scale = tuple[Colormap, BoundaryNorm]
 
@@ -22,45 +22,45 @@ _WIDTH = 2 * _LEFT + 3 * _MAP[0] + 2 * _GAP
 
 def map_figure(globe: Globe, frames: Sequence[Frame]) -> Figure:
     """Maps of one field: forecast, truth and forecast - truth at each lead time, on the same two scales throughout."""
-    look = look_of(frames[0].variable)
+    style = style_of(frames[0].variable)
     height = _TOP + len(frames) * (_MAP[1] + _ROW_HEAD) + _BOTTOM
     figure = Figure(figsize=(_WIDTH, height), dpi=100, facecolor="white")
-    scale = colours(look, *(look.shown(field) for frame in frames for field in (frame.forecast, frame.truth)))
-    difference = difference_colours(np.stack([look.shown_difference(f.forecast - f.truth) for f in frames]))
+    scale = colours(style, *(style.shown(field) for frame in frames for field in (frame.forecast, frame.truth)))
+    difference = difference_colours(np.stack([style.shown_difference(f.forecast - f.truth) for f in frames]))
     for row, frame in enumerate(frames):
         bottom = height - _TOP - (row + 1) * (_MAP[1] + _ROW_HEAD)
         _draw_row(figure, globe, frame, bottom, scale, difference)
     _headings(figure, frames[0], height)
-    colour_bar(figure, scale, _LEFT + 0.9, 2 * _MAP[0] + _GAP - 1.8, look.units)
-    colour_bar(figure, difference, _left(2) + 0.5, _MAP[0] - 1.0, f"forecast − truth, {look.difference_units}")
+    colour_bar(figure, scale, _LEFT + 0.9, 2 * _MAP[0] + _GAP - 1.8, style.units)
+    colour_bar(figure, difference, _left(2) + 0.5, _MAP[0] - 1.0, f"forecast − truth, {style.difference_units}")
     return figure
 
 
 def _draw_row(figure: Figure, globe: Globe, frame: Frame, bottom: float, scale: Scale, difference: Scale) -> None:
-    look = look_of(frame.variable)
-    forecast, truth = (globe.image(look.shown(field)) for field in (frame.forecast, frame.truth))
-    error = globe.image(look.shown_difference(frame.forecast - frame.truth))
+    style = style_of(frame.variable)
+    forecast, truth = (globe.image(style.shown(field)) for field in (frame.forecast, frame.truth))
+    error = globe.image(style.shown_difference(frame.forecast - frame.truth))
     for column, (image, chosen, lines) in enumerate(
         ((forecast, scale, forecast), (truth, scale, truth), (error, difference, truth))
     ):
         axes = map_axes(figure, rectangle(figure, _left(column), bottom, *_MAP))
         show(axes, image, *chosen)
-        if look.isolines:
-            isolines(axes, globe, lines, look, faint=column == 2)
+        if style.isolines:
+            isolines(axes, globe, lines, style, faint=column == 2)
     width, height = figure.get_size_inches()
     y = (bottom + _MAP[1] + 0.06) / height
     figure.text(_left(0) / width, y, frame.lead_text, fontsize=12, weight="bold", color=INK)
     figure.text((_left(1)) / width, y, f"valid {frame.valid_text}", fontsize=11, color=PALE)
     value = frame.rmse(globe.grid)
-    rmse = f"RMSE {value:.3g} {look.difference_units}" if np.isfinite(value) else "nothing to compare"
+    rmse = f"RMSE {value:.3g} {style.difference_units}" if np.isfinite(value) else "nothing to compare"
     figure.text((_left(3) - _GAP) / width, y, rmse, fontsize=11, color=PALE, ha="right")
 
 
-def isolines(axes: Axes, globe: Globe, image: np.ma.MaskedArray, look: Look, faint: bool) -> None:
+def isolines(axes: Axes, globe: Globe, image: np.ma.MaskedArray, style: Style, faint: bool) -> None:
     """Lines at the usual spacing; `faint` ones without labels."""
     if not image.count():
         return
-    step = spacing(look, image.min(), image.max())
+    step = spacing(style, image.min(), image.max())
     levels = np.arange(np.floor(image.min() / step), np.ceil(image.max() / step) + 1) * step
     lines = axes.contour(
         globe.x[::3], globe.y[::3], image[::3, ::3], levels=levels,

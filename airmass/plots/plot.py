@@ -1,4 +1,4 @@
-"""What `airmass plot` does: maps of chosen fields, an animation, and curves of scores, into one folder."""
+"""The work of `airmass plot`: maps of chosen fields, an animation, and curves of scores, into one folder."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -14,7 +14,7 @@ from airmass.data.formats.store import read, require
 from airmass.fields.variables import variable_at_level
 from airmass.plots.axes import INK, PALE, lead_axis, legend, panel_rows
 from airmass.plots.fields import Pair
-from airmass.plots.style import Look, look_of, title_of
+from airmass.plots.style import Style, style_of, title_of
 
 # Latitude and longitude; a wet, a dry, a hot and a southern place.
 PLACES = ((52.0, 0.0), (40.0, 255.0), (28.0, 77.0), (-34.0, 151.0))
@@ -74,12 +74,12 @@ def plumes(
 def plume_figure(field: str, init_text: str, drawn: Sequence[Plume]) -> Figure:
     """A panel for each place: thin lines are members, the thick one is their mean."""
     variable, level = variable_at_level(field)
-    look = look_of(variable)
+    style = style_of(variable)
     figure, panels = panel_rows(len(drawn), 1, 3.0)
     for (panel,), plume in zip(panels, drawn, strict=True):
-        _draw(panel, plume, look)
+        _draw(panel, plume, style)
         panel.set_title(_place(plume), loc="left", fontsize=11, color=INK)
-        panel.set_title(look.units, loc="right", fontsize=9, color=PALE)
+        panel.set_title(style.units, loc="right", fontsize=9, color=PALE)
     styles = {"member": _MEMBER, "mean of the members": _MEAN, "truth": _TRUTH}
     if drawn[0].climatology is not None:
         styles["climatology"] = _USUAL
@@ -87,15 +87,15 @@ def plume_figure(field: str, init_text: str, drawn: Sequence[Plume]) -> Figure:
     return figure
 
 
-def _draw(panel: Axes, plume: Plume, look: Look) -> None:
+def _draw(panel: Axes, plume: Plume, style: Style) -> None:
     days = np.asarray(plume.lead_hours) / 24
-    members = look.shown(plume.members)
+    members = style.shown(plume.members)
     alpha = max(0.25, min(0.9, 12 / len(members)))
     panel.plot(days, members.T, alpha=alpha, zorder=1, **_MEMBER)
     panel.plot(days, members.mean(axis=0), zorder=3, **_MEAN)
-    panel.plot(np.concatenate([[0], days]), look.shown(plume.truth), zorder=4, **_TRUTH)
+    panel.plot(np.concatenate([[0], days]), style.shown(plume.truth), zorder=4, **_TRUTH)
     if plume.climatology is not None:
-        panel.plot(days, look.shown(plume.climatology), zorder=2, **_USUAL)
+        panel.plot(days, style.shown(plume.climatology), zorder=2, **_USUAL)
     lead_axis(panel, plume.lead_hours[-1])
 
 

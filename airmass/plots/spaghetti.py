@@ -10,7 +10,7 @@ from airmass.plots.axes import INK, PALE
 from airmass.plots.fields import Frame
 from airmass.plots.globe import Globe, map_axes
 from airmass.plots.maps import rectangle
-from airmass.plots.style import look_of, title_of
+from airmass.plots.style import style_of, title_of
 
 # Which lines, in shown units: subtropical ridge, main jet and polar vortex; the freezing line; deep lows.
 LINES = {
@@ -49,11 +49,11 @@ def spaghetti_figure(globe: Globe, frames: Sequence[Frame]) -> Figure:
 
 def _draw(axes: Axes, globe: Globe, frame: Frame) -> None:
     assert frame.members is not None
-    look, lines = look_of(frame.variable), LINES[frame.variable.name, frame.level]
+    style, lines = style_of(frame.variable), LINES[frame.variable.name, frame.level]
     colours, alpha = _COLOURS[: len(lines)], max(0.3, min(0.9, 12 / len(frame.members)))
     styles = [(member, colours, 0.8, alpha, 4) for member in frame.members] + [(frame.truth, "#000000", 1.7, 1.0, 5)]
     for field, colour, width, opacity, order in styles:
-        image = globe.image(look.shown(field))[::2, ::2]
+        image = globe.image(style.shown(field))[::2, ::2]
         for level, chosen in zip(lines, colour if isinstance(colour, tuple) else (colour,) * len(lines), strict=True):
             if image.min() < level < image.max():
                 axes.contour(
@@ -64,7 +64,7 @@ def _draw(axes: Axes, globe: Globe, frame: Frame) -> None:
 
 def _legend(figure: Figure, frame: Frame) -> None:
     assert frame.members is not None
-    units, lines = look_of(frame.variable).units, LINES[frame.variable.name, frame.level]
+    units, lines = style_of(frame.variable).units, LINES[frame.variable.name, frame.level]
     handles = [
         Line2D([], [], color=c, linewidth=1.4, label=f"{x:g} {units}, {len(frame.members)} members")
         for x, c in zip(lines, _COLOURS, strict=False)

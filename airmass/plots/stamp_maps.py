@@ -6,7 +6,7 @@ from airmass.plots.axes import INK, PALE
 from airmass.plots.fields import Frame
 from airmass.plots.globe import Globe, map_axes, show
 from airmass.plots.maps import colour_bar, isolines, rectangle
-from airmass.plots.style import colours, look_of, title_of
+from airmass.plots.style import colours, style_of, title_of
 
 ACROSS, MOST = 4, 18
 
@@ -18,10 +18,10 @@ _WIDTH = 2 * _LEFT + ACROSS * _MAP[0] + (ACROSS - 1) * _GAP
 def stamp_figure(globe: Globe, frame: Frame) -> Figure:
     """Truth and the mean first, then up to eighteen members, all on one scale. The frame must hold members."""
     assert frame.members is not None
-    look = look_of(frame.variable)
+    style = style_of(frame.variable)
     shown = [("Truth", frame.truth), (frame.forecast_text, frame.forecast)]
     shown += [(f"Member {i}", member) for i, member in enumerate(frame.members[:MOST])]
-    scale = colours(look, *(look.shown(field) for _, field in shown))
+    scale = colours(style, *(style.shown(field) for _, field in shown))
     rows = -(-len(shown) // ACROSS)
     height = _TOP + rows * (_MAP[1] + _HEAD) + _BOTTOM
     figure = Figure(figsize=(_WIDTH, height), dpi=100, facecolor="white")
@@ -29,15 +29,15 @@ def stamp_figure(globe: Globe, frame: Frame) -> Figure:
         row, column = divmod(i, ACROSS)
         left, bottom = _LEFT + column * (_MAP[0] + _GAP), height - _TOP - (row + 1) * (_MAP[1] + _HEAD)
         axes = map_axes(figure, rectangle(figure, left, bottom, *_MAP), resolution="c")
-        image = globe.image(look.shown(field))
+        image = globe.image(style.shown(field))
         show(axes, image, *scale)
-        if look.isolines:
-            isolines(axes, globe, image, look, faint=True)
+        if style.isolines:
+            isolines(axes, globe, image, style, faint=True)
         y = (bottom + _MAP[1] + 0.03) / height
         weight = "bold" if i < 2 else "normal"
         figure.text(left / _WIDTH, y, text, fontsize=11, weight=weight, color=INK if i < 2 else PALE)
     _headings(figure, frame, height)
-    colour_bar(figure, scale, _WIDTH / 4, _WIDTH / 2, look.units)
+    colour_bar(figure, scale, _WIDTH / 4, _WIDTH / 2, style.units)
     return figure
 
 

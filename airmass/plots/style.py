@@ -1,4 +1,4 @@
-"""How each variable is shown: in which units, colours and steps, and with which isolines, as forecasters know them."""
+"""Style of each variable: in which units, colours and steps, and with which isolines, as forecasters know them."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ _RAIN_STEPS = (0, 0.1, 0.5, 1, 2, 5, 10, 20, 30, 50)
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """Shown value = `factor` * value + `offset`, in `units`.
 
     `colours` is a name of matplotlib's. `centre` is a shown value that belongs in the middle of the colours, such as
@@ -45,53 +45,53 @@ class Look:
         return self.factor * np.asarray(values, np.float64)
 
 
-_WIND = Look("m/s", colours="PuOr_r", centre=0.0)
-_LOOKS = {
-    "geopotential": Look("dam", 1 / STANDARD_GRAVITY / 10, colours="Spectral_r", isolines=8, title="height"),
-    "temperature": Look("°C", offset=-273.15, colours="RdYlBu_r", centre=0.0),
-    "2m_temperature": Look("°C", offset=-273.15, colours="RdYlBu_r", centre=0.0),
-    "sea_surface_temperature": Look("°C", offset=-273.15, colours="RdYlBu_r"),
+_WIND = Style("m/s", colours="PuOr_r", centre=0.0)
+_STYLES = {
+    "geopotential": Style("dam", 1 / STANDARD_GRAVITY / 10, colours="Spectral_r", isolines=8, title="height"),
+    "temperature": Style("°C", offset=-273.15, colours="RdYlBu_r", centre=0.0),
+    "2m_temperature": Style("°C", offset=-273.15, colours="RdYlBu_r", centre=0.0),
+    "sea_surface_temperature": Style("°C", offset=-273.15, colours="RdYlBu_r"),
     "u_component_of_wind": _WIND,
     "v_component_of_wind": _WIND,
     "10m_u_component_of_wind": _WIND,
     "10m_v_component_of_wind": _WIND,
-    "vertical_velocity": Look("Pa/s", colours="BrBG_r", centre=0.0),
-    "specific_humidity": Look("g/kg", 1e3, colours="YlGnBu"),
-    "mean_sea_level_pressure": Look("hPa", 1e-2, colours="PuOr_r", isolines=8),
-    "surface_pressure": Look("hPa", 1e-2, colours="cividis"),
-    "total_precipitation_6hr": Look("mm in 6 h", 1e3, steps=_RAIN_STEPS),
-    "total_precipitation_12hr": Look("mm in 12 h", 1e3, steps=_RAIN_STEPS),
+    "vertical_velocity": Style("Pa/s", colours="BrBG_r", centre=0.0),
+    "specific_humidity": Style("g/kg", 1e3, colours="YlGnBu"),
+    "mean_sea_level_pressure": Style("hPa", 1e-2, colours="PuOr_r", isolines=8),
+    "surface_pressure": Style("hPa", 1e-2, colours="cividis"),
+    "total_precipitation_6hr": Style("mm in 6 h", 1e3, steps=_RAIN_STEPS),
+    "total_precipitation_12hr": Style("mm in 12 h", 1e3, steps=_RAIN_STEPS),
 }
 
 
-def look_of(variable: Variable) -> Look:
-    """How to show a variable; plain values in colours of no meaning for one that has no entry."""
-    return _LOOKS.get(variable.name, Look(variable.units))
+def style_of(variable: Variable) -> Style:
+    """Style of a variable; plain values in colours of no meaning for one that has no entry."""
+    return _STYLES.get(variable.name, Style(variable.units))
 
 
 def title_of(variable: Variable, level: int | None) -> str:
     """`Geopotential height at 500 hPa`."""
-    text = " ".join(filter(None, (variable.name.replace("_", " "), look_of(variable).title)))
+    text = " ".join(filter(None, (variable.name.replace("_", " "), style_of(variable).title)))
     text = text.removesuffix(" 6hr").removesuffix(" 12hr")
     return text[0].upper() + text[1:] + (f" at {level} hPa" if level is not None else "")
 
 
-def colours(look: Look, *fields: np.ndarray, n: int = 30) -> tuple[Colormap, BoundaryNorm]:
+def colours(style: Style, *fields: np.ndarray, n: int = 30) -> tuple[Colormap, BoundaryNorm]:
     """One scale of colour steps for several fields of shown values, over all but the most extreme of them."""
-    if look.steps:
-        scheme: Colormap = ListedColormap(_RAIN[: len(look.steps)])
-        return scheme, BoundaryNorm(look.steps, len(look.steps), extend="max")
+    if style.steps:
+        scheme: Colormap = ListedColormap(_RAIN[: len(style.steps)])
+        return scheme, BoundaryNorm(style.steps, len(style.steps), extend="max")
     values = np.concatenate([np.ravel(field) for field in fields])
     low, high = np.nanpercentile(values, [0.2, 99.8]) if np.isfinite(values).any() else (0.0, 1.0)
-    step = spacing(look, low, high) or round_up(max(high - low, 1e-6 * max(abs(high), 1.0)) / n)
+    step = spacing(style, low, high) or round_up(max(high - low, 1e-6 * max(abs(high), 1.0)) / n)
     first = np.floor(low / step)
     edges = np.arange(first, max(np.ceil(high / step), first + 1) + 1) * step
-    return _stepped(look.colours, edges, look.centre)
+    return _stepped(style.colours, edges, style.centre)
 
 
-def spacing(look: Look, low: float, high: float) -> float:
+def spacing(style: Style, low: float, high: float) -> float:
     """The usual spacing of isolines, or a multiple of it where that would make more than sixty; 0 for none."""
-    return look.isolines * max(1.0, np.ceil((high - low) / (60 * look.isolines))) if look.isolines else 0.0
+    return style.isolines * max(1.0, np.ceil((high - low) / (60 * style.isolines))) if style.isolines else 0.0
 
 
 def difference_colours(difference: np.ndarray, n: int = 18) -> tuple[Colormap, BoundaryNorm]:
@@ -114,7 +114,7 @@ def round_up(step: float, digits: tuple[float, ...] = (1, 2, 2.5, 5, 10)) -> flo
 
 
 def _stepped(name: str, edges: np.ndarray, centre: float | None) -> tuple[Colormap, BoundaryNorm]:
-    """Colours for even steps; with a centre, the middle of the scheme falls on it and equal distances look equal."""
+    """Colours for even steps; with a centre, the middle of the scheme falls on it and equal distances style equal."""
     scheme = mpl.colormaps[name]
     middles = (edges[1:] + edges[:-1]) / 2
     if centre is None:

@@ -18,7 +18,7 @@ from airmass.plots.fields import open_pair
 from airmass.plots.globe import PROJECTION, Globe, extent
 from airmass.plots.plot import plot
 from airmass.plots.plumes import plumes
-from airmass.plots.style import colours, difference_colours, look_of, title_of
+from airmass.plots.style import colours, difference_colours, style_of, title_of
 from tests.conftest import make_store
 from tests.forecasts import ensemble_dataset, forecast_dataset, truth_dataset, write_climatology, write_forecast
 
@@ -44,7 +44,7 @@ def files(tmp_path_factory):
 
 @pytest.fixture
 def offline(monkeypatch):
-    """Any attempt to connect or to look up a name fails."""
+    """Any attempt to connect or to style up a name fails."""
 
     def refuse(*args, **kwargs):
         raise AssertionError(f"a picture reached for the network: {args}")
@@ -85,7 +85,7 @@ def test_usual_fields_and_lead_times_are_chosen_where_none_is_named(files, tmp_p
         ({"fields": ["z"]}, "is on levels: say which"),
         ({"lead_times": [18]}, "no lead time of 18 h; it holds 6 to 24 h"),
         ({"init_time": "2001-01-01"}, "no initial time 2001-01-01T00:00; it holds 3 from 2000-11-01T12:00"),
-        ({"init_time": "soon"}, "is not a date"),
+        ({"init_time": "soon"}, "time 'soon': expected one such as"),
         ({"scores": "/nowhere/scores.json"}, "no such file"),
     ],
 )
@@ -153,10 +153,10 @@ def test_coastlines_are_on_the_globe_and_do_not_cross_it(resolution):
 
 
 def test_units_that_forecasters_use():
-    assert look_of(VARIABLES["geopotential"]).shown(54000.0) == pytest.approx(550.65, abs=0.01)
-    assert look_of(VARIABLES["2m_temperature"]).shown(273.15) == pytest.approx(0)
-    assert look_of(VARIABLES["2m_temperature"]).shown_difference(2.0) == 2.0
-    assert look_of(VARIABLES["total_precipitation_6hr"]).shown(0.002) == pytest.approx(2.0)
+    assert style_of(VARIABLES["geopotential"]).shown(54000.0) == pytest.approx(550.65, abs=0.01)
+    assert style_of(VARIABLES["2m_temperature"]).shown(273.15) == pytest.approx(0)
+    assert style_of(VARIABLES["2m_temperature"]).shown_difference(2.0) == 2.0
+    assert style_of(VARIABLES["total_precipitation_6hr"]).shown(0.002) == pytest.approx(2.0)
     assert title_of(VARIABLES["geopotential"], 500) == "Geopotential height at 500 hPa"
 
 
@@ -164,7 +164,7 @@ def test_units_that_forecasters_use():
 @pytest.mark.parametrize("scale", [0.0, 1e-6, 3.0, 5e4])
 def test_every_variable_has_colours_for_any_values(name, scale):
     values = scale * np.random.default_rng(0).standard_normal((8, 16))
-    cmap, norm = colours(look_of(VARIABLES[name]), values)
+    cmap, norm = colours(style_of(VARIABLES[name]), values)
     assert np.all(np.diff(norm.boundaries) > 0) and len(norm.boundaries) < 200
     assert cmap(norm(values)).shape == (8, 16, 4)
 

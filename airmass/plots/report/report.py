@@ -117,7 +117,7 @@ def _head(title: str, table: ScoreTable, compared: Evaluation | None) -> Html:
 
 
 def _left_out(compared: Evaluation | None) -> Iterator[Html]:
-    """What is not scored, and which dates count for no system."""
+    """Section on what is not scored and which dates count for no system."""
     if compared and compared.left_out:
         yield page.section("Left out", page.bullets(compared.left_out), *_lead_times_left_out(compared))
 
