@@ -23,14 +23,14 @@ def parse_json(text: str | bytes, kind: Any = Any, source: str | Path = "JSON", 
     """The value of a JSON text as `kind`: a dataclass, a container or scalar type, or `Any` (`typed` says how).
 
     Raises InputError, which begins with `source` and names the field's path, for what is no JSON, a key that stands
-    twice, NaN, infinity (unless `infinity`, which settings of ours may hold), objects nested beyond any use, and for
-    what is not of the `kind`.
+    twice, NaN and infinity, objects nested beyond any use, and for what is not of the `kind`. With `infinity`, which
+    settings of ours may hold, the ranges of their fields decide about both.
     """
     try:
         value = json.loads(
             text if isinstance(text, str) else text.decode("utf-8"),
             object_pairs_hook=_once,
-            parse_constant=_infinity if infinity else _refused,
+            parse_constant=float if infinity else _refused,
             parse_float=_finite,
         )
         _require_shallow(value)
@@ -72,10 +72,6 @@ def _finite(text: str) -> float:
 
 def _refused(name: str) -> float:
     raise InputError(f"holds {name}, which is not JSON")
-
-
-def _infinity(name: str) -> float:
-    return float(name) if name != "NaN" else _refused(name)
 
 
 def _require_shallow(value: Any) -> None:

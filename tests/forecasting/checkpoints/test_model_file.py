@@ -189,7 +189,10 @@ def _array(name, change):
         (_settings_changed("recipe", "model", "hedas", to=4), "model.hedas is not known"),
         (_settings_changed("recipe", "model", to=None), "model is None, expected an object"),
         (_settings_changed("recipe", "task", "levels", to=[500, 300]), "task.levels is .*, expected rising levels"),
-        (_settings_changed("recipe", "optimiser", "peak_rate", to=float("nan")), "holds NaN"),
+        (
+            _settings_changed("recipe", "optimiser", "peak_rate", to=float("nan")),
+            "optimiser.peak_rate is nan, expected 0 to 1000",
+        ),
         (_settings_changed("recipe", "family", to="graphcst"), "unknown family of models 'graphcst'"),
         (_settings_changed("recipe", to=[]), r"recipe is \[\], expected an object"),
         (_settings_changed("about", to={"updates": [1]}), "about.updates is"),
