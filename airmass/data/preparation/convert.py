@@ -41,8 +41,8 @@ def convert(source: str | Path, out: str | Path) -> list[str]:
     dataset = open_unchecked(source)
     changes: list[str] = []
     steps: tuple[Callable[[xr.Dataset], Change], ...] = (
-        _names, _variables, _expver, _single, lambda d: with_valid_time(d, source), _coordinates, _zeros,
-        _latitude, _longitude, _levels, _static, _dimensions, _attributes, _precision,
+        _names, _variables, _expver, _single, lambda d: with_valid_time(d, source), _one_time,
+        _coordinates, _zeros, _latitude, _longitude, _levels, _static, _dimensions, _attributes, _precision,
     )  # fmt: skip
     for step in steps:
         try:
@@ -145,6 +145,16 @@ def _coordinates(dataset: xr.Dataset) -> Change:
     """Only the coordinates that the layout has."""
     others = [str(name) for name in dataset.coords if name not in _DIMENSIONS and name not in dataset.dims]
     return dataset.drop_vars(others), [f"coordinates left out: {', '.join(others)}"] if others else []
+
+
+def _one_time(dataset: xr.Dataset) -> Change:
+    """A single date beside the fields as a dimension of those that change in time."""
+    if "time" not in dataset.coords or dataset.time.ndim or dataset.time.dtype.kind != "M":
+        return dataset, []
+    changing = [name for name in dataset.data_vars if not (name in VARIABLES and VARIABLES[str(name)].static)]
+    expanded = {name: dataset[name].expand_dims("time") for name in changing}
+    static = dataset.drop_vars([*changing, "time"])
+    return static.assign(expanded), ["time, a single value, made a dimension"]
 
 
 def _zeros(dataset: xr.Dataset) -> Change:

@@ -18,7 +18,7 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.forecasting.forecast import forecast
 from airmass.forecasting.system import System
-from airmass.models.runner import NOTHING
+from airmass.models.runner import NOTHING_WRITTEN
 from tests.conftest import make_store
 
 TASK = Task(("temperature", "2m_temperature"), ("total_precipitation_6hr",), (), ("land_sea_mask",), (300, 500, 850))
@@ -145,7 +145,7 @@ class Members:
 
     at_once = 2
 
-    def frames(self, history, init, members, made=NOTHING):
+    def frames(self, history, init, members, made=NOTHING_WRITTEN):
         channels = len(Layout.of(TASK.targets, TASK.levels))
         for step in count(made.count):
             yield (np.full((self.size, channels), self.start + 100 * step + m, np.float32) for m in members)
