@@ -270,5 +270,7 @@ def completed(settings: Mapping) -> dict:
     if missing := next((name for name in ("model", "loss") if name not in settings), None):
         raise InputError(f"{missing} is missing")
     model, loss = (typed(settings[name], dict, name) for name in ("model", "loss"))
+    if isinstance(every := model.get("recompute"), bool):  # before it was a number of layers
+        model = model | {"recompute": int(every)}
     old = {"family": "gencast" if "heads" in model else "graphcast"}
-    return old | dict(settings) | {"loss": {"kind": "squared_error"} | loss}
+    return old | dict(settings) | {"model": model, "loss": {"kind": "squared_error"} | loss}

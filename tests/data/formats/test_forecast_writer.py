@@ -143,7 +143,7 @@ class Members:
     def __init__(self, grid, static, seed=0, noise=None):
         self.size, self.start = grid.size, seed * 1000
 
-    at_once = 2
+    group_size = 2
 
     def frames(self, history, init, members, made=NOTHING_WRITTEN):
         channels = len(Layout.of(TASK.targets, TASK.levels))
