@@ -34,16 +34,28 @@ class LowRank(eqx.Module):
 Network = TypeVar("Network")
 
 
+def require_fit(network: PyTree, settings: AdaptationSettings) -> None:
+    """Raise InputError for a pattern that matches no parameter (no matrix, for `lora`) and where all are frozen.
+
+    Shapes are enough of a network.
+    """
+    names = [path_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(network)[0]]
+    matrices = [name for name in names if is_matrix(name)]
+    require_known(settings.freeze, names, "freeze")
+    require_known(settings.lora, matrices, "lora")
+    if not any(matches(name, settings.lora) for name in matrices) and all(matches(n, settings.freeze) for n in names):
+        raise InputError(f"freeze: {' '.join(settings.freeze)} leaves nothing to train")
+
+
 def split(network: Network, settings: AdaptationSettings, key: PRNGKeyArray) -> tuple[PyTree, PyTree]:
     """`trained` and `held`, trees like `network` with None where a leaf is in the other.
 
     `trained` has a `LowRank` in the place of an adapted matrix. With default settings it is `network` itself. Raises
-    InputError for a pattern that matches no parameter (no matrix, for `lora`), and where nothing is left to train.
+    InputError as `require_fit` does.
     """
+    require_fit(network, settings)
     leaves, tree = jax.tree_util.tree_flatten_with_path(network)
     names = [path_name(path) for path, _ in leaves]
-    require_known(settings.freeze, names, "freeze")
-    require_known(settings.lora, [name for name in names if is_matrix(name)], "lora")
     trained: list[PyTree] = []
     held: list[PyTree] = []
     for number, (name, (_, leaf)) in enumerate(zip(names, leaves, strict=True)):
@@ -54,8 +66,6 @@ def split(network: Network, settings: AdaptationSettings, key: PRNGKeyArray) -> 
             change = None
         trained.append(change)
         held.append(None if change is leaf else leaf)
-    if all(change is None for change in trained):
-        raise InputError(f"freeze: {' '.join(settings.freeze)} leaves nothing to train")
     return jax.tree.unflatten(tree, trained), jax.tree.unflatten(tree, held)
 
 

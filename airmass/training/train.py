@@ -26,11 +26,12 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves
 from airmass.forecasting.system import usual_of
+from airmass.models.family import new_network
 from airmass.models.model import Model
 from airmass.models.objectives.base import Example, Objective
 from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.recipes.recipes import Recipe, as_settings
-from airmass.training.adaptation import join, split
+from airmass.training.adaptation import join, require_fit, split
 from airmass.training.calibration import calibration_of
 from airmass.training.checkpoint import Checkpoints
 from airmass.training.interrupts import Interrupts
@@ -81,6 +82,7 @@ def train(
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
     require_installed(recipe.watch)
+    require_fit(jax.eval_shape(lambda: new_network(recipe.task, recipe.model, jax.random.key(0))), recipe.adaptation)
     # Of the processes of one run, the one that leads holds its folder.
     claim = claimed(run, settings, recipe, frames, console, start, accept_changes) if leads() else nullcontext()
     with claim as accept, stop:

@@ -276,7 +276,7 @@ CASES += [
         ("recipe is text", _set("recipe", "demo"), ("recipe",)),
         ("no width", _set("recipe", "model", "width", _ABSENT), ("width",)),
         ("width is text", _set("recipe", "model", "width", "8"), ("width",)),
-        ("width is NaN", _set("recipe", "model", "width", float("nan")), ("width",)),
+        ("width is NaN", _set("recipe", "model", "width", float("nan")), ("nan",)),
         ("width is -1", _set("recipe", "model", "width", -1), ("width",)),
         ("width is half", _set("recipe", "model", "width", 8.5), ("width",)),
         ("width is 10^15", _set("recipe", "model", "width", 10**15), ("width",)),

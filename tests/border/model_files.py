@@ -240,15 +240,15 @@ def _config(name: str, value) -> Make:
 CASES += [
     Case(f"published file: {name}", _config(key, value), ("inspect", "published"), words)
     for name, key, value, words in (
-        ("mesh size is text", "model_config:mesh_size", "four", ("mesh_size",)),
-        ("mesh size is 40", "model_config:mesh_size", 40, ("mesh_size",)),
-        ("mesh size is -1", "model_config:mesh_size", -1, ("mesh_size",)),
-        ("latent size is 0", "model_config:latent_size", 0, ("latent_size",)),
-        ("latent size is half", "model_config:latent_size", 8.5, ("latent_size",)),
-        ("steps are NaN", "model_config:gnn_msg_steps", np.nan, ("gnn_msg_steps",)),
+        ("mesh size is text", "model_config:mesh_size", "four", ("mesh_level",)),
+        ("mesh size is 40", "model_config:mesh_size", 40, ("mesh_level",)),
+        ("mesh size is -1", "model_config:mesh_size", -1, ("mesh_level",)),
+        ("latent size is 0", "model_config:latent_size", 0, ("width",)),
+        ("latent size is half", "model_config:latent_size", 8.5, ("width",)),
+        ("steps are NaN", "model_config:gnn_msg_steps", np.nan, ("steps",)),
         ("steps are a list", "model_config:gnn_msg_steps", [1, 2], ("gnn_msg_steps",)),
         ("input duration is text", "task_config:input_duration", "soon", ("input_duration",)),
-        ("input duration is 0h", "task_config:input_duration", "0h", ("input_duration",)),
+        ("input duration is 0h", "task_config:input_duration", "0h", ("step",)),
         ("a level is text", "task_config:pressure_levels:0", "top", ("pressure_levels",)),
         ("a level is half", "task_config:pressure_levels:0", 50.5, ("pressure_levels",)),
         ("a variable that nobody knows", "task_config:target_variables:0", "colour", ("colour",)),

@@ -46,7 +46,7 @@ def _circle(home: Home, path: Path) -> None:
 CONTENTS: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "empty": (b"", ("empty",)),
     "GRIB": (b"GRIB" + bytes(200), ("grib",)),
-    "HTML": (b"<!doctype html><html><body>404 Not Found</body></html>", ("html",)),
+    "HTML": (b"<!doctype html><html><body>404 Not Found</body></html>", ("web page",)),
     "gzip": (gzip.compress(b"CDF\x01" + bytes(100)), ("gzip",)),
     "JSON": (b'{"error": "not found"}', ()),
     "HDF5 cut off": (b"\x89HDF\r\n\x1a\n" + bytes(100), ()),

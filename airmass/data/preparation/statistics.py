@@ -211,6 +211,9 @@ def _selected(path, dates: tuple[str, str], variables: Sequence[str] | None, lev
         names = [str(name) for name in dataset.data_vars if name in VARIABLES and name not in COMPUTED]
     else:
         names = [variable(name).name for name in variables]
+    for what, asked in (("variables", names), ("levels", list(levels or ()))):
+        if len(set(asked)) < len(asked):
+            raise InputError(f"{what} {', '.join(map(str, asked))}: expected each once")
     require(dataset, path, names, levels or ())
     dataset = dataset[names]
     if levels is not None and "level" in dataset.dims:
