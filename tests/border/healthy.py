@@ -117,6 +117,7 @@ def _write_scores(folder: Path) -> None:
 def _write_run(folder: Path) -> None:
     """A run as it stands before its first update, but for its statistics."""
     folder.mkdir()
+    (folder / "lock").touch()
     (folder / "settings.json").write_text(json.dumps({"recipe": as_settings(SMALL), "airmass": airmass.__version__}))
 
 

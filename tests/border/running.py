@@ -41,11 +41,11 @@ class TooLong(BaseException):
     """Not an Exception, so that nothing on the way takes it for its own."""
 
 
-def run(arguments: Sequence[str]) -> Outcome:
+def run(arguments: Sequence[str], wait: float = _WAIT) -> Outcome:
     """Run a command in this process, and stop it where it hangs."""
     out, err, status, trace = io.StringIO(), io.StringIO(), None, ""
     began = time.perf_counter()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _warnings_shown(), _bounded():
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _warnings_shown(), _bounded(wait):
         try:
             status = main(list(arguments))
         except SystemExit as ended:
@@ -91,17 +91,17 @@ def listing(*folders: Path) -> dict[str, tuple]:
 
 
 @contextlib.contextmanager
-def _bounded() -> Iterator[None]:
+def _bounded(wait: float) -> Iterator[None]:
     """Raise TooLong after a while, and MemoryError for an array out of all measure."""
 
     def stop(*_):
-        raise TooLong(f"still running after {_WAIT} s")
+        raise TooLong(f"still running after {wait} s")
 
     old = signal.signal(signal.SIGALRM, stop)
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + _ROOM, hard))
-    signal.setitimer(signal.ITIMER_REAL, _WAIT)
+    signal.setitimer(signal.ITIMER_REAL, wait)
     try:
         yield
     finally:

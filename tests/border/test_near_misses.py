@@ -307,12 +307,13 @@ def test_a_cache_that_cannot_be_written_or_read_costs_nothing_but_time(home, tmp
     np.testing.assert_array_equal(_forecast(home, tmp_path / "nowhere.zarr"), plain)
 
 
+@pytest.mark.slow
 def test_one_step_of_the_processor_is_planned_and_trained_alike(home, tmp_path):
     options = [*OPTIONS, "--model.steps", "1"]
     options = [word for k, word in enumerate(options) if word != "--model.steps" or k == len(options) - 2]
     options = [word for k, word in enumerate(options) if not (word == "2" and options[k - 1] == "8")]
     planned = run(["plan", "demo", "--data", f"{home.store}", *options])
-    trained = run(["train", "demo", "--data", f"{home.store}", "--run", f"{tmp_path / 'r'}", *options, *TRAINING])
+    trained = run(["train", "demo", "--data", f"{home.store}", "--run", f"{tmp_path / 'r'}", *options, *TRAINING], 600)
     assert not planned.trace and not trained.trace, (planned, trained)
     assert planned.status == trained.status
 

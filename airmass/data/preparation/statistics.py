@@ -20,6 +20,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import local_path
 from airmass.data.formats.climatology import EXTREMES, quantiles_name
+from airmass.data.formats.layout import axis_problem
 from airmass.data.formats.store import fill_hint, fingerprint, minute, open_store, read, require
 from airmass.data.plausible import doubt, place, require_plausible
 from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
@@ -170,6 +171,8 @@ def require_statistics(
     Of a `spread` it is above zero, else one that the variable may have, each in the table's units.
     """
     require(dataset, path, names, levels)
+    if any(VARIABLES[name].on_levels for name in names) and (problem := axis_problem(dataset, "level")):
+        raise InputError(f"{path}: level {problem}")
     for name in names:
         field, expected = dataset[name], ("level",) if VARIABLES[name].on_levels else ()
         if field.dims != expected:
