@@ -136,6 +136,12 @@ def store(tmp_path_factory) -> Path:
     return make_store(tmp_path_factory.mktemp("store") / "healthy.zarr")
 
 
+@pytest.fixture(scope="session")
+def small_store(tmp_path_factory) -> Path:
+    """Five healthy days, to train on. Shared too."""
+    return make_store(tmp_path_factory.mktemp("small") / "store.zarr", days=5)
+
+
 def _field(name, hours, level, latitude, longitude, seed) -> np.ndarray:
     """One variable on one level: its mean and amplitude times a pattern within -1 to 1; [time, latitude, longitude]."""
     mean, amplitude = _scale(name, level)

@@ -63,7 +63,8 @@ class ModelFamily(Protocol):
     """One kind of model.
 
     `settings` is the type of its sizes. An `ensemble` has members, of which at most `most_together` are computed side
-    by side; other models are deterministic. `lead_time` is how far forecasts look by default. With `may_be_missing`,
+    by side; other models are deterministic. A loss sees `training_members` of one example, and while training goes on
+    the mean of `validation_members` is judged. `lead_time` is how far forecasts look by default. With `may_be_missing`,
     variables that the table says are missing over land may be NaN there. `saves_in_bfloat16` says that a forecast in
     that precision takes less memory worth mentioning. `published` is None where nothing was.
 
@@ -77,6 +78,8 @@ class ModelFamily(Protocol):
     settings: ClassVar[type]
     ensemble: ClassVar[bool] = False
     most_together: ClassVar[int] = 1
+    training_members: ClassVar[int] = 1
+    validation_members: ClassVar[int] = 1
     lead_time: ClassVar[str] = "10d"
     may_be_missing: ClassVar[bool] = False
     saves_in_bfloat16: ClassVar[bool] = False

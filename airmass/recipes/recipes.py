@@ -9,6 +9,7 @@ from airmass.core.typed import check, typed
 from airmass.data.loading.settings import LoaderSettings
 from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.fields.task import Task
+from airmass.models.convlstm.settings import ConvLSTMSettings
 from airmass.models.family import ModelFamily, family_named, family_of
 from airmass.models.gencast.settings import CalibrationSettings, DiffusionSettings, GenCastSettings
 from airmass.models.graphcast.settings import GraphCastSettings
@@ -224,6 +225,14 @@ RECIPES: dict[str, Recipe] = {
         optimiser=OptimiserSettings(peak_rate=1e-4, tail_rate=0.0),
         diffusion=DiffusionSettings(),
         cost="not measured by us; the paper's second stage",
+        expect=_NOT_YET,
+    ),
+    "convlstm-demo": Recipe(
+        task=_DEMO,
+        model=ConvLSTMSettings(),
+        training=TrainingSettings(updates=(2400,), rollout=(1,), recompute=False),
+        optimiser=OptimiserSettings(kind="muon", peak_rate=6e-3, warmup=100, tail_rate=6e-6, average=0.995),
+        cost="an update takes 1.2 times one of demo",
         expect=_NOT_YET,
     ),
 }

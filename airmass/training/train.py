@@ -29,7 +29,7 @@ from airmass.forecasting.system import usual_of
 from airmass.models.family import new_network
 from airmass.models.model import Model
 from airmass.models.objectives.base import Example, Objective
-from airmass.models.objectives.losses.base import WeightedLoss
+from airmass.models.objectives.losses.base import WeightedLoss, require_members
 from airmass.recipes.recipes import Recipe, as_settings
 from airmass.training.adaptation import join, require_fit, split
 from airmass.training.calibration import calibration_of
@@ -78,6 +78,7 @@ def train(
     join_processes(recipe.devices)
     mesh = mesh_of(recipe.devices, recipe.training)
     run, console = local_path(run, "run"), console or Console(quiet=not leads())
+    require_members(recipe.loss.kind, recipe.family.training_members, recipe.family.title)
     frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.family.may_be_missing)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
@@ -249,10 +250,10 @@ def _validate_with(
 
 
 def forecast_of(recipe: Recipe, model: Model, grid: LatLonGrid) -> Forecast:
-    """A forecast, or the mean of two members."""
+    """A forecast, or the mean of a few members."""
     family, seed = recipe.family, recipe.training.seed
     runner = family.runner(model, recipe.task, grid, sampler=family.sampler(recipe), seed=seed)
-    numbers = (0, 1) if family.ensemble else (0,)
+    numbers = range(family.validation_members)
 
     def mean(history, init):
         for members in runner.frames(history, init, numbers):

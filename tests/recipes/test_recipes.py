@@ -10,6 +10,7 @@ import pytest
 
 from airmass.commands.main import main
 from airmass.core.errors import InputError
+from airmass.core.parameter_paths import path_name
 from airmass.core.strict_json import read_json
 from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.fields.channels import Layout
@@ -30,7 +31,9 @@ def test_its_parts_fit_together(name):
     network = jax.eval_shape(lambda: new_network(made.task, made.model, jax.random.key(0)))
     jax.eval_shape(optimiser(made.optimiser, made.training.updates).init, network)
     layout = Layout.of(made.task.targets, made.task.levels)
-    assert network.decoder.output.layers[-1].bias.shape == (len(layout),)
+    last = made.family.parameter_layout(made.task, made.model).last
+    closing = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(network) if path_name(path).startswith(last)]
+    assert {leaf.shape[-1] for leaf in closing} == {len(layout)}
     assert len(variable_weights(made.loss, layout)) == len(layout.variables)
     assert all(VARIABLES[name].static for name in made.task.static)
 

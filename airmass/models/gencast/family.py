@@ -21,6 +21,7 @@ class GenCastFamily(ModelFamily):
     ensemble = True
     lead_time = "15d"
     most_together = 8
+    validation_members = 2
     may_be_missing = True
     saves_in_bfloat16 = True
     published = PublishedLayout("denoiser_architecture_config:", _read_published)

@@ -183,7 +183,7 @@ def _killed_when(ready, code: str, *more: str) -> None:
 
 _MAIN = "import sys; from airmass.commands.main import main; main(sys.argv[1:])"
 # A chunk for every frame, so that every frame may be the last one there is.
-_FINE = f"from airmass import forecast_writer; forecast_writer._CHUNK_BYTES = 1; {_MAIN}"
+_FINE = f"from airmass.data.formats import forecast_writer; forecast_writer._CHUNK_BYTES = 1; {_MAIN}"
 
 
 def test_a_killed_run_into_netcdf_leaves_no_output_and_runs_again_to_the_same(three, tmp_path):

@@ -6,6 +6,7 @@ import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
+from airmass.core.errors import InputError
 from airmass.core.types import Array
 from airmass.fields.channels import Layout
 from airmass.fields.grid import LatLonGrid
@@ -63,6 +64,15 @@ class Loss(Protocol):
     ) -> Float[np.ndarray, "*lead target"]:
         """Terms as they are reported; `scale` is the unit of scaled targets, by channel."""
         ...
+
+
+def require_members(kind: str, members: int, title: str) -> None:
+    """Raise InputError where the loss called `kind` does not take as many members as a model of `title` trains with."""
+    loss = loss_named(kind)
+    least, most = loss.least_members, loss.most_members
+    if members < least or (most is not None and members > most):
+        taken = f"{least} or more" if most is None else f"{least}" if least == most else f"{least} to {most}"
+        raise InputError(f"loss.kind is {kind}, for members: {taken}, but {title} trains with {members}")
 
 
 class WeightedLoss(eqx.Module):

@@ -1,0 +1,1 @@
+"""ConvLSTM (Shi et al. 2015): recurrent convolutions on the latitude-longitude grid."""
