@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from airmass.commands.recipe_options import chosen
+from airmass.commands.recipe_options import parse_recipe
 from airmass.fields.grid import LatLonGrid
 from airmass.recipes.recipes import Recipe
 from airmass.training.footprint import training_footprint
@@ -96,7 +96,7 @@ def _recipe(case: Case, updates: int) -> tuple[Recipe, list[str]]:
     given = f"--training.updates {updates} --training.rollout 1 --training.batch 1 --training.precision float32"
     arguments = [case.recipe, *_last(f"{given} {case.options}".split()), "--training.dates", "None"]
     own = {"data": (str, "", "store"), "run": (str, "", "folder")}
-    return chosen("train", "", arguments, own)[0], arguments
+    return parse_recipe("train", "", arguments, own)[0], arguments
 
 
 def _last(arguments: list[str]) -> list[str]:

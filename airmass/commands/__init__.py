@@ -1,1 +1,1 @@
-"""One file a command: its options, and the one call they lead to."""
+"""Command line: one file per command, with its options and one call into the library."""

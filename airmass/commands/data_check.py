@@ -10,16 +10,16 @@ from airmass.commands.options import parse
 
 @dataclass(frozen=True)
 class Check:
-    """Say all that is wrong with a store: coordinates, order, units, times, missing and impossible values."""
+    """List every problem of a store: coordinates, order, units, times, missing and impossible values."""
 
     store: tyro.conf.Positional[str]
     """Store to read."""
     json: bool = False
-    """Print the findings as JSON: a list of file, where, problem and wrong."""
+    """Print the findings as JSON, a list of {"file", "where", "problem", "wrong"}."""
 
 
 def run(arguments: list[str]) -> int:
-    """1 if anything is wrong; a store that cannot be read is refused as by every command."""
+    """Return 1 if the store has a problem, else 0. A store that cannot be read raises InputError."""
     options = parse(Check, "airmass data check", arguments)
 
     from airmass.data.preparation.checks import as_json, check_store, report

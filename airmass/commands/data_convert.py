@@ -11,7 +11,7 @@ from airmass.core.errors import one_line
 
 @dataclass(frozen=True)
 class Convert:
-    """Rewrite a store in the layout that airmass reads, saying what was changed."""
+    """Rewrite a store in the layout that airmass reads, and list the changes."""
 
     source: tyro.conf.Positional[str]
     """Store or NetCDF file to read."""

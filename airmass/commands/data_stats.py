@@ -12,7 +12,8 @@ from airmass.core.tables import progress
 
 @dataclass(frozen=True)
 class Stats:
-    """Means, spreads, spreads of changes and a climatology of a store, over the named training dates only."""
+    """Compute statistics of a store over the training dates: mean, standard deviation, standard deviation of
+    differences over a step, climatology."""
 
     store: tyro.conf.Positional[str]
     """Store to read."""
@@ -21,11 +22,11 @@ class Stats:
     out: Path
     """Folder to write."""
     variables: tuple[str, ...] | None = None
-    """Long or short names; by default all that the store holds."""
+    """Long or short names; by default all variables of the store."""
     levels: tuple[int, ...] | None = None
     """Levels in hPa; by default all."""
     step: int | None = None
-    """Hours between the frames of a change; by default 6, or the store's own step."""
+    """Hours between the two frames of a difference; by default 6, or the store's own step."""
 
 
 def run(arguments: list[str]) -> None:

@@ -9,14 +9,14 @@ from airmass.commands.options import MOST_SEED, parse, require_between
 
 @dataclass(frozen=True)
 class Demo:
-    """Simulate, train, forecast, judge and look, in minutes. Stopped, the same command goes on."""
+    """Simulate, train, forecast, evaluate and plot, in minutes. If stopped, run the same command again to resume."""
 
     out: Path = Path("demo")
-    """Folder for everything it makes."""
+    """Folder for all output."""
     seed: int = 0
     """Seed of the simulated climate and of the training."""
     model: Literal["graphcast", "gencast"] = "graphcast"
-    """What to train; gencast makes an ensemble and compares it with graphcast's."""
+    """Model to train. gencast makes an ensemble and compares it with graphcast."""
 
 
 def run(arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The whole of airmass in one command: simulate, train, forecast, judge, look."""
+"""The demo: simulate, train, forecast, evaluate, plot and report in one command."""
 
 import json
 import subprocess
@@ -28,10 +28,10 @@ TRAINING_DATES = ("2000-11-01", "2000-12-30")
 DAYS = 90
 INIT_TIMES = tuple(f"{day}T00" for day in np.arange("2000-12-31", "2001-01-20", dtype="datetime64[D]"))
 LEAD_TIME = "10d"
-# An ensemble takes longer: every other day, half as far.
+# An ensemble costs more: every other day, half the lead time.
 MEMBERS = 8
 ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME = INIT_TIMES[::2], "5d"
-# Of initial states, in standard deviations of a change over a model's step (docs/demo.md).
+# Perturbation of initial states, in standard deviations of the change over one model step (docs/demo.md).
 GENCAST_PERTURBATION, GRAPHCAST_PERTURBATION = 0.3, 0.5
 
 
@@ -40,8 +40,8 @@ Model = Literal["graphcast", "gencast"]
 
 
 @dataclass(frozen=True)
-class Begun:
-    """What a demo's folder says of itself: seconds by finished part."""
+class DemoRecord:
+    """Contents of `demo.json`: the demo's seed and model, and the seconds of each finished part."""
 
     seed: int
     timings: dict[str, Annotated[float, Range(0)]]
@@ -50,15 +50,15 @@ class Begun:
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the demo: what to tell the person who waits, what it makes, and how.
+    """One part of the demo: its title, its output, and the function that makes it.
 
-    `goes_on` marks parts whose output is there before it is complete; they know themselves where to go on.
+    `resumable` marks parts whose output exists before it is complete; they resume by themselves.
     """
 
     title: str
     output: Path
     make: Callable[[], object]
-    goes_on: bool = False
+    resumable: bool = False
 
 
 def demo(
@@ -68,20 +68,20 @@ def demo(
     recipes: Mapping[str, Recipe] = RECIPES,
     console: Console | None = None,
 ) -> Path:
-    """Run every part whose output is not there yet; returns the path of the report.
+    """Run every part whose output does not exist yet; return the path of the report.
 
-    Sixty days are simulated to train on and the next thirty held out, from which forecasts start: with "graphcast" of
-    ten days from each of the first twenty, with "gencast" an ensemble of five days from every other of them, beside
-    GraphCast alone and from perturbed states. Stopped at any moment, the same command goes on: the simulation, the
-    training and forecasts from where they were, other parts from their start. Raises InputError when `out` was made
-    with another seed or model.
+    Ninety days are simulated: sixty to train on, and thirty held out from which forecasts start. "graphcast" makes a
+    forecast of ten days from each of the first twenty held-out days. "gencast" makes an ensemble of five days from
+    every other of these days, and compares it with GraphCast, unperturbed and from perturbed states. A stopped demo
+    resumes with the same command: simulation, training and forecasts where they stopped, other parts from their
+    beginning. Raises InputError if `out` was made with another seed or model.
     """
     out, console = local_path(out, "output"), console or Console()
     _claim(out, seed, model)
     plans = {"graphcast": _graphcast_parts, "gencast": _gencast_parts}
-    parts = plans[model](out, seed, {name: _of_demo(made, seed) for name, made in recipes.items()}, console)
+    parts = plans[model](out, seed, {name: _demo_recipe(made, seed) for name, made in recipes.items()}, console)
     for number, part in enumerate(parts, 1):
-        if part.output.exists() and (part.title in _timings(out) or not part.goes_on):
+        if part.output.exists() and (part.title in _timings(out) or not part.resumable):
             say(console, f"{number}/{len(parts)} {part.title}: done before", "dim")
             continue
         say(console, f"{number}/{len(parts)} {part.title} -> {part.output}", "bold")
@@ -90,11 +90,11 @@ def demo(
         _note_timing(out, part.title, time.perf_counter() - began)
     for title, seconds in _timings(out).items():
         say(console, f"  {title:<52} {seconds:6.0f} s")
-    say(console, f"Look at {out / 'report.html'}")
+    say(console, f"Open {out / 'report.html'}")
     return out / "report.html"
 
 
-def _of_demo(recipe: Recipe, seed: int) -> Recipe:
+def _demo_recipe(recipe: Recipe, seed: int) -> Recipe:
     return replace(recipe, training=replace(recipe.training, seed=seed, dates=TRAINING_DATES))
 
 
@@ -109,7 +109,11 @@ def _graphcast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], consol
             forecasts,
             lambda: _forecast(run, store, INIT_TIMES, LEAD_TIME, forecasts, console),
         ),
-        Part("Judge against persistence and climatology", scores, lambda: _judge([forecasts], store, scores, console)),
+        Part(
+            "Evaluate against persistence and climatology",
+            scores,
+            lambda: _evaluate([forecasts], store, scores, console),
+        ),
         Part("Draw maps, curves and an animation", pictures, lambda: _draw(forecasts, store, scores, pictures)),
         Part("Write the report", out / "report.html", lambda: _report(out, seed, "graphcast", recipe)),
     ]
@@ -122,9 +126,9 @@ def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console:
     recipe, other_recipe = recipes["gencast-demo"], recipes["demo"]
     random = {"members": MEMBERS, "seed": seed}
 
-    def judge():
+    def evaluate_all():
         leads = {"lead_times": ["common"], "spectra": ["24h", "120h"]}
-        _judge([ensemble, single, perturbed], store, scores, console, climatology=run / STATISTICS_FOLDER, **leads)
+        _evaluate([ensemble, single, perturbed], store, scores, console, climatology=run / STATISTICS_FOLDER, **leads)
 
     return [
         Part(f"Simulate {DAYS} days of weather", store, lambda: _simulate(store, seed), True),
@@ -146,18 +150,18 @@ def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console:
             perturbed,
             lambda: _forecast(other, store, inits, lead, perturbed, console, perturb=GRAPHCAST_PERTURBATION, **random),
         ),
-        Part("Judge all of them", scores, judge),
+        Part("Evaluate all of them", scores, evaluate_all),
         Part("Draw maps, plumes, stamps and curves", pictures, lambda: _draw(ensemble, store, scores, pictures)),
         Part("Write the report", out / "report.html", lambda: _report(out, seed, "gencast", recipe)),
     ]
 
 
 def _simulate(store: Path, seed: int) -> None:
-    # A process of its own: the circulation model sets JAX up in its way, and gives its memory back at the end.
+    # In its own process: the circulation model changes JAX's settings, and its memory is freed at the end.
     command = [sys.executable, "-m", "airmass", "simulate", str(store), "--days", str(DAYS), "--start", START]
     status = subprocess.run([*command, "--seed", str(seed)]).returncode
     if status:
-        raise InputError(f"{store}: the simulation ended with status {status}; the same command goes on with it")
+        raise InputError(f"{store}: the simulation ended with status {status}; the same command resumes it")
 
 
 def _train(recipe: Recipe, store: Path, run: Path, console: Console) -> None:
@@ -180,7 +184,7 @@ def _forecast(
         forecast(run, store, init_times, lead_time, out, progress, **options)
 
 
-def _judge(forecasts: Sequence[Path], store: Path, scores: Path, console: Console, **options) -> None:
+def _evaluate(forecasts: Sequence[Path], store: Path, scores: Path, console: Console, **options) -> None:
     from airmass.evaluation.evaluate import evaluate
 
     evaluate(forecasts, store, scores, console=console, **options)
@@ -208,29 +212,29 @@ def _report(out: Path, seed: int, model: str, recipe: Recipe) -> None:
 
 
 def _claim(out: Path, seed: int, model: Model) -> None:
-    """Make the demo's folder, or see that it is one, of this seed and model."""
-    mark, wanted = out / _MARK, Begun(seed, {}, model)
+    """Create the demo's folder, or check that it holds a demo of this seed and model."""
+    mark, wanted = out / _MARK, DemoRecord(seed, {}, model)
     if mark.exists():
-        held = read_json(mark, Begun)
+        found = read_json(mark, DemoRecord)
         for name in ("seed", "model"):
-            if (found := getattr(held, name)) != (value := getattr(wanted, name)):
-                raise InputError(f"{out}: this demo was begun with {name} {found}, not {value}; name another --out")
+            if (old := getattr(found, name)) != (new := getattr(wanted, name)):
+                raise InputError(f"{out}: this demo was started with {name} {old}, not {new}; choose another --out")
         return
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out}: exists and is not a demo")
     if find_spec("jcm") is None:
-        raise InputError("the demo simulates its data, which needs jcm: pip install 'airmass[simulate]'")
+        raise InputError("the demo needs jcm, which is not installed: pip install 'airmass[simulate]'")
     with new_output(mark) as aside:
         aside.write_text(json.dumps(asdict(wanted)))
 
 
 def _timings(out: Path) -> dict[str, float]:
-    return read_json(out / _MARK, Begun).timings
+    return read_json(out / _MARK, DemoRecord).timings
 
 
 def _note_timing(out: Path, title: str, seconds: float) -> None:
-    """Parts are done once their time is noted."""
-    held = read_json(out / _MARK, Begun)
-    held = replace(held, timings=held.timings | {title: round(seconds, 1)})
+    """Record the seconds of a part, which marks it as done."""
+    record = read_json(out / _MARK, DemoRecord)
+    record = replace(record, timings=record.timings | {title: round(seconds, 1)})
     with new_output(out / _MARK, replace=True) as aside:
-        aside.write_text(json.dumps(asdict(held)))
+        aside.write_text(json.dumps(asdict(record)))

@@ -11,22 +11,23 @@ from airmass.core.errors import one_line
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Score forecasts, single or ensembles, against truth, with persistence and climatology on the same dates."""
+    """Score deterministic and ensemble forecasts against truth, with persistence and climatology on the same dates."""
 
     forecasts: tyro.conf.Positional[tuple[str, ...]]
-    """Forecast stores; those of one system are joined by initial time."""
+    """Forecast stores. Stores of one system are joined along initial time."""
     truth: str
-    """Store of what happened."""
+    """Store with the truth, such as a reanalysis."""
     out: Path
     """Folder to write."""
     climatology: str | None = None
-    """Climatology, or a folder of statistics that holds one; by default the one that the forecasts name."""
+    """Climatology file, or a statistics folder that contains one; by default the one that the forecasts name."""
     lead_times: tuple[str, ...] | None = None
-    """Such as 24h 5d, which every system must hold; "common" for all that they share. By default theirs must agree."""
+    """Lead times, such as 24h 5d, that every system must have; "common" takes those that all share. By default all
+    systems must have the same ones."""
     init_times: tuple[str, ...] | None = None
-    """Such as 2001-01-05T00, likewise."""
+    """Initial times, such as 2001-01-05T00, or "common", as for --lead-times."""
     spectra: tuple[str, ...] = ()
-    """Lead times, such as 24h 5d, at which to take power spectra of headline fields."""
+    """Lead times, such as 24h 5d, at which to compute power spectra of headline fields."""
 
 
 def run(arguments: list[str]) -> None:

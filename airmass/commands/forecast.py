@@ -10,53 +10,53 @@ from airmass.core.errors import one_line
 
 @dataclass(frozen=True)
 class Forecast:
-    """Forecast from a checkpoint and an initial state."""
+    """Run a forecast from a checkpoint and an initial state."""
 
     checkpoint: Path
     """A run's folder, a model file, or a published GraphCast or GenCast `.npz`."""
     initial: str
     """Zarr store or NetCDF file with the initial frames and the static fields."""
     out: Path
-    """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A Zarr store grows in OUT.partial, and the same command
-    goes on with one that was stopped; a NetCDF file is begun anew."""
+    """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A Zarr store is written to OUT.partial first; run the same
+    command again to resume a stopped one. A NetCDF file starts over."""
     statistics: Path | None = None
-    """Folder with mean_by_level.nc and the like; for published checkpoints."""
+    """Folder with the published statistics (mean_by_level.nc, ...); needed for published checkpoints."""
     init_time: tuple[str, ...] = ()
-    """One or more initial times, UTC, such as 2001-01-05T06; may be left out where only one is meant."""
+    """One or more initial times, UTC, such as 2001-01-05T06; optional if the input has only one."""
     lead_time: str | None = None
-    """How far: 10d, 72h, 5d12h. By default 10d for GraphCast and 15d for GenCast."""
+    """Length of the forecast, such as 10d, 72h or 5d12h; by default 10d for GraphCast and 15d for GenCast."""
     members: int | None = None
-    """How many, for an ensemble; by default 1. A member is made of seed, initial time and its number alone."""
+    """Ensemble size; by default 1. A member depends only on the seed, the initial time and its number."""
     first_member: int = 0
-    """The number of the first one, to spread an ensemble over machines."""
+    """Number of the first member, to split an ensemble over several machines."""
     add: bool = False
-    """Add to a finished Zarr store the members that it lacks of --members; all else as it was made."""
+    """Add the missing members, up to --members, to a finished Zarr store; all other options must be unchanged."""
     seed: int | None = None
-    """Of an ensemble's noise; by default 0."""
+    """Seed of the ensemble's random noise; by default 0."""
     perturb: float | None = None
-    """Make an ensemble of a GraphCast, or a wider one of a GenCast: perturb initial states by this many standard
-    deviations of the change over one step, each variable and level by its own. Member 0 stays unperturbed."""
+    """Perturb the initial states: makes an ensemble with GraphCast, and a wider one with GenCast. In standard
+    deviations of the change over one step, per variable and level. Member 0 stays unperturbed."""
     perturb_length: float = 1200.0
-    """Over how many km such a perturbation is correlated."""
+    """Correlation length of the perturbations, km."""
     initial_noise: Path | None = None
-    """NetCDF file of noise of unit variance, for an ensemble, in place of drawn noise."""
+    """NetCDF file with noise of unit variance, used in place of random noise."""
     sampler: str | None = None
-    """How a GenCast draws: dpmpp-2s (the published one), dpmpp-2m, heun, ddim, ...; by default the checkpoint's."""
+    """Sampler of GenCast: dpmpp-2s (as published), dpmpp-2m, heun, ddim, ...; by default the checkpoint's."""
     noise_levels: int | None = None
-    """Of the sampler, 2 or more: fewer are faster and less exact."""
+    """Number of noise levels of the sampler, 2 or more; fewer are faster and less accurate."""
     churn: float | None = None
-    """Fresh noise between levels, for samplers that take it; 0 is none."""
+    """Noise added between levels, for samplers with churn; 0 adds none."""
     noise_memory: float | None = None
-    """Correlation of a GenCast's noise with that for the frame before, at large scales, from 0 to below 1: what a
-    model does not know acts for longer than a frame. By default the checkpoint's; published ones have 0."""
+    """Correlation of GenCast's large-scale noise between successive frames, from 0 to below 1: errors of a model
+    persist for longer than one frame. By default the checkpoint's; 0 in published ones."""
     noise_memory_degrees: int | None = None
-    """Large scales, for --noise-memory: spherical harmonics of degrees below this."""
+    """Spherical harmonics of degrees below this count as large scales, for --noise-memory."""
     levels: tuple[int, ...] = ()
     """Pressure levels to write, hPa; by default all."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the network's arithmetic."""
+    """Precision of the network's arithmetic."""
     memory_limit: float | None = None
-    """GB that the forecast may take; by default what is free. Refused before compiling where it would take more."""
+    """Memory limit, GB; by default the free memory. A forecast that needs more is refused before it compiles."""
 
 
 def run(arguments: list[str]) -> None:
@@ -80,7 +80,7 @@ def run(arguments: list[str]) -> None:
                 **options,
             )
     except KeyboardInterrupt as stop:
-        goes_on = options["out"].suffix == ".zarr"
-        stop.args = (f"stopped; {'the same command goes on' if goes_on else 'nothing was written'}",)
+        resumable = options["out"].suffix == ".zarr"
+        stop.args = (f"stopped; {'run the same command to resume' if resumable else 'nothing was written'}",)
         raise
     print(one_line(f"forecast: {options['out']}"))

@@ -11,16 +11,16 @@ from airmass.commands.options import MOST_SEED, parse, require_between
 
 @dataclass(frozen=True)
 class Inspect:
-    """What a checkpoint is, needs and produces; the memory and time that a forecast with it takes here."""
+    """Show the kind, inputs and outputs of a checkpoint, and the memory and time that a forecast takes here."""
 
     checkpoint: tyro.conf.Positional[Path]
     """A run's folder, a model file, or a published GraphCast or GenCast `.npz`."""
     grid: str | None = None
-    """Rows x columns such as 181x360, or a store or file to start from; by default the model's own, or 1 degree."""
+    """Grid as rows x columns, such as 181x360, or a store or file on it; by default the model's own, or 1 degree."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Of the network's arithmetic."""
+    """Precision of the network's arithmetic."""
     members: int = 1
-    """How many, for an ensemble."""
+    """Ensemble size."""
 
 
 def run(arguments: list[str]) -> None:
@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> None:
 
     console = Console()
     if not console.is_terminal:
-        console = Console(width=10_000)  # never cut, never wrapped
+        console = Console(width=10_000)  # no wrapping or truncation in a pipe
     inspected = inspection(options.checkpoint, options.grid, options.precision, options.members)
     for table in tables(inspected, boxed=console.is_terminal):
         console.print(table)

@@ -11,28 +11,28 @@ from airmass.core.errors import InputError, one_line
 from airmass.core.memory import use_huge_pages
 from airmass.core.signals import number_of, stoppable
 
-# Command -> (module with its `run`, what it does).
+# Command -> (module with its `run`, one line of help).
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo", "Simulate, train, forecast, judge and look: all of it, in minutes."),
-    "simulate": ("simulate", "Make data with a general circulation model."),
-    "data stats": ("data_stats", "Means, spreads and climatology of a store over training dates."),
-    "data check": ("data_check", "Say all that is wrong with a store."),
+    "demo": ("demo", "Simulate, train, forecast, evaluate and plot, in minutes."),
+    "simulate": ("simulate", "Simulate weather with a general circulation model."),
+    "data stats": ("data_stats", "Compute statistics and climatology of a store over training dates."),
+    "data check": ("data_check", "List every problem of a store."),
     "data convert": ("data_convert", "Rewrite a store in the layout that airmass reads."),
     "train": ("train", "Train a recipe on a store."),
-    "plan": ("plan", "What training a recipe takes, before anything is compiled."),
-    "forecast": ("forecast", "Forecast from a checkpoint and an initial state."),
-    "inspect": ("inspect", "What a checkpoint is, needs and produces, and what it takes to run here."),
+    "plan": ("plan", "Estimate memory and time of training a recipe, without compiling."),
+    "forecast": ("forecast", "Run a forecast from a checkpoint and an initial state."),
+    "inspect": ("inspect", "Show a checkpoint's kind, inputs and outputs, and its memory and time here."),
     "evaluate": ("evaluate", "Score forecasts against truth, persistence and climatology."),
-    "plot": ("plot", "Maps, curves and an animation of a forecast."),
-    "report": ("report", "One self-contained HTML page of scores and pictures."),
+    "plot": ("plot", "Plot maps, score curves and an animation of a forecast."),
+    "report": ("report", "Write one self-contained HTML page of scores and plots."),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status.
+    """Run one command; return the exit status.
 
-    0 well, 1 found wrong, 2 refused, 70 a fault of airmass itself, 128 and the signal's number for one that was asked
-    to stop (130 by hand, 143 by SIGTERM).
+    0: done. 1: `data check` found a problem. 2: bad input. 70: a bug in airmass. 128 plus the signal's number: stopped
+    (130 by Ctrl-C, 143 by SIGTERM).
     """
     from_shell = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -48,30 +48,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return status
     except KeyboardInterrupt as stop:
-        print(f"airmass {name}: {one_line(stop) or 'stopped; the same command goes on'}", file=sys.stderr)
+        print(f"airmass {name}: {one_line(stop) or 'stopped; run the same command to resume'}", file=sys.stderr)
         return 128 + number_of(stop)
-    except BrokenPipeError:  # who read the output has gone, as `head` does
+    except BrokenPipeError:  # the reader of the output has closed it, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        return _told(name, error)
+        return _report_error(name, error)
 
 
-def _told(name: str, error: Exception) -> int:
-    """Say what is wrong: one line for what comes from outside, a traceback for a fault of ours."""
-    if (words := _explained(error)) is not None:
+def _report_error(name: str, error: Exception) -> int:
+    """Print one line for an error in the input, a traceback for a bug; return the exit status."""
+    if (words := _input_error(error)) is not None:
         print(f"airmass {name}: {one_line(words)}", file=sys.stderr)
         return 2
     traceback.print_exception(error)
     print(
-        f"airmass {name}: this is a fault of airmass. Please report it, with the command and the lines above.",
+        f"airmass {name}: this is a bug in airmass. Please report it, with the command and the lines above.",
         file=sys.stderr,
     )
     return 70
 
 
-def _explained(error: Exception) -> str | None:
-    """What came from outside and led to an error; None where none of it is known to have."""
+def _input_error(error: Exception) -> str | None:
+    """Message of an error that the input or the machine caused; None for any other error."""
     match error:
         case InputError():
             return str(error)
@@ -82,7 +82,7 @@ def _explained(error: Exception) -> str | None:
             return f"out of memory: {error}" if str(error) else "out of memory"
         case UnicodeError():
             return f"text that is not UTF-8: {error}"
-        case RuntimeError() if str(error).startswith("RESOURCE_EXHAUSTED"):  # JAX's
+        case RuntimeError() if str(error).startswith("RESOURCE_EXHAUSTED"):  # raised by JAX
             return f"out of memory: {str(error).partition(': ')[2]}"
         case RecursionError() if not _is_ours(error):
             return f"input is nested too deeply: {error}"
@@ -90,18 +90,18 @@ def _explained(error: Exception) -> str | None:
 
 
 def _is_ours(error: Exception) -> bool:
-    """Whether an error was raised in this package itself, not in a library that it called."""
+    """True if an error was raised in this package itself, not in a library that it called."""
     frames = traceback.extract_tb(error.__traceback__)
     return bool(frames) and Path(frames[-1].filename).is_relative_to(Path(__file__).parents[1])
 
 
 def _require_text(arguments: Sequence[str]) -> None:
-    """Names go into files as text."""
+    """Raise InputError unless all arguments are UTF-8, because names are written to files as text."""
     for argument in arguments:
         try:
             argument.encode()
         except UnicodeEncodeError:
-            raise InputError(f"{argument}: is no UTF-8 text") from None
+            raise InputError(f"{argument}: is not UTF-8 text") from None
 
 
 def _without_command(arguments: list[str]) -> int:
@@ -133,8 +133,8 @@ def _load(name: str) -> Callable[[list[str]], int | None]:
 def _print_help() -> int:
     width = max(map(len, COMMANDS))
     print("usage: airmass COMMAND [options]    (airmass COMMAND --help for its options)\n")
-    for name, (_, what) in COMMANDS.items():
-        print(f"  {name:<{width}}  {what}")
+    for name, (_, summary) in COMMANDS.items():
+        print(f"  {name:<{width}}  {summary}")
     return 0
 
 

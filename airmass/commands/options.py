@@ -1,4 +1,4 @@
-"""The options of a command, read from its arguments: what is wrong with them is one line."""
+"""Parsing of a command's options; any mistake gives a one-line error."""
 
 import contextlib
 import difflib
@@ -13,7 +13,7 @@ import tyro
 from airmass.core.errors import InputError
 
 _T = TypeVar("_T")
-# JAX's keys are made of 32 bits of a seed.
+# JAX's random keys use 32 bits of a seed.
 MOST_SEED = 2**32 - 1
 
 
@@ -24,33 +24,34 @@ class _Option(NamedTuple):
 
 
 def parse(kind: type[_T], prog: str, arguments: Sequence[str]) -> _T:
-    """The options of the dataclass `kind`; prints help and ends where that is asked for.
+    """Parse arguments into the dataclass `kind`; print the help and exit if it is asked for.
 
-    Raises InputError for an option that is not known (with the nearest that is), given twice, or missing, and for a
-    value that cannot be. tyro, which shows the help, would take the last of two, and tells faults in boxes of lines.
+    Raises InputError for an option that is unknown (with the nearest known one), repeated or missing, and for an
+    invalid value. These checks are made here because tyro takes the last of repeated options and draws its errors as
+    boxes of many lines.
     """
     if not {"-h", "--help"} & set(arguments):
         _check_names(list(_options_of(kind)), arguments)
-    told = io.StringIO()
+    output = io.StringIO()
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(output):
             return tyro.cli(kind, prog=prog, args=list(arguments))
-    except SystemExit as ended:
-        if not ended.code:
+    except SystemExit as exited:
+        if not exited.code:
             raise
-        refused = next((error for error in _causes(ended) if isinstance(error, InputError)), None)
-        raise refused or InputError(_first_words(told.getvalue())) from None
+        refused = next((error for error in _causes(exited) if isinstance(error, InputError)), None)
+        raise refused or InputError(_first_words(output.getvalue())) from None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what led to it: settings that refuse a value say themselves what is wrong."""
+    """Yield an error and the errors that caused it. Settings raise InputError themselves for an invalid value."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
 def require_between(name: str, value: float | Sequence[float] | None, least: float, most: float = math.inf) -> None:
-    """Raise InputError unless a value, or each of several, is a number in [`least`, `most`]; None is let through."""
+    """Raise InputError unless a value, or each of several, is a number in [`least`, `most`]; None passes."""
     for number in value if isinstance(value, Sequence) else (value,):
         if number is not None and not (least <= number <= most and math.isfinite(number)):
             upper = f" to {most}" if math.isfinite(most) else " or more"
@@ -58,7 +59,7 @@ def require_between(name: str, value: float | Sequence[float] | None, least: flo
 
 
 def require_positive(name: str, value: float | None) -> None:
-    """Raise InputError unless a value is a finite number above 0; None is let through."""
+    """Raise InputError unless a value is a finite number above 0; None passes."""
     if value is not None and not 0 < value < math.inf:
         raise InputError(f"{name} is {value}, expected a number above 0")
 
@@ -79,13 +80,13 @@ def _check_names(options: Sequence[_Option], arguments: Sequence[str]) -> None:
 
 
 def _off(name: str) -> str:
-    """`--a.no-b` for a flag `--a.b`."""
+    """Name that switches a flag off: `--a.no-b` for `--a.b`."""
     folder, dot, last = name.removeprefix("--").rpartition(".")
     return f"--{folder}{dot}no-{last}"
 
 
 def _options_of(kind: Any, value: Any = None, prefix: str = "--") -> Iterator[_Option]:
-    """All options of a dataclass, `value` being its default: those of dataclasses in it too, positional ones not."""
+    """Yield all options of a dataclass and of the dataclasses in it, but no positional ones; `value` is its default."""
     hints = get_type_hints(kind, include_extras=True)
     for part in fields(kind):
         hint, *marks = get_args(hints[part.name]) if hasattr(hints[part.name], "__metadata__") else [hints[part.name]]
@@ -103,7 +104,7 @@ def _options_of(kind: Any, value: Any = None, prefix: str = "--") -> Iterator[_O
 
 
 def _first_words(box: str) -> str:
-    """What tyro says in the first part of its box, on one line."""
+    """First message in the box that tyro draws, on one line."""
     lines = [line.strip("│ ").strip() for line in box.splitlines() if line.startswith("│")]
     end = next((at for at, line in enumerate(lines) if line.startswith("───") or line == "Got errors:"), len(lines))
     words = " ".join(filter(None, lines[:end])) or " ".join(box.split())

@@ -1,23 +1,27 @@
 """`airmass plan RECIPE`, with every field of the recipe an option, as for `airmass train`."""
 
 from airmass.commands.options import require_between, require_positive
-from airmass.commands.recipe_options import chosen, listed
+from airmass.commands.recipe_options import parse_recipe, print_recipes
 
 _ASSUMED = "181x360"
 _OWN = {
-    "data": (str | None, None, "Store that would be trained on; its grid counts, and its frames where they are held."),
-    "grid": (str | None, None, f"Rows x columns, in place of a store; by default {_ASSUMED}."),
-    "count": (int, 1, "How many devices."),
-    "memory": (float | None, None, "GB of each device; by default what is available here."),
+    "data": (
+        str | None,
+        None,
+        "Store to train on: gives the grid, and the frames if the loader holds them in memory.",
+    ),
+    "grid": (str | None, None, f"Grid as rows x columns, in place of a store; by default {_ASSUMED}."),
+    "count": (int, 1, "Number of devices."),
+    "memory": (float | None, None, "Memory of each device, GB; by default that of this machine."),
 }
 
 
 def run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
-        listed("plan RECIPE [--data STORE] [--count N] [--memory GB] [--model.width 128 ...]")
+        print_recipes("plan RECIPE [--data STORE] [--count N] [--memory GB] [--model.width 128 ...]")
         return
-    about = "What training a recipe takes, before anything is compiled: memory of each device, arithmetic, time."
-    recipe, options = chosen("plan", about, arguments, _OWN)
+    about = "Estimate what training a recipe takes, without compiling: memory of each device, arithmetic, time."
+    recipe, options = parse_recipe("plan", about, arguments, _OWN)
     require_between("--count", options.count, 1)
     require_positive("--memory", options.memory)
 
@@ -34,6 +38,6 @@ def run(arguments: list[str]) -> None:
     where = Where.here(shape, times, options.count, options.memory)
     console = Console()
     if not console.is_terminal:
-        console = Console(width=10_000)  # never cut, never wrapped
+        console = Console(width=10_000)  # no wrapping or truncation in a pipe
     for shown in plan(recipe, where, boxed=console.is_terminal):
         console.print(shown)

@@ -11,28 +11,29 @@ from airmass.core.errors import one_line
 
 @dataclass(frozen=True)
 class Plot:
-    """Maps of forecast, truth and difference, an animation, plumes and stamps of ensembles, and curves of scores."""
+    """Plot maps of forecast, truth and difference, an animation, ensemble plumes and stamps, and score curves."""
 
     forecast: tyro.conf.Positional[str]
     """Forecast store."""
     truth: str
-    """Store of what happened."""
+    """Store with the truth, such as a reanalysis."""
     out: Path
     """Folder to write."""
     scores: Path | None = None
-    """`scores.json` of `airmass evaluate` or its folder, for the curves; what lies beside it is drawn too."""
+    """`scores.json` of `airmass evaluate`, or its folder, for the curves; spectra and rank histograms beside it
+    are plotted too."""
     fields: tuple[str, ...] | None = None
-    """Such as z500 2t; by default the usual ones that the forecast has."""
+    """Fields, such as z500 2t; by default the headline fields that the forecast has."""
     init_time: str | None = None
-    """By default the first."""
+    """Initial time to plot; by default the first."""
     lead_times: tuple[float, ...] | None = None
-    """Hours; by default 24 72 120 240 where the forecast has them."""
+    """Lead times, hours; by default those of 24 72 120 240 that the forecast has."""
     animate: tuple[str, ...] | None = None
-    """Fields to animate; by default the first."""
+    """Fields to animate; by default the first of --fields."""
     places: tuple[tuple[float, float], ...] | None = None
-    """Latitude and longitude of each place at which an ensemble's plume is drawn; by default four."""
+    """Latitude and longitude of each place for an ensemble plume; by default four places."""
     climatology: str | None = None
-    """For the plumes: a climatology, or a folder of statistics; by default the one that the forecast names."""
+    """Climatology file or statistics folder, for the plumes; by default the one that the forecast names."""
 
 
 def run(arguments: list[str]) -> None:

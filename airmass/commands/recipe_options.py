@@ -1,4 +1,4 @@
-"""Every field of a recipe as an option, for the commands that take a recipe."""
+"""Options of the commands that take a recipe: every field of the recipe, and the command's own."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, fields, is_dataclass, make_dataclass, replace
@@ -10,12 +10,12 @@ from airmass.commands.options import parse
 from airmass.core.errors import InputError
 from airmass.recipes.recipes import RECIPES, Recipe, recipe
 
-# An option of a command's own: its type, its default (tyro.MISSING where it must be given) and what it is.
+# A command's own options: name -> (type, default or tyro.MISSING if required, help text).
 Own = Mapping[str, tuple[Any, Any, str]]
 
 
-def listed(usage: str) -> None:
-    """Print how a command is used, and the recipes."""
+def print_recipes(usage: str) -> None:
+    """Print the usage of a command and the list of recipes."""
     print(f"usage: airmass {usage}\n\nrecipes:")
     width = max(map(len, RECIPES))
     for name, value in RECIPES.items():
@@ -23,11 +23,11 @@ def listed(usage: str) -> None:
     print(f"\n`airmass {usage.split()[0]} RECIPE --help` lists every option of a recipe with its value.")
 
 
-def chosen(command: str, about: str, arguments: Sequence[str], own: Own) -> tuple[Recipe, Any]:
-    """The recipe that the first argument names, with what the others change in it, and the command's own options.
+def parse_recipe(command: str, about: str, arguments: Sequence[str], own: Own) -> tuple[Recipe, Any]:
+    """The recipe that the first argument names, changed by the other arguments, and the command's own options.
 
-    Parts of a recipe that are no settings, or None, are as the recipe has them. Raises InputError for a recipe that is
-    not known, and for an option that is not, with the nearest one.
+    Only parts of a recipe that are settings become options. Raises InputError for an unknown recipe, and for an unknown
+    option, with the nearest known one.
     """
     if not arguments or arguments[0].startswith("-"):
         found = repr(arguments[0]) if arguments else "nothing"
@@ -41,8 +41,8 @@ def chosen(command: str, about: str, arguments: Sequence[str], own: Own) -> tupl
 
 def _options(about: str, own: Own, parts: Mapping[str, Any]) -> Any:
     fields_of_own = [
-        (name, Annotated[kind, tyro.conf.arg(help=what)], field(default=default))
-        for name, (kind, default, what) in own.items()
+        (name, Annotated[kind, tyro.conf.arg(help=text)], field(default=default))
+        for name, (kind, default, text) in own.items()
     ]
     settings = [(name, type(value), field(default=value)) for name, value in parts.items()]
     made = make_dataclass("Options", [*fields_of_own, *settings], frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from airmass.core.errors import one_line
 
 @dataclass(frozen=True)
 class Report:
-    """One self-contained HTML page of scores and pictures."""
+    """Write one self-contained HTML page of scores and plots."""
 
     scores: Path
     """Folder that `airmass evaluate` wrote."""
@@ -17,7 +17,7 @@ class Report:
     """HTML file to write."""
     plots: Path | None = None
     """Folder that `airmass plot` wrote."""
-    title: str = "Forecasts judged"
+    title: str = "Forecast evaluation"
     """Heading of the page."""
 
 

@@ -12,7 +12,7 @@ from airmass.data.simulate import SimulateSettings
 
 @dataclass(frozen=True)
 class Simulate:
-    """Make data with a general circulation model; a store that is there already is continued to the days asked for."""
+    """Simulate weather with a general circulation model. An existing store is continued to --days."""
 
     out: tyro.conf.Positional[Path]
     """Zarr store to write or continue."""

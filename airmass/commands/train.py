@@ -5,24 +5,24 @@ from pathlib import Path
 
 import tyro
 
-from airmass.commands.recipe_options import chosen, listed
+from airmass.commands.recipe_options import parse_recipe, print_recipes
 from airmass.core.errors import one_line
 
 _OWN = {
-    "data": (str, tyro.MISSING, "Store to train on; may be remote (s3://, gs://, https://)."),
+    "data": (str, tyro.MISSING, "Store to train on, local or remote (s3://, gs://, https://)."),
     "run": (Path, tyro.MISSING, "Folder of the run: settings, statistics, checkpoints, logs and the model."),
-    "start": (Path | None, None, "Run, model file or published .npz whose parameters to begin with."),
-    "statistics": (Path | None, None, "Folder of the statistics of a published --start."),
-    "accept_changes": (bool, False, "Go on with a run that was begun with other settings, data or devices."),
+    "start": (Path | None, None, "Run, model file or published .npz from which to take the initial parameters."),
+    "statistics": (Path | None, None, "Statistics folder of a published --start."),
+    "accept_changes": (bool, False, "Resume a run that was started with other settings, data or devices."),
 }
 
 
 def run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
-        listed("train RECIPE --data STORE --run DIR [--model.width 128 ...]")
+        print_recipes("train RECIPE --data STORE --run DIR [--model.width 128 ...]")
         return
-    about = "Train a recipe on a store; the same command goes on with a stopped run."
-    recipe, options = chosen("train", about, arguments, _OWN)
+    about = "Train a recipe on a store. Run the same command again to resume a stopped run."
+    recipe, options = parse_recipe("train", about, arguments, _OWN)
 
     from airmass.training.run_folder import Start
     from airmass.training.train import train

@@ -1,8 +1,8 @@
-"""Evaluation of forecasts against truth, with persistence and climatology beside them on the same dates.
+"""Evaluation of forecasts against truth, with persistence and climatology as baselines on the same dates.
 
-Truth and forecast are joined exactly, by valid time, level and grid: nothing is interpolated or filled, and what is
-left out for want of truth is said. One variable is read at a time, one initial time after another; scores of initial
-times only ever add.
+Forecast and truth are joined exactly by valid time, level and grid. Nothing is interpolated or filled, and everything
+left out for lack of truth is reported. Variables are read one at a time, one initial time after another; scores are
+sums over initial times.
 """
 
 import json
@@ -53,23 +53,24 @@ def evaluate(
     init_times: Sequence[str] | None = None,
     spectra: Sequence[str] = (),
 ) -> ScoreTable:
-    """Score every variable, level and lead time of forecast files, single or ensembles, and write the folder `out`.
+    """Score every variable, level and lead time of deterministic and ensemble forecasts, and write the folder `out`.
 
-    Files of one system are joined by initial time; several systems must hold the same dates and lead times, unless
-    `init_times` or `lead_times` name some that all hold or are `["common"]`. Persistence is the truth at the initial
-    time; climatology is read from `climatology` or from where the forecasts say. Without it, neither it nor any metric
-    that needs it is scored, and without quantiles in it none of extremes. `out` gets `scores.json` and
-    `evaluation.json`, which says what was compared and what was left out; of ensembles `rank_histograms.json`; with
-    lead times in `spectra` also `spectra.json`.
+    Files of one system are joined along initial time. All systems must have the same initial and lead times, unless
+    `init_times` or `lead_times` name times that all have, or are `["common"]`. Persistence is the truth at the initial
+    time. The climatology is `climatology`, or the one that the forecasts name. Without it, the climatology baseline and
+    the metrics that need it are not scored; without quantiles in it, extremes are not scored.
+
+    `out` gets `scores.json` and `evaluation.json` (what was compared and what was left out), for ensembles
+    `rank_histograms.json`, and with lead times in `spectra` also `spectra.json`.
 
     Where truth or climatology lacks a whole field, no system is scored on that date, so that all are compared on the
-    same ones. Raises InputError for whatever does not fit together exactly, for NaN in a forecast where truth has
-    values, and where nothing can be scored.
+    same dates. Raises InputError for inputs that do not fit together exactly, for NaN in a forecast where truth has
+    values, and if nothing can be scored.
     """
     refuse_existing(out, *forecasts, truth, climatology)
     console = console or Console()
     data = open_verification(forecasts, truth, climatology, lead_times, init_times, spectra)
-    for line in (*(note for system in data.systems for note in system.notes), *_not_asked_for(data)):
+    for line in (*(note for system in data.systems for note in system.notes), *_not_available(data)):
         say(console, line)
     scores, table = score(data, console)
     missing = [
@@ -86,13 +87,13 @@ def evaluate(
         if data.spectra_lead_times.size:
             counted = {name: found.counted for name, found in scores.items()}
             (aside / SPECTRA).write_text(to_json(compute_spectra(data, table.headline_fields(), counted)))
-        (aside / EVALUATION).write_text(json.dumps(asdict(_about(data, missing)), indent=1) + "\n")
+        (aside / EVALUATION).write_text(json.dumps(asdict(_record(data, missing)), indent=1) + "\n")
     print_headlines(table, console, len(data.init_times), any(one.what == THESE for one in missing))
     return table
 
 
 def score(data: VerificationData, console: Console) -> tuple[dict[str, VariableScores], ScoreTable]:
-    """Every metric of every variable, by initial time and as means; raises InputError where nothing can be scored."""
+    """Score every metric of every variable, by initial time and as means. Raises InputError if nothing can be scored."""
     names = track(data.variables, "Scoring", console=console, transient=True)
     scores = {name: score_variable(data, name) for name in names}
     table = ScoreTable(_scores(data, scores))
@@ -104,9 +105,9 @@ def score(data: VerificationData, console: Console) -> tuple[dict[str, VariableS
 
 
 def print_headlines(table: ScoreTable, console: Console, n_init_times: int, fewer: bool = False) -> None:
-    """Scores of headline fields at the usual lead times, for every system; those of ensembles where there are any.
+    """Print scores of headline fields at the headline lead times for every system, with ensemble scores if there are any.
 
-    `fewer` where some of them are means over fewer than `n_init_times`.
+    `fewer` is True if some scores are means over fewer than `n_init_times`.
     """
     dates = f"{'up to ' if fewer else ''}{n_init_times} initial time{'s' if n_init_times > 1 else ''}"
     console.print(_headlines(table, "rmse", f"RMSE over {dates}"))
@@ -138,7 +139,7 @@ def _headlines(table: ScoreTable, metric: str, title: str) -> Table:
 
 
 def _scores(data: VerificationData, scores: Mapping[str, VariableScores]) -> Iterator[Score]:
-    """The finished metrics, flat; undefined values are left out."""
+    """Yield all defined values of the metrics."""
     lead_hours = hours(data.lead_times)
     for name, found in scores.items():
         levels = data.levels(name)
@@ -157,19 +158,19 @@ def _rank_histograms(data: VerificationData, scores: Mapping[str, VariableScores
             shares = by_metric[RANKS]
             for lead, level in np.ndindex(shares.shape[:2]):
                 if np.isfinite(shares[lead, level]).all():
-                    of_ranks = shares[lead, level].tolist()
-                    yield RankHistogram(system, name, data.levels(name)[level], lead_hours[lead], of_ranks)
+                    frequencies = shares[lead, level].tolist()
+                    yield RankHistogram(system, name, data.levels(name)[level], lead_hours[lead], frequencies)
 
 
-def _not_asked_for(data: VerificationData) -> Iterator[str]:
-    """Sentences on what cannot be scored as no climatology, or none of quantiles, was given."""
+def _not_available(data: VerificationData) -> Iterator[str]:
+    """Yield sentences about scores that are unavailable without a climatology or its quantiles."""
     if data.climatology is None:
         yield "No climatology named or found: ACC, extremes and the climatology baseline are left out."
     elif lacking := [name for name in data.variables if name in EXTREMES and not data.quantiles(name)]:
         yield f"No climatological quantiles: no Brier scores of {', '.join(lacking)}."
 
 
-def _about(data: VerificationData, missing: list[LeftOut]) -> Evaluation:
+def _record(data: VerificationData, missing: list[LeftOut]) -> Evaluation:
     return Evaluation(
         airmass_version=__version__,
         forecasts={system.name: [str(path) for path in system.paths] for system in data.systems},
@@ -177,7 +178,7 @@ def _about(data: VerificationData, missing: list[LeftOut]) -> Evaluation:
         climatology=None if data.climatology_path is None else str(data.climatology_path),
         members={system.name: system.members for system in data.systems},
         extremes={name: list(data.quantiles(name)) for name in data.variables if name in EXTREMES},
-        left_out=[*_not_asked_for(data), *sentences(missing, data)],
+        left_out=[*_not_available(data), *sentences(missing, data)],
         left_out_values=missing,
         grid=str(data.grid),
         lead_time_hours=hours(data.lead_times),

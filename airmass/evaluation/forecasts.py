@@ -1,4 +1,4 @@
-"""Forecasts to verify, by system: which file holds which initial time, and the times that all systems hold."""
+"""Forecasts to verify, by system: the file of each initial time, and the times to score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ from airmass.fields.variables import VARIABLES
 
 COMMON = "common"
 
-# Names that no system may have, and what has them.
+# Reserved names, and what they are used for.
 _RESERVED = dict.fromkeys(BASELINES, "the baseline that is scored beside every model") | {"truth": "the truth"}
 
 
 @dataclass(frozen=True)
 class System:
-    """The forecasts of one system: which file holds each initial time, and where in it."""
+    """Forecasts of one system: initial time -> (path, dataset, index in the dataset)."""
 
     name: str
     sources: dict[np.datetime64, tuple[Place, xr.Dataset, int]]
@@ -48,7 +48,7 @@ class System:
 
     @property
     def notes(self) -> list[str]:
-        """How its files are read, where that is worth a line."""
+        """Remarks on how the files are read, to be shown to the user."""
         datasets = {path: dataset for path, dataset, _ in self.sources.values()}
         return [note for path, dataset in datasets.items() for note in notes(dataset, path)]
 
@@ -70,7 +70,7 @@ class System:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Variables to score: those that its files hold, and the wind speed where they hold its components."""
+        """Variables to score: those in the files, and wind speed if the files have its components."""
         held = set(map(str, self.example.data_vars))
         return tuple(sorted(held | ({WIND_SPEED.name} if held.issuperset(parts_of(WIND_SPEED.name)) else set())))
 
@@ -91,19 +91,21 @@ class System:
 
 
 def open_systems(paths: Sequence[str | Path]) -> tuple[System, ...]:
-    """The systems of forecast files, in alphabetical order. Raises InputError unless what must agree does: grid and
-    levels of all, lead times, members and variables of one system, whose initial times must all differ.
+    """Open forecast files and group them by system, in alphabetical order.
+
+    Raises InputError unless all files have the same grid and levels, and files of one system have the same lead times,
+    members and variables, and different initial times.
     """
     places = [located(path) for path in paths]
     if not places:
-        raise InputError("no forecast files named, expected one or more")
+        raise InputError("no forecast files given, expected one or more")
     if twice := next((place for i, place in enumerate(places) if place in places[:i]), None):
-        raise InputError(f"{twice}: named twice among the forecasts")
+        raise InputError(f"{twice}: given twice among the forecasts")
     found: dict[str, System] = {}
     for path in places:
         dataset = open_forecast(path, ensemble=True)
         if (name := system_of(dataset, path)) in _RESERVED:
-            raise InputError(f"{path}: its system is {name!r}, a name kept for {_RESERVED[name]}")
+            raise InputError(f"{path}: its system is {name!r}, a name reserved for {_RESERVED[name]}")
         _add(found.setdefault(name, System(name, {})), path, dataset)
         first = next(iter(found.values()))
         same_grid(grid_of(dataset, path), path, grid_of(first.example, first.paths[0]), first.paths[0])
@@ -112,7 +114,7 @@ def open_systems(paths: Sequence[str | Path]) -> tuple[System, ...]:
 
 
 def _add(system: System, path: Place, dataset: xr.Dataset) -> None:
-    """Add a file to a system; raises InputError unless it goes with those that it has."""
+    """Add a file to a system. Raises InputError unless it fits the files that the system has."""
     if system.sources:
         for axis in ("lead_time", MEMBER):
             _same_axis(axis, dataset, path, system)
@@ -169,9 +171,10 @@ def _durations(texts: Sequence[str]) -> np.ndarray | str:
 
 
 def chosen_times(systems: Sequence[System], axis: str, texts: Sequence[str] | None) -> np.ndarray:
-    """The initial or lead times (`axis` is init_time or lead_time) to score, which every system holds.
+    """Initial or lead times to score, present in every system; `axis` is "init_time" or "lead_time".
 
-    Those named; for `["common"]`, what all hold; for None, what they hold, which must be the same. Raises InputError.
+    `texts` names the times; `["common"]` takes those that all systems share; None takes all, which must be the same in
+    every system. Raises InputError otherwise.
     """
     wanted = None if texts is None else _dates(texts) if axis == "init_time" else _durations(texts)
     held = [getattr(system, f"{axis}s") for system in systems]
@@ -188,7 +191,7 @@ def chosen_times(systems: Sequence[System], axis: str, texts: Sequence[str] | No
         absent = wanted[~np.isin(wanted, values)]
         if absent.size:
             raise InputError(
-                f"{system.paths[0]}: {system.name} has no {axis} {_one(absent[0])}, which was asked for; "
+                f"{system.paths[0]}: {system.name} has no {axis} {_one(absent[0])}, which was requested; "
                 f"it holds {_span(values)}"
             )
     return wanted
@@ -206,7 +209,7 @@ def _same_values(systems: Sequence[System], axis: str, held: Sequence[np.ndarray
 
 
 def with_level_axis(name: str, values: np.ndarray, axis: int = 1) -> Float[np.ndarray, "*before level node"]:
-    """Float32, with an axis of levels in the place `axis`, of length one where there are none."""
+    """Values as float32 with a level axis at position `axis`, of length one for a variable without levels."""
     values = np.asarray(values, np.float32)
     before = values.shape[:axis]
     return values.reshape(*before, values.shape[axis] if scored(name).on_levels else 1, -1)

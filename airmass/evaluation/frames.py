@@ -1,25 +1,26 @@
-"""Fields of one variable by valid time, each read once."""
+"""Cache of one variable's fields by valid time."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
 
-# Read at once from one variable of one store.
+# Bytes read at once from one variable of one store.
 READ_BYTES = 256 << 20
 
 
 class Frames:
-    """Fields of one variable by valid time, each read once, ahead in blocks, and dropped when it is past.
+    """Cache of one variable's fields: reads each once, ahead in blocks, until `forget_before` drops it.
 
-    `read` maps times to (time, level, node); `times` are all that will be asked for, in about rising order.
+    `read` maps times to an array (time, level, node). `times` are all times that will be needed, sorted; they should be
+    asked for in about this order.
     """
 
     def __init__(self, read: Callable[[np.ndarray], np.ndarray], times: np.ndarray, frame_bytes: int):
         self._read, self._times = read, times
         self._ahead = max(1, READ_BYTES // frame_bytes)
         self._held: dict[np.datetime64, np.ndarray] = {}
-        # Where frames with missing values have values; complete frames, which most are, have no entry.
+        # Masks of frames with missing values. Most frames are complete and have no entry.
         self._present: dict[np.datetime64, np.ndarray] = {}
 
     def at(self, times: Sequence[np.datetime64] | np.ndarray) -> Float[np.ndarray, "time level node"]:
@@ -27,7 +28,7 @@ class Frames:
         return np.stack([self._held[time] for time in times])
 
     def present_at(self, times: Sequence[np.datetime64] | np.ndarray) -> Bool[np.ndarray, "time level node"] | None:
-        """Where values are finite at these times; None if everywhere."""
+        """Mask of finite values at these times; None if all are finite."""
         self._hold(times)
         if not any(time in self._present for time in times):
             return None
@@ -35,6 +36,7 @@ class Frames:
         return np.stack([self._present.get(time, everywhere) for time in times])
 
     def forget_before(self, time: np.datetime64) -> None:
+        """Drop all fields before `time`."""
         for frames in (self._held, self._present):
             for past in [held for held in frames if held < time]:
                 del frames[past]

@@ -1,4 +1,4 @@
-"""Opening and checking of everything that an evaluation reads, in one pass: forecasts, truth, climatology, times."""
+"""Inputs of an evaluation, opened and checked in one pass: forecasts, truth, climatology, times."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,8 +30,8 @@ from airmass.fields.variables import VARIABLES, same_units
 
 @dataclass(frozen=True)
 class VerificationData:
-    """Systems on the same levels and grid, initial and lead times that all of them hold, and truth and climatology that
-    cover them. Spectra are taken at `spectra_lead_times`.
+    """Aligned inputs of an evaluation: all systems have the same grid, levels, initial and lead times, and truth and
+    climatology cover them. Spectra are computed at `spectra_lead_times`.
     """
 
     systems: tuple[System, ...]
@@ -46,7 +46,7 @@ class VerificationData:
 
     @cached_property
     def times(self) -> np.ndarray:
-        """Every time at which truth is needed, rising."""
+        """All times at which truth is needed, sorted."""
         valid = self.init_times[:, None] + self.lead_times
         return np.unique(np.concatenate([self.init_times, valid.ravel()]))
 
@@ -60,7 +60,7 @@ class VerificationData:
 
     @property
     def held_variables(self) -> tuple[str, ...]:
-        """Variables that must be read for `variables`."""
+        """Variables to read from files in order to score `variables`."""
         return tuple(dict.fromkeys(part for name in self.variables for part in parts_of(name)))
 
     def levels(self, name: str) -> tuple[int | None, ...]:
@@ -75,7 +75,7 @@ class VerificationData:
         return 4 * len(self.levels(name)) * self.grid.size
 
     def lead_blocks(self, name: str) -> Iterator[np.ndarray]:
-        """Lead times, a few that are small enough to read at once for all members of any system."""
+        """Yield blocks of lead times small enough to read at once for all members of any system."""
         step = max(1, READ_BYTES // (self.frame_bytes(name) * max(system.members for system in self.systems)))
         for start in range(0, len(self.lead_times), step):
             yield self.lead_times[start : start + step]
@@ -92,7 +92,8 @@ class VerificationData:
         return Frames(read_at, self.times, self.frame_bytes(name))
 
     def climatology_frames(self, name: str) -> Frames | None:
-        """None without a climatology, and for the wind speed, whose mean is not that of the mean wind."""
+        """Climatology of a variable. None without a climatology, and for wind speed: the mean speed is not that of the
+        mean wind."""
         if self.climatology is None or self.climatology_path is None or parts_of(name) != (name,):
             return None
         path, dataset = self.climatology_path, self._select(self.climatology, name).to_dataset()
@@ -105,11 +106,11 @@ class VerificationData:
         return Frames(read_at, self.times, self.frame_bytes(name))
 
     def quantiles(self, name: str) -> tuple[float, ...]:
-        """The climatological quantiles whose extremes are scored."""
+        """Climatological quantiles beyond which extremes are scored."""
         return () if self.climatology is None else quantiles_held(self.climatology, name)
 
     def quantile_frames(self, name: str) -> Frames | None:
-        """Quantiles in the place of levels."""
+        """Climatological quantiles of a variable, along the level axis; None without any."""
         quantiles, dataset, path = self.quantiles(name), self.climatology, self.climatology_path
         if not quantiles or dataset is None or path is None:
             return None
@@ -131,10 +132,11 @@ def open_verification(
     init_times: Sequence[str] | None = None,
     spectra: Sequence[str] = (),
 ) -> VerificationData:
-    """Open everything and check that it fits. Raises InputError showing both sides of what does not.
+    """Open and check all inputs of an evaluation. Raises InputError, with both values, where two do not fit.
 
-    `lead_times`, such as 24h or 5d, and `init_times`, such as 2001-01-05T00, choose what every system must hold;
-    `["common"]` what all of them do hold. By default all systems must hold the same. `spectra` are lead times too.
+    `lead_times` (such as 24h or 5d) and `init_times` (such as 2001-01-05T00) choose the times, which every system must
+    have; `["common"]` takes those that all share. By default all systems must have the same times. `spectra` are lead
+    times too.
     """
     systems = open_systems(forecasts)
     first = systems[0]
@@ -164,7 +166,7 @@ def open_verification(
 
 
 def _climatology_path(systems: Sequence[System], named: Place | None) -> Place | None:
-    """The climatology to use: the one named, else the one all forecasts agree on."""
+    """Path of the climatology: the one given, else the one that all forecasts name."""
     if named is not None:
         return located(named)
     said = {
@@ -184,7 +186,7 @@ def _climatology_path(systems: Sequence[System], named: Place | None) -> Place |
 
 
 def _open_climatology(path: Place) -> xr.Dataset:
-    """Open a climatology of dims (hour, dayofyear, [level,] latitude, longitude), by its path or its folder's."""
+    """Open a climatology (hour, dayofyear, [level,] latitude, longitude) by its path or its folder, and check its units."""
     path = climatology_store(path)
     dataset = open_climatology(path)
     for name, field in ((str(name), field) for name, field in dataset.data_vars.items()):

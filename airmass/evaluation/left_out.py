@@ -1,4 +1,4 @@
-"""Values that were left out of an evaluation for want of data: which, at which times, and why."""
+"""Record of values left out of an evaluation for lack of data: which, when and why."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from airmass.evaluation.scoring import CLIMATOLOGY, QUANTILES, START, TRUTH, Var
 
 THESE = "these initial times"
 
-# By what lacks values: what it is, at which of the times, and what cannot be scored without it.
+# Source without values -> (reason, at the valid or initial time, scores that need it).
 _LACKS = {
     TRUTH: ("the truth has no values", "valid", "everything"),
     START: ("the truth lacks values", "initial", "persistence"),
@@ -24,7 +24,7 @@ _LACKS = {
 
 
 def left_out(data: VerificationData, name: str, scores: VariableScores) -> Iterator[LeftOut]:
-    """Everything of one variable that is left out, by lead time and reason, levels together."""
+    """Yield all values of one variable that were left out, by lead time and reason, with levels grouped."""
     for lead, hour in enumerate(hours(data.lead_times)):
         levels: dict[tuple[tuple[int, ...], str, str], list[int | None]] = defaultdict(list)
         for row, level in enumerate(data.levels(name)):
@@ -41,7 +41,7 @@ def left_out(data: VerificationData, name: str, scores: VariableScores) -> Itera
 
 
 def undefined(data: VerificationData, name: str, scores: VariableScores) -> Iterator[LeftOut]:
-    """Metrics without a value although nothing they need is missing: a correlation where a field has no anomaly."""
+    """Yield metrics that are undefined with complete data, such as a correlation of a field without anomalies."""
     for system, metric, values in scores.values():
         for lead, hour in enumerate(hours(data.lead_times)):
             rows = [
@@ -56,7 +56,7 @@ def undefined(data: VerificationData, name: str, scores: VariableScores) -> Iter
 
 
 def sentences(found: Sequence[LeftOut], data: VerificationData) -> Iterator[str]:
-    """One sentence for each variable, kind and reason, for a reader of the scores."""
+    """Yield one sentence for each variable, kind and reason, for the user."""
     together: dict[tuple[str, str, str], list[LeftOut]] = defaultdict(list)
     for one in found:
         together[one.variable, one.what, one.reason].append(one)
@@ -72,7 +72,7 @@ def sentences(found: Sequence[LeftOut], data: VerificationData) -> Iterator[str]
 
 
 def _first(group: Sequence[LeftOut]) -> str:
-    """The first of the times that lack values, and how many there are."""
+    """Text with the first of the times that lack values and the number of others."""
     times = {
         np.datetime64(time, "m") + (round(60 * one.lead_time_hours) if "valid" in one.reason else 0)
         for one in group
@@ -92,5 +92,5 @@ def _needs(bit: int, system: str, metric: str) -> bool:
 
 
 def _numbers(levels: Sequence[int | None]) -> list[int] | None:
-    """None for a variable not on levels."""
+    """Levels in hPa; None for a variable without levels."""
     return [level for level in levels if level is not None] or None

@@ -23,12 +23,12 @@ def evaluate(
     lead_times: Sequence[str] | None = None,
     init_times: Sequence[str] | None = None,
 ) -> xr.Dataset:
-    """Scores by variable, of dims (system, metric, lead_time, [level]); NaN where a metric has no value.
+    """Scores by variable, with dims (system, metric, lead_time, [level]); NaN where a metric is undefined.
 
-    `forecast` is one file or several, of one system or more, single or ensembles, as `airmass evaluate` takes them.
-    Errors are in the units of their variable, as its attribute `units` says; ratios and correlations are plain numbers.
-    `lead_times` (such as 24h, 5d) and `init_times` choose what is scored. Raises InputError for whatever does not fit
-    together exactly.
+    `forecast` is one or more files of one or more systems, deterministic or ensembles, as for `airmass evaluate`.
+    Errors are in the variable's units, given in its attribute `units`; ratios and correlations are dimensionless.
+    `lead_times` (such as 24h, 5d) and `init_times` choose the times to score. Raises InputError for inputs that do not
+    fit together exactly.
     """
     files = [forecast] if isinstance(forecast, str | Path) else list(forecast)
     data = open_verification(files, truth, climatology, lead_times, init_times)

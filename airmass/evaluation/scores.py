@@ -1,7 +1,7 @@
-"""Scores as they are kept, and which of them people look at first.
+"""Scores on disk and in memory, and the headline fields and lead times.
 
-A folder of scores holds `scores.json`, and beside it `rank_histograms.json` where an ensemble was scored and
-`spectra.json` where spectra were asked for. Each is a flat list of objects. `evaluation.json` says what was compared.
+A scores folder holds `scores.json`, for ensembles `rank_histograms.json`, and `spectra.json` if spectra were requested.
+Each is a flat list of objects. `evaluation.json` records what was compared.
 """
 
 import json
@@ -19,7 +19,7 @@ from airmass.evaluation.metrics import known_metrics
 from airmass.fields.derived import WIND_SPEED, scored
 from airmass.fields.variables import VARIABLES, variable_at_level
 
-# The fields and lead times of WeatherBench 2's scorecards, with 6 h for what a model of one step does.
+# Fields and lead times of WeatherBench 2's scorecards, and 6 h, the error after one step.
 HEADLINE_FIELDS = ("z500", "t850", "u850", "q700", "2t", "msl", "10u", "tp")
 HEADLINE_HOURS = (6, 24, 72, 120, 240)
 BASELINES = ("persistence", "climatology")
@@ -27,7 +27,7 @@ BASELINES = ("persistence", "climatology")
 SCORES, RANK_HISTOGRAMS, SPECTRA = "scores.json", "rank_histograms.json", "spectra.json"
 EVALUATION = "evaluation.json"
 
-# Units in which errors are quoted where they differ from those on disk: (factor, units, decimals).
+# Units in which errors are shown, if not those on disk: (factor, units, decimals).
 _QUOTED = {
     "specific_humidity": (1e3, "g/kg", 3),
     "mean_sea_level_pressure": (1e-2, "hPa", 2),
@@ -42,12 +42,12 @@ _WITH_UNITS = ("rmse", "bias", "crps", "energy", "spread")
 
 
 def has_units(metric: str) -> bool:
-    """True where a metric is in its variable's units; others are plain numbers."""
+    """True if a metric has the units of its variable; others are dimensionless."""
     return metric in _WITH_UNITS
 
 
 Level = Annotated[int, Range(1, 2000)]
-# Ten years: nothing that is drawn against it takes for ever.
+# Up to ten years, so that plots against lead time stay finite in size.
 Hours = Annotated[float, Range(0, 87_840)]
 Finite = Annotated[float, Range()]
 
@@ -66,7 +66,7 @@ class Score:
 
 @dataclass(frozen=True)
 class RankHistogram:
-    """Share of the area where truth lies above 0, 1, ... m of an ensemble's m members; shares add up to 1."""
+    """Share of the area where truth lies above 0, 1, ... m of an ensemble's m members; shares sum to 1."""
 
     system: str
     variable: str
@@ -79,8 +79,8 @@ class RankHistogram:
 class Spectrum:
     """Zonal power by wavenumber from 0, area-weighted from 60°S to 60°N, mean over initial times, in squared units.
 
-    That of an ensemble is the mean over its members' spectra; where `of_mean`, that of the mean of its members.
-    The system "truth" is the truth. `ratio` is power over that of the truth, None where it has none.
+    For an ensemble it is the mean of its members' spectra or, with `of_mean`, the spectrum of the ensemble mean.
+    The system "truth" is the truth. `ratio` is power / power of the truth, None where that is 0.
     """
 
     system: str
@@ -94,9 +94,9 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Scores of one variable at one lead time that are not there: all those of some initial times, or `what` alone.
+    """Missing scores of one variable at one lead time: all scores of some initial times, or only `what`.
 
-    `levels` are those concerned, None for a variable not on levels.
+    `levels` are the affected levels in hPa, None for a variable without levels.
     """
 
     variable: str
@@ -109,7 +109,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A record of what was compared, and of what is left out in sentences and in values."""
+    """Record of an evaluation: what was compared, and what was left out, as sentences and as values."""
 
     forecasts: dict[str, list[str]]
     truth: str
@@ -129,7 +129,7 @@ Kept = TypeVar("Kept", Score, RankHistogram, Spectrum)
 
 @dataclass(frozen=True)
 class Quoted:
-    """Units and digits of errors of one variable: multiply by `factor`, write `decimals`, then `units`."""
+    """Display units of a variable's errors: multiply by `factor`, show `decimals` decimals, then `units`."""
 
     factor: float
     units: str
@@ -140,7 +140,7 @@ class Quoted:
 
 
 def quoted(name: str) -> Quoted:
-    """The units in which a variable's errors are quoted."""
+    """Display units of a variable's errors."""
     units = scored(name).units
     return Quoted(*_QUOTED.get(name, (1.0, _PLAIN.get(units, units), 2)))
 
@@ -164,7 +164,7 @@ class ScoreTable:
 
     @property
     def channels(self) -> tuple[tuple[str, int | None], ...]:
-        """Every (variable, level) scored, by name, then from the top down."""
+        """All scored (variable, level), sorted by name, then by pressure."""
         found = {(score.variable, score.level) for score in self.scores}
         return tuple(sorted(found, key=lambda channel: (channel[0], channel[1] or 0)))
 
@@ -174,46 +174,46 @@ class ScoreTable:
 
     @property
     def headline_hours(self) -> tuple[float, ...]:
-        """The usual lead times that are there; all of them where none of the usual is."""
+        """Headline lead times that were scored; all lead times if none of them was."""
         return tuple(hour for hour in self.hours if hour in HEADLINE_HOURS) or self.hours
 
     def headline_fields(self, fields: Sequence[str] = HEADLINE_FIELDS) -> dict[str, tuple[str, int | None]]:
-        """(variable, level) of those of the named fields that were scored."""
+        """Field name -> (variable, level), for those of the given fields that were scored."""
         channels = set(self.channels)
         known = {text: (found.name, level) for text, (found, level) in ((t, variable_at_level(t)) for t in fields)}
         return {text: channel for text, channel in known.items() if channel in channels}
 
     def value(self, system: str, channel: tuple[str, int | None], hour: float, metric: str) -> float | None:
-        """One value, None where it is undefined or was not scored."""
+        """One value; None if it is undefined or was not scored."""
         return self._values.get((system, *channel, hour, metric))
 
     def curve(self, system: str, channel: tuple[str, int | None], metric: str) -> tuple[list[float], list[float]]:
-        """Lead times in hours, and the metric at each where it is defined."""
+        """Lead times in hours, and the values of the metric, where it is defined."""
         points = [(hour, self.value(system, channel, hour, metric)) for hour in self.hours]
         defined = [(hour, value) for hour, value in points if value is not None]
         return [hour for hour, _ in defined], [value for _, value in defined]
 
     def to_json(self) -> str:
-        """Undefined values must have been left out: JSON has no NaN."""
+        """JSON of the scores, which must all be finite: JSON has no NaN."""
         return to_json(self.scores)
 
 
 def to_json(kept: Iterable[Score | RankHistogram | Spectrum]) -> str:
-    """A flat list of objects, one a line."""
+    """JSON of a flat list of objects, one per line."""
     return "[\n" + ",\n".join(json.dumps(vars(one), allow_nan=False) for one in kept) + "\n]\n"
 
 
 def scores_folder(place: str | Path) -> Path:
-    """The folder of scores that is named, itself or by its `scores.json`."""
+    """Scores folder, from its own path or that of its `scores.json`."""
     path = local_path(place, "scores")
     return path.parent if path.name == SCORES and path.is_file() else path
 
 
 def read_scores(path: str | Path) -> ScoreTable:
-    """Read `scores.json`. Raises InputError for a missing or foreign file, and for one that holds a score twice."""
+    """Read `scores.json`. Raises InputError for a missing or invalid file, and for a repeated score."""
     table = ScoreTable(_read(path, Score))
     if not table.scores:
-        raise InputError(f"{path}: holds no scores")
+        raise InputError(f"{path}: has no scores")
     for i, score in enumerate(table.scores):
         if score.metric not in known_metrics():
             raise InputError(f"{path}: [{i}].metric is {score.metric!r}, expected one of {', '.join(known_metrics())}")
@@ -221,7 +221,7 @@ def read_scores(path: str | Path) -> ScoreTable:
 
 
 def read_rank_histograms(folder: str | Path) -> list[RankHistogram]:
-    """Rank histograms in a folder of scores, if any. Raises InputError for a foreign file."""
+    """Read the rank histograms of a scores folder, if any. Raises InputError for an invalid file."""
     path = Path(folder) / RANK_HISTOGRAMS
     found = _read(path, RankHistogram) if path.exists() else []
     for i, histogram in enumerate(found):
@@ -231,7 +231,7 @@ def read_rank_histograms(folder: str | Path) -> list[RankHistogram]:
 
 
 def read_spectra(folder: str | Path) -> list[Spectrum]:
-    """Spectra in a folder of scores; none where none were asked for. Raises InputError for a foreign file."""
+    """Read the spectra of a scores folder, if any. Raises InputError for an invalid file."""
     path = Path(folder) / SPECTRA
     found = _read(path, Spectrum) if path.exists() else []
     for i, spectrum in enumerate(found):
@@ -244,7 +244,7 @@ def read_spectra(folder: str | Path) -> list[Spectrum]:
 
 
 def read_evaluation(folder: str | Path) -> Evaluation | None:
-    """The record of what was compared; None for a folder that holds only scores."""
+    """Read the record of an evaluation; None if the folder has only scores."""
     path = Path(folder) / EVALUATION
     return read_json(path, Evaluation) if path.exists() else None
 
@@ -257,13 +257,13 @@ def _read(path: str | Path, kind: type[Kept]) -> list[Kept]:
     keys: set[tuple] = set()
     for i, one in enumerate(found):
         if (key := tuple(_key(one))) in keys:
-            raise InputError(f"{path}: [{i}] stands there twice: {', '.join(map(str, key))}")
+            raise InputError(f"{path}: [{i}] is there twice: {', '.join(map(str, key))}")
         keys.add(key)
     return found
 
 
 def _problem(one: Score | RankHistogram | Spectrum) -> str | None:
-    """The fault of a record, beginning with its field."""
+    """Problem of a record, beginning with the name of its field; None for a valid one."""
     if not one.system:
         return "system is empty, expected a name"
     if one.variable not in VARIABLES and one.variable != WIND_SPEED.name:
@@ -274,7 +274,7 @@ def _problem(one: Score | RankHistogram | Spectrum) -> str | None:
 
 
 def _key(one: Score | RankHistogram | Spectrum) -> Iterator[object]:
-    """All that tells a record from others."""
+    """Yield the values that identify a record."""
     yield from (one.system, one.variable, one.level, f"{one.lead_time_hours:g} h")
     if isinstance(one, Score):
         yield one.metric

@@ -1,8 +1,8 @@
-"""Scores of one variable: every system against truth, one initial time after another, as sums that only ever add.
+"""Scoring loop for one variable: every system against truth, summed over initial times.
 
-All systems and baselines are compared on the same initial times. One at which any of them lacks a value (a lost frame
-of truth, say) counts for none, variable by variable, level by level and lead time by lead time; `lacking` keeps which
-and why. A baseline that lacks values at every initial time is left out itself instead.
+All systems and baselines are compared on the same initial times. If one of them lacks a value at an initial time (for
+example because a frame of truth is lost), that initial time is left out for all, separately for each variable, level and
+lead time; `lacking` records which and why. A baseline that lacks values at every initial time is left out itself instead.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,25 +22,25 @@ from airmass.evaluation.metrics.base import scores_of
 from airmass.evaluation.metrics.rank_histogram import rank_frequencies
 from airmass.fields.derived import scored
 
-# Values handled at once, in float64: a few arrays of this size stay in cache, which is worth a factor of three.
+# Float64 values processed at once: a few arrays of this size fit in cache, which is three times faster.
 _BLOCK_VALUES = 1 << 16
 
-# Of ensembles, beside the metrics: the share of each rank.
+# Key of the rank histogram, which ensembles have beside their metrics.
 RANKS = "rank histogram"
 
-# What values may be missing from, as bits of one number. Without truth nothing can be scored.
+# Sources that may lack values, as bits of one number. Without truth nothing can be scored.
 TRUTH, START, CLIMATOLOGY, QUANTILES = 1, 2, 4, 8
 
-# By system and metric, of shape (lead_time, level, *part).
+# system -> metric -> array (lead_time, level, *part).
 Values = dict[str, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class VariableScores:
-    """Scores of one variable, the mean over the initial times that count; NaN where none does.
+    """Scores of one variable: means over the initial times that count; NaN if none counts.
 
-    `lacking` says which of TRUTH, START, CLIMATOLOGY and QUANTILES lack values. Those initial times count whose bits
-    are `given_up`: 0, unless something lacks values at every initial time; TRUTH where there are none.
+    `lacking` has the bits of TRUTH, START, CLIMATOLOGY and QUANTILES that lack values. An initial time counts if its
+    bits equal `given_up`, which is 0 unless a source lacks values at every initial time, and TRUTH if none counts.
     """
 
     means: Values
@@ -49,11 +49,11 @@ class VariableScores:
 
     @property
     def counted(self) -> Bool[np.ndarray, "init_time lead_time level"]:
-        """The initial times that the scores are means over."""
+        """Mask of the initial times that the scores are means over."""
         return (self.lacking == self.given_up) & (self.given_up & TRUTH == 0)
 
     def values(self) -> Iterator[tuple[str, str, Float[np.ndarray, "lead_time level"]]]:
-        """(system, metric, finished values), NaN where undefined."""
+        """Yield (system, metric, values), NaN where undefined."""
         metrics = known_metrics()
         for system, by_metric in self.means.items():
             for metric, mean in by_metric.items():
@@ -63,7 +63,7 @@ class VariableScores:
 
 @dataclass(frozen=True)
 class VerificationCase:
-    """Truth and baselines for forecasts of one variable from one initial time, at some lead times."""
+    """Truth and baselines for the forecasts of one variable from one initial time, at some lead times."""
 
     lead_times: np.ndarray
     start: Float[np.ndarray, "1 level node"]
@@ -75,8 +75,8 @@ class VerificationCase:
 
 
 def score_variable(data: VerificationData, name: str) -> VariableScores:
-    """Scores of one variable over all initial times, by system."""
-    # Sums by what is lacking, as only at the end it is known whether something lacks values at every initial time.
+    """Score one variable over all initial times, for every system."""
+    # Sums by missing sources: only at the end is it known whether a source lacks values at every initial time.
     sums: dict[int, Values] = {}
     lacking = []
     frames = data.truth_frames(name), data.climatology_frames(name), data.quantile_frames(name)
@@ -91,7 +91,7 @@ def score_variable(data: VerificationData, name: str) -> VariableScores:
             for label, members in _candidates(data, name, init_time, case):
                 parts.setdefault(label, []).append(_score(data, label, members, case))
         lacking.append(np.concatenate(found))
-        scores = {label: _joined(of_blocks) for label, of_blocks in parts.items()}
+        scores = {label: _joined(blocks) for label, blocks in parts.items()}
         for bits in np.unique(lacking[-1]).tolist():
             if not bits & TRUTH:
                 _add(sums.setdefault(bits, {}), scores, lacking[-1] == bits)
@@ -127,7 +127,7 @@ def _means(sums: Mapping[int, Values], lacking: UInt8[np.ndarray, "init_time lea
 def _given_up(
     kinds: Mapping[int, Values], lacking: UInt8[np.ndarray, "init_time lead_time level"]
 ) -> UInt8[np.ndarray, "lead_time level"]:
-    """The least that must be given up so that one initial time counts at all."""
+    """Fewest sources to do without so that at least one initial time counts, as bits."""
     given_up = np.full(lacking.shape[1:], TRUTH, np.uint8)
     for bits in sorted(kinds, key=lambda bits: (bits.bit_count(), bits)):
         held = (lacking == bits).any(axis=0)
@@ -136,7 +136,7 @@ def _given_up(
 
 
 def _beside(a: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """(lead_time, level) with axes of length one for the parts of a metric."""
+    """Reshape (lead_time, level) to broadcast against `values`, which may have axes for the parts of a metric."""
     return a.reshape(*a.shape, *(1,) * (values.ndim - a.ndim))
 
 
@@ -172,7 +172,7 @@ def _lacking(
     present: Bool[np.ndarray, "lead_time level node"] | None,
     others: Mapping[int, Bool[np.ndarray, "lead_time level node"] | None],
 ) -> UInt8[np.ndarray, "lead_time level"]:
-    """Bits of TRUTH where it has no value, and of those others that lack values where truth has some."""
+    """Bits of the sources that lack values: TRUTH where it has none, others where truth has values and they do not."""
     lacking = np.zeros(shape, np.uint8)
     if present is not None:
         lacking[~present.any(axis=-1)] = TRUTH
@@ -190,7 +190,7 @@ def _at_every_quantile(present: np.ndarray | None) -> Bool[np.ndarray, "lead_tim
 def _candidates(
     data: VerificationData, name: str, init_time: np.datetime64, case: VerificationCase
 ) -> Iterator[tuple[str, Float[np.ndarray, "member lead_time level node"]]]:
-    """The baselines, then the systems one after another, so that the members of only one are in memory."""
+    """Yield the baselines, then each system, so that the members of only one system are in memory."""
     yield "persistence", np.broadcast_to(case.start, case.truth.shape)[None]
     if case.climatology is not None:
         yield "climatology", case.climatology[None]
@@ -208,7 +208,7 @@ def _score(
     members: Float[np.ndarray, "member lead_time level node"],
     case: VerificationCase,
 ) -> dict[str, Float[np.ndarray, "lead_time level *part"]]:
-    """Every score of one system, at the lead times of the case."""
+    """Scores of one system at the lead times of the case, by metric."""
     metrics = _metrics(label, len(members), case)
     blocks = [_score_rows(metrics, fields) for fields in _blocks(members, case, data.weights)]
     joined = _joined(blocks)
@@ -216,7 +216,7 @@ def _score(
 
 
 def _metrics(label: str, members: int, case: VerificationCase) -> dict[str, Metric]:
-    """The metrics that can be had. The climatological mean has no anomaly, and it is no forecast of extremes."""
+    """Metrics that can be computed. The climatological mean has no anomaly and does not forecast extremes."""
     normal = label == "climatology"
     return {
         name: metric
@@ -230,7 +230,7 @@ def _metrics(label: str, members: int, case: VerificationCase) -> dict[str, Metr
 def _blocks(
     members: Float[np.ndarray, "member lead_time level node"], case: VerificationCase, weights: np.ndarray
 ) -> Iterator[Fields]:
-    """Rows of (lead_time, level), a few at once, in float64."""
+    """Yield a few rows of (lead_time, level) at once, in float64."""
 
     def rows(field, block):
         return None if field is None else field.reshape(-1, field.shape[-1])[block]
@@ -265,9 +265,9 @@ def _refuse_holes(
     valid_times: np.ndarray,
     present: Bool[np.ndarray, "lead_time level node"] | None,
 ) -> None:
-    """Refuse a field of truth with holes, unless it is of a variable that is missing over land.
+    """Raise InputError for a field of truth with some values missing, unless the variable is missing over land.
 
-    One that is absent as a whole (a lost frame, the first accumulation of precipitation in an archive) is left out.
+    A field that is missing as a whole (a lost frame, the first accumulation of precipitation in an archive) is left out.
     """
     if present is None or scored(name).missing_over_land:
         return

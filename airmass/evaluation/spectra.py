@@ -1,4 +1,4 @@
-"""Power spectra of forecasts beside that of the truth: whether a forecast has the detail that the weather has."""
+"""Power spectra of forecasts and truth, which show whether a forecast has realistic small-scale detail."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,7 +11,7 @@ from airmass.evaluation.metrics.spectrum import zonal_power
 from airmass.evaluation.scores import Spectrum
 from airmass.fields.derived import scored
 
-# By (system, whether it is the spectrum of the mean of members); each of shape (lead_time, level, wavenumber).
+# (system, True for the spectrum of the ensemble mean) -> array (lead_time, level, wavenumber).
 Powers = dict[tuple[str, bool], np.ndarray]
 
 
@@ -20,10 +20,10 @@ def compute_spectra(
     channels: Mapping[str, tuple[str, int | None]],
     counted: Mapping[str, Bool[np.ndarray, "init_time lead_time level"]],
 ) -> Iterator[Spectrum]:
-    """Spectra of these (variable, level) at `data.spectra_lead_times`, of truth and of every system.
+    """Yield spectra of the given (variable, level) at `data.spectra_lead_times`, for truth and every system.
 
-    They are means over the same initial times as the scores, those `counted`. Variables that are missing over land have
-    none.
+    They are means over the same initial times as the scores, those `counted`. Variables that are missing over land are
+    skipped.
     """
     for name in dict.fromkeys(name for name, _ in channels.values()):
         if scored(name).missing_over_land:
@@ -47,7 +47,7 @@ def _spectra_of(
 
 
 def _mean_powers(data: VerificationData, name: str, counted: Bool[np.ndarray, "init_time lead_time level"]) -> Powers:
-    """Means over the initial times that count; NaN where none does."""
+    """Mean spectra over the initial times that count; NaN if none counts."""
     counted = counted[:, np.searchsorted(data.lead_times, data.spectra_lead_times)]
     total: Powers = {}
     frames = data.truth_frames(name)

@@ -1,1 +1,1 @@
-"""Recipes and all of their settings."""
+"""Recipes, and all settings of a training run."""

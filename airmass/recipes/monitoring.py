@@ -1,4 +1,4 @@
-"""How a run is watched: what is written for people, how often, and what it is judged on meanwhile."""
+"""Settings of a run's monitoring: logging, validation, profiling, stall detection."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,32 +9,32 @@ from airmass.core.typed import Range, check
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """Nothing here changes the parameters that come out."""
+    """Logging, validation and profiling of a run. None of these settings changes the trained parameters."""
 
     every: Annotated[int, Range(1, 10**9)] = 50
     """Updates between lines of the log."""
     tensorboard: bool = True
-    """Event files in the run's folder."""
+    """Write TensorBoard event files to the run's folder."""
     wandb: str | None = None
-    """Project of Weights & Biases, which must be installed."""
+    """Log to this project of Weights & Biases, which must be installed."""
     mlflow: str | None = None
-    """Experiment of MLflow, which must be installed; MLFLOW_TRACKING_URI says where."""
+    """Log to this experiment of MLflow, which must be installed; MLFLOW_TRACKING_URI names the server."""
     validate_every: Annotated[int, Range(0, 10**9)] = 0
-    """Updates between validations; 0 is none."""
+    """Updates between validations; 0 for no validation."""
     validation_dates: tuple[str, str] | None = None
-    """First and last date to validate on, both included, apart from the training dates."""
+    """First and last validation date, both included; must not overlap the training dates."""
     validation_starts: Annotated[int, Range(1, 10**6)] = 4
-    """Initial times, spread evenly over these dates and the same each time."""
+    """Number of initial times, spread evenly over these dates; the same in every validation."""
     validation_lead_hours: Annotated[int, Range(1, 100_000)] = 72
-    """How far to forecast from each."""
+    """Length of each validation forecast, hours."""
     trace: tuple[Annotated[int, Range(1)], Annotated[int, Range(1)]] | None = None
-    """First and last update of a profile, the first update being 1."""
+    """First and last update to profile, counted from 1."""
     stall_minutes: Annotated[float, Range(0)] = 30.0
-    """Without a sign of life for this long, say where the run stands; 0 is never."""
+    """Report where the run is after this many minutes without progress; 0 for never."""
 
     def __post_init__(self):
         check(self, "watch")
         if self.validate_every and self.validation_dates is None:
             raise InputError(f"watch.validate_every is {self.validate_every}, but watch.validation_dates is not given")
         if self.trace is not None and self.trace[0] > self.trace[1]:
-            raise InputError(f"watch.trace is {self.trace}, expected a first update and a last from it on")
+            raise InputError(f"watch.trace is {self.trace}, expected a first update, then a last one not before it")

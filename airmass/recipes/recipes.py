@@ -1,4 +1,4 @@
-"""Named settings as values: what to train, what it costs, what score to expect."""
+"""Recipes: named, complete settings of a training run, with its cost and expected scores."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -27,9 +27,9 @@ from airmass.recipes.settings import (
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides a training run. `cost` and `expect` say what was measured, on what.
+    """All settings of a training run. `cost` and `expect` (expected scores) are text: what was measured, and on what.
 
-    `diffusion` is there where the model's family draws by diffusion; the family says what goes together.
+    `diffusion` is None unless the model's family is a diffusion model; the family checks that the parts fit together.
     """
 
     task: Task
@@ -56,12 +56,12 @@ class Recipe:
 
     @property
     def calibrated(self) -> bool:
-        """Whether what the trained model draws is measured, and held to the spread of true innovations."""
+        """True if the trained model's samples are calibrated against the spread of the true innovations."""
         return self.family.calibrated(self)
 
     @property
     def needs_innovation(self) -> bool:
-        """Whether statistics of innovations are needed."""
+        """True if training needs statistics of innovations."""
         return self.family.needs_innovation(self)
 
 
@@ -82,8 +82,8 @@ _LEVELS_37 = (
 )  # fmt: skip
 _NOT_YET = "not yet trained by us"
 
-# No forcings: over sixty days the season only runs one way, so a network could learn nothing from the date but which
-# training day it is, and the simulated climate has no diurnal cycle.
+# No forcings: sixty days cover only one direction of the season, so the date would only identify the training day, and
+# the simulated climate has no diurnal cycle.
 _DEMO = Task(
     prognostic=(*_UPPER_AIR, *_SURFACE),
     diagnostic=("total_precipitation_6hr",),
@@ -107,7 +107,7 @@ _GRAPHCAST_TRAINING = TrainingSettings(
     dates=("1979-01-01", "2015-12-31"),
     precision="bfloat16",
 )
-# Rates of Subich et al. 2024 (arXiv 2408.14587); how many updates, and when, is our guess.
+# Rates of Subich et al. 2024 (arXiv 2408.14587); the number of updates and their timing are our choice.
 _FINETUNE = OptimiserSettings(
     schedule="stages", stage_rates=((2.5e-5, 1.25e-7), (2.5e-6, 7.5e-8)), warmup=100, average=0.0
 )
@@ -141,7 +141,7 @@ RECIPES: dict[str, Recipe] = {
         expect="Z500 RMSE about 39 / 153 / 478 m2 s-2 at 6 / 24 / 72 h, over three seeds (docs/demo.md)",
     ),
     "demo-curriculum": Recipe(
-        # As many steps of the same network. Recompute, the default, was measured to be faster in longer rollouts.
+        # As many network steps as "demo". Recomputing, the default, was measured to be faster in longer rollouts.
         task=_DEMO,
         model=GraphCastSettings(mesh_level=2, width=64, steps=4, recompute=0),
         training=TrainingSettings(updates=(1500, 150, 200, 150), rollout=(1, 2, 3, 4)),
@@ -239,28 +239,27 @@ RECIPES: dict[str, Recipe] = {
 
 
 def recipe(name: str) -> Recipe:
-    """The recipe called `name`; raises InputError with the known ones."""
+    """The recipe called `name`. Raises InputError, listing the known recipes, if there is none."""
     if name not in RECIPES:
         raise InputError(f"unknown recipe {name!r}; known are {', '.join(RECIPES)}")
     return RECIPES[name]
 
 
 def as_settings(made: Recipe) -> dict:
-    """A recipe as nested dictionaries that JSON can hold, with the name of its family."""
+    """A recipe as nested dictionaries for JSON, with the name of its model family."""
     return {"family": made.family.name} | asdict(made)
 
 
-# Fields that came after the first format that is still read: what was saved before lacks them.
+# Fields added after the oldest format that is still read; older files lack them.
 _LATER = frozenset(
     ["model.innovation", "diffusion.calibration", "diffusion.sampling.memory", "diffusion.sampling.memory_degrees"]
 ) | {"loader.block", "loader.blocks_at_once"}
 
 
 def from_settings(settings: Mapping, source: str | Path = "settings") -> Recipe:
-    """The recipe that `as_settings`, here or of an older version, turned into dictionaries.
+    """Recipe from the dictionaries of `as_settings`, of this or an older version.
 
-    Raises InputError, which begins with `source`, for a field that is missing, not known, of another type or out of its
-    range.
+    Raises InputError, beginning with `source`, for a field that is missing, unknown, of the wrong type or out of range.
     """
     try:
         parts = completed(typed(settings, dict, "recipe"))
@@ -272,9 +271,9 @@ def from_settings(settings: Mapping, source: str | Path = "settings") -> Recipe:
 
 
 def completed(settings: Mapping) -> dict:
-    """Saved settings of a recipe with what older versions left out.
+    """Saved settings of a recipe, completed with fields that older versions did not write.
 
-    Then there were GraphCast and GenCast only, and squared errors only.
+    Older versions had only GraphCast and GenCast, and only the squared error.
     """
     if missing := next((name for name in ("model", "loss") if name not in settings), None):
         raise InputError(f"{missing} is missing")

@@ -1,4 +1,4 @@
-"""Settings of a training run that are not its model's or loader's. Importing this needs no JAX."""
+"""Settings of training: curriculum, devices, safety, optimiser, adaptation. Importing this module needs no JAX."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -6,11 +6,11 @@ from typing import Annotated
 from airmass.core.errors import InputError
 from airmass.core.typed import Range, check
 
-# Names that training/optimiser.py knows; a test holds them together.
+# The names in training/optimiser.py; a test keeps them equal.
 OPTIMISER_KINDS = ("adamw", "muon")
 SCHEDULE_KINDS = ("cosine", "constant", "stages")
 
-# What is beyond these is a slip of the keyboard, not an experiment.
+# Values beyond these limits are typing errors, not experiments.
 _Updates = Annotated[int, Range(1, 10**9)]
 _Rate = Annotated[float, Range(0, 1000)]
 _Decay = Annotated[float, Range(0, 1, below=True)]
@@ -18,14 +18,14 @@ _Decay = Annotated[float, Range(0, 1, below=True)]
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """The curriculum and its bookkeeping.
+    """Curriculum, batch, dates and precision of training.
 
-    `updates[i]` updates are made with rollouts of `rollout[i]` steps, in turn. A batch is worked through in
-    `accumulate` equal parts whose gradients are added up, each example of a part beside the others. `dates` are the
-    first and the last training date, both included; None is the whole store. `recompute` makes each rollout step's
-    activations again in the backward pass. `precision` is that of activations; parameters, scales, states and residual
-    sums on the mesh stay float32. `input_noise` is that of white noise on the frames that a rollout starts from, in
-    standard deviations of a step's change.
+    Stage i of the curriculum makes `updates[i]` updates with rollouts of `rollout[i]` steps. Each batch is processed in
+    `accumulate` equal parts whose gradients are summed; examples of a part are processed in parallel. `dates` are the
+    first and last training date, both included; None takes the whole store. `recompute` recomputes the activations of
+    each rollout step in the backward pass, which saves memory. `precision` applies to activations; parameters, scales,
+    states and residual sums on the mesh stay float32. `input_noise` is the standard deviation of white noise added to
+    the initial frames of a rollout, in standard deviations of the change over one step.
     """
 
     updates: tuple[_Updates, ...]
@@ -42,7 +42,7 @@ class TrainingSettings:
         check(self, "training")
         if len(self.updates) != len(self.rollout) or not self.updates:
             raise InputError(
-                f"training.updates is {self.updates} and training.rollout {self.rollout}, expected as many of each"
+                f"training.updates is {self.updates} and training.rollout {self.rollout}, expected equally many"
             )
         if self.batch % self.accumulate:
             raise InputError(
@@ -58,12 +58,12 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class DeviceSettings:
-    """How a run spreads over devices, as the axes of one mesh.
+    """Device mesh of a run: the number of devices along each axis.
 
-    Examples of a batch are dealt out along `data` and `member`, the grid and the mesh's edges of one example along
-    `space`. `data` is by default all that the other axes leave. With `distributed` the processes of a run find each
-    other through what SLURM, Open MPI or Kubernetes say, or through `coordinator` (host:port), `processes` in all and
-    the number of this `process`.
+    Examples of a batch are distributed along `data` and `member`; the grid and the mesh edges of one example along
+    `space`. `data` takes all remaining devices by default. With `distributed`, the processes of a run find each other
+    through SLURM, Open MPI or Kubernetes. Otherwise give `coordinator` (host:port), the number of `processes` and the
+    number of this `process`, from 0.
     """
 
     data: Annotated[int, Range(1, 10**6)] | None = None
@@ -78,18 +78,18 @@ class DeviceSettings:
         check(self, "devices")
         given = [self.coordinator is not None, self.processes is not None, self.process is not None]
         if any(given) and not all(given):
-            raise InputError("devices: coordinator, processes and process go together, or none of them")
+            raise InputError("devices: give coordinator, processes and process together, or none of them")
 
 
 @dataclass(frozen=True)
 class SafetySettings:
-    """When a run saves, and what it does when something goes wrong.
+    """Saving, and recovery from bad updates.
 
-    It saves every `save_minutes`, every `save_updates`, on SIGTERM and Ctrl-C and `margin_minutes` before
-    `time_limit_minutes` are over. An update whose gradient is not finite is skipped; after `most_skipped` of them in a
-    row the run stops. Where the mean loss of `window` updates exceeds `spike` times the usual one, the run goes back to
-    the last save at a multiple of `save_updates` and moves on with other examples, at most `most_rollbacks` times from
-    the same one.
+    A run saves every `save_minutes`, every `save_updates`, on SIGTERM and Ctrl-C, and `margin_minutes` before the end
+    of `time_limit_minutes`. An update with a gradient that is not finite is skipped; the run stops after `most_skipped`
+    skipped updates in a row. If the mean loss of `window` updates exceeds `spike` times the baseline loss, the run
+    returns to the last save at a multiple of `save_updates` and continues with other examples, at most `most_rollbacks`
+    times from the same save.
     """
 
     save_minutes: Annotated[float, Range(0)] = 10.0
@@ -111,14 +111,14 @@ class SafetySettings:
 
 @dataclass(frozen=True)
 class OptimiserSettings:
-    """The defaults are GraphCast's (Lam et al. 2023, supplement 4.4).
+    """Optimiser and learning rate; the defaults are GraphCast's (Lam et al. 2023, supplement 4.4).
 
-    `kind` is "adamw" or "muon". Under every `schedule` the rate rises linearly to its peak over `warmup` updates:
-    "cosine" falls from `peak_rate` by half a cosine to `tail_rate` at the end of the first stage of the curriculum and
-    stays there; "constant" stays at `peak_rate`; "stages" warms up and falls in every stage, from and to that stage's
-    pair in `stage_rates`, of which the last serves all stages after it. `rates` multiplies the rate of parameters whose
-    path matches a pattern; the first match counts, and `adaptation.freeze` holds parameters as they are. `average` is
-    the decay of the running mean of parameters that forecasts use, 0 for none.
+    `kind` is "adamw" or "muon". Every `schedule` raises the learning rate linearly to its peak over `warmup` updates.
+    "cosine" then falls by half a cosine from `peak_rate` to `tail_rate` at the end of the first stage of the curriculum
+    and stays there. "constant" stays at `peak_rate`. "stages" warms up and falls in every stage, with that stage's
+    (peak, tail) pair of `stage_rates`; the last pair serves all later stages. `rates` multiplies the learning rate of
+    parameters whose path matches a pattern; the first match applies. To freeze parameters use `adaptation.freeze`.
+    `average` is the decay of the running mean of parameters, which forecasts use; 0 for no mean.
     """
 
     kind: str = "adamw"
@@ -142,17 +142,17 @@ class OptimiserSettings:
             raise InputError(f"unknown schedule {self.schedule!r}; known are {', '.join(SCHEDULE_KINDS)}")
         if (self.schedule == "stages") != bool(self.stage_rates):
             raise InputError(
-                f"schedule {self.schedule!r} with stage_rates {self.stage_rates}: 'stages' needs them, others have none"
+                f"schedule {self.schedule!r} with stage_rates {self.stage_rates}: 'stages' needs them, others take none"
             )
 
 
 @dataclass(frozen=True)
 class AdaptationSettings:
-    """Patterns (`*` is any text) over parameters' paths, such as "processor.*" or "encoder.embed_grid.*".
+    """Frozen parameters and LoRA, by patterns of parameter paths such as "processor.*" or "encoder.embed_grid.*".
 
-    `freeze` holds parameters as they are. A matrix that `lora` matches is held too, whatever `freeze` says, and learns
-    an addition of `scale` times a product of two matrices, `rank` wide (Hu et al. 2021, arXiv 2106.09685). All others
-    are trained.
+    `*` matches any text. `freeze` keeps parameters unchanged. A matrix that `lora` matches is frozen too, and a
+    low-rank update is trained instead: `scale` times the product of two matrices of rank `rank` (Hu et al. 2021,
+    arXiv 2106.09685). All other parameters are trained.
     """
 
     freeze: tuple[str, ...] = ()

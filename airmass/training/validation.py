@@ -11,8 +11,7 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.core.types import Array
 from airmass.data.loading.frames import Frames
-from airmass.evaluation.metrics.base import Fields, state_of
-from airmass.evaluation.metrics.base import State as Scored
+from airmass.evaluation.metrics.base import Fields, ScoreSum, score_sum
 from airmass.evaluation.metrics.rmse import RMSE
 from airmass.fields.channels import Channel
 from airmass.fields.clock import parse_dates
@@ -75,13 +74,13 @@ class Validation:
 
     def run(self, forecast: Forecast) -> Validated:
         """Forecast from every initial time and compare. Reads and holds one of them at a time."""
-        total: Scored | None = None
+        total: ScoreSum | None = None
         for start, init in zip(self._starts, self.init_times, strict=True):
             frames, truth = self._one(forecast, int(start), init)
             by_channel, true = (np.moveaxis(x, -1, -2)[None] for x in (frames, truth))
             present = ~np.isnan(true)
             fields = Fields(by_channel[None], true, self.grid.area_weights, present=None if present.all() else present)
-            scored = state_of(RMSE(), fields)
+            scored = score_sum(RMSE(), fields)
             total = scored if total is None else total + scored
             if start == self._starts[0]:
                 picture = self._picture(init, frames[-1], truth[-1])

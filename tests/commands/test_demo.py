@@ -18,7 +18,7 @@ TINY = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, u
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A demo whose simulation was done before."""
+    """A demo with a finished simulation."""
     out = tmp_path_factory.mktemp("demo") / "demo"
     out.mkdir()
     make_store(out / "simulated.zarr", days=DAYS, levels=(500, 850))
@@ -53,7 +53,7 @@ def test_a_second_run_only_makes_what_is_missing(made):
 
 
 def test_another_seed_or_folder_is_refused(made, tmp_path):
-    with pytest.raises(InputError, match="begun with seed 0, not 1"):
+    with pytest.raises(InputError, match="started with seed 0, not 1"):
         demo(made, seed=1, recipes={"demo": TINY})
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(InputError, match="not a demo"):
@@ -62,7 +62,7 @@ def test_another_seed_or_folder_is_refused(made, tmp_path):
 
 def test_without_the_simulator_nothing_is_made(tmp_path, monkeypatch):
     monkeypatch.setattr(airmass.commands.demo_pipeline, "find_spec", lambda _: None)
-    with pytest.raises(InputError, match="needs jcm: pip install"):
+    with pytest.raises(InputError, match=r"needs jcm, which is not installed: pip install"):
         demo(tmp_path / "a" / "demo")
     assert not any(tmp_path.iterdir())
 
@@ -93,5 +93,5 @@ def test_gencast_is_judged_beside_graphcast_alone_and_from_perturbed_states(made
     assert json.loads((out / "scores" / "rank_histograms.json").read_text())
     pictures = {path.name.split("_")[0] for path in (out / "pictures").iterdir()}
     assert {"plume", "stamps", "spaghetti"} <= pictures
-    with pytest.raises(InputError, match="begun with model gencast, not graphcast"):
+    with pytest.raises(InputError, match="started with model gencast, not graphcast"):
         demo(out, recipes={"demo": TINY})

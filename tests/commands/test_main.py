@@ -100,7 +100,7 @@ def test_wrong_words_are_refused_in_one_line(words, expected, capsys, tmp_path, 
 
 def test_what_cannot_be_shown_is_escaped(capsys):
     assert "a\\x1b[31m\\nb: no such file" in refused(["data", "check", "a\x1b[31m\nb"], capsys)
-    assert "is no UTF-8 text" in refused(["data", "check", "a\udcff.zarr"], capsys)
+    assert "is not UTF-8 text" in refused(["data", "check", "a\udcff.zarr"], capsys)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_fault_of_ours_keeps_its_traceback(capsys, monkeypatch):
     monkeypatch.setattr("airmass.commands.main._load", lambda _: fail)
     assert main(["plot"]) == 70
     shown = capsys.readouterr().err
-    assert "KeyError: 'absent'" in shown and "this is a fault of airmass. Please report it" in shown
+    assert "KeyError: 'absent'" in shown and "this is a bug in airmass. Please report it" in shown
 
 
 def test_nesting_without_end_is_input(capsys, monkeypatch):
@@ -161,7 +161,7 @@ def test_asked_to_stop_a_command_cleans_up(tmp_path, number):
         running.send_signal(number)
         _, told = running.communicate(timeout=30)
     assert running.returncode == 128 + number
-    assert told == "airmass report: stopped; the same command goes on\n"
+    assert told == "airmass report: stopped; run the same command to resume\n"
     assert not any(tmp_path.iterdir())
 
 

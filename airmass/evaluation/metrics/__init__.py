@@ -1,20 +1,20 @@
-"""Metrics: a statistic of the fields, its area mean, a score for each initial time, a mean over initial times.
+"""Metrics of forecasts. Every subclass of `Metric` in a module of this package is registered by itself.
 
-Every module here that defines a `Metric` is found by itself; nothing lists them.
+A metric is built in four steps: statistic of the fields, area mean, score of one initial time, mean over initial times.
 """
 
 import importlib
 import pkgutil
 from functools import cache
 
-from airmass.evaluation.metrics.base import Fields, Metric, State, area_mean, state_of
+from airmass.evaluation.metrics.base import Fields, Metric, ScoreSum, area_mean, score_sum
 
-__all__ = ["Fields", "Metric", "State", "area_mean", "known_metrics", "state_of"]
+__all__ = ["Fields", "Metric", "ScoreSum", "area_mean", "known_metrics", "score_sum"]
 
 
 @cache
 def known_metrics() -> dict[str, Metric]:
-    """Every metric in this package by its name, in alphabetical order."""
+    """All metrics of this package by name, in alphabetical order."""
     found: dict[str, Metric] = {}
     for module_info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{module_info.name}")

@@ -1,10 +1,10 @@
-"""What every metric is made of: statistic -> area mean -> score of one initial time -> mean -> metric.
+"""Base of all metrics: statistic -> area mean -> score of one initial time -> mean over initial times -> metric.
 
-Only the mean over initial times is ever accumulated, as a sum and a count. Such states add, so initial times can be
-taken in any order, in any chunks, on any number of workers.
+Only the mean over initial times is accumulated, as a sum and a count. These can be added, so initial times can be
+processed in any order, in any chunks, on any number of workers.
 
-Shapes: fields are "*batch node", those of an ensemble "member *batch node"; area means and scores are "*batch" (a
-batch is usually lead time and level), with an axis of parts behind it where a metric is made of several means.
+Shapes: fields are "*batch node", of an ensemble "member *batch node"; area means and scores are "*batch" (usually lead
+time and level), with a last axis of parts if a metric needs several means.
 """
 
 from abc import ABC
@@ -19,10 +19,10 @@ from jaxtyping import Bool, Float
 
 @dataclass(frozen=True)
 class Fields:
-    """What is compared: members of a forecast with the truth. A single forecast is an ensemble of one member.
+    """Fields to score: members of a forecast and the truth. A deterministic forecast is an ensemble of one member.
 
-    `climatology` and `thresholds`, the climatological quantiles by their probability, are there where a metric asked
-    for needs them. Only nodes where truth is `present` count, all of them if None.
+    `climatology` and `thresholds` (climatological quantiles by their probability) are given if a requested metric needs
+    them. Only nodes where truth is `present` count; all of them if None.
     """
 
     members: Float[np.ndarray, "member *batch node"]
@@ -34,29 +34,29 @@ class Fields:
 
     @cached_property
     def forecast(self) -> Float[np.ndarray, "*batch node"]:
-        """The mean of the members, exact where they are equal."""
+        """Ensemble mean, exact where all members are equal."""
         first = self.members[0]
         return first if len(self.members) == 1 else first + np.subtract(self.members, first, dtype=np.float64).mean(0)
 
     @cached_property
     def errors(self) -> Float[np.ndarray, "member *batch node"]:
-        """Members - truth: differences between members are theirs too, and lose fewer digits than the values'."""
+        """Members minus truth. Differences between members are the same as between errors, with less rounding."""
         return np.subtract(self.members, self.truth, dtype=np.float64)
 
     def mean(self, values: Float[np.ndarray, "*batch node"]) -> Float[np.ndarray, "*batch"]:
         return area_mean(values, self.weights, self.present)
 
 
-# The area mean of something computed from the fields.
+# Function from fields to the area mean of a quantity.
 Statistic = Callable[[Fields], np.ndarray]
 
 
 class Metric(ABC):
-    """One metric of forecasts, whether single or ensembles.
+    """Metric of deterministic or ensemble forecasts.
 
-    `statistics` are handed to `score` in the same order. `perfect` is the value of a forecast all of whose members
-    equal the truth. Fewer than `least_members` leave it undefined. `quantile` is the probability of the climatological
-    quantile that it needs, None for none.
+    `score` gets the area means of `statistics` in the same order. `perfect` is the value of a forecast whose members all
+    equal the truth. With fewer than `least_members` the metric is undefined. `quantile` is the probability of the
+    climatological quantile that the metric needs, None if it needs none.
     """
 
     name: str
@@ -68,27 +68,27 @@ class Metric(ABC):
 
     @classmethod
     def instances(cls) -> Iterable["Metric"]:
-        """The metrics that this class stands for: one, unless it is a family."""
+        """Metrics that this class defines: one by default, several for one per quantile."""
         return (cls(),)
 
     def score(self, *means: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
-        """The score of one initial time from the statistics; the first of them by default."""
+        """Score of one initial time from the area means of the statistics; the first of them by default."""
         return means[0]
 
     def finish(self, mean: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
-        """The metric from the mean of scores over initial times; the mean itself by default."""
+        """Metric from the mean of the scores over initial times; the mean itself by default."""
         return mean
 
 
 @dataclass(frozen=True)
-class State:
-    """Scores summed over `count` initial times. The states of two sets of initial times add to that of both."""
+class ScoreSum:
+    """Sum of scores over `count` initial times. Add the states of two sets of initial times to get that of both."""
 
     total: Float[np.ndarray, "*batch"]
     count: int
 
-    def __add__(self, other: "State") -> "State":
-        return State(self.total + other.total, self.count + other.count)
+    def __add__(self, other: "ScoreSum") -> "ScoreSum":
+        return ScoreSum(self.total + other.total, self.count + other.count)
 
     @property
     def mean(self) -> Float[np.ndarray, "*batch"]:
@@ -100,9 +100,9 @@ def area_mean(
     weights: Float[np.ndarray, " node"],
     present: Bool[np.ndarray, "*batch node"] | None = None,
 ) -> Float[np.ndarray, "*batch"]:
-    """Weighted mean over nodes in float64, over nodes that are `present` if given; NaN where none is.
+    """Weighted mean over nodes in float64, only over `present` nodes if given; NaN if there are none.
 
-    NaN at a present node makes the mean NaN, so that missing values never shrink a comparison unseen.
+    A NaN at a present node makes the mean NaN, so that missing values cannot go unnoticed.
     """
     weights = np.asarray(weights, np.float64)
     if present is None:
@@ -113,13 +113,13 @@ def area_mean(
 
 
 def scores_of(metrics: Mapping[str, Metric], fields: Fields) -> dict[str, Float[np.ndarray, "*batch"]]:
-    """Scores before any mean over initial times, by metric. A statistic that metrics share is computed once."""
+    """Scores of each initial time, by metric. A statistic that several metrics share is computed once."""
     shared: Iterable[Statistic] = dict.fromkeys(s for metric in metrics.values() for s in metric.statistics)
     means = {statistic: statistic(fields) for statistic in shared}
     return {name: metric.score(*[means[s] for s in metric.statistics]) for name, metric in metrics.items()}
 
 
-def state_of(metric: Metric, fields: Fields) -> State:
-    """The state over initial times, the first axis of the batch; `metric.finish(state.mean)` is the value."""
+def score_sum(metric: Metric, fields: Fields) -> ScoreSum:
+    """Sum of scores over initial times, the first axis of the batch; `metric.finish(score_sum(...).mean)` is the metric."""
     scores = scores_of({metric.name: metric}, fields)[metric.name]
-    return State(scores.sum(axis=0), len(scores))
+    return ScoreSum(scores.sum(axis=0), len(scores))

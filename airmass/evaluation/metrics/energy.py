@@ -30,8 +30,8 @@ class Energy(Metric):
     """Mean over initial times of the fair energy score of a whole field, in the variable's units; 0 is best.
 
     The field at one level is one vector of all grid points, and its norm is the root of the area mean of squares.
-    Unlike CRPS it sees whether members are right about places together. Of a single forecast it is the mean over
-    initial times of the root mean square error.
+    Unlike CRPS it measures spatial correlations too. For a deterministic forecast it is the mean over initial times of
+    the root mean square error.
 
     Source: Gneiting and Raftery 2007, doi:10.1198/016214506000001437, equation 22 with exponent 1; fair by the
     denominator of Ferro 2014, doi:10.1002/qj.2270.

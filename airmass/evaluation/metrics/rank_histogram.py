@@ -1,4 +1,4 @@
-"""Rank histogram: how often truth lies above so and so many of the members."""
+"""Rank histogram: frequency of the truth's rank among the members."""
 
 import numpy as np
 from jaxtyping import Float
@@ -7,10 +7,10 @@ from airmass.evaluation.metrics.base import Fields
 
 
 def rank_frequencies(fields: Fields) -> Float[np.ndarray, "*batch rank"]:
-    """Share of the area where truth is above 0, 1, ... m of m members; each row adds up to 1, NaN without any area.
+    """Share of the area where truth is above 0, 1, ... m of m members; each row sums to 1, NaN without any area.
 
-    Where truth equals some of the members, as rain of none does, the area is shared evenly between the ranks that it
-    could have: the expectation of drawing one of them, without a draw. Such frequencies add over initial times.
+    Where truth equals some members (no rain, for example), the area is shared evenly between the possible ranks, which is
+    the expected value of choosing one at random. Frequencies can be summed over initial times.
 
     Source: Hamill 2001, doi:10.1175/1520-0493(2001)129<0550:IORHFV>2.0.CO;2.
     """

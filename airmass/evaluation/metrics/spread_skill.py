@@ -7,7 +7,7 @@ from airmass.evaluation.metrics.statistics import enlarged_variance, squared_err
 
 
 class SpreadSkill(Metric):
-    """sqrt((m + 1) / m) spread / RMSE of the mean of m members: 1 where truth is like one more member.
+    """sqrt((m + 1) / m) spread / RMSE of the mean of m members: 1 if truth is statistically like a member.
 
     Below 1 the ensemble is underdispersive, above it overdispersive. Undefined (NaN) where all members equal the truth.
 

@@ -16,13 +16,13 @@ def squared_error(fields: Fields):
 
 
 def variance(fields: Fields):
-    """Of the members about their mean, unbiased: the sum of squares over the number of members less one."""
+    """Unbiased variance of the members: the sum of squared deviations over (m - 1)."""
     return fields.mean(fields.errors.var(axis=0, ddof=1))
 
 
 def enlarged_variance(fields: Fields):
-    """What the squared error of the mean of m members comes to where truth is like one more member: (m + 1) / m
-    times the unbiased variance.
+    """(m + 1) / m times the unbiased variance: the expected squared error of the ensemble mean if truth is
+    statistically like a member.
     """
     return (1 + 1 / len(fields.members)) * variance(fields)
 
@@ -41,7 +41,7 @@ def squared_truth_anomaly(fields: Fields):
 
 @cache
 def brier_score_of(quantile: float) -> Statistic:
-    """(share of members beyond the climatological quantile - whether truth is)^2."""
+    """Statistic (p - o)^2: p is the share of members beyond the climatological quantile, o is 1 if truth is, else 0."""
 
     def brier_score(fields: Fields):
         threshold = fields.thresholds[quantile]
@@ -53,7 +53,7 @@ def brier_score_of(quantile: float) -> Statistic:
 
 @cache
 def climatological_brier_score_of(quantile: float) -> Statistic:
-    """The same of the forecast that always gives the probability that the quantile stands for."""
+    """Statistic (p - o)^2 of a forecast that always gives the climatological probability p of the event."""
     probability = min(quantile, 1 - quantile)
 
     def climatological_brier_score(fields: Fields):

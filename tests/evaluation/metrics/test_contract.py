@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from airmass.data.formats.climatology import QUANTILES
-from airmass.evaluation.metrics import Fields, State, known_metrics, state_of
+from airmass.evaluation.metrics import Fields, ScoreSum, known_metrics, score_sum
 from airmass.evaluation.metrics.base import scores_of
 from airmass.fields.grid import LatLonGrid, latitude_weights
 
@@ -52,7 +52,7 @@ def changed(fields, change):
 
 
 def value(metric, fields):
-    return metric.finish(state_of(metric, fields).mean)
+    return metric.finish(score_sum(metric, fields).mean)
 
 
 def test_it_is_named_after_its_file_and_cites_its_source(metric):
@@ -77,9 +77,9 @@ def test_states_of_chunks_add_to_the_state_of_all(metric, fields):
     def part(chosen):
         return changed(fields, lambda v: v[..., chosen, :, :, :])
 
-    whole, first, second = (state_of(metric, part(slice(*ends))) for ends in ((0, 6), (0, 1), (1, 6)))
+    whole, first, second = (score_sum(metric, part(slice(*ends))) for ends in ((0, 6), (0, 1), (1, 6)))
     both = second + first
-    assert isinstance(both, State) and both.count == whole.count == 6
+    assert isinstance(both, ScoreSum) and both.count == whole.count == 6
     np.testing.assert_allclose(metric.finish(both.mean), metric.finish(whole.mean), rtol=1e-12)
 
 

@@ -6,7 +6,7 @@ import scores as independent
 import xarray as xr
 from scipy.stats import norm
 
-from airmass.evaluation.metrics import Fields, known_metrics, state_of
+from airmass.evaluation.metrics import Fields, known_metrics, score_sum
 from airmass.evaluation.metrics.rank_histogram import rank_frequencies
 from airmass.evaluation.metrics.spectrum import zonal_power
 from airmass.fields.grid import LatLonGrid, latitude_weights
@@ -18,7 +18,7 @@ ALIKE = np.ones(40_000)
 
 def value(name, members, truth, weights=WEIGHTS, **options):
     metric = known_metrics()[name]
-    return float(metric.finish(state_of(metric, Fields(members, truth, weights, **options)).mean))
+    return float(metric.finish(score_sum(metric, Fields(members, truth, weights, **options)).mean))
 
 
 def drawn(m, spread=1.0, seed=0):

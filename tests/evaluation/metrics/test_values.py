@@ -5,7 +5,7 @@ import pytest
 import scores as independent
 import xarray as xr
 
-from airmass.evaluation.metrics import Fields, area_mean, known_metrics, state_of
+from airmass.evaluation.metrics import Fields, area_mean, known_metrics, score_sum
 from airmass.fields.grid import LatLonGrid, latitude_weights
 
 GRID = LatLonGrid.equiangular(16, 32)
@@ -18,7 +18,7 @@ FORECAST = TRUTH + RNG.standard_normal((5, GRID.size)) + 0.3
 
 def value(name, forecast, truth=TRUTH, weights=WEIGHTS):
     metric = known_metrics()[name]
-    return float(metric.finish(state_of(metric, Fields(forecast[None], truth, weights, CLIMATOLOGY)).mean))
+    return float(metric.finish(score_sum(metric, Fields(forecast[None], truth, weights, CLIMATOLOGY)).mean))
 
 
 @pytest.mark.parametrize("offset", [-2.5, 0.0, 4.0])
