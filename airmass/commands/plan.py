@@ -27,7 +27,7 @@ def run(arguments: list[str]) -> None:
 
     from rich.console import Console
 
-    from airmass.training.plan import Where, grid_shape, plan
+    from airmass.training.plan import Resources, grid_shape, plan
 
     shape, times = grid_shape(options.grid or _ASSUMED), 0
     if options.data is not None:
@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> None:
 
         frames = Frames(options.data, recipe.task, recipe.training.dates, recipe.family.may_be_missing)
         shape, times = frames.grid.shape, len(frames.times)
-    where = Where.here(shape, times, options.count, options.memory)
+    where = Resources.here(shape, times, options.count, options.memory)
     console = Console()
     if not console.is_terminal:
         console = Console(width=10_000)  # no wrapping or truncation in a pipe

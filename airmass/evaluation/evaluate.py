@@ -105,7 +105,7 @@ def score(data: VerificationData, console: Console) -> tuple[dict[str, VariableS
 
 
 def print_headlines(table: ScoreTable, console: Console, n_init_times: int, fewer: bool = False) -> None:
-    """Print scores of headline fields at the headline lead times for every system, with ensemble scores if there are any.
+    """Print scores of headline fields at headline lead times for every system; ensemble scores if there are any.
 
     `fewer` is True if some scores are means over fewer than `n_init_times`.
     """

@@ -186,7 +186,7 @@ def _climatology_path(systems: Sequence[System], named: Place | None) -> Place |
 
 
 def _open_climatology(path: Place) -> xr.Dataset:
-    """Open a climatology (hour, dayofyear, [level,] latitude, longitude) by its path or its folder, and check its units."""
+    """Open a climatology (hour, dayofyear, [level,] latitude, longitude) by path or folder, and check its units."""
     path = climatology_store(path)
     dataset = open_climatology(path)
     for name, field in ((str(name), field) for name, field in dataset.data_vars.items()):

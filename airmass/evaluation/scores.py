@@ -213,7 +213,7 @@ def read_scores(path: str | Path) -> ScoreTable:
     """Read `scores.json`. Raises InputError for a missing or invalid file, and for a repeated score."""
     table = ScoreTable(_read(path, Score))
     if not table.scores:
-        raise InputError(f"{path}: has no scores")
+        raise InputError(f"{path}: holds no scores")
     for i, score in enumerate(table.scores):
         if score.metric not in known_metrics():
             raise InputError(f"{path}: [{i}].metric is {score.metric!r}, expected one of {', '.join(known_metrics())}")
@@ -257,7 +257,7 @@ def _read(path: str | Path, kind: type[Kept]) -> list[Kept]:
     keys: set[tuple] = set()
     for i, one in enumerate(found):
         if (key := tuple(_key(one))) in keys:
-            raise InputError(f"{path}: [{i}] is there twice: {', '.join(map(str, key))}")
+            raise InputError(f"{path}: [{i}] stands there twice: {', '.join(map(str, key))}")
         keys.add(key)
     return found
 

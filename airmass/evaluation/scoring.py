@@ -1,8 +1,9 @@
 """Scoring loop for one variable: every system against truth, summed over initial times.
 
 All systems and baselines are compared on the same initial times. If one of them lacks a value at an initial time (for
-example because a frame of truth is lost), that initial time is left out for all, separately for each variable, level and
-lead time; `lacking` records which and why. A baseline that lacks values at every initial time is left out itself instead.
+example because a frame of truth is lost), that initial time is left out for all, separately for each variable, level
+and lead time; `lacking` records which and why. A baseline that lacks values at every initial time is left out itself
+instead.
 """
 
 from collections.abc import Iterator, Mapping
@@ -267,7 +268,8 @@ def _refuse_holes(
 ) -> None:
     """Raise InputError for a field of truth with some values missing, unless the variable is missing over land.
 
-    A field that is missing as a whole (a lost frame, the first accumulation of precipitation in an archive) is left out.
+    A field that is missing as a whole (a lost frame, the first accumulation of precipitation in an archive) is left
+    out.
     """
     if present is None or scored(name).missing_over_land:
         return

@@ -1,1 +1,1 @@
-"""From a checkpoint and an initial state to a forecast."""
+"""Forecasts from a checkpoint and an initial state."""

@@ -1,4 +1,4 @@
-"""From a checkpoint and an initial state to a forecast on disk, frame by frame."""
+"""Forecast from a checkpoint and an initial state, written to disk frame by frame."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ from airmass.models.nn.attention_choice import PLAIN, VARIABLE
 Progress = Callable[[int, int], None]
 
 SUFFIXES = (".zarr", ".nc")
-# Fields of a sampler's settings, and the options that change them.
+# Field of the sampler's settings -> option that changes it.
 _SAMPLER_OPTIONS = {
     "kind": "--sampler",
     "levels": "--noise-levels",
@@ -68,19 +68,19 @@ def forecast(
 ) -> Path:
     """Forecast from frames of `initial` at each of `init_times`; write a Zarr store or NetCDF file to `out`.
 
-    The dims are (init_time, [number,] lead_time, [level,] latitude, longitude), `number` for ensembles only. Without
-    init times there must be one that is meant; `lead_time` is such as `10d` or `72h`, by default the system's own.
-    `statistics` are for published checkpoints; `members` (numbered from `first_member`), `seed` and `initial_noise`
-    (unit variance, used by every member) for ensembles; `perturb` and `perturb_length` (km) make an ensemble of a model
-    that draws nothing and a wider one of a model that draws (see `perturbed`); `levels` are those written, by default
-    all. `sampler` (one of `diffusion.schedule.KINDS`), `noise_levels`, `churn`, `noise_memory` and
-    `noise_memory_degrees` are in place of what a checkpoint that samples says (`diffusion.schedule.SamplerSettings`).
-    `progress` gets (frames done, frames in all).
+    The dims are (init_time, [number,] lead_time, [level,] latitude, longitude); only ensembles have `number`.
+    `init_times` may be empty if `initial` has only one initial time. `lead_time` is text such as `10d` or `72h`, by
+    default the system's own. `statistics` is needed for published checkpoints. `members` (numbered from
+    `first_member`), `seed` and `initial_noise` (unit variance, the same for every member) are for ensembles. `perturb`
+    and `perturb_length` (km) perturb the initial states, which makes an ensemble with a deterministic model and a wider
+    one with a generative model (see `perturbed`). `levels` are the levels to write, by default all. `sampler`,
+    `noise_levels`, `churn`, `noise_memory` and `noise_memory_degrees` replace the checkpoint's sampler settings
+    (`diffusion.noise_levels.SamplerSettings`). `progress` gets (frames done, all frames).
 
-    A Zarr store grows beside its place (see `resume`), and the same call goes on with one that was stopped, to the
-    same bits: from the last frames of those under way if they hold all that a step reads, else from their start. With
-    `add`, a finished store gains the members that it lacks. Raises InputError, before anything is compiled or written,
-    for what does not fit together, for absent or broken initial frames, and for a disk without room.
+    A Zarr store is written beside `out` and renamed when complete (see `resume`). The same call resumes a stopped
+    forecast, bit for bit: from the last frames on disk if they contain everything that a step reads, else from the
+    initial state. With `add`, missing members are added to a finished store. Raises InputError, before anything is
+    compiled or written, for inputs that do not fit together, missing or invalid initial frames, and a full disk.
     """
     out = local_path(out, "output")
     _check_out(out, add)
@@ -96,7 +96,7 @@ def forecast(
     given |= {"--add": add or None} | {_SAMPLER_OPTIONS[name]: value for name, value in sampling.items()}
     numbers = _numbers(system, checkpoint, members, first_member, given)
     if initial_noise is not None and noise_memory:
-        raise InputError(f"--initial-noise makes all draws one, so --noise-memory {noise_memory:g} means nothing")
+        raise InputError(f"--initial-noise fixes the noise, so --noise-memory {noise_memory:g} has no effect")
     if changes := {name: value for name, value in sampling.items() if value is not None}:
         system = with_sampler(system, changes)
     steps = _steps(lead_time or system.lead_time, task.step)
@@ -120,23 +120,23 @@ def forecast(
     runner = system.runner(start.grid, static, seed or 0, noise)
     attributes = _attributes(system, start, settings)
 
-    def writer(path: Path, going_on: bool = False) -> ForecastWriter:
-        return ForecastWriter(path, task, start.grid, inits, steps, attributes, numbers, levels, going_on)
+    def writer(path: Path, resume: bool = False) -> ForecastWriter:
+        return ForecastWriter(path, task, start.grid, inits, steps, attributes, numbers, levels, resume)
 
     trajectories = Trajectories(runner, start, inits, steps, numbers or range(1))
-    wrote = _telling(progress, shape[0] * shape[1] * steps, left)
+    wrote = _frame_counter(progress, shape[0] * shape[1] * steps, left)
     if output is not None:
-        _grow(output, writer, trajectories, wrote)
+        _write_zarr(output, writer, trajectories, wrote)
         return out
     with new_output(out) as aside, writer(aside) as file:
         trajectories.write(file, None, wrote)
     return out
 
 
-def _grow(
+def _write_zarr(
     output: ResumableOutput, writer: Callable[[Path, bool], ForecastWriter], trajectories: Trajectories, wrote: Callable
 ) -> None:
-    """All that a Zarr store lacks, beside its place, then put there."""
+    """Write the missing frames of a Zarr store beside its final path, then rename it."""
     with output.opened():
         with writer(output.store, output.begun) as file:
             if not output.begun:
@@ -148,9 +148,10 @@ def _grow(
 def _settings(
     system: System, start: Initial, inits: np.ndarray, static: Float[np.ndarray, "node static"]
 ) -> dict[str, Any]:
-    """What decides a forecast's bits besides its options.
+    """Everything besides the options that determines a forecast's bits.
 
-    Every initial frame is read for it, and so checked, and read again when its turn comes: all at once would not fit.
+    All initial frames are read here, which also checks them, and read again when needed: together they may not fit in
+    memory.
     """
     frames = _digest(chain((start.grid.latitude, start.grid.longitude, static), map(start.history, inits)))
     attention = {} if system.attention == PLAIN else {VARIABLE: system.attention}
@@ -163,8 +164,8 @@ def _settings(
     }
 
 
-def _telling(progress: Progress | None, total: int, left: int) -> Callable[[], None]:
-    """Counts frames; those that a stopped run computes again, because it did not write all levels, not twice."""
+def _frame_counter(progress: Progress | None, total: int, left: int) -> Callable[[], None]:
+    """Make a function that counts written frames. Frames that a resumed run computes again are not counted twice."""
     done = total - left
 
     def wrote() -> None:
@@ -180,7 +181,7 @@ def _check_out(out: Path, add: bool) -> None:
     if out.suffix not in SUFFIXES:
         raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
     if add and out.suffix != ".zarr":
-        raise InputError(f"{out}: members can be added to a Zarr store only")
+        raise InputError(f"{out}: members can be added only to a Zarr store")
     if not add and not folder_of(out).exists():
         refuse_existing(out)
 
@@ -202,7 +203,7 @@ def _steps(lead_time: str, step: int) -> int:
 
 
 def _numbers(system: System, checkpoint, members: int | None, first: int, given: Mapping[str, Any]) -> range | None:
-    """The members to run; None for a system that knows one future, for which none of the options `given` may be."""
+    """Members to run; None for a deterministic system. Raises InputError if one is given an option for ensembles."""
     if members is not None and members < 1:
         raise InputError(f"members is {members}, expected 1 or more")
     if first < 0:
@@ -211,12 +212,12 @@ def _numbers(system: System, checkpoint, members: int | None, first: int, given:
         return range(first, first + (members or 1))
     for option, value in {"--members": members if members != 1 else None, **given}.items():
         if value is not None:
-            raise InputError(f"{checkpoint}: {system.title} draws nothing, so {option} {value} means nothing to it")
+            raise InputError(f"{checkpoint}: {system.title} is deterministic: {option} {value} has no effect")
     return None
 
 
 def _digest(arrays: Iterable[np.ndarray]) -> str:
-    """16 hex digits of all values."""
+    """Hash of all values, 16 hex digits."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)

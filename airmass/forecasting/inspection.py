@@ -1,4 +1,4 @@
-"""What a checkpoint is, needs and produces, and what a forecast with it takes here; only read, nothing is run."""
+"""Inspection of a checkpoint: kind, inputs, outputs, settings, and estimated memory and time of a forecast here."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ _ASSUMED = (181, 360)
 
 @dataclass(frozen=True)
 class Inspection:
-    """Words and numbers by topic; `needed` and `rate` (flops a second) are of this machine."""
+    """Facts about a checkpoint; `needed` (memory, arithmetic) and `rate` (flop/s) are for this machine."""
 
     source: Path
     about: Mapping[str, str]
@@ -38,7 +38,7 @@ class Inspection:
 
 
 def inspection(checkpoint: str | Path, grid: str | None, precision: str, members: int) -> Inspection:
-    """Read a checkpoint; measures the speed of matrix products. Raises InputError for what does not hold together."""
+    """Read a checkpoint and measure the speed of matrix products. Raises InputError for an inconsistent checkpoint."""
     source, held = Path(checkpoint), read_checkpoint(checkpoint)
     family, task, settings = held.family, held.task, held.settings
     if members < 1 or (members > 1 and not family.ensemble):
@@ -56,12 +56,12 @@ def inspection(checkpoint: str | Path, grid: str | None, precision: str, members
 
 
 def tables(inspected: Inspection, boxed: bool) -> Iterator[Table]:
-    """To print: what it is, what it reads and writes, its settings, memory by part, and time."""
-    yield table("what it is", inspected.about, boxed)
-    yield table("needs and produces", _needs(inspected.task), boxed)
+    """Yield tables to print: checkpoint, inputs and outputs, settings, memory by part, time."""
+    yield table("checkpoint", inspected.about, boxed)
+    yield table("inputs and outputs", _needs(inspected.task), boxed)
     yield table("settings", {name: _words(value) for name, value in asdict(inspected.settings).items()}, boxed)
-    yield table("memory (an estimate)", _memory(inspected), boxed)
-    yield table("time here (an estimate)", _times(inspected), boxed)
+    yield table("memory (estimate)", _memory(inspected), boxed)
+    yield table("time on this machine (estimate)", _times(inspected), boxed)
 
 
 def _about(held: Checkpoint) -> dict[str, str]:
@@ -76,10 +76,10 @@ def _about(held: Checkpoint) -> dict[str, str]:
 def _needs(task: Task) -> dict[str, str]:
     levels = ", ".join(map(str, task.levels))
     return {
-        "prognostic (read and produced)": ", ".join(task.prognostic),
-        "diagnostic (produced)": ", ".join(task.diagnostic) or "none",
-        "static (read)": ", ".join(task.static) or "none",
-        "forcings (computed)": ", ".join(task.forcing) or "none",
+        "prognostic (input and output)": ", ".join(task.prognostic),
+        "diagnostic (output)": ", ".join(task.diagnostic) or "none",
+        "static (input)": ", ".join(task.static) or "none",
+        "forcings (input, computed)": ", ".join(task.forcing) or "none",
         "levels": f"{levels} hPa" if levels else "none",
         "step": f"{task.step} h",
         "history": f"{task.history} frames {task.step} h apart",
@@ -90,7 +90,7 @@ def _memory(inspected: Inspection) -> dict[str, str]:
     available, whose = available_memory()
     return {
         **{name: gigabytes(size) for name, size in inspected.needed.parts.items()},
-        "in all": gigabytes(inspected.needed.peak),
+        "total": gigabytes(inspected.needed.peak),
         whose: gigabytes(available),
     }
 
@@ -99,7 +99,7 @@ def _times(inspected: Inspection) -> dict[str, str]:
     rate, needed = inspected.rate, inspected.needed
     frame = needed.seconds_a_frame(rate)
     device = jax.local_devices()[0].device_kind
-    shown = {"matrix products": f"{rate / 1e9:,.0f} Gflop/s measured now on {device}"}
+    shown = {"matrix products": f"{rate / 1e9:,.0f} Gflop/s measured on {device}"}
     days, many = read_hours(inspected.family.lead_time) // 24, ""
     if needed.evaluations == 1:
         shown |= {"a step": f"{duration(frame)}, {needed.flops / 1e9:,.1f} Gflop"}
@@ -116,14 +116,14 @@ def _times(inspected: Inspection) -> dict[str, str]:
 
 
 def _shape(held: Checkpoint, grid: str | None, source: Path) -> tuple[tuple[int, int], str]:
-    """Rows and columns, and why these."""
+    """Rows and columns of the grid, and where they come from."""
     own, why = None, ""
     if held.grid is not None:
-        own, why = held.grid.shape, "its own"
+        own, why = held.grid.shape, "the checkpoint's"
     elif held.spacing:
         own, why = (round(180 / held.spacing) + 1, round(360 / held.spacing)), f"{held.spacing:g} degrees"
     if grid is None:
-        return (own, why) if own else (_ASSUMED, "1 degree, assumed: the checkpoint does not say; choose with --grid")
+        return (own, why) if own else (_ASSUMED, "1 degree, assumed: the checkpoint has no grid; set it with --grid")
     if written := re.fullmatch(r"(\d+)x(\d+)", grid):
         shape = int(written[1]), int(written[2])
         if min(shape) < 2:

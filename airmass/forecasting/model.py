@@ -1,4 +1,4 @@
-"""A trained model in a notebook: frames as `xr.Dataset`, and a step that can be compiled and differentiated."""
+"""Trained model for notebooks: frames as `xr.Dataset`, and a step that can be compiled and differentiated."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -31,16 +31,16 @@ _HOUR = np.timedelta64(1, "h")
 def load(
     checkpoint: str | Path, *, statistics: str | Path | None = None, precision: str = "float32"
 ) -> "ForecastModel":
-    """The model of a run's folder, a model file of airmass, or a published `.npz` with the folder of its statistics.
+    """Load a model from a run's folder, a model file of airmass, or a published `.npz` with its statistics folder.
 
-    `precision` is that of the network's arithmetic, "float32" or "bfloat16". Raises InputError for what is no
-    checkpoint or does not hold together.
+    `precision` of the network's arithmetic is "float32" or "bfloat16". Raises InputError for a path that is not a
+    checkpoint, and for an inconsistent one.
     """
     return ForecastModel(checkpoint, statistics, precision)
 
 
 class ForecastState(eqx.Module):
-    """A state on its way: the last frames, the forcings of all steps to come, and the number of steps taken."""
+    """State of a running forecast: the last frames, the forcings of all steps, and the number of steps taken."""
 
     now: State
     forcing: Float[Array, "time node forcing"]
@@ -48,9 +48,9 @@ class ForecastState(eqx.Module):
 
 
 class ForecastModel:
-    """A trained model that forecasts. Make one with `airmass.load`.
+    """Trained model that makes forecasts. Create it with `airmass.load`.
 
-    `name` is that of its family; `task` says which variables and levels it reads and writes, and its step in hours.
+    `name` is the name of its family; `task` has its input and output variables, its levels, and its step in hours.
     """
 
     def __init__(self, checkpoint: str | Path, statistics: str | Path | None = None, precision: str = "float32"):
@@ -71,7 +71,7 @@ class ForecastModel:
 
     @property
     def ensemble(self) -> bool:
-        """True where members differ."""
+        """True for a model whose members differ."""
         return self._system.ensemble
 
     def forecast(
@@ -83,13 +83,13 @@ class ForecastModel:
         members: int | Sequence[int] | None = None,
         seed: int = 0,
     ) -> Iterator[xr.Dataset]:
-        """Frames one after another, `steps` of them, computed as they are asked for.
+        """Yield `steps` frames, each computed when it is requested.
 
-        `initial` is a store, a file or a dataset in the layout of `airmass.open_store` that holds the last frames
-        before the start; `init_time` chooses among several (UTC). Of an ensemble, `members` is how many, or their
-        numbers, and each follows from `seed`, the initial time and its number; frames then have a dimension `number`.
-        Fields are in the units of the table of variables, with coordinates `init_time`, `lead_time` and `valid_time`.
-        Raises InputError for what does not fit the model.
+        `initial` is a store, a file or a dataset in the layout of `airmass.open_store` with the last frames up to the
+        initial time; `init_time` (UTC) chooses one if there are several. For an ensemble, `members` is the number of
+        members or a list of their numbers; each depends only on `seed`, the initial time and its number, and frames
+        have a dimension `number`. Fields are in the units of `fields.variables.VARIABLES`, with coordinates
+        `init_time`, `lead_time` and `valid_time`. Raises InputError for inputs that do not fit the model.
         """
         if steps < 1:
             raise InputError(f"steps is {steps}, expected 1 or more")
@@ -101,14 +101,14 @@ class ForecastModel:
         frames = islice(runner.frames(start.history(init), init, numbers), steps)
         labelled = numbers if self.ensemble else None
         return (
-            self._dataset(np.stack([np.asarray(frame) for frame in of_members]), start.grid, init, step, labelled)
-            for step, of_members in enumerate(frames, 1)
+            self._dataset(np.stack([np.asarray(frame) for frame in by_member]), start.grid, init, step, labelled)
+            for step, by_member in enumerate(frames, 1)
         )
 
     def state(
         self, initial: xr.Dataset | str | Path, steps: int, *, init_time: str | np.datetime64 | None = None
     ) -> ForecastState:
-        """What `step` starts from, with the forcings of `steps` steps."""
+        """Initial state for `step`, with the forcings of `steps` steps."""
         start, init = self._start(initial, init_time)
         self._build(start)
         times = init + np.arange(1 - self.task.history, steps + 1) * self.task.step * _HOUR
@@ -119,11 +119,12 @@ class ForecastModel:
     def step(
         self, state: ForecastState, key: PRNGKeyArray | None = None
     ) -> tuple[ForecastState, Float[Array, "node target"]]:
-        """The state one step later and its frame, in physical units, of channels in the order of `channels`.
+        """Advance one step; return the new state and its frame in physical units, with channels in the order of
+        `channels`.
 
-        A pure function of arrays: `jax.jit`, `jax.grad` and `jax.vmap` go through it. `key` is for models that draw.
-        After as many steps as the state has forcings for, frames are NaN. Raises InputError for a model whose frames
-        take many network calls, and before `state` was called.
+        A pure function of arrays, for `jax.jit`, `jax.grad` and `jax.vmap`. `key` is the random key of a generative
+        model. Beyond the steps that the state has forcings for, frames are NaN. Raises InputError for a model that
+        needs many network calls per frame, and if `state` has not been called.
         """
         model = self._stepping()
         window = jax.lax.dynamic_slice_in_dim(state.forcing, state.number, self.task.history + 1)
@@ -144,7 +145,7 @@ class ForecastModel:
         return Layout.of(self.task.prognostic, self.task.levels).channels
 
     def grid(self) -> LatLonGrid:
-        """The grid of the states that `state` made; nodes run along latitude circles from south to north."""
+        """Grid of the states made by `state`; nodes run along latitude circles, from south to north."""
         if self._built is None:
             raise InputError("no state yet: call model.state(initial, steps) first")
         return self._built[0]
@@ -169,13 +170,13 @@ class ForecastModel:
         assert self._built is not None
         model = self._built[2]
         if not hasattr(model, "step"):
-            raise InputError(f"{self._system.title} draws a frame in many network calls: use model.forecast")
+            raise InputError(f"{self._system.title} needs many network calls per frame: use model.forecast")
         return model
 
     def _dataset(
         self, values: np.ndarray, grid: LatLonGrid, init: np.datetime64, step: int, numbers: list[int] | None
     ) -> xr.Dataset:
-        """One lead time as labelled fields; the axis of members goes where there are none."""
+        """Dataset of one lead time, without the member axis for a deterministic model."""
         layout = Layout.of(self.task.targets, self.task.levels)
         lead = np.timedelta64(step * self.task.step, "h").astype("timedelta64[ns]")
         coords = {

@@ -1,8 +1,8 @@
-"""Members from slightly different initial states: an ensemble of a model that knows one future, or a wider one.
+"""Ensembles from perturbed initial states, for deterministic and generative models.
 
-The baseline that GenCast was held against, GraphCast-Perturbed (Price et al. 2025, doi:10.1038/s41586-024-08252-9):
-Gaussian noise that is correlated over some 1200 km on the sphere, independent between variables and levels, in
-proportion to how much each changes in a step, the same in both frames of history.
+This is GraphCast-Perturbed, GenCast's baseline (Price et al. 2025, doi:10.1038/s41586-024-08252-9): Gaussian noise,
+correlated over about 1200 km on the sphere, independent between variables and levels, proportional to the change of
+each over one step, the same in both frames of the history.
 """
 
 import dataclasses
@@ -29,10 +29,10 @@ _NEVER_NEGATIVE = ("specific_humidity", "total_precipitation")
 
 
 class PerturbedRunner:
-    """A model from perturbed states. Member 0 starts from the state as it is, as ECMWF's control forecast does.
+    """Runner of a model from perturbed initial states. Member 0 is unperturbed, like ECMWF's control forecast.
 
-    Where a state has water, none of its members has less than none. Each is made of seed, initial time and its own
-    number, as are a model's own draws, from other keys.
+    Humidity and precipitation stay non-negative. Each member's perturbation depends only on the seed, the initial time
+    and its number, and uses other random keys than the model's own noise.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class PerturbedRunner:
 
     @property
     def group_size(self) -> int:
-        """As many as the model itself runs."""
+        """Number of members that run together: the model's own group size."""
         return self._runner.group_size
 
     def frames(
@@ -63,28 +63,30 @@ class PerturbedRunner:
         return self._runner.trajectories(made.histories(start), init, members, made.count)
 
     def initial(self, history: History, init: np.datetime64, member: int) -> History:
-        """What a member starts from."""
+        """Initial state of a member."""
         return np.asarray(self._perturb(history, member_key(self._seed, init, member))) if member else history
 
 
 def perturbed(system: System, amplitude: float, length: float) -> System:
-    """`system` as an ensemble whose members differ in their initial states.
+    """Turn `system` into an ensemble whose members start from perturbed initial states.
 
-    At every point the perturbation's standard deviation is `amplitude` times that of the change of each channel over
-    one step of the model; `length` in km is that of a Gaussian covariance exp(-d^2 / 2 length^2) at distance d.
-    Raises InputError for a system that is perturbed already and for numbers that make no perturbation.
+    The perturbation's standard deviation is `amplitude` times that of the change over one step, per channel. `length`
+    in km is the length of a Gaussian covariance exp(-d^2 / 2 length^2) at distance d. Raises InputError for a system
+    that is perturbed already, and for numbers that are not finite and positive.
     """
     scale = system.residual_std
     if scale is None:
-        raise InputError(f"--perturb {amplitude:g}: {system.title} is an ensemble already")
+        raise InputError(f"--perturb {amplitude:g}: {system.title} is perturbed already")
     if not (0 < amplitude < np.inf and 0 < length < np.inf):
         raise InputError(f"--perturb {amplitude:g} and --perturb-length {length:g}: expected finite numbers above 0")
 
-    build: Any = system.runner  # one that samples takes its sampler besides
+    build: Any = system.runner  # that of a diffusion model also takes `sampler`
 
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, **sampler) -> PerturbedRunner:
         if noise is not None:
-            raise InputError("--initial-noise makes all members one, --perturb tells them apart: give one of them")
+            raise InputError(
+                "--initial-noise makes all members equal, --perturb makes them differ: give only one of them"
+            )
         made = build(grid, static, seed, **sampler)
         return PerturbedRunner(made, system.task, grid, amplitude * scale, length, seed)
 
@@ -102,15 +104,15 @@ def perturbed(system: System, amplitude: float, length: float) -> System:
 
 
 def smooth_weights(n_degrees: int, length: float) -> Float[np.ndarray, "degrees degrees"]:
-    """Factors of the coefficients that `SphereNoise` takes for noise of unit variance, correlated over `length` km.
+    """Factors of the coefficients of `SphereNoise` for noise of unit variance, correlated over `length` km.
 
-    On the sphere a Gaussian covariance is a heat kernel: its spectrum falls as exp(-l (l + 1) length^2 / 2 radius^2).
-    The factors are its square root, over the sum of all (2 l + 1 harmonics in degree l).
+    On the sphere a Gaussian covariance is a heat kernel with the spectrum exp(-l (l + 1) length^2 / 2 radius^2). The
+    factors are its square root, normalised by the sum over all harmonics (2 l + 1 in degree l).
     """
     degree = np.arange(n_degrees)
     spectrum = np.exp(-degree * (degree + 1) * (length / EARTH_RADIUS_KM) ** 2 / 2)
     amplitude = n_degrees * np.sqrt(spectrum / np.sum((2 * degree + 1) * spectrum))
-    # Cosines fill a triangle of the square and sines, turned about, the rest.
+    # Cosines fill one triangle of the square; sines, reversed, fill the other.
     total = np.add.outer(degree, degree)
     return amplitude[np.where(total < n_degrees, total, 2 * n_degrees - 1 - total)]
 

@@ -1,7 +1,7 @@
-"""A forecast in the making: a Zarr store that grows in a folder beside its place, and a record of what is whole.
+"""Resumable output: an unfinished Zarr store in a folder beside its final path, and a record of the frames on disk.
 
-`X.zarr.partial` holds the store and `progress.json`: the settings, and how many frames of each initial time and member
-are on disk. A run that was stopped in any way is continued from there.
+`X.zarr.partial` holds the store and `progress.json`, which has the settings and the number of complete frames of each
+initial time and member. A run that was stopped in any way resumes from there.
 """
 
 import json
@@ -32,7 +32,7 @@ from airmass.core.files import (
 )
 from airmass.core.strict_json import parse_json, read_json
 
-# The attribute of a finished store that says what made it.
+# Attribute of a finished store with the settings that it was made with.
 SETTINGS = "airmass_settings"
 
 Settings = Mapping[str, Any]
@@ -40,37 +40,37 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class _Progress:
-    """The record: what a forecast is made with, and how many frames are whole of each initial time and member."""
+    """Contents of `progress.json`: the settings, and the number of complete frames of each initial time and member."""
 
     settings: dict[str, Any]
     whole: list[list[int]]
 
 
 class ResumableOutput:
-    """What is there of a forecast to `out`, of `shape` (initial times, members).
+    """Output of a forecast to `out`, of `shape` (initial times, members), that can be resumed.
 
-    With `add`, a finished store at `out` is to gain members. Raises InputError, with nothing changed, where what is
-    there was made with other settings, showing the difference, and for a finished store without `add`.
+    With `add`, members are added to a finished store at `out`. Raises InputError, and changes nothing, if existing
+    output was made with other settings (which are shown), and for a finished store without `add`.
     """
 
     def __init__(self, out: Path, settings: Settings, shape: tuple[int, int], steps: int, add: bool = False):
         self.out, self._shape, self._steps, self._add = out, shape, steps, add
-        self._settings = json.loads(json.dumps(settings))  # as it is when read again
+        self._settings = json.loads(json.dumps(settings))  # as read back from JSON
         self.folder = folder_of(out)
         self.store = self.folder / out.name
         self._record = self.folder / "progress.json"
         self._written: Int[np.ndarray, "init_time member"] | None = None
-        self._forget_if_done()
-        self._look()
+        self._delete_if_done()
+        self._read_existing()
 
     @property
     def begun(self) -> bool:
-        """Whether there is a store to go on with."""
+        """True if there is an unfinished store to resume."""
         return self._written is not None
 
     @property
     def done(self) -> int:
-        """How many frames need not be computed."""
+        """Number of frames that need not be computed."""
         return self._shape[0] * self._existing_members * self._steps if self._written is None else self._written_frames
 
     @property
@@ -78,7 +78,7 @@ class ResumableOutput:
         return 0 if self._written is None else int(self._written.sum())
 
     def pending(self, row: int, most: int) -> Iterator[tuple[range, int]]:
-        """Members of an initial time that are not whole, at most `most` at once, and the frames they all have."""
+        """Yield groups of at most `most` incomplete members of an initial time, and the number of frames they have."""
         assert self._written is not None
         counts, start = self._written[row].copy(), 0
         for end in range(1, len(counts) + 1):
@@ -88,17 +88,17 @@ class ResumableOutput:
                 start = end
 
     def record(self, row: int, members: range, frames: int) -> None:
-        """Remember that so many frames of these members are on the disk."""
+        """Record that `frames` frames of these members are on disk."""
         assert self._written is not None
         self._written[row, members.start : members.stop] = frames
         self._write()
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Keep the folder to this run; what is in it stays when the run ends early, unless no frame is whole yet."""
+        """Lock the folder for this run. If the run ends early, the folder stays unless it has no complete frame."""
         with writing(self.out), made_parents(self.out), locked(self.folder):
             try:
-                self._look()  # another run may have finished, or gone on, meanwhile
+                self._read_existing()  # another run may have finished or resumed it meanwhile
                 if not self.begun:
                     shutil.rmtree(self.store, ignore_errors=True)
                 yield
@@ -108,7 +108,7 @@ class ResumableOutput:
                 raise
 
     def begin(self, names: Iterable[str]) -> None:
-        """Record the new store, into which the chunks of variables `names` of members to add to are linked."""
+        """Start the record of a new store, and link the chunks of existing members of variables `names` into it."""
         if self._existing_members:
             for name in names:
                 _link(self.out / name / "c", self.store / name / "c")
@@ -118,8 +118,11 @@ class ResumableOutput:
         self._write()
 
     def finish(self) -> None:
-        """Put the store in its place. One that gained members is moved away first: a run that is killed just then
-        leaves the new one whole in the folder, and the same command puts it there."""
+        """Move the store to its final path.
+
+        A store with added members replaces the old one, which is moved away first. If the run is killed in between, the
+        complete new store is in the folder, and the same command moves it.
+        """
         with writing(self.out):
             if self._existing_members:
                 self.out.rename(self.folder / "replaced")
@@ -127,8 +130,8 @@ class ResumableOutput:
             sync(self.out.parent)
             shutil.rmtree(self.folder)
 
-    def _look(self) -> None:
-        """See what is there. Raises InputError for what this run may not go on with."""
+    def _read_existing(self) -> None:
+        """Read the state of existing output. Raises InputError if this run cannot resume it."""
         self._existing_members = 0
         if os.path.lexists(self.out):
             self._existing_members = self._members_to_add_to()
@@ -141,32 +144,34 @@ class ResumableOutput:
         write_durably(self._record, json.dumps({"settings": self._settings, "whole": self._written.tolist()}))
 
     def _read(self) -> Int[np.ndarray, "init_time member"] | None:
-        """Frames by initial time and member, None where no store was begun."""
+        """Complete frames by initial time and member; None if no store was started."""
         if not self._record.exists():
             return None
-        begun = read_json(self._record, _Progress)
-        hint = "give those, or remove it to start anew"
-        _require_same(self.folder, begun.settings, self._settings, "was begun with", hint)
+        record = read_json(self._record, _Progress)
+        hint = "use the same options, or delete it to start over"
+        _require_same(self.folder, record.settings, self._settings, "was started with", hint)
         rows, columns = self._shape
-        counted = len(begun.whole) == rows and all(len(row) == columns for row in begun.whole)
-        if not counted or not all(0 <= frames <= self._steps for row in begun.whole for frames in row):
-            raise InputError(f"{self._record}: counts other frames than this forecast has; remove {self.folder}")
-        return np.array(begun.whole)
+        counted = len(record.whole) == rows and all(len(row) == columns for row in record.whole)
+        if not counted or not all(0 <= frames <= self._steps for row in record.whole for frames in row):
+            raise InputError(f"{self._record}: has frame counts that do not fit this forecast; delete {self.folder}")
+        return np.array(record.whole)
 
     def _members_to_add_to(self) -> int:
         if not self._add:
             refuse_existing(self.out)
         held = _settings_of(self.out)
         if held is None or not isinstance(held.get("members"), int):
-            raise InputError(f"{self.out}: does not say what made it, so no members can be added")
+            raise InputError(f"{self.out}: has no record of its settings, so members cannot be added")
         found, wanted = held["members"], self._settings["members"]
-        _require_same(self.out, held | {"members": wanted}, self._settings, "was made with", "members need the same")
+        _require_same(
+            self.out, held | {"members": wanted}, self._settings, "was made with", "added members need the same options"
+        )
         if found >= wanted:
-            raise InputError(f"{self.out}: holds {found} members already, and --members {wanted} adds none")
+            raise InputError(f"{self.out}: has {found} members already, so --members {wanted} adds none")
         return found
 
-    def _forget_if_done(self) -> None:
-        """Remove what a run left that was stopped after its store had come into place."""
+    def _delete_if_done(self) -> None:
+        """Delete the folder left by a run that was stopped after it had moved its store to the final path."""
         if not (self._record.exists() and self.out.exists()):
             return
         if _settings_of(self.out) == read_json(self._record, _Progress).settings:
@@ -175,12 +180,12 @@ class ResumableOutput:
 
 
 def folder_of(out: Path) -> Path:
-    """Where a forecast to `out` grows."""
+    """Folder of the unfinished forecast to `out`."""
     return out.with_name(f"{out.name}.partial")
 
 
 def _settings_of(path: Path) -> dict[str, Any] | None:
-    """What made a finished store, None where it does not say."""
+    """Settings that a finished store was made with; None if it has no record of them."""
     try:
         text = zarr.open_group(path, mode="r").attrs.get(SETTINGS)
     except (OSError, ValueError, KeyError) as error:
@@ -200,7 +205,7 @@ def _require_same(path: Path, held: Settings, wanted: Settings, words: str, hint
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder to this process; the lock goes with it, however it ends."""
+    """Lock a folder for this process. The lock is released when the process ends, in any way."""
     lock = hold(folder, "lock")
     if lock is HELD_BY_ANOTHER:
         raise InputError(f"{folder}: another run is writing there ({holder(folder / 'lock')})")
@@ -209,7 +214,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _link(old: Path, new: Path) -> None:
-    """The files of a folder under another one too, without a second copy where the disk allows that."""
+    """Hard-link the files of a folder into another one; copy them if the file system has no hard links."""
     for folder, _, names in os.walk(old):
         target = new / Path(folder).relative_to(old)
         target.mkdir(parents=True, exist_ok=True)
@@ -221,11 +226,11 @@ def _link(old: Path, new: Path) -> None:
 
 
 def require_room(path: Path, needed: int, what: str) -> None:
-    """Raise InputError where `needed` bytes and a fiftieth more do not fit on the disk of `path`."""
+    """Raise InputError unless `needed` bytes and 2 % more fit on the disk of `path`."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     disk = shutil.disk_usage(folder)
     if disk.total and needed * 1.02 > disk.free:
         raise InputError(
-            f"{path}: {what} still to come take up to {needed / 1e9:,.2f} GB, but {disk.free / 1e9:,.2f} GB are free "
-            f"in {folder}; free some, or ask for fewer --members, fewer --levels or a shorter --lead-time"
+            f"{path}: {what} to write need up to {needed / 1e9:,.2f} GB, but {disk.free / 1e9:,.2f} GB are free "
+            f"in {folder}; free space, or use fewer --members, fewer --levels or a shorter --lead-time"
         )

@@ -1,4 +1,4 @@
-"""What a checkpoint can forecast, whoever made it: a run of ours or a published file, behind one interface."""
+"""Forecasting systems: one interface for runs of airmass and published checkpoints."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from airmass.models.model import Model, Trained
 from airmass.models.nn.attention_choice import PLAIN
 from airmass.models.runner import MakeRunner, Runner
 
-# The model over static fields on a grid.
+# Makes the model for a grid and its static fields.
 BuildModel = Callable[[LatLonGrid, Float[np.ndarray, "node static"]], Model]
 
 
@@ -32,12 +32,13 @@ BuildModel = Callable[[LatLonGrid, Float[np.ndarray, "node static"]], Model]
 class System:
     """A forecasting system.
 
-    `grid` is None where any global grid of `spacing` degrees will do, or of any spacing where that is 0. `about` goes
-    into the forecast's attributes. An `ensemble` has members; other systems are deterministic. `lead_time` is how far
-    it is meant to look. `residual_std` is the spread of prognostic channels' changes over a step, None where initial
-    states are perturbed already. `sampler` is how a frame is drawn, None where none is. `attention` names what computes
-    it here. `usual` are means and spreads that initial states are held against. `fingerprint` tells checkpoint and
-    statistics from others. `build` makes the model alone, None where a system is more than its model.
+    `grid` is None if any global grid of `spacing` degrees fits, of any spacing if that is 0. `about` becomes attributes
+    of the forecast. An `ensemble` has members; other systems are deterministic. `lead_time` is the default lead time.
+    `residual_std` is the standard deviation of the change of prognostic channels over one step, None if initial states
+    are perturbed already. `sampler` is None for models without one. `attention` names the implementation of attention
+    on this machine. `usual` has the means and standard deviations that initial states are checked against.
+    `fingerprint` identifies checkpoint and statistics. `build` makes the bare model, None if a system is more than its
+    model.
     """
 
     name: str
@@ -63,10 +64,10 @@ def load_system(
     precision: str = "float32",
     memory_limit: float | None = None,
 ) -> System:
-    """Read a run's folder, a model file of ours or a published `.npz`; the latter needs the folder of its statistics.
+    """Read a run's folder, a model file of airmass or a published `.npz`, which needs its `statistics` folder.
 
-    `precision` is that of the network's arithmetic, `memory_limit` in GB. Raises InputError for a file that is none of
-    these or does not hold together, and for statistics that lack a variable or level of the task.
+    `precision` of the network's arithmetic is "float32" or "bfloat16"; `memory_limit` is in GB. Raises InputError for a
+    file that is none of these or is inconsistent, and for statistics that lack a variable or level of the task.
     """
     if memory_limit is not None and not memory_limit > 0:
         raise InputError(f"memory limit is {memory_limit:g} GB, expected above 0")
@@ -107,7 +108,7 @@ def load_system(
 
 
 def check_grid(system: System, checkpoint: str | Path, start: Initial) -> None:
-    """Raise InputError where initial frames lie on another grid than a system forecasts on."""
+    """Raise InputError unless the initial frames are on the system's grid."""
     grid = start.grid
     if system.grid is not None and grid != system.grid:
         raise InputError(f"{checkpoint}: was trained on the grid {system.grid}, but {start.path} holds {grid}")
@@ -120,7 +121,7 @@ def check_grid(system: System, checkpoint: str | Path, start: Initial) -> None:
 
 
 def _fingerprint(path: Path, statistics: str | Path | None) -> str:
-    """16 hex digits of all bytes that a system was read from."""
+    """Hash of all files that a system was read from, 16 hex digits."""
     digest = hashlib.sha256()
     for file in (path, *(sorted(Path(statistics).glob("*_by_level.nc")) if statistics else ())):
         with file.open("rb") as held:
@@ -129,16 +130,16 @@ def _fingerprint(path: Path, statistics: str | Path | None) -> str:
 
 
 def usual_of(task: Task, normaliser: Normaliser) -> Usual:
-    """Means and spreads that fields for a model are held against."""
+    """Means and standard deviations that a model's input fields are checked against."""
     channels = Layout.of(task.prognostic, task.levels).channels
     return usual(channels, normaliser.history_mean, normaliser.history_std)
 
 
 def with_sampler(system: System, changes: Mapping[str, Any]) -> System:
-    """`system` with fields of its sampler's settings changed; raises InputError where it has none, or none such."""
+    """Change settings of a system's sampler. Raises InputError for a system without a sampler, and for invalid values."""
     if system.sampler is None:
-        raise InputError(f"{system.title} draws no frames, so a sampler's {', '.join(changes)} mean nothing to it")
+        raise InputError(f"{system.title} has no sampler: its {', '.join(changes)} cannot be set")
     chosen = replace(system.sampler, **changes)
     about = dict(system.about) | {f"sampler_{name}": value for name, value in changes.items()}
-    runner: Any = system.runner  # one that samples takes its sampler besides
+    runner: Any = system.runner  # that of a diffusion model also takes `sampler`
     return replace(system, sampler=chosen, about=about, runner=partial(runner, sampler=chosen))

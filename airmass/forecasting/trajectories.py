@@ -1,4 +1,4 @@
-"""Running what of a forecast is not on disk yet, a group of members after another, and remembering how far it got."""
+"""Loop over initial times, groups of members and steps that computes the frames of a forecast not on disk yet."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from airmass.forecasting.resume import ResumableOutput
 from airmass.models.runner import NOTHING_WRITTEN, Runner, Written
 
 _Item = TypeVar("_Item")
-# The number of an initial time, places of the members that run together, step, place of the member, frame.
+# Index of the initial time, indices of the members that run together, step, index of the member, frame.
 _Placed = tuple[int, range, int, int, Float[Array, "node target"]]
 
 
 @dataclass(frozen=True)
 class Trajectories:
-    """`steps` frames of every one of `numbers` from every one of `inits`.
+    """Trajectories of `steps` frames for each member of `numbers` from each initial time of `inits`.
 
-    Members go to the end in groups, not all of them a step at a time: then the states of one group are in memory.
+    Each group of members runs to the end before the next starts, so only the states of one group are in memory.
     """
 
     runner: Runner
@@ -33,7 +33,7 @@ class Trajectories:
     numbers: range
 
     def write(self, writer: ForecastWriter, output: ResumableOutput | None, wrote: Callable[[], None]) -> None:
-        """All that `output` does not hold yet; it is told of each chunk of frames that is on the disk."""
+        """Write all frames that `output` does not have yet, and record each chunk of frames that is on disk."""
         for row, group, step, member, frame in _one_ahead(self._frames(writer, output)):
             writer.write(row, step, np.asarray(frame), self.numbers[member])
             wrote()
@@ -51,7 +51,7 @@ class Trajectories:
                     yield from ((row, group, step, *found) for found in zip(group, frames, strict=True))
 
     def _groups(self, row: int, output: ResumableOutput | None) -> Iterator[tuple[range, int]]:
-        """Members to run together and the frames that they all have."""
+        """Groups of members to run together, and the number of frames that they have."""
         group_size = self.runner.group_size
         if output is not None:
             return output.pending(row, group_size)
@@ -59,14 +59,14 @@ class Trajectories:
         return ((range(first, min(first + group_size, count)), 0) for first in range(0, count, group_size))
 
     def _made(self, writer: ForecastWriter, row: int, group: range, count: int) -> Written:
-        """Where a group goes on from: what is written, if a step reads nothing else, or its start."""
+        """Frames that a group resumes from: those on disk if they contain all that a step reads, else none."""
         if not count or not writer.holds_states:
             return NOTHING_WRITTEN
         return Written(count, [writer.newest(row, self.numbers[member], count) for member in group])
 
 
 def _one_ahead(items: Iterator[_Item]) -> Iterator[_Item]:
-    """The same items, each given out once the next is asked for, which JAX computes while this one is written."""
+    """Yield each item after requesting the next, which JAX then computes while this one is written."""
     held: list[_Item] = []
     for item in items:
         yield from held

@@ -1,1 +1,1 @@
-"""Pictures of forecasts and of their scores: `airmass.plots.plot.plot` draws a folder of them."""
+"""Plots of forecasts and their scores; `airmass.plots.plot.plot` writes a folder of them."""

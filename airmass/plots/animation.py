@@ -1,4 +1,4 @@
-"""An animated GIF of forecast beside truth."""
+"""Animated GIF of forecast beside truth."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -12,7 +12,7 @@ from PIL import Image
 from airmass.plots.axes import INK, PALE
 from airmass.plots.fields import Frame
 from airmass.plots.globe import Globe, map_axes, show
-from airmass.plots.png import in_palette, palette_of, picture_of
+from airmass.plots.png import in_palette, palette_of, render
 from airmass.plots.style import colours, style_of, title_of
 
 _DPI = 80
@@ -23,10 +23,10 @@ _PAUSE = 1500  # ms on the last frame
 def write_animation(
     path: str | Path, globe: Globe, frames: Sequence[Frame], milliseconds: int = 160, label: str = "Forecast"
 ) -> None:
-    """Write one field at every lead time in `frames`, forecast on the left, truth on the right, in an endless loop.
+    """Write an endless loop of one field at every lead time in `frames`, forecast on the left, truth on the right.
 
-    Of an ensemble, hand in frames of one member: unlike the mean, it has the detail of weather.
-    The figure is built once; from picture to picture only the images and the date change.
+    For an ensemble, pass frames of one member, which has realistic detail, unlike the ensemble mean. The figure is
+    built once; only the images and the date change between frames.
     """
     pictures = _pictures(globe, frames, label)
     opening = next(pictures)
@@ -45,17 +45,17 @@ def _pictures(globe: Globe, frames: Sequence[Frame], label: str) -> Iterator[Ima
         axes = map_axes(figure, (left, 0.14, 0.488, 0.752), resolution="c")
         drawn.append(show(axes, globe.image(np.full(globe.grid.shape, np.nan)), *scale))
         figure.text(left + 0.004, 0.86, text, fontsize=11, weight="bold", color=INK)
-    _around(figure, frames[0], scale, style.units)
+    _draw_title_and_colour_bar(figure, frames[0], scale, style.units)
     date = figure.text(0.992, 0.945, "", fontsize=13, color=INK, ha="right", family="DejaVu Sans Mono")
     for frame in frames:
         for image, field in zip(drawn, (frame.forecast, frame.truth), strict=True):
             image.set_array(globe.image(style.shown(field)))
         date.set_text(f"{f'+{frame.lead_hours:g} h':>7}   {frame.valid_text}")
-        yield picture_of(figure)
+        yield render(figure)
 
 
-def _around(figure: Figure, frame: Frame, scale, units: str) -> None:
-    """Title and colour bar, which stay."""
+def _draw_title_and_colour_bar(figure: Figure, frame: Frame, scale, units: str) -> None:
+    """Draw the parts that stay the same in every frame."""
     cmap, norm = scale
     figure.text(0.008, 0.945, title_of(frame.variable, frame.level), fontsize=13, weight="bold", color=INK)
     figure.text(0.5, 0.945, f"from {frame.init_text}", fontsize=11, color=PALE, ha="center")

@@ -1,4 +1,4 @@
-"""Small panels side by side, quiet and alike: what all figures of curves share."""
+"""Panels, axes and legends that all figures of curves share."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,9 @@ ACROSS = 4
 
 
 def panel_rows(columns: int, rows: int, height: float = 2.3) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with `columns` columns of `rows` panels each, wrapped after four; the panels by column."""
+    """Make a figure with `columns` columns of `rows` panels, four columns side by side; return it and its panels by
+    column.
+    """
     across = max(1, min(ACROSS, columns))
     blocks = -(-columns // across)
     size = (3.7 * across, height * rows * blocks + 0.8)
@@ -20,17 +22,17 @@ def panel_rows(columns: int, rows: int, height: float = 2.3) -> tuple[Figure, li
     panels = figure.subplots(rows * blocks, across, squeeze=False)
     for panel in panels.flat:
         panel.set_visible(False)
-    found = []
+    by_column = []
     for block, column in (divmod(i, across) for i in range(columns)):
-        found.append([panels[block * rows + row, column] for row in range(rows)])
-    for panel in (panel for column in found for panel in column):
+        by_column.append([panels[block * rows + row, column] for row in range(rows)])
+    for panel in (panel for column in by_column for panel in column):
         panel.set_visible(True)
-        quiet(panel)
-    return figure, found
+        style_panel(panel)
+    return figure, by_column
 
 
-def quiet(panel: Axes) -> None:
-    """Pale grid and ticks, and no frame but the axes."""
+def style_panel(panel: Axes) -> None:
+    """Style a panel: pale grid and ticks, only the left and bottom spines."""
     panel.grid(color="#e6e6e6", linewidth=0.7)
     panel.set_axisbelow(True)
     panel.tick_params(labelsize=9, colors=PALE, length=0)
@@ -40,7 +42,7 @@ def quiet(panel: Axes) -> None:
 
 
 def lead_axis(panel: Axes, last_hour: float) -> None:
-    """Lead time in days from 0 along the bottom."""
+    """Label the x axis as lead time in days, from 0."""
     last = max(last_hour, 1) / 24
     panel.set_xlim(0, last)
     panel.set_xticks(np.arange(0, last + 1e-9, 1 if last <= 5 else 2))
@@ -48,7 +50,7 @@ def lead_axis(panel: Axes, last_hour: float) -> None:
 
 
 def legend(figure: Figure, styles: Mapping[str, dict], title: str = "") -> None:
-    """One line above all panels that says which line is what; below them under a figure with a `title`."""
+    """Draw one legend above all panels, or below them if the figure has a `title`."""
     handles = [Line2D([], [], label=label, **style) for label, style in styles.items()]
     figure.legend(
         handles=handles, loc="outside lower left" if title else "outside upper left", ncols=min(6, len(handles)),

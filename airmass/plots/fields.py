@@ -1,4 +1,4 @@
-"""The fields to draw: one variable at one level and lead time, forecast and truth, on one grid."""
+"""Fields to plot: one variable at one level and lead time, forecast and truth, on one grid."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from airmass.plots.style import style_of
 
 @dataclass(frozen=True)
 class Frame:
-    """One field, in the units on disk; missing values are NaN. The forecast of an ensemble is its members' mean."""
+    """One field, in the units on disk; missing values are NaN. For an ensemble, `forecast` is its mean."""
 
     variable: Variable
     level: int | None
@@ -56,8 +56,8 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A forecast file and the truth that covers it, on the same grid."""
+class PlotData:
+    """Forecast file and truth store to plot, on the same grid."""
 
     forecast: xr.Dataset
     forecast_path: Place
@@ -74,7 +74,7 @@ class Pair:
         return members_of(self.forecast)
 
     def init_index(self, init_time: str | np.datetime64 | None) -> int:
-        """Which initial time is meant; the first if none is said. Raises InputError for one that is not there."""
+        """Index of an initial time, the first if None. Raises InputError if the forecast does not have it."""
         held = self.forecast.init_time.values
         if init_time is None:
             return 0
@@ -99,7 +99,7 @@ class Pair:
         return [held.index(hour) for hour in lead_hours]
 
     def holds(self, field: str) -> bool:
-        """True where the forecast has this field, typed as `z500` or `2t`."""
+        """True if the forecast has this field, named like `z500` or `2t`."""
         variable, level = variable_at_level(field)
         levels = self.forecast.level.values if "level" in self.forecast.coords else ()
         return variable.name in self.forecast.data_vars and (level is None or level in levels)
@@ -107,9 +107,9 @@ class Pair:
     def frames(
         self, field: str, init_index: int, lead_indices: Sequence[int], members: int | None = None
     ) -> list[Frame]:
-        """One field at several lead times, of the first so many `members`, all if None.
+        """One field at several lead times, with the first `members` members, all if None.
 
-        Raises InputError where forecast or truth lacks it.
+        Raises InputError if forecast or truth does not have it.
         """
         variable, level = self.find(field)
         init_time = self.forecast.init_time.values[init_index]
@@ -126,7 +126,7 @@ class Pair:
     def members_at(
         self, field: str, init_index: int, lead_indices: Sequence[int]
     ) -> Iterator[Float[np.ndarray, "member latitude longitude"]]:
-        """One field at one lead time after another, so that no more than one of all members is in memory."""
+        """Yield one field of all members, one lead time at a time to save memory."""
         variable, level = self.find(field)
         for lead in lead_indices:
             block = slice(lead, lead + 1)
@@ -138,7 +138,7 @@ class Pair:
             yield values
 
     def truth_at(self, field: str, times: np.ndarray) -> Float[np.ndarray, "time latitude longitude"]:
-        """One field of the truth. Raises InputError for one or a time that is not there."""
+        """One field of the truth. Raises InputError if the field or a time is missing."""
         variable, level = self.find(field)
         require_times(self.truth, self.truth_path, times)
         expected = self.truth[variable.name].sel(time=times)
@@ -149,27 +149,27 @@ class Pair:
     def _require_drawable(
         self, variable: Variable, level: int | None, members: np.ndarray, time: np.datetime64
     ) -> None:
-        """Missing values are drawn as such; infinite ones have no place on a scale."""
+        """Raise InputError for infinite or implausible values. Missing values are left blank in plots."""
         if infinite := int(np.isinf(members).sum()):
             raise InputError(f"{self.forecast_path}: {variable.name} has {infinite} infinite values at {minute(time)}")
         times = np.full(len(members), time)
         _require_plausible(self.forecast_path, variable, level, members, times, forecast=True)
 
     def find(self, field: str) -> tuple[Variable, int | None]:
-        """The variable and level of a field, typed as `z500` or `2t`. Raises InputError where one of both lacks it."""
+        """Variable and level of a field, named like `z500` or `2t`. Raises InputError if forecast or truth lacks it."""
         variable, level = variable_at_level(field)
         for dataset, path in ((self.forecast, self.forecast_path), (self.truth, self.truth_path)):
             require(dataset, path, [variable.name], [] if level is None else [level])
         return variable, level
 
 
-def open_pair(forecast: str | Path, truth: str | Path) -> Pair:
+def open_plot_data(forecast: str | Path, truth: str | Path) -> PlotData:
     """Open a forecast file and a truth store. Raises InputError unless they are on one grid."""
     dataset, store = open_forecast(forecast, ensemble=True), open_store(truth)
     grid, other = grid_of(dataset, forecast), grid_of(store, truth)
     if grid != other:
         raise InputError(f"{forecast}: grid is {grid}, but {truth} is on {other}")
-    return Pair(dataset, located(forecast), store, located(truth), grid)
+    return PlotData(dataset, located(forecast), store, located(truth), grid)
 
 
 def _require_plausible(

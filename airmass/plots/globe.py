@@ -1,7 +1,7 @@
-"""A map of the globe: fields as images on a real projection, smooth, closed at the seam, and quick to replace.
+"""Map of the globe: fields as images in the Robinson projection, without a gap at the date line.
 
-The pixels of the map are projected back to the sphere once, and every field is then interpolated to them, bilinearly
-in latitude and longitude. That is far quicker than projecting a mesh for every field.
+The pixels of the map are projected back to the sphere once. Every field is then interpolated to them, bilinearly in
+latitude and longitude, which is much faster than projecting a mesh for every field.
 """
 
 from functools import cache
@@ -24,7 +24,7 @@ Rectangle = tuple[float, float, float, float]
 
 
 class Globe:
-    """Interpolates fields of one grid to the pixels of the map, `width` across and half as many down."""
+    """Interpolator from one grid to the pixels of the map, `width` pixels across and half as many down."""
 
     def __init__(self, grid: LatLonGrid, width: int = 800):
         self.grid = grid
@@ -45,7 +45,9 @@ class Globe:
         self._shares = np.stack([(up if i else 1 - up) * (right if j else 1 - right) for i, j in neighbours])
 
     def image(self, field: Float[np.ndarray, "latitude longitude"]) -> np.ma.MaskedArray:
-        """The field on the pixels, rows from south to north; masked off the globe and where most of it is missing."""
+        """The field on the pixels, rows from south to north; masked outside the globe and where most of the field is
+        missing.
+        """
         flat = np.asarray(field, np.float64).ravel()
         present = np.isfinite(flat)
         shares = self._shares * present[self._nodes]
@@ -56,7 +58,7 @@ class Globe:
 
 
 def map_axes(figure: Figure, rectangle: Rectangle, resolution: str = "l") -> Axes:
-    """Empty axes of the map with coastlines and its outline; `rectangle` is left, bottom, width and height of 1."""
+    """Add empty map axes with coastlines and outline; `rectangle` is left, bottom, width, height as figure fractions."""
     axes = figure.add_axes(rectangle)
     west, east, south, north = extent()
     axes.set(xlim=(west, east), ylim=(south, north), aspect="equal")
@@ -67,7 +69,7 @@ def map_axes(figure: Figure, rectangle: Rectangle, resolution: str = "l") -> Axe
 
 
 def show(axes: Axes, image: np.ndarray, cmap, norm):
-    """Draw an image of `Globe` in the axes, cut along the outline; its `set_array` replaces it."""
+    """Draw an image of `Globe` in the axes, clipped at the outline; replace its data with `set_array`."""
     drawn = axes.imshow(image, extent=extent(), origin="lower", cmap=cmap, norm=norm, interpolation="nearest", zorder=1)
     drawn.set_clip_path(mpath.Path(_outline()), axes.transData)
     return drawn
@@ -93,7 +95,7 @@ def _outline() -> np.ndarray:
 
 
 def _unproject(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Longitude and latitude of points of the map; NaN off the globe."""
+    """Longitude and latitude of points of the map; NaN outside the globe."""
     sphere = _SPHERE.transform_points(PROJECTION, x, y)
     longitude, latitude = sphere[..., 0], sphere[..., 1]
     with np.errstate(invalid="ignore"):

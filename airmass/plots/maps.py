@@ -1,4 +1,4 @@
-"""Forecast, truth and their difference side by side, a row for each lead time."""
+"""Maps of forecast, truth and difference side by side, a row for each lead time."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ _WIDTH = 2 * _LEFT + 3 * _MAP[0] + 2 * _GAP
 
 
 def map_figure(globe: Globe, frames: Sequence[Frame]) -> Figure:
-    """Maps of one field: forecast, truth and forecast - truth at each lead time, on the same two scales throughout."""
+    """Plot maps of one field: forecast, truth and forecast - truth at each lead time, with the same two colour scales."""
     style = style_of(frames[0].variable)
     height = _TOP + len(frames) * (_MAP[1] + _ROW_HEAD) + _BOTTOM
     figure = Figure(figsize=(_WIDTH, height), dpi=100, facecolor="white")
@@ -52,12 +52,12 @@ def _draw_row(figure: Figure, globe: Globe, frame: Frame, bottom: float, scale: 
     figure.text(_left(0) / width, y, frame.lead_text, fontsize=12, weight="bold", color=INK)
     figure.text((_left(1)) / width, y, f"valid {frame.valid_text}", fontsize=11, color=PALE)
     value = frame.rmse(globe.grid)
-    rmse = f"RMSE {value:.3g} {style.difference_units}" if np.isfinite(value) else "nothing to compare"
+    rmse = f"RMSE {value:.3g} {style.difference_units}" if np.isfinite(value) else "no values to compare"
     figure.text((_left(3) - _GAP) / width, y, rmse, fontsize=11, color=PALE, ha="right")
 
 
 def isolines(axes: Axes, globe: Globe, image: np.ma.MaskedArray, style: Style, faint: bool) -> None:
-    """Lines at the usual spacing; `faint` ones without labels."""
+    """Draw isolines at the style's spacing; `faint` ones without labels."""
     if not image.count():
         return
     step = spacing(style, image.min(), image.max())
@@ -81,7 +81,7 @@ def _headings(figure: Figure, frame: Frame, height: float) -> None:
 
 
 def colour_bar(figure: Figure, scale: Scale, left: float, width: float, label: str) -> None:
-    """A colour bar near the bottom; `left` and `width` in inches."""
+    """Draw a colour bar near the bottom; `left` and `width` in inches."""
     axes = figure.add_axes(rectangle(figure, left, 0.48, width, 0.14))
     cmap, norm = scale
     bar = figure.colorbar(ScalarMappable(norm, cmap), cax=axes, orientation="horizontal", spacing="uniform")
@@ -92,7 +92,7 @@ def colour_bar(figure: Figure, scale: Scale, left: float, width: float, label: s
 
 
 def _ticks(norm: BoundaryNorm) -> np.ndarray:
-    """At most a dozen of the edges of the steps, rounded to drop what floating point adds."""
+    """At most twelve edges of the colour steps, rounded to remove floating-point noise."""
     edges = np.asarray(norm.boundaries)
     every = -(-len(edges) // 12)
     rounded = np.array([float(f"{edge:.6g}") for edge in edges])
@@ -105,6 +105,6 @@ def _left(column: int) -> float:
 
 
 def rectangle(figure: Figure, left: float, bottom: float, width: float, height: float) -> Rectangle:
-    """Inches as shares of the figure."""
+    """Rectangle in inches, converted to figure fractions."""
     across, up = figure.get_size_inches()
     return left / across, bottom / up, width / across, height / up

@@ -1,4 +1,4 @@
-"""The work of `airmass plot`: maps of chosen fields, an animation, and curves of scores, into one folder."""
+"""`airmass plot`: maps of fields, an animation and score curves, written to one folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ from airmass.plots.animation import write_animation
 from airmass.plots.curves import curve_figure
 from airmass.plots.dispersion import rank_figure, spread_figure
 from airmass.plots.extremes import extremes_figure, has_extremes
-from airmass.plots.fields import Pair, open_pair
+from airmass.plots.fields import PlotData, open_plot_data
 from airmass.plots.globe import Globe
 from airmass.plots.maps import map_figure
 from airmass.plots.plumes import PLACES, plume_figure, plumes
@@ -39,7 +39,7 @@ from airmass.plots.stamp_maps import stamp_figure
 DEFAULT_FIELDS = ("z500", "2t", "t850", "msl", "tp")
 DEFAULT_HOURS = (24, 72, 120, 240)
 
-# When members have parted and the truth is still worth comparing.
+# Members differ clearly by then, and comparing them with the truth still makes sense.
 _STAMP_HOUR = 120
 
 
@@ -55,52 +55,52 @@ def plot(
     places: Sequence[tuple[float, float]] | None = None,
     climatology: str | Path | None = None,
 ) -> list[Path]:
-    """Draw one initial time of a forecast file against truth; return the paths of the pictures in the folder `out`.
+    """Plot one initial time of a forecast file against truth into the folder `out`; return the paths of the plots.
 
-    `fields` (as `z500` or `2t`) get `map_<field>.png` with a row for each of `lead_times` in hours; those in `animate`
-    get `animation_<field>.gif` of every lead time, by default the first of the fields. Of an ensemble the maps show the
-    mean and the animation the first member, and there are besides `plume_<field>.png` at `places` (latitude, longitude)
-    with the climatology of `climatology`, else of where the forecast says, `stamps_<field>.png` near 120 h, and
-    `spaghetti_<field>.png` of fields that have usual isolines.
+    Each of `fields` (such as `z500` or `2t`) gets `map_<field>.png` with a row for each of `lead_times` in hours. Each
+    of `animate`, by default the first field, gets `animation_<field>.gif` over all lead times. For an ensemble, maps
+    show the mean and the animation shows the first member. An ensemble also gets `plume_<field>.png` at `places`
+    (latitude, longitude) with `climatology` (default: the one that the forecast names), `stamps_<field>.png` near
+    120 h, and `spaghetti_<field>.png` of the fields in `spaghetti.LINES`.
 
-    `scores`, a `scores.json` or its folder, gets `curves.png` and, as far as it and the files beside it hold them,
-    `spread.png`, `ranks.png`, `extremes.png` and `spectra_<hours>h.png`. Fields and lead times left out are the usual
-    ones that the forecast has, the initial time its first.
+    `scores`, a `scores.json` or its folder, gets `curves.png` and, if these were scored, `spread.png`, `ranks.png`,
+    `extremes.png` and `spectra_<hours>h.png`. By default the fields are those of DEFAULT_FIELDS and the lead times
+    those of DEFAULT_HOURS that the forecast has, and the initial time is its first.
 
-    Raises InputError for a field or time that is not there, grids that differ, and an `out` that exists.
+    Raises InputError for a field or time that is missing, for grids that differ, and for an `out` that exists.
     """
     refuse_existing(out, forecast, truth, climatology)
-    pair = open_pair(forecast, truth)
-    fields = _fields(pair, fields)
+    data = open_plot_data(forecast, truth)
+    fields = _fields(data, fields)
     animate = fields[:1] if animate is None else animate
     for field in (*fields, *animate):
-        pair.find(field)
-    init_index = pair.init_index(init_time)
-    leads = pair.lead_indices(lead_times if lead_times else _usual_hours(pair))
-    normal = _climatology(pair, climatology) if pair.members > 1 else None
-    kept = None if scores is None else _read_kept(scores_folder(scores))
+        data.find(field)
+    init_index = data.init_index(init_time)
+    leads = data.lead_indices(lead_times if lead_times else _default_hours(data))
+    normal = _climatology(data, climatology) if data.members > 1 else None
+    kept = None if scores is None else _read_scores(scores_folder(scores))
     with new_output(out) as aside:
         aside.mkdir()
         if kept is not None:
             _write_curves(aside, *kept)
-        _write_maps(aside, pair, fields, init_index, leads)
-        if pair.members > 1:
-            _write_plumes(aside, pair, fields, init_index, normal, places or PLACES)
-        label = "Forecast" if pair.members == 1 else "Member 0"
+        _write_maps(aside, data, fields, init_index, leads)
+        if data.members > 1:
+            _write_plumes(aside, data, fields, init_index, normal, places or PLACES)
+        label = "Forecast" if data.members == 1 else "Member 0"
         for field in animate:
-            frames = pair.frames(field, init_index, range(len(pair.lead_hours)), members=1)
-            write_animation(aside / f"animation_{field}.gif", Globe(pair.grid, 480), frames, label=label)
+            frames = data.frames(field, init_index, range(len(data.lead_hours)), members=1)
+            write_animation(aside / f"animation_{field}.gif", Globe(data.grid, 480), frames, label=label)
         names = sorted(path.name for path in aside.iterdir())
     return [Path(out) / name for name in names]
 
 
-def _write_maps(folder: Path, pair: Pair, fields: Sequence[str], init_index: int, leads: Sequence[int]) -> None:
-    """Maps and, of an ensemble, stamps and spaghetti of the same frames."""
-    globe, small = Globe(pair.grid), Globe(pair.grid, 480)
+def _write_maps(folder: Path, data: PlotData, fields: Sequence[str], init_index: int, leads: Sequence[int]) -> None:
+    """Write maps and, for an ensemble, stamps and spaghetti of the same frames."""
+    globe, small = Globe(data.grid), Globe(data.grid, 480)
     for field in fields:
-        frames = pair.frames(field, init_index, leads)
+        frames = data.frames(field, init_index, leads)
         save_png(map_figure(globe, frames), folder / f"map_{field}.png")
-        if pair.members > 1:
+        if data.members > 1:
             nearest = min(frames, key=lambda frame: abs(frame.lead_hours - _STAMP_HOUR))
             save_png(stamp_figure(small, nearest), folder / f"stamps_{field}.png")
             variable, level = variable_at_level(field)
@@ -109,15 +109,15 @@ def _write_maps(folder: Path, pair: Pair, fields: Sequence[str], init_index: int
 
 
 def _write_plumes(
-    folder: Path, pair: Pair, fields: Sequence[str], init_index: int, climatology: xr.Dataset | None, places
+    folder: Path, data: PlotData, fields: Sequence[str], init_index: int, climatology: xr.Dataset | None, places
 ) -> None:
     for field in fields:
-        drawn = plumes(pair, field, init_index, climatology, places)
-        init_text = pair.init_text(init_index)
+        drawn = plumes(data, field, init_index, climatology, places)
+        init_text = data.init_text(init_index)
         save_png(plume_figure(field, init_text, drawn), folder / f"plume_{field}.png")
 
 
-def _read_kept(scores: Path) -> tuple[ScoreTable, list[RankHistogram], list[Spectrum]]:
+def _read_scores(scores: Path) -> tuple[ScoreTable, list[RankHistogram], list[Spectrum]]:
     table, histograms, spectra = read_scores(scores / SCORES), read_rank_histograms(scores), read_spectra(scores)
     for name, kept in ((RANK_HISTOGRAMS, histograms), (SPECTRA, spectra)):
         if unknown := {one.system for one in kept} - {*table.systems, "truth"}:
@@ -139,24 +139,24 @@ def _write_curves(
         save_png(figure, folder / f"spectra_{hour:g}h.png")
 
 
-def _climatology(pair: Pair, named: str | Path | None) -> xr.Dataset | None:
-    """The climatology named, else the one that the forecast names, if it is here."""
-    said = named or pair.forecast.attrs.get("airmass_climatology")
-    if said is None or (named is None and not is_url(said) and not Path(said).exists()):
+def _climatology(data: PlotData, given: str | Path | None) -> xr.Dataset | None:
+    """Open the climatology given, else the one that the forecast names, if it exists."""
+    path = given or data.forecast.attrs.get("airmass_climatology")
+    if path is None or (given is None and not is_url(path) and not Path(path).exists()):
         return None
-    return open_climatology(climatology_store(said))
+    return open_climatology(climatology_store(path))
 
 
-def _fields(pair: Pair, fields: Sequence[str] | None) -> list[str]:
+def _fields(data: PlotData, fields: Sequence[str] | None) -> list[str]:
     if fields:
         return list(dict.fromkeys(fields))
-    usual = [field for field in DEFAULT_FIELDS if pair.holds(field)]
-    usual = usual or [field for field in HEADLINE_FIELDS if pair.holds(field)]
-    if not usual:
-        held = ", ".join(sorted(map(str, pair.forecast.data_vars)))
-        raise InputError(f"{pair.forecast_path}: none of the usual fields is there; name some of {held}")
-    return usual
+    found = [field for field in DEFAULT_FIELDS if data.holds(field)]
+    found = found or [field for field in HEADLINE_FIELDS if data.holds(field)]
+    if not found:
+        held = ", ".join(sorted(map(str, data.forecast.data_vars)))
+        raise InputError(f"{data.forecast_path}: has none of the default fields; choose --fields from {held}")
+    return found
 
 
-def _usual_hours(pair: Pair) -> list[float]:
-    return [hour for hour in DEFAULT_HOURS if hour in pair.lead_hours] or pair.lead_hours[-1:]
+def _default_hours(data: PlotData) -> list[float]:
+    return [hour for hour in DEFAULT_HOURS if hour in data.lead_hours] or data.lead_hours[-1:]

@@ -1,4 +1,4 @@
-"""Plumes: every member at a few places against lead time, with the truth and what is usual there."""
+"""Plumes: every member at a few places against lead time, with truth and climatology."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from airmass.data.formats.climatology import climatology_at
 from airmass.data.formats.store import read, require
 from airmass.fields.variables import variable_at_level
 from airmass.plots.axes import INK, PALE, lead_axis, legend, panel_rows
-from airmass.plots.fields import Pair
+from airmass.plots.fields import PlotData
 from airmass.plots.style import Style, style_of, title_of
 
-# Latitude and longitude; a wet, a dry, a hot and a southern place.
+# Latitude and longitude of a wet, a dry, a hot and a southern place.
 PLACES = ((52.0, 0.0), (40.0, 255.0), (28.0, 77.0), (-34.0, 151.0))
 
 _MEMBER: dict = {"color": "#6fa8d6", "linewidth": 0.8}
 _MEAN: dict = {"color": "#0b4f8a", "linewidth": 2.2}
 _TRUTH: dict = {"color": "#111111", "linewidth": 2.0}
-_USUAL: dict = {"color": "#b08900", "linewidth": 1.6, "linestyle": ":"}
+_CLIMATOLOGY: dict = {"color": "#b08900", "linewidth": 1.6, "linestyle": ":"}
 
 
 @dataclass(frozen=True)
@@ -38,41 +38,41 @@ class Plume:
 
 
 def plumes(
-    pair: Pair,
+    data: PlotData,
     field: str,
     init_index: int,
     climatology: xr.Dataset | None,
     places: Sequence[tuple[float, float]] = PLACES,
 ) -> list[Plume]:
-    """The plumes at the grid points nearest to `places` (latitude, longitude), of all lead times.
+    """Plumes over all lead times at the grid points nearest to `places` (latitude, longitude).
 
-    Raises InputError where truth or climatology does not cover the dates.
+    Raises InputError if truth or climatology does not cover the dates.
     """
-    latitude, longitude = pair.grid.latitude, pair.grid.longitude
+    latitude, longitude = data.grid.latitude, data.grid.longitude
     rows = [int(np.abs(latitude - place[0]).argmin()) for place in places]
     columns = [int(np.abs((longitude - place[1] + 180) % 360 - 180).argmin()) for place in places]
     members = np.stack(
-        [values[:, rows, columns] for values in pair.members_at(field, init_index, range(len(pair.lead_hours)))], axis=1
+        [values[:, rows, columns] for values in data.members_at(field, init_index, range(len(data.lead_hours)))], axis=1
     )
-    init_time = pair.forecast.init_time.values[init_index]
-    times = init_time + pair.forecast.lead_time.values
-    truth = pair.truth_at(field, np.array([init_time, *times]))[:, rows, columns]
-    usual = None if climatology is None else _usual(field, times, climatology)[:, rows, columns]
+    init_time = data.forecast.init_time.values[init_index]
+    times = init_time + data.forecast.lead_time.values
+    truth = data.truth_at(field, np.array([init_time, *times]))[:, rows, columns]
+    normal = None if climatology is None else _climatology(field, times, climatology)[:, rows, columns]
     return [
         Plume(
             float(latitude[rows[i]]),
             float(longitude[columns[i]]),
-            pair.lead_hours,
+            data.lead_hours,
             members[..., i],
             truth[:, i],
-            None if usual is None else usual[:, i],
+            None if normal is None else normal[:, i],
         )
         for i in range(len(rows))
     ]
 
 
 def plume_figure(field: str, init_text: str, drawn: Sequence[Plume]) -> Figure:
-    """A panel for each place: thin lines are members, the thick one is their mean."""
+    """Plot a panel for each place: thin lines are members, the thick blue one is their mean."""
     variable, level = variable_at_level(field)
     style = style_of(variable)
     figure, panels = panel_rows(len(drawn), 1, 3.0)
@@ -82,7 +82,7 @@ def plume_figure(field: str, init_text: str, drawn: Sequence[Plume]) -> Figure:
         panel.set_title(style.units, loc="right", fontsize=9, color=PALE)
     styles = {"member": _MEMBER, "mean of the members": _MEAN, "truth": _TRUTH}
     if drawn[0].climatology is not None:
-        styles["climatology"] = _USUAL
+        styles["climatology"] = _CLIMATOLOGY
     legend(figure, styles, f"{title_of(variable, level)}, from {init_text}")
     return figure
 
@@ -95,11 +95,13 @@ def _draw(panel: Axes, plume: Plume, style: Style) -> None:
     panel.plot(days, members.mean(axis=0), zorder=3, **_MEAN)
     panel.plot(np.concatenate([[0], days]), style.shown(plume.truth), zorder=4, **_TRUTH)
     if plume.climatology is not None:
-        panel.plot(days, style.shown(plume.climatology), zorder=2, **_USUAL)
+        panel.plot(days, style.shown(plume.climatology), zorder=2, **_CLIMATOLOGY)
     lead_axis(panel, plume.lead_hours[-1])
 
 
-def _usual(field: str, times: np.ndarray, climatology: xr.Dataset) -> Float[np.ndarray, "time latitude longitude"]:
+def _climatology(
+    field: str, times: np.ndarray, climatology: xr.Dataset
+) -> Float[np.ndarray, "time latitude longitude"]:
     variable, level = variable_at_level(field)
     where = climatology.encoding.get("source", "climatology")
     require(climatology, where, [variable.name], [] if level is None else [level])

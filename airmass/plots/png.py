@@ -1,4 +1,4 @@
-"""Figures to pixels, without pyplot and its global state, and to few colours, to keep files small."""
+"""Rendering of figures without pyplot and its global state, and PNG files of 256 colours to keep them small."""
 
 from pathlib import Path
 
@@ -12,23 +12,24 @@ from scipy.spatial import cKDTree
 _EXACT, _COLOURS = 64, 256
 
 
-def picture_of(figure: Figure) -> Image.Image:
-    """The figure as an RGB image."""
+def render(figure: Figure) -> Image.Image:
+    """Render a figure as an RGB image."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     return Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
 
 
 def save_png(figure: Figure, path: str | Path) -> None:
-    """Write the figure in 256 colours, at a third of the size: maps in steps of colour have little more to show."""
-    picture = picture_of(figure)
+    """Write the figure in 256 colours, which takes a third of the space; maps with colour steps have few more colours."""
+    picture = render(figure)
     in_palette(picture, palette_of(picture)).save(path, format="PNG", optimize=True)
 
 
 def palette_of(picture: Image.Image) -> UInt8[np.ndarray, "colour 3"]:
-    """Up to 256 colours: the most frequent ones exactly, so that they match the colour bar and white stays white.
+    """Palette of up to 256 colours: the most frequent ones exactly, so that they match the colour bar and white stays
+    white.
 
-    The others cover what is left (edges between steps) evenly. Pillow's median cut merges rare strong colours.
+    The rest covers the remaining colours (edges between steps) evenly. Pillow's median cut merges rare strong colours.
     """
     coded, counts = np.unique(_code(picture), return_counts=True)
     frequent = _decode(coded[np.argsort(-counts)[:_EXACT]])
@@ -37,7 +38,7 @@ def palette_of(picture: Image.Image) -> UInt8[np.ndarray, "colour 3"]:
 
 
 def in_palette(picture: Image.Image, palette: UInt8[np.ndarray, "colour 3"]) -> Image.Image:
-    """The picture in the nearest colours of the palette. (Pillow's own search is inexact and tints the white.)"""
+    """Convert a picture to the nearest colours of the palette. (Pillow's own search is inexact and tints the white.)"""
     coded, where = np.unique(_code(picture), return_inverse=True)
     nearest = cKDTree(palette.astype(float)).query(_decode(coded).astype(float))[1].astype(np.uint8)
     reduced = Image.fromarray(nearest[where].reshape(picture.height, picture.width), mode="P")
@@ -46,7 +47,7 @@ def in_palette(picture: Image.Image, palette: UInt8[np.ndarray, "colour 3"]) -> 
 
 
 def _code(picture: Image.Image) -> np.ndarray:
-    """One number a pixel."""
+    """One integer per pixel."""
     red, green, blue = np.moveaxis(np.asarray(picture, np.uint32), -1, 0)
     return ((red << 16) | (green << 8) | blue).ravel()
 

@@ -12,7 +12,7 @@ from airmass.plots.globe import Globe, map_axes
 from airmass.plots.maps import rectangle
 from airmass.plots.style import style_of, title_of
 
-# Which lines, in shown units: subtropical ridge, main jet and polar vortex; the freezing line; deep lows.
+# Isolines in display units: subtropical ridge, main jet and polar vortex; the freezing line; deep lows.
 LINES = {
     ("geopotential", 500): (576.0, 552.0, 528.0),
     ("temperature", 850): (0.0,),
@@ -26,7 +26,7 @@ _WIDTH = 2 * _LEFT + _ACROSS * _MAP[0] + (_ACROSS - 1) * _GAP
 
 
 def spaghetti_figure(globe: Globe, frames: Sequence[Frame]) -> Figure:
-    """A map for each lead time: thin coloured lines are members, black ones the truth. Frames must hold members."""
+    """Plot a map for each lead time: thin coloured lines are members, black ones the truth. Frames must have members."""
     first = frames[0]
     across = min(_ACROSS, len(frames))
     rows = -(-len(frames) // across)

@@ -1,4 +1,4 @@
-"""Power spectra: power against zonal wavenumber, and below its ratio to that of the truth."""
+"""Power spectra: power against zonal wavenumber, and below it the ratio to the truth's power."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ from airmass.plots.axes import INK, PALE, legend, panel_rows
 from airmass.plots.curves import channels_of, line_styles
 
 _TRUTH: dict = {"color": "#111111", "linewidth": 1.6}
-_DEEPEST = 1e-7  # power so much below the greatest is rounding
+_DEEPEST = 1e-7  # power this far below the maximum is rounding error
 _OF_MEAN: dict = {"linestyle": ":", "linewidth": 1.8}
 
 
 def spectra_figures(spectra: Sequence[Spectrum], table: ScoreTable) -> dict[float, Figure]:
-    """A figure for each lead time in hours: a column for each field, wavenumbers from 1, on logarithmic axes."""
+    """Plot a figure for each lead time in hours: a column for each field, wavenumbers from 1, logarithmic axes."""
     hours = sorted({spectrum.lead_time_hours for spectrum in spectra})
     return {hour: _figure([s for s in spectra if s.lead_time_hours == hour], hour, table) for hour in hours}
 
@@ -38,7 +38,7 @@ def _figure(spectra: Sequence[Spectrum], hour: float, table: ScoreTable) -> Figu
             above.set_ylim(bottom=bottom)
         above.set_title(label, loc="left", fontsize=12, weight="bold", color=INK)
         above.set_title(f"power, ({units.units})²", loc="right", fontsize=9, color=PALE)
-        below.set_title("power / that of the truth", loc="right", fontsize=9, color=PALE)
+        below.set_title("power / power of the truth", loc="right", fontsize=9, color=PALE)
         below.set_xlabel("zonal wavenumber", fontsize=9, color=PALE)
     legend(figure, styles, f"Zonal power at {hour:g} h, 60° S to 60° N")
     return figure

@@ -1,4 +1,4 @@
-"""Stamp maps: truth, the mean and every member of one field at one lead time, small and side by side."""
+"""Stamp maps: small maps of truth, ensemble mean and every member, for one field at one lead time."""
 
 from matplotlib.figure import Figure
 
@@ -16,7 +16,7 @@ _WIDTH = 2 * _LEFT + ACROSS * _MAP[0] + (ACROSS - 1) * _GAP
 
 
 def stamp_figure(globe: Globe, frame: Frame) -> Figure:
-    """Truth and the mean first, then up to eighteen members, all on one scale. The frame must hold members."""
+    """Plot truth and mean first, then up to eighteen members, all on one colour scale. The frame must have members."""
     assert frame.members is not None
     style = style_of(frame.variable)
     shown = [("Truth", frame.truth), (frame.forecast_text, frame.forecast)]

@@ -1,4 +1,4 @@
-"""Style of each variable: in which units, colours and steps, and with which isolines, as forecasters know them."""
+"""Plot style of each variable: units, colours, colour steps and isolines, as forecasters use them."""
 
 from dataclasses import dataclass
 
@@ -17,11 +17,11 @@ _RAIN_STEPS = (0, 0.1, 0.5, 1, 2, 5, 10, 20, 30, 50)
 
 @dataclass(frozen=True)
 class Style:
-    """Shown value = `factor` * value + `offset`, in `units`.
+    """Plot style of a variable. Displayed value = `factor` * value + `offset`, in `units`.
 
-    `colours` is a name of matplotlib's. `centre` is a shown value that belongs in the middle of the colours, such as
-    no wind or 0 °C; `isolines` the spacing of lines, and of colour steps with them, none if 0. `steps` are fixed colour
-    steps in place of even ones.
+    `colours` is a matplotlib colour map. `centre` is the displayed value at the middle of the colour map, such as no
+    wind or 0 °C. `isolines` is the spacing of isolines and then also of colour steps; 0 for none. `steps` are fixed
+    colour steps in place of even ones.
     """
 
     units: str
@@ -41,7 +41,7 @@ class Style:
         return self.factor * np.asarray(values, np.float64) + self.offset
 
     def shown_difference(self, values: np.ndarray) -> np.ndarray:
-        """A difference of two fields: the offset cancels."""
+        """Difference of two fields in display units: the offset cancels."""
         return self.factor * np.asarray(values, np.float64)
 
 
@@ -65,19 +65,19 @@ _STYLES = {
 
 
 def style_of(variable: Variable) -> Style:
-    """Style of a variable; plain values in colours of no meaning for one that has no entry."""
+    """Style of a variable; for one without an entry, its own units and a neutral colour map."""
     return _STYLES.get(variable.name, Style(variable.units))
 
 
 def title_of(variable: Variable, level: int | None) -> str:
-    """`Geopotential height at 500 hPa`."""
+    """Title of a field, such as `Geopotential height at 500 hPa`."""
     text = " ".join(filter(None, (variable.name.replace("_", " "), style_of(variable).title)))
     text = text.removesuffix(" 6hr").removesuffix(" 12hr")
     return text[0].upper() + text[1:] + (f" at {level} hPa" if level is not None else "")
 
 
 def colours(style: Style, *fields: np.ndarray, n: int = 30) -> tuple[Colormap, BoundaryNorm]:
-    """One scale of colour steps for several fields of shown values, over all but the most extreme of them."""
+    """Colour map and steps shared by several fields in display units; covers all but the 0.4 % most extreme values."""
     if style.steps:
         scheme: Colormap = ListedColormap(_RAIN[: len(style.steps)])
         return scheme, BoundaryNorm(style.steps, len(style.steps), extend="max")
@@ -90,12 +90,12 @@ def colours(style: Style, *fields: np.ndarray, n: int = 30) -> tuple[Colormap, B
 
 
 def spacing(style: Style, low: float, high: float) -> float:
-    """The usual spacing of isolines, or a multiple of it where that would make more than sixty; 0 for none."""
+    """Spacing of isolines: the style's, or a multiple if it would give more than sixty lines; 0 for none."""
     return style.isolines * max(1.0, np.ceil((high - low) / (60 * style.isolines))) if style.isolines else 0.0
 
 
 def difference_colours(difference: np.ndarray, n: int = 18) -> tuple[Colormap, BoundaryNorm]:
-    """Blue for too low, red for too high, the same reach on both sides, white around none."""
+    """Colour map and steps of differences: blue below 0, red above, white around 0, the same range on both sides."""
     size = np.abs(difference[np.isfinite(difference)])
     reach = float(np.percentile(size, 99.8)) if size.size else 1.0
     step = round_up(2 * max(reach, 1e-12) / n, (1, 2, 4, 10))  # so that the edges, at odd halves of it, are round
@@ -108,13 +108,13 @@ def difference_colours(difference: np.ndarray, n: int = 18) -> tuple[Colormap, B
 
 
 def round_up(step: float, digits: tuple[float, ...] = (1, 2, 2.5, 5, 10)) -> float:
-    """The next of the digits times a power of ten."""
+    """Round up to one of the digits times a power of ten."""
     power = 10.0 ** np.floor(np.log10(step))
     return float(next(power * digit for digit in digits if power * digit >= step * (1 - 1e-9)))
 
 
 def _stepped(name: str, edges: np.ndarray, centre: float | None) -> tuple[Colormap, BoundaryNorm]:
-    """Colours for even steps; with a centre, the middle of the scheme falls on it and equal distances style equal."""
+    """Colour map for even steps; with a centre, its middle colour is there and equal distances look equal."""
     scheme = mpl.colormaps[name]
     middles = (edges[1:] + edges[:-1]) / 2
     if centre is None:

@@ -1,1 +1,1 @@
-"""From examples to parameters: objective, optimiser, loop, checkpoints, monitor."""
+"""Training: optimiser, update, loop, checkpoints, validation, monitoring, planning."""

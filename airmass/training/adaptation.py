@@ -1,4 +1,4 @@
-"""Which parameters training changes: all, all but frozen ones, or low-rank additions to frozen matrices (LoRA)."""
+"""Trained parameters: all, all but frozen ones, or low-rank updates of frozen matrices (LoRA)."""
 
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from airmass.recipes.settings import AdaptationSettings
 
 
 class LowRank(eqx.Module):
-    """What is added to a held matrix, one for each step where matrices are stacked. Nothing at first."""
+    """Low-rank update of a frozen matrix (one per step for stacked matrices); zero at first."""
 
     down: Float[Array, "*step in rank"]
     up: Float[Array, "*step rank out"]
@@ -35,9 +35,9 @@ Network = TypeVar("Network")
 
 
 def require_fit(network: PyTree, settings: AdaptationSettings) -> None:
-    """Raise InputError for a pattern that matches no parameter (no matrix, for `lora`) and where all are frozen.
+    """Raise InputError for a pattern that matches no parameter (no matrix, for `lora`) and if all are frozen.
 
-    Shapes are enough of a network.
+    `network` may be a tree of shapes.
     """
     names = [path_name(path) for path, _ in jax.tree_util.tree_flatten_with_path(network)[0]]
     matrices = [name for name in names if is_matrix(name)]
@@ -48,16 +48,16 @@ def require_fit(network: PyTree, settings: AdaptationSettings) -> None:
 
 
 def split(network: Network, settings: AdaptationSettings, key: PRNGKeyArray) -> tuple[PyTree, PyTree]:
-    """`trained` and `held`, trees like `network` with None where a leaf is in the other.
+    """Split a network into `trained` and `frozen`: trees like `network`, with None where a leaf is in the other.
 
-    `trained` has a `LowRank` in the place of an adapted matrix. With default settings it is `network` itself. Raises
+    `trained` has a `LowRank` in place of an adapted matrix. With default settings it is `network` itself. Raises
     InputError as `require_fit` does.
     """
     require_fit(network, settings)
     leaves, tree = jax.tree_util.tree_flatten_with_path(network)
     names = [path_name(path) for path, _ in leaves]
     trained: list[PyTree] = []
-    held: list[PyTree] = []
+    frozen: list[PyTree] = []
     for number, (name, (_, leaf)) in enumerate(zip(names, leaves, strict=True)):
         change: PyTree = leaf
         if is_matrix(name) and matches(name, settings.lora):
@@ -65,16 +65,16 @@ def split(network: Network, settings: AdaptationSettings, key: PRNGKeyArray) -> 
         elif matches(name, settings.freeze):
             change = None
         trained.append(change)
-        held.append(None if change is leaf else leaf)
-    return jax.tree.unflatten(tree, trained), jax.tree.unflatten(tree, held)
+        frozen.append(None if change is leaf else leaf)
+    return jax.tree.unflatten(tree, trained), jax.tree.unflatten(tree, frozen)
 
 
-def join(trained: PyTree, held: PyTree) -> PyTree:
-    """The whole network, to be differentiated by `trained`; also what a finished run writes."""
+def join(trained: PyTree, frozen: PyTree) -> PyTree:
+    """Join both into the whole network, differentiable with respect to `trained`."""
 
     def whole(change, base):
         if isinstance(change, LowRank):
             return base + change.added()
         return base if change is None else change
 
-    return jax.tree.map(whole, trained, held, is_leaf=lambda x: x is None or isinstance(x, LowRank))
+    return jax.tree.map(whole, trained, frozen, is_leaf=lambda x: x is None or isinstance(x, LowRank))

@@ -1,4 +1,4 @@
-"""Measuring on training dates how much too large the innovations are that a trained denoiser draws."""
+"""Calibration of a trained denoiser: how much too large its innovations are, measured on training dates."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -14,14 +14,14 @@ from airmass.fields.innovation import Calibration, Innovation
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import SavedModel
 
-# The frame after a history, given the number of the forecast and of the frame in it.
+# (history, index of the forecast, index of the frame in it) -> next frame.
 Draw = Callable[[Float[Array, "time node prognostic"], int, int], Float[Array, "node prognostic"]]
 
 
 def calibration_of(saved: SavedModel, frames: Frames) -> Calibration:
-    """That of a trained model, from forecasts that start at its training dates, `frames`.
+    """Calibrate a trained model with forecasts from its training dates, `frames`.
 
-    The recipe says how many. All that is drawn follows from its seed.
+    The recipe has the number of forecasts and the seed of all random numbers.
     """
     recipe, innovation, task = saved.recipe, saved.innovation, saved.recipe.task
     assert recipe.diffusion is not None and innovation is not None
@@ -51,11 +51,11 @@ def measured(
     n_frames: int,
     first_degree: int = 0,
 ) -> Calibration:
-    """The calibration that brings what `draw` adds down to the spread of `innovation`, in units of `scale`.
+    """Calibration that reduces what `draw` adds to the spread of `innovation`, in units of `scale`.
 
-    All forecasts advance together. What is drawn in a frame is measured as it is drawn, with that of all frames so far,
-    and then goes on calibrated: a model errs differently after frames of its own than after true ones, and the
-    forecasts that a calibration is for have frames that went through it.
+    All forecasts advance together. The power of each frame is measured together with all earlier ones, then the frame
+    is calibrated before the next step: a model's errors after its own frames differ from those after true frames, and
+    later forecasts will use calibrated frames.
     """
     innovation = jax.tree.map(jnp.asarray, innovation)
     wanted = np.square(np.asarray(innovation.spread) * scale, dtype=np.float64)

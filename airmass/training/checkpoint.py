@@ -1,4 +1,4 @@
-"""Training states on disk, through orbax: each is complete or absent, whenever the process dies."""
+"""Training states on disk, through orbax. Each is complete or absent, even if the process is killed."""
 
 import logging
 import re
@@ -15,23 +15,23 @@ from airmass.core.parameter_paths import path_name
 
 _STATE, _ABOUT = "state", "about"
 FOLDER = "checkpoints"
-# Those that a spike can send the run back to. They do not depend on how fast the machine is.
+# States that a run can return to after a spike. Their updates do not depend on the machine's speed.
 MILESTONES = "milestones"
 
 
 class Checkpoints:
-    """The training states of a run, by update: the last two saved for safety, and the last two milestones.
+    """Training states of a run by update: the last two saved for safety, and the last two milestones.
 
-    Saving copies the state and writes it in the background; `close` waits for it. `about` is kept beside each state:
-    what a person or another program needs to make sense of it.
+    `save` copies the state and writes it in the background; `close` waits for that. `about` is stored beside each
+    state: metadata for people and other programs.
     """
 
     def __init__(self, run: Path, about: dict):
         import orbax.checkpoint as ocp
 
-        # orbax tells the story of every save on the root logger's level.
+        # orbax logs every save at the root logger's level.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
-        # What fails in the background is raised by the next save; asyncio would tell it for every array besides.
+        # A failure in the background is raised by the next save; asyncio would log it for every array too.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         self._ocp, self._about = ocp, about
         self._managers = {name: self._manager((run / name).resolve()) for name in (FOLDER, MILESTONES)}
@@ -43,15 +43,15 @@ class Checkpoints:
 
     @property
     def latest(self) -> int | None:
-        """The newest complete update, None before the first."""
+        """Newest complete update; None before the first."""
         return max((step for manager in self._managers.values() for step in manager.all_steps()), default=None)
 
     def milestone_before(self, update: int) -> int | None:
-        """The newest milestone before `update`."""
+        """Newest milestone before `update`; None if there is none."""
         return max((step for step in self._managers[MILESTONES].all_steps() if step < update), default=None)
 
     def save(self, update: int, state: PyTree, milestone: bool = False) -> None:
-        """Raises InputError where an earlier save turns out to have failed, as on a full disk."""
+        """Save a state in the background. Raises InputError if an earlier save failed, for example on a full disk."""
         manager = self._managers[MILESTONES if milestone else FOLDER]
         args = self._ocp.args
         items = {_STATE: args.StandardSave(_numbered(state)), _ABOUT: args.JsonSave(self._about | {"update": update})}
@@ -59,7 +59,7 @@ class Checkpoints:
             manager.save(update, args=args.Composite(**items), force=True)
 
     def restore(self, update: int, like: PyTree) -> PyTree:
-        """The state saved at `update`, with the structure and placement of `like`."""
+        """Read the state saved at `update`, with the structure and placement of `like`."""
         manager = next(manager for manager in self._managers.values() if update in manager.all_steps())
         template = jax.tree.map(self._ocp.utils.to_shape_dtype_struct, _numbered(like))
         args = self._ocp.args.Composite(**{_STATE: self._ocp.args.StandardRestore(template)})
@@ -74,7 +74,7 @@ class Checkpoints:
         return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
     def forget_after(self, update: int) -> None:
-        """Delete every state beyond `update`, so that a run that dies now goes on from there."""
+        """Delete all states after `update`, so that a killed run resumes from there."""
         for manager in self._managers.values():
             manager.wait_until_finished()
             for step in manager.all_steps():
@@ -90,16 +90,16 @@ class Checkpoints:
 
 @contextmanager
 def _saving(folder: Path) -> Iterator[None]:
-    """Turn what a failed save raises, now or in the background, into an InputError with the system's reason."""
+    """Turn the error of a failed save, now or in the background, into an InputError with the system's reason."""
     try:
         with writing(folder):
             yield
-    except ValueError as error:  # tensorstore's, of many lines, the last of which says why
+    except ValueError as error:  # tensorstore's, of many lines; the last has the reason
         why = re.sub(r" \[os_error_code.*", "", " ".join(str(error).split()))
         raise InputError(f"{folder}: the training state cannot be saved: {why.rpartition(': ')[2]}") from None
 
 
 def _numbered(tree: PyTree) -> dict[str, jax.Array]:
-    """Leaves by the path of their names: orbax then needs to know nothing of our classes."""
+    """Leaves by the path of their names, so that orbax does not depend on our classes."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
     return {path_name(path): leaf for path, leaf in leaves}

@@ -1,8 +1,8 @@
-"""What an update of a training run takes before it is compiled: memory of each device by part, arithmetic, time.
+"""Estimated memory (by device and part), arithmetic and time of a training update, without compiling it.
 
-Arrays are counted as XLA has them at the peak of updates compiled for a CPU (`compiled.memory_analysis()` and the
-report of its buffers, jax 0.10.2), for GraphCast and GenCast of width 64 to 512 at 64 x 32, 128 x 64 and 1 degree. How
-far whole runs are from the sum: benchmarks/README.md, "Plan". Compilers for accelerators have not been looked at.
+Arrays are counted as XLA has them at the peak of updates compiled for a CPU (`compiled.memory_analysis()` and its
+buffer report, jax 0.10.2), for GraphCast and GenCast of width 64 to 512 at 64 x 32, 128 x 64 and 1 degree. For the
+difference to whole runs see benchmarks/README.md, "Plan". Compilers for accelerators have not been examined.
 """
 
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ from airmass.models.footprint import Work, fixed_channels, largest_first, parame
 from airmass.models.settings import ModelSettings
 from airmass.recipes.recipes import Recipe
 
-# Gradients, and the copies of weights that loops over layers have.
+# Gradients, and the copies of weights in loops over layers.
 _GRADIENTS = 2
 
 
 @dataclass(frozen=True)
 class TrainingFootprint:
-    """An estimate. `parts` are bytes on each device at the peak, the largest first; on a CPU of the whole process.
+    """Estimate for one update. `parts` are bytes per device at the peak, largest first; on a CPU, of the whole process.
 
-    `flops` are additions and multiplications of the products of one update, over all of `devices`;
-    `overhead` is the time of everything in theirs.
+    `flops` are the additions and multiplications of matrix products in one update, over all `devices`; `overhead` is
+    the time of the whole update divided by that of its matrix products.
     """
 
     parts: Mapping[str, float]
@@ -38,11 +38,11 @@ class TrainingFootprint:
 
     @property
     def peak(self) -> float:
-        """Bytes."""
+        """Peak memory, bytes."""
         return sum(self.parts.values())
 
     def seconds(self, rate: float) -> float:
-        """Time of one update where each device makes products at `rate` flops a second."""
+        """Seconds of one update if each device makes matrix products at `rate` flop/s."""
         return self.overhead * self.flops / (self.devices * rate)
 
 
@@ -56,8 +56,8 @@ def training_footprint(
 ) -> TrainingFootprint:
     """Memory and arithmetic of an update on a grid of `shape` (rows, columns), by default at the longest `rollout`.
 
-    `times` is how many frames the store holds over the training dates, which the host keeps if they are few. Raises
-    InputError for devices that do not share out evenly.
+    `times` is the number of frames in the training dates, which the host keeps in memory if they are few. Raises
+    InputError for devices that the batch cannot be distributed over.
     """
     task, training = recipe.task, recipe.training
     rollout = rollout or max(training.rollout)
@@ -75,7 +75,7 @@ def training_footprint(
         **_of_parameters(recipe),
         "graphs and static fields": costs.tables + 4 * nodes * fixed_channels(task),
         "examples": training.accumulate * together * example,
-        "examples read ahead and frames held": 0 if accelerator else _on_the_host(recipe, nodes, targets, times),
+        "examples read ahead and frames in memory": 0 if accelerator else _on_the_host(recipe, nodes, targets, times),
         "states of the rollout": together * rollout * (state + frame) if rollout > 1 else 0,
         "scaled frames": together * work.copies * costs.frames * frame,
         **costs.activations,
@@ -92,26 +92,29 @@ def _work(recipe: Recipe, shape: tuple[int, int], rollout: int, together: int, s
 
 
 def axes(recipe: Recipe, devices: int) -> tuple[int, int]:
-    """How many devices share out the examples, and how many one example."""
-    asked = recipe.devices
-    data = (asked.data or max(1, devices // (asked.member * asked.space))) * asked.member
-    if data * asked.space != devices:
+    """Number of devices along data and member, and along space."""
+    settings = recipe.devices
+    data = (settings.data or max(1, devices // (settings.member * settings.space))) * settings.member
+    if data * settings.space != devices:
         raise InputError(
-            f"devices: data {asked.data or 'all'}, member {asked.member} and space {asked.space} do not make {devices}"
+            f"devices: data {settings.data or 'all'}, member {settings.member} and space {settings.space} do not make "
+            f"{devices}"
         )
     part = recipe.training.batch // recipe.training.accumulate
     if part % data:
-        raise InputError(f"{part} examples at once do not share out over {data} devices; expected a multiple of them")
-    return data, asked.space
+        raise InputError(
+            f"{part} examples in parallel do not divide over {data} devices; expected a multiple of {data}"
+        )
+    return data, settings.space
 
 
 def _of_parameters(recipe: Recipe) -> dict[str, float]:
-    """Training changes all of them here: low-rank additions and frozen parameters take less."""
+    """Bytes of parameters, gradients and optimiser, if all are trained; LoRA and frozen parameters need less."""
     count, matrices = parameter_count(recipe.task, recipe.model), _matrices(recipe.task, recipe.model)
     moments = 2 * count if recipe.optimiser.kind == "adamw" else 2 * count - matrices
     low = 2 * count if recipe.training.precision == "bfloat16" else 0
     return {
-        "parameters, and those begun with": 2 * 4 * count + low,
+        "parameters, current and initial": 2 * 4 * count + low,
         "gradients": (_GRADIENTS + (recipe.training.accumulate > 1)) * 4 * count,
         f"moments of {recipe.optimiser.kind}": 4 * moments,
         "average of parameters": 4 * count,
@@ -131,5 +134,5 @@ def _on_the_host(recipe: Recipe, nodes: int, targets: int, times: int) -> float:
     ahead = (recipe.loader.ahead + 1) * recipe.training.batch * length * frame
     if held <= recipe.loader.hold_gib * 2**30:
         return ahead + held
-    # As if the store's times were a task's step apart.
+    # Assumes that the store's times are one step of the task apart.
     return ahead + min(held, recipe.loader.near(length) * frame)

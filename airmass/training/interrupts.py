@@ -1,4 +1,4 @@
-"""When a run is asked to stop: by hand, by the system, or because its time is nearly over."""
+"""Requests to stop a run: signals, and the time limit."""
 
 import signal
 import time
@@ -7,9 +7,9 @@ from airmass.recipes.settings import SafetySettings
 
 
 class Interrupts:
-    """Turns the first Ctrl-C, SIGTERM or SIGHUP into a wish to stop after the current update; a second is not caught.
+    """Context manager that turns the first Ctrl-C, SIGTERM or SIGHUP into a request to stop after the current update.
 
-    A time limit is counted from when this was made, which should be early in the life of the process.
+    A second signal acts as usual. The time limit counts from when this object is made, so make it early.
     """
 
     def __init__(self, safety: SafetySettings):
@@ -19,13 +19,14 @@ class Interrupts:
 
     def __enter__(self) -> "Interrupts":
         handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-        self._held = {number: held for number, held in handlers.items() if held is not signal.SIG_IGN}  # as under nohup
-        for number in self._held:
+        # Ignored signals, as under nohup, stay ignored.
+        self._handlers = {number: old for number, old in handlers.items() if old is not signal.SIG_IGN}
+        for number in self._handlers:
             signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *exception) -> None:
-        for number, handler in self._held.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
     @property
@@ -34,4 +35,4 @@ class Interrupts:
 
     def _ask(self, number, frame) -> None:
         self._signalled = True
-        signal.signal(number, self._held[number])
+        signal.signal(number, self._handlers[number])

@@ -1,4 +1,4 @@
-"""Where numbers and pictures of a run go: one small class a place, all called alike."""
+"""Loggers of a run's numbers and pictures: log file, TensorBoard, Weights & Biases, MLflow."""
 
 import importlib
 import json
@@ -22,13 +22,13 @@ from airmass.core.typed import Range, typed
 from airmass.recipes.monitoring import WatchSettings
 
 LOG_FILE, PICTURES = "log.jsonl", "pictures"
-# What MLflow takes in one request.
+# Most metrics in one request to MLflow.
 _MLFLOW_AT_ONCE = 1000
 Picture = UInt8[np.ndarray, "row column 3"]
 
 
 class Logger(Protocol):
-    """A place for numbers by name and pictures, each of an update. Names may have parts between slashes."""
+    """Logger of named numbers and pictures of an update. Names may have parts separated by slashes."""
 
     def write(self, update: int, values: Mapping[str, float]) -> None: ...
 
@@ -38,19 +38,19 @@ class Logger(Protocol):
 
 
 def require_installed(watch: WatchSettings) -> None:
-    """Raise InputError for a logger that `watch` asks for and that is not installed."""
+    """Raise InputError for a logger in `watch` that is not installed."""
     for name in ("wandb", "mlflow"):
         if getattr(watch, name) is not None:
             _installed(name)
 
 
 def open_loggers(run: Path, done: int, watch: WatchSettings) -> list[Logger]:
-    """The places that `watch` asks for, after `done` updates; what they hold of later ones is dropped where it can be.
+    """Open the loggers in `watch` after `done` updates; entries of later updates are dropped where possible.
 
-    Raises InputError for one that is not installed, before any is opened.
+    Raises InputError for a logger that is not installed, before any is opened.
     """
     require_installed(watch)
-    loggers: list[Logger] = [Folder(run, done)]
+    loggers: list[Logger] = [LogFile(run, done)]
     if watch.tensorboard:
         loggers.append(TensorBoard(run, done))
     if watch.wandb is not None:
@@ -60,11 +60,11 @@ def open_loggers(run: Path, done: int, watch: WatchSettings) -> list[Logger]:
     return loggers
 
 
-class Folder:
-    """JSON lines in `log.jsonl`, and pictures as PNG files. Names that share a first part stand together in a line.
+class LogFile:
+    """JSON lines in `log.jsonl`, and pictures as PNG files. Names with the same first part are grouped in a line.
 
-    Lines after `done` are of updates that will be made again: without them the joined log is that of an undisturbed
-    run.
+    Lines of updates after `done` are deleted, because these updates are repeated: the log of a resumed run is that of
+    an uninterrupted one.
     """
 
     def __init__(self, run: Path, done: int = 0):
@@ -81,11 +81,11 @@ class Folder:
         line: dict = {"update": update}
         for name, value in values.items():
             first, _, rest = name.partition("/")
-            held = value if math.isfinite(value) else None  # JSON has neither infinity nor NaN
+            number = value if math.isfinite(value) else None  # JSON has neither infinity nor NaN
             if rest:
-                line.setdefault(first, {})[rest] = held
+                line.setdefault(first, {})[rest] = number
             else:
-                line[first] = held
+                line[first] = number
         with writing(self._log), self._log.open("a") as log:
             log.write(json.dumps(line, allow_nan=False) + "\n")
 
@@ -102,12 +102,12 @@ def _update_of(line: str, log: Path) -> int:
 
 
 class TensorBoard:
-    """Event files. TensorBoard itself drops events after `done` of the files that a stopped run left."""
+    """TensorBoard event files. TensorBoard itself drops events after `done` from files of a stopped run."""
 
     def __init__(self, run: Path, done: int = 0):
         from tensorboardX import SummaryWriter
 
-        # The library names a file by the second alone: a run that goes on at once would write over its past.
+        # The library names files by the second; a run resumed within it would overwrite the earlier file.
         suffix = f".{os.getpid()}.{done}.{secrets.token_hex(4)}"
         with writing(run):
             folder = str(run / "tensorboard")
@@ -116,7 +116,7 @@ class TensorBoard:
     def write(self, update: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
             self._writer.add_scalar(name, value, update)
-        # At once, so that a killed run has lost nothing that its checkpoint goes on from.
+        # Flush now, so that a killed run loses no entries before its checkpoint.
         self._writer.flush()
 
     def image(self, update: int, name: str, picture: Picture) -> None:
@@ -128,13 +128,13 @@ class TensorBoard:
 
 
 class WandB:
-    """A run of Weights & Biases, the same one when training goes on."""
+    """Run of Weights & Biases; a resumed training continues the same run."""
 
     def __init__(self, run: Path, project: str):
         self._wandb = _installed("wandb")
-        number = _kept(run / "wandb.id") or _keep(run / "wandb.id", secrets.token_hex(8))
+        number = _read_id(run / "wandb.id") or _write_id(run / "wandb.id", secrets.token_hex(8))
         self._run = self._wandb.init(project=project, id=number, name=run.resolve().name, dir=str(run), resume="allow")
-        # An axis of our own: theirs only goes up, and a run that goes on makes its last updates again.
+        # Their step can only increase, but a resumed run repeats its last updates: use an axis of our own.
         self._run.define_metric("*", step_metric="update")
 
     def write(self, update: int, values: Mapping[str, float]) -> None:
@@ -148,17 +148,17 @@ class WandB:
 
 
 class MLflow:
-    """A run of MLflow, the same one when training goes on."""
+    """Run of MLflow; a resumed training continues the same run."""
 
     def __init__(self, run: Path, experiment: str):
         mlflow = _installed("mlflow")
         self._client, self._metric = mlflow.MlflowClient(), mlflow.entities.Metric
         found = self._client.get_experiment_by_name(experiment)
         number = found.experiment_id if found else self._client.create_experiment(experiment)
-        self._id = _kept(run / "mlflow.id")
+        self._id = _read_id(run / "mlflow.id")
         if self._id is None:
             made = self._client.create_run(number, run_name=run.resolve().name)
-            self._id = _keep(run / "mlflow.id", made.info.run_id)
+            self._id = _write_id(run / "mlflow.id", made.info.run_id)
 
     def write(self, update: int, values: Mapping[str, float]) -> None:
         now = round(1000 * time.time())
@@ -180,11 +180,11 @@ def _installed(name: str) -> ModuleType:
         raise InputError(f"watch.{name}: {name} is not installed; `pip install {name}` adds it") from None
 
 
-def _kept(path: Path) -> str | None:
+def _read_id(path: Path) -> str | None:
     return path.read_text() if path.exists() else None
 
 
-def _keep(path: Path, number: str) -> str:
+def _write_id(path: Path, number: str) -> str:
     with new_output(path) as aside:
         aside.write_text(number)
     return number

@@ -1,4 +1,4 @@
-"""The training loop: examples in, parameters out, resumable at any update."""
+"""Training loop, resumable after any update."""
 
 import time
 from collections.abc import Callable
@@ -20,12 +20,14 @@ from airmass.training.profiler import Profiler
 from airmass.training.update import Fixed, Report, TrainingState, Update
 from airmass.training.watchdog import Watchdog
 
-# Processes agree on stopping and saving this often.
+# Updates between agreements of all processes on stopping and saving.
 _AGREE_EVERY = 10
 
 
 class Callbacks(NamedTuple):
-    """Who looks on: `describe` names what a report holds, `validate` judges the state after an update."""
+    """Callbacks of the loop. `describe` turns a report into named numbers; `validate` validates the state after an
+    update.
+    """
 
     monitor: Monitor
     watchdog: Watchdog
@@ -35,7 +37,7 @@ class Callbacks(NamedTuple):
 
 
 class Loop:
-    """Runs updates from a state to the end of the curriculum, saving on the way."""
+    """Loop over updates, from a state to the end of the curriculum, with saves."""
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class Loop:
         self._saved_at, self._rollbacks = time.monotonic(), (0, 0)
 
     def run(self, state: TrainingState) -> TrainingState:
-        """Raises KeyboardInterrupt after saving when it is stopped, and InputError when training fails."""
+        """Train to the end. Raises KeyboardInterrupt after saving if it is stopped, and InputError if training fails."""
         total = self._recipe.training.total
         while (done := int(state.update)) < total:
             begin, end, rollout = stage(self._recipe, done)
@@ -65,7 +67,7 @@ class Loop:
         return state
 
     def _stage(self, state: TrainingState, begin: int, end: int, rollout: int) -> TrainingState:
-        """Updates with one length of rollout; ends early, to be called again, after going back."""
+        """Run the updates of one stage. Returns early, to be called again, after a rollback."""
         done, offset = int(state.update), int(state.offset)
         safety, watchdog = self._recipe.safety, self._callbacks.watchdog
         batches = self._examples.batches(done + offset, end + offset, rollout)
@@ -80,12 +82,12 @@ class Loop:
                 self._callbacks.trace.after(number, state)
                 self._report(number, rollout, state, report)
                 if number == end:  # a longer rollout has larger losses
-                    state = _watched_from_here(state, 0.0)
+                    state = _new_window(state, 0.0)
                 elif (number - begin) % safety.window == 0:
-                    state, gone_back = self._check_for_spike(state, number)
-                    if gone_back:
+                    state, rolled_back = self._check_for_spike(state, number)
+                    if rolled_back:
                         return state
-                self._callbacks.validate(state, number)  # before saving: a run that dies in between validates again
+                self._callbacks.validate(state, number)  # before saving: a run killed in between validates again
                 self._save_if_due(state, number)
             return state
 
@@ -95,7 +97,7 @@ class Loop:
         if (failed := int(state.failed)) >= self._recipe.safety.most_skipped:
             raise InputError(
                 f"the gradients of the last {failed} updates up to {number} were not finite; the loss is "
-                f"{float(report.loss):g}: lower the rate, or look at the data"
+                f"{float(report.loss):g}: lower the rate, or check the data"
             )
         terms, extra = self._callbacks.describe(report)
         extra |= {"gradient_norm": float(report.norm), "skipped": int(state.skipped), "passed_over": int(state.offset)}
@@ -104,30 +106,30 @@ class Loop:
         )  # fmt: skip
 
     def _check_for_spike(self, state: TrainingState, number: int) -> tuple[TrainingState, bool]:
-        """Compare the mean loss since the last look with the usual one; go back where it has jumped."""
+        """Compare the mean loss of the window with the baseline; roll back if it has jumped."""
         safety = self._recipe.safety
-        mean, usual = float(state.recent) / safety.window, float(state.usual)
-        if usual and mean > safety.spike * usual:
-            return self._go_back(number, mean, usual), True
-        return _watched_from_here(state, mean if not usual else 0.9 * usual + 0.1 * mean), False
+        mean, baseline = float(state.recent) / safety.window, float(state.usual)
+        if baseline and mean > safety.spike * baseline:
+            return self._roll_back(number, mean, baseline), True
+        return _new_window(state, mean if not baseline else 0.9 * baseline + 0.1 * mean), False
 
-    def _go_back(self, number: int, mean: float, usual: float) -> TrainingState:
-        """The state at the last milestone, with all examples since passed over."""
+    def _roll_back(self, number: int, mean: float, baseline: float) -> TrainingState:
+        """State of the last milestone, with all examples since then skipped."""
         target = self._checkpoints.milestone_before(number) or 0
         came_from, count = self._rollbacks
         count = count + 1 if came_from == target else 1
         self._rollbacks = target, count
-        what = f"the mean loss up to update {number} is {mean:.4g}, usually {usual:.4g}"
+        spike = f"the mean loss before update {number} is {mean:.4g}, the baseline {baseline:.4g}"
         if count > self._recipe.safety.most_rollbacks:
-            raise InputError(f"{what}, also after going back to update {target} {count - 1} times: lower the rate")
-        self._callbacks.monitor.went_back(number, target, what)
+            raise InputError(f"{spike}, even after returning to update {target} {count - 1} times: lower the rate")
+        self._callbacks.monitor.went_back(number, target, spike)
         start = self._start()
         state = self._checkpoints.restore(target, start) if target else start
         self._checkpoints.forget_after(target)
         return _like(state, offset=int(state.offset) + (number - target) * count)
 
     def _save_if_due(self, state: TrainingState, number: int) -> None:
-        """Save at milestones, at the end, when it is time and when asked to stop, and then stop."""
+        """Save at milestones, at intervals, at the end and on a request to stop; then stop if requested."""
         total, safety = self._recipe.training.total, self._recipe.safety
         milestone = number % safety.save_updates == 0
         late = time.monotonic() - self._saved_at > 60 * safety.save_minutes
@@ -139,15 +141,15 @@ class Loop:
             self._saved_at = time.monotonic()
         if asked and number < total:
             self._checkpoints.close()
-            raise KeyboardInterrupt(f"stopped after update {number}; the same command goes on from there")
+            raise KeyboardInterrupt(f"stopped after update {number}; run the same command to resume")
 
-    def _agreed(self, number: int, *wishes: bool) -> tuple[bool, ...]:
-        """What any process wishes, so that all do the same; they ask each other now and then."""
+    def _agreed(self, number: int, *requests: bool) -> tuple[bool, ...]:
+        """True for each request that any process has, so that all act alike; checked every few updates."""
         if jax.process_count() == 1:
-            return wishes
+            return requests
         if number % _AGREE_EVERY and number < self._recipe.training.total:
-            return (False,) * len(wishes)
-        return tuple(bool(wish) for wish in multihost_utils.process_allgather(np.array(wishes)).any(axis=0))
+            return (False,) * len(requests)
+        return tuple(bool(any_of) for any_of in multihost_utils.process_allgather(np.array(requests)).any(axis=0))
 
 
 def stage(recipe: Recipe, update: int) -> tuple[int, int, int]:
@@ -157,12 +159,13 @@ def stage(recipe: Recipe, update: int) -> tuple[int, int, int]:
     return int(ends[place] - recipe.training.updates[place]), int(ends[place]), recipe.training.rollout[place]
 
 
-def _watched_from_here(state: TrainingState, usual: float) -> TrainingState:
-    return _like(state, recent=0, usual=usual)
+def _new_window(state: TrainingState, baseline: float) -> TrainingState:
+    """State at the start of a window of the spike check."""
+    return _like(state, recent=0, usual=baseline)
 
 
 def _like(state: TrainingState, **values: float) -> TrainingState:
-    """The state with some numbers replaced, of the same type and in the same place."""
+    """State with some numbers replaced; types and placement are kept."""
     old = {name: getattr(state, name) for name in values}
     return state._replace(
         **{name: jax.device_put(old[name].dtype.type(values[name]), leaf.sharding) for name, leaf in old.items()}

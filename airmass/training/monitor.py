@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line on screen, and the same numbers wherever they asked for them."""
+"""Monitoring of a run: progress on screen, and the same numbers to all loggers."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -13,14 +13,15 @@ from airmass.core.tables import say
 from airmass.recipes.monitoring import WatchSettings
 from airmass.training.loggers import Picture, open_loggers
 
-# Seconds between plain lines where there is no terminal to draw a bar on.
+# Seconds between plain lines if there is no terminal for a progress bar.
 _PLAIN_EVERY = 60.0
 
 
 class Monitor:
-    """Progress on `console`, and every logger that `watch` asks for. A context manager.
+    """Context manager that shows progress on `console` and writes to the loggers in `watch`.
 
-    Made after `done` of `total` updates of `batch` samples each. Raises InputError for a logger that is not installed.
+    `done` of `total` updates, with `batch` samples each, were made before. Raises InputError for a logger that is not
+    installed.
     """
 
     def __init__(
@@ -36,10 +37,10 @@ class Monitor:
         self._done, self._console = done, console or Console()
         self._bar = _bar(self._console, total, done) if self._console.is_terminal else None
         self._clock = _Clock(done)
-        self._said = -float("inf")
+        self._last_line = -float("inf")
 
     def __enter__(self) -> "Monitor":
-        self._open_sinks()
+        self._open_loggers()
         if self._bar:
             self._bar.start()
         self._clock = _Clock(self._done)
@@ -48,26 +49,26 @@ class Monitor:
     def __exit__(self, *exception) -> None:
         if self._bar:
             self._bar.stop()
-        self._close_sinks()
+        self._close_loggers()
 
-    def _open_sinks(self) -> None:
+    def _open_loggers(self) -> None:
         self._loggers = open_loggers(self._run, self._done, self._watch)
 
-    def _close_sinks(self) -> None:
-        with ExitStack() as closing:  # all of them, whatever one raises
+    def _close_loggers(self) -> None:
+        with ExitStack() as closing:  # closes all, even if one raises
             for logger in self._loggers:
                 closing.callback(logger.close)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """Time spent inside counts as waiting for data."""
+        """Count the time spent inside as waiting for data."""
         began = time.perf_counter()
         yield
         self._clock.waited += time.perf_counter() - began
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Time spent inside, such as validating, does not count as training."""
+        """Exclude the time spent inside, such as validation, from the training time."""
         began = time.perf_counter()
         yield
         self._clock.since += time.perf_counter() - began
@@ -81,7 +82,9 @@ class Monitor:
         terms: Mapping[str, float],
         extra: Mapping[str, float] | None = None,
     ) -> None:
-        """Show and log the state after `update`; `terms` are losses by variable, `extra` has full names."""
+        """Show and log the state after `update`. `terms` are losses by variable; `extra` are other numbers by full
+        name.
+        """
         speed, waiting = self._clock.lap(update)
         now, peak = memory()
         values = {"loss": loss, "rate": rate, "rollout": rollout, "updates_per_second": round(speed, 4)}
@@ -96,41 +99,41 @@ class Monitor:
             logger.write(update, values)
         note = (
             f"loss {loss:.4g}  rate {rate:.1e}  {_number(speed * self._batch)} samples/s  data {waiting:.0%}  "
-            f"memory {now / 1e9:.2f} GB, at most {peak / 1e9:.2f}  {_left((self._total - update) / speed)} left"
+            f"memory {now / 1e9:.2f} GB, peak {peak / 1e9:.2f}  {_left((self._total - update) / speed)} left"
         )
         self._show(update, note)
 
     def validated(self, update: int, scores: Mapping[str, float], pictures: Mapping[str, Picture]) -> None:
-        """Log scores and pictures by name after `update`."""
+        """Log validation scores and pictures by name after `update`."""
         for logger in self._loggers:
             logger.write(update, {f"validation/{name}": value for name, value in scores.items()})
             for name, picture in pictures.items():
                 logger.image(update, name, picture)
 
     def went_back(self, update: int, target: int, why: str) -> None:
-        """Say that the run goes on from `target`; what was logged of later updates is forgotten."""
-        say(self._console, f"going back from update {update} to {target} and on with other examples: {why}")
-        self._close_sinks()
+        """Report that the run returned to `target`, and drop log entries of later updates."""
+        say(self._console, f"returning from update {update} to {target}, then continuing with other examples: {why}")
+        self._close_loggers()
         self._done = target
-        self._open_sinks()
+        self._open_loggers()
         self._clock = _Clock(target)
 
     def _show(self, update: int, note: str) -> None:
         if self._bar:
             self._bar.update(self._bar.task_ids[0], completed=update, note=note)
-        elif time.monotonic() - self._said >= _PLAIN_EVERY or update >= self._total:
-            self._said = time.monotonic()
+        elif time.monotonic() - self._last_line >= _PLAIN_EVERY or update >= self._total:
+            self._last_line = time.monotonic()
             say(self._console, f"update {update}/{self._total}  {note}", soft_wrap=True)
 
 
 class _Clock:
-    """Speed and the share of time spent waiting, between one report and the next."""
+    """Speed and share of waiting time between reports."""
 
     def __init__(self, update: int):
         self.since, self.waited, self._update = time.perf_counter(), 0.0, update
 
     def lap(self, update: int) -> tuple[float, float]:
-        """Updates a second and the share of waiting since the last lap."""
+        """Updates per second and share of waiting time since the last lap."""
         now = time.perf_counter()
         seconds = max(now - self.since, 1e-9)
         result = (update - self._update) / seconds, min(1.0, self.waited / seconds)
@@ -139,11 +142,11 @@ class _Clock:
 
 
 def memory() -> tuple[float, float]:
-    """Bytes in use now and at most so far: of the first accelerator, or of this process. 0 where nobody knows."""
+    """Current and peak memory in bytes, of the first accelerator or else of this process; 0 if unknown."""
     device = jax.local_devices()[0]
     if device.platform != "cpu":
-        held = device.memory_stats() or {}
-        return float(held.get("bytes_in_use", 0)), float(held.get("peak_bytes_in_use", 0))
+        stats = device.memory_stats() or {}
+        return float(stats.get("bytes_in_use", 0)), float(stats.get("peak_bytes_in_use", 0))
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:  # not Linux

@@ -1,4 +1,4 @@
-"""Optimisers and schedules by name, with decay on matrices only, clipping and relative rates around them."""
+"""Optimisers and learning-rate schedules by name, with weight decay on matrices, clipping and relative rates."""
 
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
@@ -15,19 +15,19 @@ from airmass.recipes.settings import OptimiserSettings
 
 
 def schedule(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Schedule:
-    """Learning rate by update, for a curriculum of stages of so many updates."""
+    """Learning rate by update, for a curriculum whose stages have the given numbers of `updates`."""
     return SCHEDULES[settings.schedule](settings, updates)
 
 
 def optimiser(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.GradientTransformation:
-    """Turns gradients into changes of parameters; its state is arrays only."""
+    """Optimiser of the settings, with clipping and relative rates; its state contains only arrays."""
     rate = schedule(settings, updates)
     parts = [optax.clip_by_global_norm(settings.clip_norm), OPTIMISERS[settings.kind](settings, rate)]
     return optax.chain(*parts, *([_relative(settings.rates)] if settings.rates else []))
 
 
 def average_decay(settings: OptimiserSettings, update):
-    """Decay of the running mean at an update; short at first, so that the mean forgets the random start."""
+    """Decay of the running mean at an update; smaller at first, so that the mean forgets the random start."""
     return jnp.minimum(settings.average, (1.0 + update) / (10.0 + update))
 
 
@@ -46,7 +46,7 @@ def _stages(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Sche
 
 
 def _rise_and_fall(warmup: int, updates: int, peak: float, tail: float) -> optax.Schedule:
-    """From 0 to `peak`, then to `tail` after `updates`. A short stage warms up over half of it at most."""
+    """Schedule from 0 to `peak`, then to `tail` after `updates`. Warm-up takes at most half of a short stage."""
     return optax.warmup_cosine_decay_schedule(0.0, peak, min(warmup, updates // 2), updates, tail)
 
 
@@ -55,10 +55,10 @@ def _adamw(settings: OptimiserSettings, rate: optax.Schedule) -> optax.GradientT
 
 
 def _muon(settings: OptimiserSettings, rate: optax.Schedule) -> optax.GradientTransformation:
-    """Momentum made orthogonal on matrices, AdamW on the rest (Jordan et al. 2024).
+    """Muon, orthogonalised momentum, for matrices and AdamW for the rest (Jordan et al. 2024).
 
-    Updates are scaled to the root mean square of AdamW's (Liu et al. 2025, arXiv 2502.16982), so that one rate serves
-    both. The processor's matrices are stacked over steps; each is treated by itself.
+    Updates are scaled to the root mean square of AdamW's (Liu et al. 2025, arXiv 2502.16982), so both use the same
+    learning rate. The processor's matrices are stacked over steps; each is orthogonalised separately.
     """
     return contrib.muon(
         rate,
@@ -71,7 +71,7 @@ def _muon(settings: OptimiserSettings, rate: optax.Schedule) -> optax.GradientTr
 
 
 def _relative(rates: Mapping[str, float]) -> optax.GradientTransformation:
-    """Multiply the changes of some parameters, decay included, as another learning rate would."""
+    """Multiply the updates of some parameters, weight decay included; equivalent to other learning rates."""
 
     def init(parameters: PyTree) -> optax.EmptyState:
         require_known(rates, [path_name(path) for path, _ in jax.tree_util.tree_leaves_with_path(parameters)], "rates")
@@ -99,7 +99,7 @@ SCHEDULES: dict[str, Callable[[OptimiserSettings, tuple[int, ...]], optax.Schedu
 
 
 def _matrices(parameters: PyTree) -> PyTree:
-    """True where a leaf is a matrix."""
+    """Tree with True for leaves that are matrices."""
     return jax.tree_util.tree_map_with_path(lambda path, leaf: is_matrix(path_name(path)), parameters)
 
 

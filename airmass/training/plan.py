@@ -1,4 +1,4 @@
-"""What training a recipe takes here, and settings with which it would fit where it does not; nothing is run."""
+"""Plan of a training run: estimated memory and time here, and settings that would fit if it does not."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,10 +16,10 @@ Change = Callable[[Recipe], Recipe]
 
 
 @dataclass(frozen=True)
-class Where:
-    """What a run has: the grid's rows and columns and the frames of its data, devices and the bytes of each.
+class Resources:
+    """Resources of a run: rows and columns of the grid, frames of its data, devices and the bytes of each.
 
-    `rate` is how many flops a second a device makes, by precision.
+    `rate` is the speed of a device in flop/s, by precision.
     """
 
     shape: tuple[int, int]
@@ -31,8 +31,8 @@ class Where:
     accelerator: bool
 
     @classmethod
-    def here(cls, shape: tuple[int, int], times: int, devices: int, memory: float | None) -> "Where":
-        """This machine, whose speed is measured now; `memory` in GB is what a device of another has."""
+    def here(cls, shape: tuple[int, int], times: int, devices: int, memory: float | None) -> "Resources":
+        """Resources of this machine, with its measured speed; `memory` in GB replaces that of this machine."""
         limit, whose = available_memory() if memory is None else (memory * 1e9, "given by --memory")
         rate = {precision: matmul_rate(precision) for precision in ("float32", "bfloat16")}
         return cls(shape, times, devices, limit, whose, rate, on_accelerator())
@@ -44,7 +44,7 @@ class Where:
         return self.needed(recipe, rollout).seconds(self.rate[recipe.training.precision])
 
     def curriculum(self, recipe: Recipe) -> float:
-        """Seconds to the end of the curriculum."""
+        """Seconds of the whole curriculum."""
         stages = zip(recipe.training.updates, recipe.training.rollout, strict=True)
         return sum(updates * self.seconds(recipe, rollout) for updates, rollout in stages)
 
@@ -54,10 +54,10 @@ class Where:
 
 @dataclass(frozen=True)
 class Proposal:
-    """Options that change a recipe, and what it takes with them."""
+    """Options that change a recipe, and the changed recipe."""
 
     options: str
-    where: Where
+    where: Resources
     recipe: Recipe
 
     @property
@@ -65,8 +65,8 @@ class Proposal:
         return self.where.fits(self.recipe)
 
 
-def proposals(recipe: Recipe, where: Where) -> list[Proposal]:
-    """Settings that fit, each change by itself and then one on top of the other; the nearest to fit where none does."""
+def proposals(recipe: Recipe, where: Resources) -> list[Proposal]:
+    """Settings that fit: single changes, then combined ones; if none fits, the one that needs the least memory."""
     changes = list(_changes(recipe, where))
     alone = [_proposal(recipe, where, [change]) for change in changes]
     joint = [_proposal(recipe, where, changes[:k]) for k in range(2, len(changes) + 1)]
@@ -76,14 +76,14 @@ def proposals(recipe: Recipe, where: Where) -> list[Proposal]:
     return found or [min([*alone, *joint], key=lambda p: p.where.needed(p.recipe).peak)] if changes else found
 
 
-def _proposal(recipe: Recipe, where: Where, changes: Sequence[tuple[str, Change]]) -> Proposal:
+def _proposal(recipe: Recipe, where: Resources, changes: Sequence[tuple[str, Change]]) -> Proposal:
     for _, change in changes:
         recipe = change(recipe)
     return Proposal(" ".join(words for words, _ in changes), where, recipe)
 
 
-def _changes(recipe: Recipe, where: Where) -> Iterator[tuple[str, Change]]:
-    """What makes an update smaller, what costs the least first."""
+def _changes(recipe: Recipe, where: Resources) -> Iterator[tuple[str, Change]]:
+    """Yield changes that reduce the memory of an update, the cheapest first."""
 
     def training(**fields) -> Change:
         return lambda old: replace(old, training=replace(old.training, **fields))
@@ -98,7 +98,7 @@ def _changes(recipe: Recipe, where: Where) -> Iterator[tuple[str, Change]]:
         again = {"recompute": 1}
         yield "--model.recompute 1", lambda old: replace(old, model=replace(old.model, **again))
     other = "bfloat16" if held.precision == "float32" else "float32"
-    # On a CPU what is kept in bfloat16 may be there in float32 besides.
+    # On a CPU, bfloat16 arrays may be kept in float32 too.
     if where.needed(training(precision=other)(recipe)).peak < where.needed(recipe).peak:
         yield f"--training.precision {other}", training(precision=other)
     if (longest := _longest(recipe, where)) < max(held.rollout):
@@ -106,14 +106,14 @@ def _changes(recipe: Recipe, where: Where) -> Iterator[tuple[str, Change]]:
         yield f"--training.rollout {' '.join(map(str, kept))}", training(rollout=kept)
 
 
-def _longest(recipe: Recipe, where: Where) -> int:
-    """The longest rollout of the curriculum that fits, the shortest where none does."""
+def _longest(recipe: Recipe, where: Resources) -> int:
+    """Longest rollout of the curriculum that fits; the shortest if none does."""
     rollouts = sorted(set(recipe.training.rollout))
     return max((r for r in rollouts if where.needed(recipe, r).peak <= where.memory), default=rollouts[0])
 
 
-def _spread(recipe: Recipe, where: Where, changes: Sequence[tuple[str, Change]]) -> Iterator[Proposal]:
-    """The same on more devices: more along data as far as the batch goes, then along space."""
+def _spread(recipe: Recipe, where: Resources, changes: Sequence[tuple[str, Change]]) -> Iterator[Proposal]:
+    """Yield the recipe on more devices: along data as far as the batch allows, then along space."""
     lossless = [change for change in changes if not change[0].startswith(("--training.rollout", "--training.acc"))]
     part = recipe.training.batch // recipe.training.accumulate
     for total in (2, 4, 8, 16, 32, 64):
@@ -127,25 +127,25 @@ def _spread(recipe: Recipe, where: Where, changes: Sequence[tuple[str, Change]])
             yield replace(spread, options=f"{words} {spread.options}".strip())
 
 
-def plan(recipe: Recipe, where: Where, boxed: bool) -> Iterator[Table]:
-    """To print: what it is, memory by part, arithmetic and time, and settings that fit where it does not."""
+def plan(recipe: Recipe, where: Resources, boxed: bool) -> Iterator[Table]:
+    """Yield tables to print: the run, memory by part, arithmetic and time, and settings that fit if it does not."""
     needed = where.needed(recipe)
-    yield table("what is trained", _about(recipe, where), boxed)
-    sums = {"in all": gigabytes(needed.peak), where.whose: gigabytes(where.memory)}
+    yield table("training run", _about(recipe, where), boxed)
+    sums = {"total": gigabytes(needed.peak), where.whose: gigabytes(where.memory)}
     parts = {name: gigabytes(size) for name, size in needed.parts.items()}
     each = "of each device" if where.devices > 1 else "of the device" if where.accelerator else "of the process"
-    yield table(f"memory {each} (an estimate)", parts | sums, boxed)
-    yield table("time here (an estimate)", _times(recipe, where), boxed)
+    yield table(f"memory {each} (estimate)", parts | sums, boxed)
+    yield table("time on this machine (estimate)", _times(recipe, where), boxed)
     if where.fits(recipe):
         return
     found = proposals(recipe, where)
-    title = "it does not fit; with these it would" if any(p.fits for p in found) else "it does not fit; nearest to it"
+    title = "does not fit; it would with" if any(p.fits for p in found) else "does not fit; closest"
     depth = recipe.family.parameter_layout(recipe.task, recipe.model).depth
     smaller = {"a smaller model": f"--model.width, --model.{depth}"}
     yield table(title, {p.options: _cost(p) for p in found} or smaller, boxed)
 
 
-def _about(recipe: Recipe, where: Where) -> dict[str, str]:
+def _about(recipe: Recipe, where: Resources) -> dict[str, str]:
     count = parameter_count(recipe.task, recipe.model)
     rows, columns = where.shape
     training = recipe.training
@@ -160,7 +160,7 @@ def _about(recipe: Recipe, where: Where) -> dict[str, str]:
     }
 
 
-def _times(recipe: Recipe, where: Where) -> dict[str, str]:
+def _times(recipe: Recipe, where: Resources) -> dict[str, str]:
     training, device = recipe.training, jax.local_devices()[0].device_kind
     rate = where.rate[training.precision]
     shown = {"matrix products": f"{rate / 1e9:,.0f} Gflop/s in {training.precision} measured now on {device}"}
@@ -180,7 +180,7 @@ def _cost(proposal: Proposal) -> str:
 
 
 def grid_shape(text: str) -> tuple[int, int]:
-    """Rows and columns from such as 181x360."""
+    """Rows and columns of a grid such as 181x360."""
     rows, _, columns = text.partition("x")
     if not (rows.isdigit() and columns.isdigit() and min(int(rows), int(columns)) > 1):
         raise InputError(f"grid {text}: expected rows x columns such as 181x360")

@@ -1,4 +1,4 @@
-"""A profile of some updates, to look at with TensorBoard's profiler or Perfetto."""
+"""Profile of some updates, for TensorBoard's profiler or Perfetto."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ TRACE_FOLDER = "trace"
 
 
 class Profiler:
-    """Records the updates from the first to the last of `updates`, both included, into the run's folder.
+    """Profiler of the updates from `updates[0]` to `updates[1]`, both included; writes to the run's folder.
 
     Call `before` and `after` at every update, counted from 1, and `close` at the end.
     """
@@ -26,7 +26,7 @@ class Profiler:
             self._on = True
 
     def after(self, update: int, result: PyTree) -> None:
-        """`result` is what the update made: the profile ends when it is there, not when it was asked for."""
+        """End the profile after the last update, once its `result` is computed."""
         if self._on and self._updates and update >= self._updates[1]:
             jax.block_until_ready(result)
             self.close()

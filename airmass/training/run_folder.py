@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, its statistics, and the model that comes out of it."""
+"""Folder of a run: lock, settings, statistics, and the trained model."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -43,13 +43,13 @@ STATISTICS_FOLDER = "statistics"
 INNOVATION = "innovation.npz"
 START_FILE = "start.npz"
 _LOCK = "lock"
-# Settings that change nothing in what a run computes.
+# Settings that do not affect the trained parameters.
 _FREE = {"cost", "expect", "safety.save_minutes", "safety.time_limit_minutes", "safety.margin_minutes", "watch"}
 _FREE |= {"loader.threads", "loader.ahead", "loader.hold_gib", "airmass", "data"}
 
 
 class Start(NamedTuple):
-    """What a run starts from: a checkpoint, and the folder of its statistics if it is a published one."""
+    """Checkpoint to start from, with its statistics folder if it is a published one; None for random parameters."""
 
     checkpoint: Path | None = None
     statistics: Path | None = None
@@ -62,11 +62,11 @@ FROM_SCRATCH = Start()
 def claimed(
     run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Console, start: Start, accept_changes: bool
 ) -> Iterator[Callable[[], None]]:
-    """Hold the run's folder, made with settings and statistics, or seen to be begun with the same settings and data.
+    """Lock the run's folder; create it with settings and statistics, or check that settings and data are unchanged.
 
-    The folder appears only once its statistics over the training dates are complete, and is locked before it is looked
-    at. Raises InputError where another process trains there, and with every setting that differs, unless
-    `accept_changes`: then they are shown, and kept once the function given here is called.
+    A new folder appears only when its statistics over the training dates are complete. Raises InputError if another
+    process trains there, and for settings that differ, unless `accept_changes`: then they are shown, and written when
+    the yielded function is called.
     """
     refuse_inside(run, frames.path)
     recipe.family.check_grid(recipe, frames.grid)
@@ -76,16 +76,16 @@ def claimed(
     with _locked(run):
         accepted = _compare(run, settings, console, accept_changes)
         _write_innovation(run / STATISTICS_FOLDER, recipe, frames)
-        yield partial(_keep, run, accepted)
+        yield partial(_write_settings, run, accepted)
 
 
 def _make(run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Console, start: Start) -> None:
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise InputError(f"{run}: exists and is not a training run")
     first, last = minute(frames.times[0]), minute(frames.times[-1])
-    held_back = "" if recipe.training.dates else ", all of the store (--training.dates leaves some of it to judge on)"
-    say(console, f"training on {first} to {last}{held_back}")
-    say(console, f"statistics and climatology over these dates -> {run / STATISTICS_FOLDER}")
+    all_dates = "" if recipe.training.dates else ", the whole store (use --training.dates to keep some for evaluation)"
+    say(console, f"training on {first} to {last}{all_dates}")
+    say(console, f"computing statistics and climatology over these dates -> {run / STATISTICS_FOLDER}")
     with new_output(run, replace=run.exists()) as aside:
         aside.mkdir()
         _write_statistics(aside / STATISTICS_FOLDER, recipe, frames)
@@ -96,19 +96,19 @@ def _make(run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Co
 
 @contextmanager
 def _locked(run: Path) -> Iterator[None]:
-    """Keep other runs from training in the same folder; the system gives the lock back, however the process ends."""
+    """Lock the folder against other runs. The lock is released when the process ends, in any way."""
     with writing(run):
         lock = hold(run, _LOCK)
     if lock is HELD_BY_ANOTHER:
-        raise InputError(f"{run}: another process trains in this folder ({holder(run / _LOCK)}); name another --run")
+        raise InputError(f"{run}: another process trains in this folder ({holder(run / _LOCK)}); choose another --run")
     with nullcontext() if isinstance(lock, str) else lock:
         yield
 
 
-def beginning(run: Path, recipe: Recipe, grid: LatLonGrid) -> SavedModel:
-    """The model before the first update: from the checkpoint that the run started from, or of random parameters.
+def initial_model(run: Path, recipe: Recipe, grid: LatLonGrid) -> SavedModel:
+    """Model before the first update: from the checkpoint that the run starts from, or with random parameters.
 
-    Its scales are those of the statistics in the run's folder, or of that checkpoint.
+    Its scales are from that checkpoint, or from the statistics in the run's folder.
     """
     if (run / START_FILE).exists():
         return read_model(run / START_FILE)
@@ -120,7 +120,7 @@ def beginning(run: Path, recipe: Recipe, grid: LatLonGrid) -> SavedModel:
 
 def export(run: Path, saved: SavedModel, frames: Frames, updates: int) -> Path:
     """Write the model file of a run and return its path."""
-    about: dict[str, str | int] = {
+    attributes: dict[str, str | int] = {
         "airmass": airmass.__version__,
         "updates": updates,
         "data": str(frames.path),
@@ -128,7 +128,7 @@ def export(run: Path, saved: SavedModel, frames: Frames, updates: int) -> Path:
         "climatology": str((run / STATISTICS_FOLDER / CLIMATOLOGY).resolve()),
     }
     path = run / MODEL_FILE
-    write_model(path, replace(saved, about=about))
+    write_model(path, replace(saved, about=attributes))
     return path
 
 
@@ -144,34 +144,36 @@ def _innovation(folder: Path, recipe: Recipe, grid: LatLonGrid) -> Innovation | 
 
 
 def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, console: Console) -> None:
-    """The checkpoint to start from, made to fit the recipe, so that the run needs it no longer."""
+    """Write the checkpoint to start from, adapted to the recipe, so that the run does not need the original."""
     assert start.checkpoint is not None
-    own = beginning(aside, recipe, frames.grid)
-    network, carried = start_from(own.network, recipe.task, recipe.model, start.checkpoint)
+    own = initial_model(aside, recipe, frames.grid)
+    network, report = start_from(own.network, recipe.task, recipe.model, start.checkpoint)
     scales = restored_scales(own.normaliser, recipe.task, start.checkpoint, start.statistics)
     fill = restored_fill(own.fill, recipe.task, start.checkpoint, start.statistics)
-    say(console, f"starting from {carried}")
+    say(console, f"starting from {report}")
     write_model(aside / START_FILE, replace(own, network=network, normaliser=scales, fill=fill))
 
 
 def _compare(run: Path, settings: dict, console: Console, accept_changes: bool) -> dict | None:
-    """The settings to keep in place of those of the run, None where they are the same."""
-    held = read_json(run / SETTINGS_FILE, dict[str, Any], infinity=True)
-    recipe = held.get("recipe")
+    """Settings to write in place of the run's; None if they are equal."""
+    old = read_json(run / SETTINGS_FILE, dict[str, Any], infinity=True)
+    recipe = old.get("recipe")
     if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), dict):
-        raise InputError(f"{run / SETTINGS_FILE}: holds no recipe of a training run")
-    held["recipe"] = completed(recipe)
-    different = list(_differences(settings, {key: held.get(key) for key in settings}))
+        raise InputError(f"{run / SETTINGS_FILE}: has no recipe of a training run")
+    old["recipe"] = completed(recipe)
+    different = list(_differences(settings, {key: old.get(key) for key in settings}))
     if not different:
         return None
     words = "; ".join(f"{name} = {theirs}, not {ours}" for name, ours, theirs in different)
     if not accept_changes:
-        raise InputError(f"{run}: this run was begun with {words}; name another --run, or --accept-changes to go on")
-    say(console, f"going on with a run that was begun with {words}")
-    return held | settings
+        raise InputError(
+            f"{run}: this run was started with {words}; choose another --run, or resume it with --accept-changes"
+        )
+    say(console, f"resuming a run that was started with {words}")
+    return old | settings
 
 
-def _keep(run: Path, settings: dict | None) -> None:
+def _write_settings(run: Path, settings: dict | None) -> None:
     if settings is not None:
         with new_output(run / SETTINGS_FILE, replace=True) as aside:
             aside.write_text(json.dumps(settings, indent=1))
@@ -186,7 +188,7 @@ def _write_statistics(folder: Path, recipe: Recipe, frames: Frames) -> None:
 
 
 def _write_innovation(folder: Path, recipe: Recipe, frames: Frames) -> None:
-    """Where the recipe needs it and there is none; a run may be calibrated that was begun without."""
+    """Write statistics of innovations if the recipe needs them and they are missing, as for a run started without them."""
     if not recipe.needs_innovation or (folder / INNOVATION).exists():
         return
     made = innovation_of(frames, _scales(folder, recipe.task).target_scale)
@@ -195,7 +197,7 @@ def _write_innovation(folder: Path, recipe: Recipe, frames: Frames) -> None:
 
 
 def _differences(ours, theirs, name: str = "") -> Iterator[tuple[str, object, object]]:
-    """(name, our value, their value) wherever two nested settings differ."""
+    """Yield (name, our value, their value) for each difference between two nested settings."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted({*ours, *theirs}):
             inner = key if name in ("", "recipe") else f"{name}.{key}"

@@ -1,4 +1,4 @@
-"""The devices of a run as one mesh with the axes data, member and space, and what lies where on it."""
+"""Device mesh of a run, with axes data, member and space, and placement of arrays on it."""
 
 import jax
 import numpy as np
@@ -10,14 +10,14 @@ from jaxtyping import PyTree
 from airmass.core.errors import InputError
 from airmass.recipes.settings import DeviceSettings, TrainingSettings
 
-# Examples are dealt out along both; nodes of the grid along space.
+# Examples are distributed along data and member; nodes of the grid along space.
 EXAMPLES, SPACE = ("data", "member"), "space"
 
 
 def join_processes(settings: DeviceSettings) -> None:
-    """Find the other processes of a run, through JAX's own runtime. Call it before anything asks for devices.
+    """Connect the processes of a run through JAX's runtime. Call it before anything asks for devices.
 
-    With a coordinator on the loopback interface nothing listens elsewhere.
+    With a coordinator on the loopback interface, no port is opened on another interface.
     """
     if settings.coordinator is not None:
         host, _, port = settings.coordinator.rpartition(":")
@@ -34,13 +34,13 @@ def join_processes(settings: DeviceSettings) -> None:
             jax.distributed.initialize()
         except (ValueError, RuntimeError) as error:
             raise InputError(
-                f"devices: no other processes found from the environment ({error}); name coordinator, processes and "
+                f"devices: no other processes found from the environment ({error}); give coordinator, processes and "
                 "process"
             ) from error
 
 
 def mesh_of(settings: DeviceSettings, training: TrainingSettings) -> Mesh:
-    """The mesh of all devices in use. Raises InputError where there are too few or a batch cannot be dealt out."""
+    """Mesh of all devices in use. Raises InputError for too few devices, and for a batch that cannot be distributed."""
     found = len(jax.devices())
     data = settings.data or max(1, found // (settings.member * settings.space))
     shape = data, settings.member, settings.space
@@ -52,7 +52,7 @@ def mesh_of(settings: DeviceSettings, training: TrainingSettings) -> Mesh:
         raise InputError(f"devices: {wanted} of {found} would be used, expected all where there are several processes")
     at_once = training.batch // training.accumulate
     if at_once % (data * settings.member):
-        if settings.data is None and settings.member == 1:  # as many as the batch can feed
+        if settings.data is None and settings.member == 1:  # as many as the batch has examples for
             data = max(n for n in range(1, data + 1) if at_once % n == 0)
             shape = data, 1, settings.space
         if at_once % (shape[0] * shape[1]) or (jax.process_count() > 1 and int(np.prod(shape)) != found):
@@ -65,12 +65,12 @@ def mesh_of(settings: DeviceSettings, training: TrainingSettings) -> Mesh:
 
 
 def replicated(tree: PyTree, mesh: Mesh) -> PyTree:
-    """The same on every device; every process must hold the same values."""
+    """Replicate a tree on every device; every process must have the same values."""
     return jax.device_put(tree, NamedSharding(mesh, P()))
 
 
 def spread(tree: PyTree, specs: PyTree, mesh: Mesh) -> PyTree:
-    """Each leaf cut up as its specification, or that of the tree it is in, says; every process must hold all of it."""
+    """Shard each leaf by its specification or that of its subtree; every process must have the whole tree."""
 
     def put(spec: P, part: PyTree) -> PyTree:
         return jax.device_put(part, NamedSharding(mesh, spec))
@@ -79,28 +79,28 @@ def spread(tree: PyTree, specs: PyTree, mesh: Mesh) -> PyTree:
 
 
 def own_share(mesh: Mesh, examples: int) -> slice:
-    """Which of the examples at once this process reads: those of its devices."""
+    """Slice of the examples in parallel that this process reads: those of its devices."""
     return _own(mesh.devices.reshape(-1, mesh.shape["space"]), examples)
 
 
 def own_nodes(mesh: Mesh, nodes: int) -> slice:
-    """Which nodes of the grid this process reads: those of its devices."""
+    """Slice of the grid nodes that this process reads: those of its devices."""
     return _own(mesh.devices.reshape(-1, mesh.shape["space"]).T, nodes)
 
 
 def _own(devices: np.ndarray, count: int) -> slice:
-    """Which of `count` things, dealt out evenly along the first axis of `devices`, lie on those of this process."""
+    """Slice of `count` items, distributed evenly along the first axis of `devices`, on the devices of this process."""
     mine = [i for i, row in enumerate(devices) if any(d.process_index == jax.process_index() for d in row)]
     each = count // len(devices)
     return slice(mine[0] * each, (mine[-1] + 1) * each)
 
 
 def wait_for_all(where: str) -> None:
-    """Until every process has come to the same place."""
+    """Wait until every process has reached the same point."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(where)
 
 
 def leads() -> bool:
-    """Whether this process writes what only one may write."""
+    """True for the one process that writes shared files."""
     return jax.process_index() == 0

@@ -39,7 +39,7 @@ from airmass.training.loggers import require_installed
 from airmass.training.loop import Callbacks, Loop
 from airmass.training.monitor import Monitor
 from airmass.training.profiler import Profiler
-from airmass.training.run_folder import FROM_SCRATCH, Start, beginning, claimed, export
+from airmass.training.run_folder import FROM_SCRATCH, Start, claimed, export, initial_model
 from airmass.training.sharding import (
     EXAMPLES,
     SPACE,
@@ -102,7 +102,7 @@ def _train(
     validation: Validation | None,
     accept: Callable[[], None] | None,
 ) -> Path:
-    saved = beginning(run, recipe, frames.grid)
+    saved = initial_model(run, recipe, frames.grid)
     frames.hold_against(usual_of(recipe.task, saved.normaliser))
     key = jax.random.fold_in(jax.random.key(recipe.training.seed), 2**32 - 1)
     trained, held_still = split(saved.network, recipe.adaptation, key)

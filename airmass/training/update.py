@@ -1,4 +1,4 @@
-"""One update: examples and a training state in, the next state and what to report out, as one compiled function."""
+"""Training update: one compiled function from a state and examples to the next state and a report."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,11 +21,11 @@ from airmass.training.sharding import EXAMPLES, SPACE
 
 
 class TrainingState(NamedTuple):
-    """Everything that an update changes. Examples and random keys follow from `update`, `offset` and the seed.
+    """State that an update changes. Examples and random keys follow from `update`, `offset` and the seed.
 
-    `offset` counts examples passed over after spikes, `skipped` the updates that were not made because their gradient
-    was not finite, `failed` how many of them came in a row up to now. `recent` is the sum of losses since the safety
-    settings' window began, `usual` their usual mean, 0 before the first.
+    `offset` counts examples skipped after spikes. `skipped` counts updates skipped because of a gradient that is not
+    finite, `failed` those in a row up to now. `recent` is the sum of losses in the current window of the spike check;
+    `usual` is its baseline, a running mean of the loss (0 before the first window).
     """
 
     trained: PyTree
@@ -46,9 +46,9 @@ class TrainingState(NamedTuple):
 
 
 class Batch(eqx.Module):
-    """Examples [example, part] of one update: those of a part side by side, one part after another.
+    """Examples of one update, with axes [example, part]: parts are processed in turn, their examples in parallel.
 
-    `number` is that of an example in the whole batch, whichever device it is on: its random keys follow from that.
+    `number` is the index of an example in the whole batch, on any device; its random keys follow from it.
     """
 
     examples: Example
@@ -56,7 +56,7 @@ class Batch(eqx.Module):
 
 
 class Report(NamedTuple):
-    """`errors` are squared errors by step and channel, `norm` is that of the gradient before clipping."""
+    """Numbers of one update: `errors` are squared errors by step and channel, `norm` is the gradient's before clipping."""
 
     loss: Float[Array, ""]
     errors: Float[Array, "step target"]
@@ -65,14 +65,14 @@ class Report(NamedTuple):
 
 
 class Fixed(NamedTuple):
-    """What an update reads and does not change; `model` without its network."""
+    """Constant inputs of an update: `model` (without its network), `held` (frozen) parameters, objective."""
 
     model: Any
     held: PyTree
     objective: Objective
 
     def specs(self) -> "Fixed":
-        """Where each array, or tree of arrays, lies on a mesh of devices."""
+        """Partition of each array, or tree of arrays, on the device mesh."""
         along, everywhere = P(self.model.space), P()
         objective = jax.tree.map(lambda _: everywhere, self.objective)
         objective = eqx.tree_at(lambda o: o.loss.weights.nodes, objective, along, is_leaf=lambda x: isinstance(x, P))
@@ -83,16 +83,16 @@ Update = Callable[[TrainingState, Batch, Fixed], tuple[TrainingState, Report]]
 
 
 def make_update(recipe: Recipe, mesh: Mesh, specs: PyTree | None = None) -> Update:
-    """The compiled update. Compiled once for each length of rollout.
+    """Make the update function, compiled once per rollout length.
 
-    `specs` say how `Fixed` lies on a mesh of more than one device. The state's memory is used again for the next.
+    `specs` is the partition of `Fixed` on a mesh of more than one device. The state's memory is reused for the next.
     """
     transform = optimiser(recipe.optimiser, recipe.training.updates)
     seed = recipe.training.seed
 
     def update(state: TrainingState, batch: Batch, fixed: Fixed):
         key = jax.random.fold_in(jax.random.key(seed), state.update + state.offset)
-        mean_loss = _on(mesh, specs, key)
+        mean_loss = _loss_on(mesh, specs, key)
         (loss, errors), gradient = _over_parts(mean_loss, state.trained, batch, fixed)
         norm = optax.tree.norm(gradient)
         finite = jnp.isfinite(norm) & jnp.isfinite(loss)
@@ -116,7 +116,7 @@ def make_update(recipe: Recipe, mesh: Mesh, specs: PyTree | None = None) -> Upda
 
 
 def _over_parts(mean_loss, trained: PyTree, batch: Batch, fixed: Fixed):
-    """Loss, errors and gradient, each the mean over the parts of a batch."""
+    """Loss, errors and gradient as means over the parts of a batch."""
     grad = jax.value_and_grad(mean_loss, has_aux=True)
     parts = batch.number.shape[1]
     if parts == 1:
@@ -131,26 +131,26 @@ def _over_parts(mean_loss, trained: PyTree, batch: Batch, fixed: Fixed):
     return jax.lax.scan(add, zeros, jnp.arange(parts))[0]
 
 
-def _on(mesh: Mesh, specs: PyTree | None, key):
-    """The mean loss of a part: of examples on one device, or over all devices of a mesh."""
+def _loss_on(mesh: Mesh, specs: PyTree | None, key):
+    """Function for the mean loss of a part, on one device or over all devices of a mesh."""
 
-    def here(trained: PyTree, part: Batch, fixed: Fixed):
+    def mean_loss(trained: PyTree, part: Batch, fixed: Fixed):
         model = replace(fixed.model, network=join(trained, fixed.held))
 
         def one(example: Example, number):
             return fixed.objective(model, example, jax.random.fold_in(key, number))
 
-        if part.number.shape[0] == 1:  # a CPU gathers batches of rows much slower than rows
+        if part.number.shape[0] == 1:  # on a CPU, batched gathers are much slower
             return one(*jax.tree.map(lambda leaf: leaf[0], (part.examples, part.number)))
         losses, errors = jax.vmap(one)(part.examples, part.number)
         return losses.mean(), errors.mean(axis=0)
 
     if mesh.size == 1:
-        return here
+        return mean_loss
 
     def over_mesh(trained: PyTree, part: Batch, fixed: Fixed):
-        # Weights of nodes are divided by those of the whole grid: shares of a grid add up to its mean.
-        return jax.lax.pmean(jax.lax.psum(here(trained, part, fixed), SPACE), EXAMPLES)
+        # Node weights are normalised over the whole grid, so the sum over its parts is the mean.
+        return jax.lax.pmean(jax.lax.psum(mean_loss(trained, part, fixed), SPACE), EXAMPLES)
 
     nodes: Any = P(EXAMPLES, None, SPACE)
     numbers: Any = P(EXAMPLES)

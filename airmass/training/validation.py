@@ -1,4 +1,4 @@
-"""Forecasts from fixed dates apart from the training dates, judged while training goes on."""
+"""Validation during training: scores of forecasts from fixed dates outside the training dates."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,26 +21,26 @@ from airmass.fields.variables import VARIABLES
 from airmass.recipes.monitoring import WatchSettings
 from airmass.training.loggers import Picture
 
-# From the last frames of the prognostic channels, [time, node, prognostic], and the time of the newest of them to
-# frames [node, target] one step apart, in physical units; for an ensemble, the mean of a few members.
+# Function from the last frames of the prognostic channels, [time, node, prognostic], and the time of the newest one, to
+# frames [node, target] one step apart, in physical units; the mean of a few members for an ensemble.
 Forecast = Callable[[Float[np.ndarray, "time node prognostic"], np.datetime64], Iterator[Float[Array, "node target"]]]
 _SHOWN: Channel = ("geopotential", 500)
 
 
 @dataclass(frozen=True)
 class Validated:
-    """RMSE in the variables' units by names such as `geopotential/500/24h`, and a map."""
+    """Result of a validation: RMSE in the variables' units, by names such as `geopotential/500/24h`, and a map."""
 
     rmse: dict[str, float]
     picture: Picture
 
 
 class Validation:
-    """The fixed initial times of a run, and the truth after them.
+    """Fixed initial times of a run, with the truth after them.
 
-    With `missing`, truth may have NaN where the table says that it is missing over land; nothing is scored there.
-    Scores are those of the first step, of every whole day and of the last step. Raises InputError where the dates are
-    not covered by the store, overlap with the training dates, or are too few to forecast over.
+    With `missing`, variables that are missing over land may be NaN in the truth; these points are not scored. The first
+    step, every whole day and the last step are scored. Raises InputError if the store does not cover the dates, if they
+    overlap with the training dates, or if there are too few of them.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Validation:
         return self._frames.times[self._starts] + (self._task.history - 1) * np.timedelta64(self._task.step, "h")
 
     def run(self, forecast: Forecast) -> Validated:
-        """Forecast from every initial time and compare. Reads and holds one of them at a time."""
+        """Forecast from every initial time and score against truth; one forecast is in memory at a time."""
         total: ScoreSum | None = None
         for start, init in zip(self._starts, self.init_times, strict=True):
             frames, truth = self._one(forecast, int(start), init)
@@ -90,7 +90,7 @@ class Validation:
     def _one(
         self, forecast: Forecast, start: int, init: np.datetime64
     ) -> tuple[Float[np.ndarray, "lead node target"], Float[np.ndarray, "lead node target"]]:
-        """The scored frames of one forecast, and what came."""
+        """Scored frames of one forecast, and the truth."""
         window, history = self._frames.window(start, self._task.history + self._steps), self._task.history
         columns = [i for i, (name, _) in enumerate(self._frames.layout.channels) if name in self._task.prognostic]
         frames = islice(forecast(window[:history][..., columns], init), self._steps)
@@ -105,30 +105,30 @@ class Validation:
         }
 
     def _picture(self, init: np.datetime64, frame: np.ndarray, truth: np.ndarray) -> Picture:
-        """Geopotential at 500 hPa, or the first field, of the last lead: forecast, truth and their difference."""
-        # Drawing takes a second to load, which runs that do not validate save.
+        """Map of geopotential at 500 hPa, or of the first field, at the last lead time: forecast, truth, difference."""
+        # Importing matplotlib takes a second, so only runs with validation do.
         from airmass.plots.fields import Frame
         from airmass.plots.globe import Globe
         from airmass.plots.maps import map_figure
-        from airmass.plots.png import picture_of
+        from airmass.plots.png import render
 
         channels = self._frames.layout.channels
         column = channels.index(_SHOWN) if _SHOWN in channels else 0
         name, level = channels[column]
         fields = (x[:, column].reshape(self.grid.shape) for x in (frame, truth))
         shown = Frame(VARIABLES[name], level, init, float(self._steps * self._task.step), *fields)
-        return np.asarray(picture_of(map_figure(Globe(self.grid), [shown])))
+        return np.asarray(render(map_figure(Globe(self.grid), [shown])))
 
 
 def require_apart(training_dates: tuple[str, str] | None, validation_dates: tuple[str, str], path: str | Path) -> None:
-    """Raise InputError with both ranges where they share a date; training dates of None are all of the store.
+    """Raise InputError if training and validation dates overlap; training dates of None are the whole store.
 
-    Statistics are of the training dates, so what is apart from these is apart from both.
+    Statistics are computed over the training dates, so validation is independent of them too.
     """
     if training_dates is None:
         raise InputError(
-            f"{path}: trained on all of the store, which leaves nothing to validate on; expected training dates apart "
-            f"from the validation dates {' to '.join(validation_dates)}"
+            f"{path}: trained on the whole store, so nothing is left for validation; expected training dates outside "
+            f"the validation dates {' to '.join(validation_dates)}"
         )
     (first, end), (other_first, other_end) = parse_dates(training_dates), parse_dates(validation_dates)
     if first < other_end and other_first < end:
@@ -145,5 +145,5 @@ def _steps(lead_hours: int, step: int) -> int:
 
 
 def _scored_leads(steps: int, step: int) -> list[int]:
-    """In steps: the first, whole days, the last."""
+    """Lead times to score, in steps: the first, whole days, the last."""
     return [lead for lead in range(1, steps + 1) if lead in (1, steps) or lead * step % 24 == 0]

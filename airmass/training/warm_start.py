@@ -1,7 +1,7 @@
-"""Starting a run from the parameters of another, or of a published file, with its own variables, levels and mesh.
+"""Warm start of a run from the parameters of another run or a published file, with other variables, levels or mesh.
 
-Rows of the first maps and columns of the last are found by (role, variable, level, lag). What is new starts at zero in
-both, and added processor steps start as identity, so that forecasts of what was there before are unchanged at first.
+Rows of the first layers and columns of the last are matched by (role, variable, level, lag). New ones start at zero,
+and added processor steps start as identity, so the forecasts of existing variables are unchanged at first.
 """
 
 import dataclasses
@@ -31,7 +31,7 @@ Network = TypeVar("Network")
 
 @dataclass(frozen=True)
 class TransferReport:
-    """What a start took over. `new_rows` of the first map and `new_columns` of the last one start at zero."""
+    """Report of a warm start. `new_rows` of the first layer and `new_columns` of the last one start at zero."""
 
     source: str
     inputs: tuple[NetworkChannel, ...]
@@ -46,10 +46,10 @@ class TransferReport:
         new = [self.inputs[row] for row in self.new_rows] + [self.outputs[column] for column in self.new_columns]
         return "; ".join(
             [
-                f"{self.source}: carried {n - len(self.new_rows)} of {n} inputs and "
+                f"{self.source}: transferred {n - len(self.new_rows)} of {n} inputs and "
                 f"{m - len(self.new_columns)} of {m} outputs",
-                *([f"new, starting at zero: {_spoken(new)}"] if new else []),
-                *([f"left out: {_spoken(self.dropped)}"] if self.dropped else []),
+                *([f"new, starting at zero: {_text(new)}"] if new else []),
+                *([f"left out: {_text(self.dropped)}"] if self.dropped else []),
                 *self.changed,
             ]
         )
@@ -58,42 +58,42 @@ class TransferReport:
 def start_from(
     network: Network, task: Task, settings: ModelSettings, source: str | Path
 ) -> tuple[Network, TransferReport]:
-    """`network`, freshly made for `task` and `settings`, with every parameter that the checkpoint `source` has for it.
+    """Copy matching parameters of the checkpoint `source` into `network`, new for `task` and `settings`.
 
-    Mesh, grid and resolution may differ. Raises InputError for another kind of model, another length of step, other
-    widths and fewer processor steps, with both values.
+    Mesh, grid and resolution may differ. Raises InputError, with both values, for another model family or time step,
+    other widths, and fewer processor steps.
     """
     held = read_checkpoint(source)
     _require_alike(held, task, settings, source)
-    here, there = (family_of(settings).parameter_layout(*one) for one in ((task, settings), (held.task, held.settings)))
-    rows, columns = _places(here.inputs, there.inputs), _places(here.outputs, there.outputs)
+    new, prior = (family_of(settings).parameter_layout(*one) for one in ((task, settings), (held.task, held.settings)))
+    rows, columns = _places(new.inputs, prior.inputs), _places(new.outputs, prior.outputs)
     fresh, old = named_leaves(network), named_leaves(held.network)
-    carried = {name: _carry(name, leaf, fresh.get(name, leaf), rows, columns, here) for name, leaf in old.items()}
-    left = {*there.inputs, *there.outputs} - {*here.inputs, *here.outputs}
-    about = TransferReport(
+    carried = {name: _transferred(name, leaf, fresh.get(name, leaf), rows, columns, new) for name, leaf in old.items()}
+    left = {*prior.inputs, *prior.outputs} - {*new.inputs, *new.outputs}
+    report = TransferReport(
         str(source),
-        here.inputs,
-        here.outputs,
+        new.inputs,
+        new.outputs,
         tuple(np.flatnonzero(rows < 0).tolist()),
         tuple(np.flatnonzero(columns < 0).tolist()),
-        tuple(sorted(left, key=lambda slot: (slot.name, slot.level or 0))),
+        tuple(sorted(left, key=lambda channel: (channel.name, channel.level or 0))),
         (*_changed_roles(held.task, task), *_changed_settings(held.settings, settings)),
     )
-    return jax.tree.map(jnp.asarray, with_named_leaves(network, carried, source)), about
+    return jax.tree.map(jnp.asarray, with_named_leaves(network, carried, source)), report
 
 
 def restored_scales(
     own: Normaliser, task: Task, source: str | Path, statistics: str | Path | None = None
 ) -> Normaliser:
-    """The scales that the checkpoint's parameters were trained under, and `own` for channels that it does not know.
+    """Scales that the checkpoint was trained with, and those of `own` for channels that it does not have.
 
-    A published file needs the folder of its `statistics`; one of ours holds its scales and takes none.
+    A published file needs its `statistics` folder; a model file of airmass contains its scales.
     """
     held = read_checkpoint(source)
     scales = held.scales(statistics)
     merged: dict[str, Any] = {}
-    for part, here, there in zip(_PARTS, _channels(task), _channels(held.task), strict=True):
-        places = _places(here, there)
+    for part, new, old in zip(_PARTS, _channels(task), _channels(held.task), strict=True):
+        places = _places(new, old)
         merged |= {field: _merged(getattr(own, field), getattr(scales, field), places) for field in part}
     return dataclasses.replace(own, **merged)
 
@@ -101,7 +101,7 @@ def restored_scales(
 def restored_fill(
     own: Float[np.ndarray, " prognostic"], task: Task, source: str | Path, statistics: str | Path | None = None
 ) -> Float[np.ndarray, " prognostic"]:
-    """What replaces missing values, in the same way."""
+    """Values that replace missing ones: the checkpoint's, and those of `own` for channels that it does not have."""
     held = read_checkpoint(source)
     theirs = held.fill(statistics)
     return own if theirs is None else _merged(own, theirs, _places(_channels(task)[0], _channels(held.task)[0]))
@@ -116,26 +116,26 @@ _PARTS = (
 
 
 def _channels(task: Task) -> tuple[Sequence, ...]:
-    """What the arrays of each of `_PARTS` run over."""
+    """Channels of the arrays in each of `_PARTS`."""
     history, static = (Layout.of(names, task.levels).channels for names in (task.prognostic, task.static))
     return history, task.forcing, static, output_channels(task)
 
 
-def _places(here: Sequence, there: Sequence) -> np.ndarray:
-    """Where each of `here` stands in `there`, -1 where it does not."""
-    known = {slot: place for place, slot in enumerate(there)}
-    return np.array([known.get(slot, -1) for slot in here], int)
+def _places(new: Sequence, old: Sequence) -> np.ndarray:
+    """Index in `old` of each item of `new`, -1 if it is not there."""
+    known = {channel: place for place, channel in enumerate(old)}
+    return np.array([known.get(channel, -1) for channel in new], int)
 
 
 def _merged(own: Array, theirs: Array, places: np.ndarray) -> np.ndarray:
-    """`theirs` where they have a place, `own` elsewhere."""
+    """Values of `theirs` for channels that have a place, else of `own`."""
     return np.array([theirs[p] if p >= 0 else x for p, x in zip(places, own, strict=True)], np.float32)
 
 
-def _carry(
+def _transferred(
     name: str, old: np.ndarray, fresh: np.ndarray, rows: np.ndarray, columns: np.ndarray, layout: ParameterLayout
 ) -> np.ndarray:
-    """One parameter: moved by row or column, grown by steps, or as it is."""
+    """Transfer one parameter: reorder rows or columns, append processor steps, or copy it."""
     if name in layout.first:
         return _moved(old, rows)
     if name.startswith(layout.last):
@@ -163,7 +163,7 @@ def _require_alike(held: Checkpoint, task: Task, settings: ModelSettings, source
             raise InputError(f"{source}: {name} is {old[name]}, expected {new[name]}")
     if old[layout.depth] > new[layout.depth]:
         raise InputError(
-            f"{source}: {layout.depth} is {old[layout.depth]}, expected at most {new[layout.depth]}: they may only grow"
+            f"{source}: {layout.depth} is {old[layout.depth]}, expected at most {new[layout.depth]}: it can only grow"
         )
 
 
@@ -182,10 +182,10 @@ def _changed_settings(old: ModelSettings, new: ModelSettings) -> Iterable[str]:
             yield f"{field.name} {before} -> {now}"
 
 
-def _spoken(channels: Iterable[NetworkChannel]) -> str:
+def _text(channels: Iterable[NetworkChannel]) -> str:
     levels: dict[str, set[int]] = {}
-    for slot in channels:
-        levels.setdefault(slot.name, set()).update([] if slot.level is None else [slot.level])
+    for channel in channels:
+        levels.setdefault(channel.name, set()).update([] if channel.level is None else [channel.level])
     return ", ".join(
         f"{name} at {' '.join(map(str, sorted(at)))} hPa" if at else name for name, at in sorted(levels.items())
     )

@@ -1,4 +1,4 @@
-"""Says where a run stands that has stopped moving: what it was doing, and the stacks of its threads."""
+"""Watchdog that reports a stalled run: its current phase, and the stacks of its threads."""
 
 import sys
 import threading
@@ -14,10 +14,10 @@ STALLS_FILE = "stalls.txt"
 
 
 class Watchdog:
-    """A thread that speaks up once when `beat` was not called for `stall_minutes`; 0 is never. A context manager.
+    """Context manager with a thread that reports once if `beat` is not called for `stall_minutes`; 0 for never.
 
-    The stack of the thread that made it goes to `stream`, those of all threads to `stalls.txt` in the run's folder.
-    Nothing is stopped: what looks like a stall may be a long compilation.
+    The stack of the thread that made it goes to `stream`, the stacks of all threads to `stalls.txt` in the run's
+    folder. Nothing is stopped: an apparent stall may be a long compilation.
     """
 
     def __init__(self, run: Path, stall_minutes: float, stream: TextIO | None = None):
@@ -39,17 +39,17 @@ class Watchdog:
             self._thread.join()
 
     def beat(self, phase: str) -> None:
-        """A sign of life; `phase` is what comes next, such as "reading data", "update 123" or "saving"."""
+        """Report progress; `phase` is the next activity, such as "reading data", "update 123" or "saving"."""
         self._beat = time.monotonic(), phase
 
     def _watch(self) -> None:
-        said: float | None = None
+        reported: float | None = None
         while True:
             since, phase = self._beat
             left = since + self._limit - time.monotonic()
-            if left <= 0 and said != since:
+            if left <= 0 and reported != since:
                 self._say(phase, time.monotonic() - since)
-                said = since
+                reported = since
             if self._ended.wait(left if left > 0 else self._limit / 10):
                 return
 
@@ -64,7 +64,7 @@ class Watchdog:
         try:
             with self._path.open("a") as log:
                 log.write("\n".join([head, *stacks]) + "\n")
-        except OSError as error:  # a full disk may be why; training itself will say so
+        except OSError as error:  # perhaps a full disk; training itself will report that
             self._print(f"{self._path}: cannot write: {error.strerror}")
 
     def _print(self, text: str, stack: str = "") -> None:

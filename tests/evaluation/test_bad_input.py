@@ -49,17 +49,17 @@ def files(tmp_path_factory):
 
 # The words after the command, without truth and output, and what the line says.
 EVALUATE = [
-    ("f.zarr f.zarr", "f.zarr: named twice among the forecasts"),
+    ("f.zarr f.zarr", "f.zarr: given twice among the forecasts"),
     ("f.zarr late.zarr", "late.zarr: lead_time is 12 to 24 h (2), but in"),
     ("f.zarr less.zarr", "less.zarr: holds geopotential"),
-    ("f.zarr ./f.zarr/", "f.zarr: named twice among the forecasts"),
+    ("f.zarr ./f.zarr/", "f.zarr: given twice among the forecasts"),
     ("f.zarr grid.zarr", "grid.zarr: grid is"),
     ("f.zarr levels.zarr", "levels.zarr: level is [300, 500], but in"),
     ("f.zarr units.zarr", "units.zarr: 2m_temperature has units 'degC', expected 'K'"),
     ("f.zarr infinite.zarr", "infinite.zarr: temperature"),
     ("f.zarr other.zarr", "init_time of other is"),
     ("f.zarr far.zarr --init-times common --lead-times common", "no init_time is common to all systems"),
-    ("named_truth.zarr", "its system is 'truth', a name kept for the truth"),
+    ("named_truth.zarr", "its system is 'truth', a name reserved for the truth"),
     ("unnamed.zarr", "attribute 'airmass_system' is ''"),
     ("truth.zarr", "so not a forecast"),
     ("empty", "empty"),
@@ -76,7 +76,7 @@ EVALUATE = [
     ("f.zarr --climatology truth.zarr", "no coordinate hour, dayofyear"),
     ("f.zarr --climatology nowhere", "nowhere: no such file or folder"),
     ("nowhere.zarr", "nowhere.zarr: no such file or folder"),
-    ("", "no forecast files named, expected one or more"),
+    ("", "no forecast files given, expected one or more"),
 ]
 PLOT = [
     ("grid.zarr", "grid.zarr: grid is"),

@@ -345,7 +345,7 @@ def test_a_climatology_that_is_not_there(files, tmp_path):
 
 
 def test_names_of_baselines_and_of_nothing(files, tmp_path):
-    refused(files, tmp_path, "kept for the baseline", forecast_dataset(TRUTH, system="persistence"))
+    refused(files, tmp_path, "reserved for the baseline", forecast_dataset(TRUTH, system="persistence"))
     refused(files, tmp_path, "no forecast files", forecasts=[])
     refused(files, tmp_path, "no coordinate 'init_time', so not a forecast", forecasts=[files / "truth.zarr"])
 
@@ -485,7 +485,7 @@ def test_lead_and_initial_times_are_chosen_or_the_same(ensembles, tmp_path):
     refused(
         ensembles, tmp_path, r"lead_time of graphcast is 6 to 24 h \(4\), but gencast.*12 to 36 h.*--lead-times", **both
     )
-    refused(ensembles, tmp_path, "graphcast has no lead_time 36 h, which was asked for", lead_times=["36h"], **both)
+    refused(ensembles, tmp_path, "graphcast has no lead_time 36 h, which was requested", lead_times=["36h"], **both)
     refused(ensembles, tmp_path, "expected one such as 10d", lead_times=["soon"], **both)
     refused(ensembles, tmp_path, "gencast has no init_time 2000-11-02", init_times=["2000-11-02"], **both)
     refused(ensembles, tmp_path, "time .soon.: expected one such as", init_times=["soon"], **both)

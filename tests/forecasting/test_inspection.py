@@ -35,13 +35,13 @@ def test_a_published_graphcast(shown):
     assert "36 x 19 (10 degrees)" in text and "mesh_level 2" in text
     assert "toa_incident_solar_radiation" in text and "step 6 h" in text
     assert "mean_by_level.nc, stddev_by_level.nc, diffs_stddev_by_level.nc" in text and "min_by_level" not in text
-    assert "a 10 day forecast" in text and "Gflop/s measured now" in text
+    assert "a 10 day forecast" in text and "Gflop/s measured on" in text
     assert text.endswith("licence none")
 
 
 def test_a_published_gencast(shown):
     text = shown(GOLDEN_GENCAST.folder / "checkpoint.npz", "--members", 3, "--precision", "bfloat16")
-    assert "published GenCast" in text and "1 degree, assumed: the checkpoint does not say" in text
+    assert "published GenCast" in text and "1 degree, assumed: the checkpoint has no grid" in text
     assert "360 x 181" in text and "min_by_level.nc" in text and "hops 2" in text
     assert "levels 6" in text and "max_noise 88" in text
     assert "11 evaluations" in text and "a 15 day forecast of 3 members" in text
@@ -78,7 +78,7 @@ def run(tmp_path_factory):
 def test_a_run_of_ours(shown, run):
     text = shown(run)
     assert "GraphCast trained by airmass" in text and "updates 16" in text and "cost seconds" in text
-    assert "16 x 8 (its own)" in text and "store [1]" in text
+    assert "16 x 8 (the checkpoint's)" in text and "store [1]" in text
 
 
 def test_bad_input_is_refused_in_one_line(tmp_path, run, capsys):

@@ -178,8 +178,8 @@ def test_with_some_levels_those_under_way_begin_anew(initial, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"seed": 2}, "was begun with seed 1, now 2; give those, or remove it to start anew"),
-        ({"members": 3}, "was begun with members 5, now 3"),
+        ({"seed": 2}, "was started with seed 1, now 2; use the same options, or delete it to start over"),
+        ({"members": 3}, "was started with members 5, now 3"),
         ({"levels": (500,)}, "levels [300, 500, 850], now [500]"),
         ({"first_member": 4}, "first_member 0, now 4"),
         ({"precision": "bfloat16"}, "precision float32, now bfloat16"),
@@ -201,10 +201,10 @@ def test_another_initial_state_or_checkpoint_is_refused(initial, tmp_path, monke
     with pytest.raises(KeyboardInterrupt):
         run(out, initial, stop_after=20)
     other = make_store(tmp_path / "other.zarr", days=1, seed=1)
-    with pytest.raises(InputError, match=r"was begun with initial frames [0-9a-f]{16}, now [0-9a-f]{16}; give"):
+    with pytest.raises(InputError, match=r"was started with initial frames [0-9a-f]{16}, now [0-9a-f]{16}; use"):
         run(out, other)
     monkeypatch.setattr(f"{__name__}.system", lambda *_: System(*list(vars(SYSTEM).values())[:-1], "f00d"))
-    with pytest.raises(InputError, match="was begun with checkpoint , now f00d"):
+    with pytest.raises(InputError, match="was started with checkpoint , now f00d"):
         run(out, initial)
 
 
@@ -234,9 +234,9 @@ def test_what_cannot_be_added_to(initial, tmp_path):
     run(out, initial, members=2)
     with pytest.raises(InputError, match="already exists"):
         run(out, initial)
-    with pytest.raises(InputError, match="holds 2 members already, and --members 2 adds none"):
+    with pytest.raises(InputError, match="has 2 members already, so --members 2 adds none"):
         run(out, initial, members=2, add=True)
-    with pytest.raises(InputError, match=r"f.zarr: was made with seed 1, now 3; members need the same"):
+    with pytest.raises(InputError, match=r"f.zarr: was made with seed 1, now 3; added members need the same options"):
         run(out, initial, seed=3, add=True)
     with pytest.raises(InputError, match="Zarr store only"):
         run(tmp_path / "f.nc", initial, add=True)
@@ -253,9 +253,7 @@ def test_an_ensemble_spread_over_runs_is_the_same(whole, initial, tmp_path):
 
 
 def test_a_disk_without_room_is_said_first(initial, tmp_path):
-    with pytest.raises(
-        InputError, match=r"12000000000 frames still to come take up to 30,720.00 GB, but [\d,.]+ GB are"
-    ):
+    with pytest.raises(InputError, match=r"12000000000 frames to write need up to 30,720.00 GB, but [\d,.]+ GB are"):
         run(tmp_path / "f.zarr", initial, members=10**9, stop_after=0)
     assert not list(tmp_path.iterdir()) and Chaotic.made == 0
 
@@ -267,7 +265,7 @@ def test_only_what_is_left_must_find_room(initial, tmp_path, monkeypatch):
     needed = (2 * MEMBERS * STEPS - recorded(out)) * 5 * 128 * 4
     usage = type(resume.shutil.disk_usage(tmp_path))
     monkeypatch.setattr(resume.shutil, "disk_usage", lambda _: usage(10**9, 0, int(1.02 * needed) - 1))
-    with pytest.raises(InputError, match="frames still to come"):
+    with pytest.raises(InputError, match="frames to write"):
         run(out, initial)
     monkeypatch.setattr(resume.shutil, "disk_usage", lambda _: usage(10**9, 0, int(1.02 * needed) + 1))
     run(out, initial)

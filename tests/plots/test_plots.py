@@ -14,7 +14,7 @@ from airmass.evaluation.scores import RankHistogram, Score, ScoreTable, Spectrum
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 from airmass.plots.coastlines import coastlines
-from airmass.plots.fields import open_pair
+from airmass.plots.fields import open_plot_data
 from airmass.plots.globe import PROJECTION, Globe, extent
 from airmass.plots.plot import plot
 from airmass.plots.plumes import plumes
@@ -104,10 +104,10 @@ def test_an_existing_output_and_another_grid_are_refused(files, tmp_path):
 
 
 def test_frames_are_joined_by_valid_time(files):
-    pair = open_pair(files / "forecast.zarr", files / "truth.zarr")
-    for frame in pair.frames("t850", 1, [2, 0]):
+    data = open_plot_data(files / "forecast.zarr", files / "truth.zarr")
+    for frame in data.frames("t850", 1, [2, 0]):
         np.testing.assert_allclose(frame.forecast - frame.truth, 1.5, atol=1e-4)
-        assert frame.rmse(pair.grid) == pytest.approx(1.5, abs=1e-4)
+        assert frame.rmse(data.grid) == pytest.approx(1.5, abs=1e-4)
     assert frame.init_text == "2000-11-02 00:00 UTC" and frame.valid_text == "2000-11-02 06:00 UTC"
 
 
@@ -220,23 +220,23 @@ def test_an_ensemble_gets_plumes_stamps_spaghetti_and_what_its_scores_hold(ensem
 
 
 def test_plumes_hold_every_member_the_truth_from_its_start_and_what_is_usual(ensemble):
-    pair = open_pair(ensemble / "ensemble.zarr", ensemble / "truth.zarr")
-    (plume,) = plumes(pair, "t850", 1, open_climatology(ensemble / "climatology.zarr"), [(60.0, 359.0)])
+    data = open_plot_data(ensemble / "ensemble.zarr", ensemble / "truth.zarr")
+    (plume,) = plumes(data, "t850", 1, open_climatology(ensemble / "climatology.zarr"), [(60.0, 359.0)])
     assert (plume.latitude, plume.longitude) == (56.25, 0.0) and plume.lead_hours == [6, 12, 24]
     place = {"latitude": 56.25, "longitude": 0.0, "level": 850}
-    members = pair.forecast.temperature.isel(init_time=1).sel(place)
+    members = data.forecast.temperature.isel(init_time=1).sel(place)
     np.testing.assert_array_equal(plume.members, members)
     np.testing.assert_array_equal(plume.truth, TRUTH.temperature.sel(place).values[[4, 5, 6, 8]])
     np.testing.assert_allclose(plume.climatology, TRUTH.temperature.sel(place).mean("time"), rtol=1e-6)
 
 
 def test_maps_show_the_mean_and_the_animation_one_member(ensemble):
-    pair = open_pair(ensemble / "ensemble.zarr", ensemble / "truth.zarr")
-    members = pair.forecast.geopotential.sel(level=500).isel(init_time=0, lead_time=2).values
-    (frame,) = pair.frames("z500", 0, [2])
+    data = open_plot_data(ensemble / "ensemble.zarr", ensemble / "truth.zarr")
+    members = data.forecast.geopotential.sel(level=500).isel(init_time=0, lead_time=2).values
+    (frame,) = data.frames("z500", 0, [2])
     np.testing.assert_allclose(frame.forecast, members.mean(axis=0), rtol=1e-6)
     assert frame.members.shape == (3, 8, 16) and frame.forecast_text == "Mean of 3 members"
-    (one,) = pair.frames("z500", 0, [2], members=1)
+    (one,) = data.frames("z500", 0, [2], members=1)
     np.testing.assert_array_equal(one.forecast, members[0])
     assert one.members is None
 

@@ -23,7 +23,7 @@ from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.recipes.recipes import RECIPES
 from airmass.training.footprint import axes, training_footprint
 from airmass.training.optimiser import optimiser
-from airmass.training.plan import Where, proposals
+from airmass.training.plan import Resources, proposals
 from airmass.training.update import Batch, Fixed, TrainingState, make_update
 
 DEMO, SMALL = RECIPES["demo"], RECIPES["graphcast-small"]
@@ -80,7 +80,7 @@ def test_bfloat16_is_half_of_it_on_an_accelerator_and_besides_it_on_a_cpu():
 
 
 def test_frames_count_on_the_host_and_not_on_an_accelerator():
-    name = "examples read ahead and frames held"
+    name = "examples read ahead and frames in memory"
     parts = training_footprint(DEMO, (32, 64), times=240).parts
     assert parts[name] - training_footprint(DEMO, (32, 64)).parts[name] == 240 * 32 * 64 * 40 * 4
     on_device = training_footprint(DEMO, (32, 64), times=240, accelerator=True)
@@ -89,7 +89,7 @@ def test_frames_count_on_the_host_and_not_on_an_accelerator():
 
 def test_of_a_longer_period_the_frames_of_near_windows_count_in_blocks_alone():
     """Windows of three frames, two blocks of four: 15 frames, or all where there are fewer."""
-    name, frame = "examples read ahead and frames held", 32 * 64 * 40 * 4
+    name, frame = "examples read ahead and frames in memory", 32 * 64 * 40 * 4
     ahead = training_footprint(DEMO, (32, 64)).parts[name]
     for order, times, kept in (("epoch", 240, 0), ("blocks", 240, 15), ("blocks", 9, 9)):
         recipe = _with(DEMO, "loader", order=order, block=4, blocks_at_once=2, hold_gib=0)
@@ -100,7 +100,7 @@ def test_devices_share_out_evenly_or_are_refused():
     assert axes(_with(SMALL, "devices", space=4), 32) == (8, 4)
     with pytest.raises(InputError, match="space 4 do not make 6"):
         axes(_with(SMALL, "devices", space=4), 6)
-    with pytest.raises(InputError, match="1 examples at once do not share out over 2 devices"):
+    with pytest.raises(InputError, match="1 examples in parallel do not divide over 2 devices"):
         axes(DEMO, 2)
 
 
@@ -169,7 +169,7 @@ def test_an_update_takes_as_much_as_its_compiler_says(family):
 
 def _where(gigabytes, devices=1):
     rate = {"float32": 1e12, "bfloat16": 2e12}
-    return Where(SHAPE, 0, devices, gigabytes * 1e9, "given", rate, True)
+    return Resources(SHAPE, 0, devices, gigabytes * 1e9, "given", rate, True)
 
 
 def test_proposals_fit_and_say_what_they_cost():

@@ -78,7 +78,7 @@ def test_a_stopped_run_goes_on_to_the_bit(small_store, undisturbed, tmp_path, nu
     _, errors = process.communicate(timeout=300)
     assert process.returncode == (130 if number == signal.SIGTERM else -signal.SIGKILL)
     if number == signal.SIGTERM:
-        assert "the same command goes on" in errors
+        assert "run the same command to resume" in errors
     assert subprocess.run(_command(small_store, run), capture_output=True).returncode == 0
     assert _parameters(run) == _parameters(undisturbed)
     assert _losses(run) == _losses(undisturbed)
@@ -138,7 +138,7 @@ def _risky(peak_rate: float, spike: float):
 def test_a_spike_sends_the_run_back_and_it_moves_on(small_store, tmp_path, capsys):
     """At a rate that blows the loss up after a few updates."""
     train(_risky(3.0, 1.5), small_store, tmp_path / "run")
-    assert "going back from update 8 to 0" in capsys.readouterr().out
+    assert "returning from update 8 to 0" in capsys.readouterr().out
     last = json.loads((tmp_path / "run" / LOG_FILE).read_text().splitlines()[-1])
     assert last["update"] == 40 and last["passed_over"] == 8
 
@@ -149,7 +149,7 @@ def test_other_settings_or_data_are_refused_and_nothing_changes(small_store, tmp
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != "lock"}
     other = dataclasses.replace(SMALL, model=dataclasses.replace(SMALL.model, width=9))
     other = dataclasses.replace(other, optimiser=dataclasses.replace(SMALL.optimiser, warmup=6))
-    with pytest.raises(InputError, match=r"begun with model.width = 8, not 9; optimiser.warmup = 5, not 6"):
+    with pytest.raises(InputError, match=r"started with model.width = 8, not 9; optimiser.warmup = 5, not 6"):
         train(other, small_store, run)
     with pytest.raises(InputError, match="data_fingerprint"):
         train(SMALL, make_store(tmp_path / "other.zarr", days=5, seed=1), run)
@@ -170,7 +170,7 @@ def test_two_runs_in_one_folder_are_refused(small_store, tmp_path):
     run = tmp_path / "run"
     train(SMALL, small_store, run)
     before = (run / "settings.json").read_text()
-    words = rf"another process trains in this folder \(process {os.getpid()} on .*\); name another --run"
+    words = rf"another process trains in this folder \(process {os.getpid()} on .*\); choose another --run"
     longer = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, updates=(12, 8)))
     with hold(run, "lock"), pytest.raises(InputError, match=words):
         train(longer, small_store, run, accept_changes=True)

@@ -116,7 +116,7 @@ def test_dates_side_by_side_are_apart():
 
 
 def test_all_of_the_store_leaves_nothing_to_validate_on():
-    with pytest.raises(InputError, match=r"s.zarr: trained on all of the store.* 2001-01-01 to 2001-01-31"):
+    with pytest.raises(InputError, match=r"s.zarr: trained on the whole store.* 2001-01-01 to 2001-01-31"):
         require_apart(None, ("2001-01-01", "2001-01-31"), "s.zarr")
 
 

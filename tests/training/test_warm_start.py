@@ -157,7 +157,7 @@ def test_the_same_task_takes_every_parameter_as_it_is(held):
         len(input_channels(held.task, not isinstance(held.settings, GraphCastSettings))),
         len(output_channels(held.task)),
     )
-    assert str(about) == f"{held.path}: carried {n} of {n} inputs and {m} of {m} outputs"
+    assert str(about) == f"{held.path}: transferred {n} of {n} inputs and {m} of {m} outputs"
 
 
 def test_what_starts_at_zero_learns(saved):
@@ -247,7 +247,7 @@ def test_what_fills_missing_values_goes_with_its_channel(saved):
     [
         ({}, {"width": 16}, "model.npz: width is 8, expected 16"),
         ({}, {"hidden_layers": 2}, "hidden_layers is 1, expected 2"),
-        ({}, {"steps": 1}, "steps is 2, expected at most 1: they may only grow"),
+        ({}, {"steps": 1}, "steps is 2, expected at most 1: it can only grow"),
         ({"step": 12}, {}, "was trained for steps of 6 h, expected 12 h"),
     ],
 )

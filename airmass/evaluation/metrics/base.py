@@ -54,8 +54,8 @@ Statistic = Callable[[Fields], np.ndarray]
 class Metric(ABC):
     """Metric of deterministic or ensemble forecasts.
 
-    `score` gets the area means of `statistics` in the same order. `perfect` is the value of a forecast whose members all
-    equal the truth. With fewer than `least_members` the metric is undefined. `quantile` is the probability of the
+    `score` gets the area means of `statistics` in the same order. `perfect` is the value of a forecast whose members
+    all equal the truth. With fewer than `least_members` the metric is undefined. `quantile` is the probability of the
     climatological quantile that the metric needs, None if it needs none.
     """
 
@@ -120,6 +120,6 @@ def scores_of(metrics: Mapping[str, Metric], fields: Fields) -> dict[str, Float[
 
 
 def score_sum(metric: Metric, fields: Fields) -> ScoreSum:
-    """Sum of scores over initial times, the first axis of the batch; `metric.finish(score_sum(...).mean)` is the metric."""
+    """Sum of scores over initial times, the first batch axis; the metric is `metric.finish(score_sum(...).mean)`."""
     scores = scores_of({metric.name: metric}, fields)[metric.name]
     return ScoreSum(scores.sum(axis=0), len(scores))

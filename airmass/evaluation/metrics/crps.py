@@ -21,7 +21,8 @@ def fair_crps(fields: Fields):
 class CRPS(Metric):
     """Mean over initial times and area of the fair CRPS of the members, in the variable's units; 0 is best.
 
-    Its expected value does not depend on the ensemble size, so ensembles of different sizes can be compared. It may be negative at a node. For a deterministic forecast it is the absolute error.
+    Its expected value does not depend on the ensemble size, so ensembles of different sizes can be compared. It may be
+    negative at a node. For a deterministic forecast it is the absolute error.
 
     Source: Ferro 2014, doi:10.1002/qj.2270, for the fair form; Zamo and Naveau 2018, doi:10.1007/s11004-017-9709-7,
     equations for the estimators by sorting (theirs is called PWM).

@@ -9,8 +9,8 @@ from airmass.evaluation.metrics.base import Fields
 def rank_frequencies(fields: Fields) -> Float[np.ndarray, "*batch rank"]:
     """Share of the area where truth is above 0, 1, ... m of m members; each row sums to 1, NaN without any area.
 
-    Where truth equals some members (no rain, for example), the area is shared evenly between the possible ranks, which is
-    the expected value of choosing one at random. Frequencies can be summed over initial times.
+    Where truth equals some members (no rain, for example), the area is shared evenly between the possible ranks, which
+    is the expected value of choosing one at random. Frequencies can be summed over initial times.
 
     Source: Hamill 2001, doi:10.1175/1520-0493(2001)129<0550:IORHFV>2.0.CO;2.
     """

@@ -1,1 +1,1 @@
-"""One self-contained page that shows what a forecast is worth."""
+"""Self-contained HTML report of an evaluation."""

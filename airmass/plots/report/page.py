@@ -1,4 +1,4 @@
-"""The bare parts of a page: everything inline, every text escaped, and a policy that forbids all it does not need."""
+"""Building blocks of the page: everything inline, every text escaped, with a strict content security policy."""
 
 import base64
 import hashlib
@@ -48,7 +48,7 @@ document.getElementById('filter').addEventListener('input', function () {
 
 
 def page(title: str, body: Iterable[Html]) -> Html:
-    """A whole document."""
+    """Complete HTML document."""
     return joined(
         [
             Html('<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'),
@@ -63,8 +63,10 @@ def page(title: str, body: Iterable[Html]) -> Html:
 
 
 def _policy() -> str:
-    """No network, no frames, no forms; only our own style and script, known by their digests."""
-    style, script = (base64.b64encode(hashlib.sha256(ours.encode()).digest()).decode() for ours in (_STYLE, _FILTER))
+    """Content security policy: no network, frames or forms; only this module's style and script, by their digests."""
+    style, script = (
+        base64.b64encode(hashlib.sha256(source.encode()).digest()).decode() for source in (_STYLE, _FILTER)
+    )
     return (
         f"default-src 'none'; img-src data:; style-src 'sha256-{style}'; script-src 'sha256-{script}'; "
         "base-uri 'none'; form-action 'none'"
@@ -88,13 +90,13 @@ def bullets(items: Iterable[object]) -> Html:
 
 
 def pairs(title: str, values: Mapping[str, object]) -> Html:
-    """A small table of names and values under a heading."""
+    """Small table of names and values under a heading."""
     rows = (element("tr", element("th", name), element("td", _words(value))) for name, value in values.items())
     return element("div", element("h3", title), element("table", *rows))
 
 
 def grid(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> Html:
-    """A table with a heading over each column."""
+    """Table with column headings."""
     head = element("tr", *(element("th", title) for title in titles))
     body = (element("tr", *(element("td", cell) for cell in row)) for row in rows)
     return element("div", element("table", head, *body), class_="wide")
@@ -109,13 +111,13 @@ def commands(lines: Sequence[str]) -> Html:
 
 
 def image(path: Path, description: str) -> Html:
-    """A picture, carried in the page. Raises InputError for a file that is not there or no PNG or GIF."""
+    """Image embedded in the page. Raises InputError for a file that is missing or not PNG or GIF."""
     kind, data = read_picture(path)
     return element("img", src=f"data:{kind};base64,{base64.b64encode(data).decode()}", alt=description)
 
 
 def download(name: str, text: str) -> Html:
-    """A link that saves a text carried in the page."""
+    """Link that downloads a text embedded in the page."""
     data = base64.b64encode(text.encode("utf-8", "replace")).decode()
     return element("a", name, download=name, href=f"data:text/csv;base64,{data}")
 

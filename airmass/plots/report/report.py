@@ -1,4 +1,4 @@
-"""`report.html`: what was forecast, how good it is, how it looks, and how to do it again. It needs no other file."""
+"""`report.html`: summary, scores, plots and settings of an evaluation in one self-contained file."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,41 +23,41 @@ from airmass.plots.report.pictures import SUFFIXES
 
 _COMPARED = ("forecasts", "members", "truth", "climatology")
 
-# Rows of a table that a person may read; the files hold all.
+# Longest table on the page; the files have all rows.
 _MOST_ROWS = 1000
 
-# Pictures by the first word of their name: the heading over them, and what to know about them.
+# First word of a picture's file name -> (heading, explanation).
 _GROUPS = {
     "curves": (
         "Error against lead time",
-        "RMSE and anomaly correlation of an ensemble are those of its mean; the CRPS of a single forecast is its "
-        "absolute error. The grey line at an anomaly correlation of 0.6 marks what is commonly taken as the end of "
-        "useful synoptic skill.",
+        "RMSE and anomaly correlation of an ensemble are those of its mean; the CRPS of a deterministic forecast is "
+        "its absolute error. The grey line at an anomaly correlation of 0.6 marks the common limit of useful "
+        "synoptic skill.",
     ),
     "spread": (
         "Spread and error",
-        "An ensemble whose truth is like one more member has a ratio of 1; below it the ensemble is too sure of "
-        "itself. The ratio is corrected for the number of members.",
+        "A reliable ensemble has a ratio of 1; below 1 it is underdispersive (overconfident). The ratio is corrected "
+        "for the number of members.",
     ),
     "ranks": (
         "Rank histograms",
-        "How often truth falls between which members, by area; flat is right, a U is an ensemble too narrow, a dome "
-        "one too wide, a slope a bias.",
+        "Frequency of the truth's rank among the members, by area. Flat: reliable. U shape: too little spread. "
+        "Dome: too much spread. Slope: bias.",
     ),
     "extremes": (
         "Extremes",
-        "Brier skill of events beyond climatological quantiles, against always giving their climatological "
-        "probability: 1 is perfect, 0 is worth what climatology is.",
+        "Brier skill of events beyond climatological quantiles, relative to always forecasting their climatological "
+        "probability: 1 is perfect, 0 is as good as climatology.",
     ),
     "spectra": (
         "Power spectra",
-        "Zonal power by wavenumber from 60° S to 60° N: a forecast that blurs has too little at high wavenumbers. That "
-        "of an ensemble is the mean over its members' spectra; the mean of the members is smooth and shown apart.",
+        "Zonal power by wavenumber from 60° S to 60° N: a blurred forecast has too little at high wavenumbers. For "
+        "an ensemble, the mean of its members' spectra; the smoother ensemble mean has a line of its own.",
     ),
     "plume": ("Plumes", "Every member at the grid points nearest to a few places."),
-    "stamps": ("Stamps", "Truth, mean and single members on one scale."),
-    "spaghetti": ("Spaghetti", "The same isolines of every member, and of the truth in black."),
-    "animation": ("Forecast and truth in motion", ""),
+    "stamps": ("Stamps", "Truth, ensemble mean and members on one colour scale."),
+    "spaghetti": ("Spaghetti", "The same isolines of every member in colour, and of the truth in black."),
+    "animation": ("Animation of forecast and truth", ""),
     "map": (
         "Maps",
         "Colours and isolines of forecast and truth share one scale over all lead times, and so do the "
@@ -75,11 +75,11 @@ def write_report(
     timings: Mapping[str, float] | None = None,
     commands: Sequence[str] = (),
 ) -> Path:
-    """Write one HTML file with everything in it, pictures too, and return its path.
+    """Write one self-contained HTML file, with all pictures in it; return its path.
 
-    `scores` is the folder that `airmass evaluate` wrote, `plots` the one of `airmass plot`. `settings` are tables by
-    heading, `timings` seconds by what took them, `commands` the lines that repeat it all. Raises InputError for
-    a folder that is not what it should be and for an `out` that exists.
+    `scores` is the folder that `airmass evaluate` wrote, `plots` that of `airmass plot`. `settings` are tables by
+    heading, `timings` seconds by title, `commands` the command lines that reproduce everything. Raises InputError for
+    a folder of another kind and for an `out` that exists.
     """
     refuse_existing(out)
     folder = scores_folder(scores)
@@ -92,7 +92,7 @@ def write_report(
         *_picture_sections(pictures),
         _all_scores(table),
         *_method(compared, settings or {}, timings or {}),
-        *([page.section("How to repeat it", page.commands(commands))] if commands else []),
+        *([page.section("How to reproduce", page.commands(commands))] if commands else []),
     ]
     with new_output(out) as aside:
         aside.write_text(page.page(title, body), encoding="utf-8")
@@ -117,13 +117,13 @@ def _head(title: str, table: ScoreTable, compared: Evaluation | None) -> Html:
 
 
 def _left_out(compared: Evaluation | None) -> Iterator[Html]:
-    """Section on what is not scored and which dates count for no system."""
+    """Section on scores and dates that were left out."""
     if compared and compared.left_out:
         yield page.section("Left out", page.bullets(compared.left_out), *_lead_times_left_out(compared))
 
 
 def _lead_times_left_out(compared: Evaluation) -> Iterator[Html]:
-    """Initial times by variable, lead time and reason, folded up."""
+    """Collapsed table of the initial times left out, by variable, lead time and reason."""
     if compared.left_out_values:
         rows = (
             (o.variable, _levels(o.levels), f"{o.lead_time_hours:g} h", o.what, o.reason, ", ".join(o.init_times))
@@ -140,12 +140,12 @@ def _levels(levels: Sequence[int] | None) -> str:
 
 
 def _verdicts(table: ScoreTable) -> Iterator[Html]:
-    marks = "▲ is an error below the baseline's, ▼ above it, by so many percent."
+    marks = "▲ marks an error below the baseline's, ▼ one above it, in percent."
     for system in (system for system in table.systems if system not in BASELINES):
         about = f"Root mean square error, area-weighted, over the initial times. {marks}"
         if system in tables.ensembles(table):
             about = about.replace("error,", "error of the mean of its members,", 1)
-            fair = f"Fair continuous ranked probability score; of a baseline, its absolute error. {marks}"
+            fair = f"Fair continuous ranked probability score; for a baseline, its absolute error. {marks}"
             shown = tables.headline_table(table, system, "crps")
             yield page.section(f"CRPS of {system}", page.paragraph(fair, "pale"), shown)
         yield page.section(f"RMSE of {system}", page.paragraph(about, "pale"), tables.headline_table(table, system))
@@ -161,7 +161,9 @@ def _picture_sections(pictures: Sequence[Path]) -> Iterator[Html]:
 
 def _all_scores(table: ScoreTable) -> Html:
     everything = page.download("scores.csv", tables.as_csv(table))
-    about = page.paragraph(joined([f"At the usual lead times; all {len(table.scores)} values: ", everything]), "pale")
+    about = page.paragraph(
+        joined([f"At the headline lead times; all {len(table.scores)} values: ", everything]), "pale"
+    )
     return page.section("All scores", about, tables.all_scores(table))
 
 
@@ -175,7 +177,7 @@ def _method(
     if timings:
         parts.append(page.pairs("Time taken", {name: _duration(seconds) for name, seconds in timings.items()}))
     if parts:
-        yield page.section("What was run", page.columns(parts))
+        yield page.section("Settings and inputs", page.columns(parts))
 
 
 def _pictures(plots: Path) -> list[Path]:
@@ -188,7 +190,7 @@ def _pictures(plots: Path) -> list[Path]:
 
 
 def _place(path: Path) -> tuple[int, str]:
-    """Headline fields in their own order, others after them."""
+    """Sort key: headline fields in their order, then others."""
     field = path.stem.partition("_")[2]
     return (HEADLINE_FIELDS.index(field) if field in HEADLINE_FIELDS else len(HEADLINE_FIELDS)), path.name
 

@@ -1,4 +1,4 @@
-"""Tables of scores: the verdict at a glance, and every score folded up by variable."""
+"""Score tables: summary, headline scores, and all scores by variable."""
 
 import csv
 import io
@@ -8,21 +8,21 @@ from airmass.evaluation.scores import BASELINES, ScoreTable, has_units, quoted
 from airmass.fields.derived import scored
 from airmass.plots.report.html import Html, element, joined
 
-# Smaller differences than this are called even.
+# Relative differences below this count as equal.
 _EVEN = 0.005
-# What makes a spreadsheet take a cell for a formula, wide forms too.
+# First characters that make a spreadsheet treat a cell as a formula, full-width forms included.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _MARKS = {"good": "▲", "bad": "▼", "even": "●"}
 
 
 def ensembles(table: ScoreTable) -> set[str]:
-    """The systems with members, which alone have a spread."""
+    """Ensemble systems: those with a spread."""
     return {score.system for score in table.scores if score.metric == "spread"}
 
 
 def verdict(table: ScoreTable, system: str, metric: str = "rmse") -> str:
-    """One sentence: how often a model's error is below that of each baseline, over headline fields and lead times."""
-    said = []
+    """One sentence with the number of headline fields and lead times at which a model's error is below each baseline's."""
+    counts = []
     for baseline in _baselines(table):
         skills = [
             skill
@@ -30,14 +30,14 @@ def verdict(table: ScoreTable, system: str, metric: str = "rmse") -> str:
             for hour in table.headline_hours
             if (skill := _skill(table, system, baseline, channel, hour, metric)) is not None
         ]
-        said.append(f"{baseline} in {sum(skill > _EVEN for skill in skills)} of {len(skills)}")
-    if not said:
+        counts.append(f"{baseline} in {sum(skill > _EVEN for skill in skills)} of {len(skills)}")
+    if not counts:
         return f"{system}: no baseline was scored."
-    return f"{system} beats {' and '.join(said)} headline comparisons of {metric.upper()}."
+    return f"{system} beats {' and '.join(counts)} headline comparisons of {metric.upper()}."
 
 
 def headline_table(table: ScoreTable, system: str, metric: str = "rmse") -> Html:
-    """An error of a model by field and lead time, with its skill against each baseline in percent."""
+    """Table of a model's error by field and lead time, with its skill against each baseline in percent."""
     hours = table.headline_hours
     rows = [element("tr", element("th", "field"), *_lead_headings(hours))]
     for label, channel in table.headline_fields().items():
@@ -48,7 +48,7 @@ def headline_table(table: ScoreTable, system: str, metric: str = "rmse") -> Html
 
 
 def all_scores(table: ScoreTable) -> Html:
-    """Every variable, level, system and metric at the headline lead times, folded by variable, with a filter."""
+    """All variables, levels, systems and metrics at the headline lead times, collapsed by variable, with a filter."""
     titles = [element("th", title) for title in ("level", "metric", "system")]
     head = element("thead", element("tr", *titles, *_lead_headings(table.headline_hours)))
     groups = [
@@ -65,7 +65,7 @@ def all_scores(table: ScoreTable) -> Html:
 
 
 def as_csv(table: ScoreTable) -> str:
-    """All scores, at all lead times, in the units on disk."""
+    """CSV text of all scores, at all lead times, in the units on disk."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(("system", "variable", "level_hpa", "lead_time_hours", "metric", "value"))
@@ -77,7 +77,7 @@ def as_csv(table: ScoreTable) -> str:
 
 
 def _no_formula(text: str) -> str:
-    """A text that spreadsheets take for a text: with a quote before what they would compute (OWASP, CSV injection)."""
+    """Prefix a quote to text that a spreadsheet would treat as a formula (OWASP, CSV injection)."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

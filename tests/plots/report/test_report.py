@@ -248,16 +248,16 @@ def test_what_is_no_picture_is_refused(tmp_path, folders):
     makers = {
         "map_a.png": (lambda path: path.symlink_to(tmp_path / "secret"), "is a link to .*secret"),
         "map_b.png": (lambda path: path.symlink_to(plots / "curves.png"), "is a link to"),
-        "map_c.png": (lambda path: path.write_text("<svg onload='alert(1)'/>"), "is no PNG picture: it begins with"),
-        "map_d.gif": (lambda path: path.write_bytes(png), "is no GIF picture"),
-        "map_e.png": (lambda path: path.write_bytes(png[:12]), "is no PNG picture"),
+        "map_c.png": (lambda path: path.write_text("<svg onload='alert(1)'/>"), "is not a PNG file: it begins with"),
+        "map_d.gif": (lambda path: path.write_bytes(png), "is not a GIF file"),
+        "map_e.png": (lambda path: path.write_bytes(png[:12]), "is not a PNG file"),
         "map_f.png": (
             lambda path: path.write_bytes(png[:16] + b"\xff" * 8 + png[24:]),
             "is 4294967295 x 4294967295 pixels, expected",
         ),
         "map_g.png": (lambda path: path.mkdir(), "is a folder, expected a file"),
         "map_h.png": (os.mkfifo, "is not a regular file"),
-        "map_i.png": (lambda path: path.touch(), "is no PNG picture: it begins with nothing"),
+        "map_i.png": (lambda path: path.touch(), "is not a PNG file: it begins with nothing"),
     }
     for name, (make, match) in makers.items():
         make(plots / name)
