@@ -11,17 +11,17 @@ PACKAGE = ROOT / "airmass"
 
 # From the lowest up; CONTRIBUTING.md is held to the same order and words.
 ROOMS = {
-    "core": "what every room needs and no weather: errors, files, memory, tables",
+    "core": "errors, files, memory, tables; nothing about weather",
     "fields": "variables, grid, time, forcing, normalising, and fields as channels",
-    "data": "formats (what a store or file is), preparation, loading (what training reads), the simulated climate",
-    "diffusion": "noise levels, processes, samplers; knows no weather",
-    "models": "one folder a model; the mesh, layers and objectives that they share",
-    "evaluation": "scores of forecasts, one file a metric",
-    "plots": "one file a kind of picture, and the report",
-    "recipes": "all settings, and named values of them",
-    "forecasting": "from a checkpoint and an initial state to a forecast; checkpoints on disk",
-    "training": "from a recipe and a store to a checkpoint; what it will take",
-    "commands": "one file a command, and the demo",
+    "data": "formats (Zarr, NetCDF), preparation, loading for training, the simulated climate",
+    "diffusion": "noise levels, processes, samplers; nothing about weather",
+    "models": "one folder per model; the mesh, layers and objectives that they share",
+    "evaluation": "scores of forecasts, one file per metric",
+    "plots": "one file per kind of plot, and the report",
+    "recipes": "all settings, and recipes: named values of them",
+    "forecasting": "forecasts from a checkpoint and an initial state; checkpoints on disk",
+    "training": "training from a recipe and a store; estimates of memory and time",
+    "commands": "one file per command, and the demo",
 }
 ENTRIES = {*ROOMS, "__init__.py", "__main__.py"}
 
