@@ -11,12 +11,16 @@ from airmass.core.errors import InputError
 from airmass.core.parameter_paths import is_matrix, path_name
 from airmass.models.nn.mlp import MLP
 from airmass.models.nn.transformer import Transformer
-from airmass.recipes.settings import OptimiserSettings
+from airmass.recipes.settings import OPTIMISER_KINDS, SCHEDULE_KINDS, OptimiserSettings
 from airmass.training.optimiser import OPTIMISERS, SCHEDULES, optimiser, schedule
 
 every_kind = pytest.mark.parametrize("kind", OPTIMISERS)
 every_schedule = pytest.mark.parametrize("name", SCHEDULES)
 STAGE_RATES = ((1e-2, 1e-4), (1e-3, 1e-5))
+
+
+def test_settings_know_the_same_names():
+    assert set(OPTIMISERS) == set(OPTIMISER_KINDS) and set(SCHEDULES) == set(SCHEDULE_KINDS)
 
 
 def _stacked() -> MLP:
