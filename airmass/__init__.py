@@ -1,4 +1,4 @@
-"""Train, fine-tune, run, judge and look at global weather models of the GraphCast, GenCast and WeatherNext 2 family.
+"""Train, fine-tune, run, evaluate and plot global weather models of the GraphCast, GenCast and WeatherNext 2 family.
 
 ```python
 import airmass
@@ -8,14 +8,14 @@ for frame in model.forecast("demo/simulated.zarr", steps=40, init_time="2000-12-
     print(frame["2m_temperature"].mean().item(), frame.units)
 ```
 
-What is named here stays; every other name may move.
+The names in `__all__` are stable; all others may change.
 """
 
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-# Public name -> where it is. Imported when it is asked for: `import airmass` is quick and needs no JAX.
+# Public name -> its module, imported on first use: `import airmass` is fast and does not load JAX.
 _PUBLIC = {
     "ForecastModel": "airmass.forecasting.model",
     "ForecastState": "airmass.forecasting.model",

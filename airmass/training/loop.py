@@ -31,7 +31,7 @@ class Callbacks(NamedTuple):
 
     monitor: Monitor
     watchdog: Watchdog
-    trace: Profiler
+    profiler: Profiler
     describe: Callable[[Report], tuple[dict[str, float], dict[str, float]]]
     validate: Callable[[TrainingState, int], None]
 
@@ -77,9 +77,9 @@ class Loop:
                 with self._callbacks.monitor.waiting():
                     batch = self._place(next(batches))
                 watchdog.beat(f"making update {number}")
-                self._callbacks.trace.before(number)
+                self._callbacks.profiler.before(number)
                 state, report = self._update(state, batch, self._fixed)
-                self._callbacks.trace.after(number, state)
+                self._callbacks.profiler.after(number, state)
                 self._report(number, rollout, state, report)
                 if number == end:  # a longer rollout has larger losses
                     state = _new_window(state, 0.0)

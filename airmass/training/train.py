@@ -1,4 +1,4 @@
-"""Training a recipe on a store, from the command to the model file."""
+"""Training of a recipe on a store, up to the model file."""
 
 from collections.abc import Callable
 from contextlib import closing, nullcontext
@@ -18,7 +18,7 @@ from airmass.core.cache import keep_compiled
 from airmass.core.memory import keep_freed_memory
 from airmass.core.place import local_path
 from airmass.core.tables import say
-from airmass.data.loading.examples import Batch as Drawn
+from airmass.data.loading.examples import Batch as LoadedBatch
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
 from airmass.fields.channels import Layout
@@ -66,11 +66,11 @@ def train(
     start: Start = FROM_SCRATCH,
     accept_changes: bool = False,
 ) -> Path:
-    """Train `recipe` on the store `data` in the folder `run`, or go on with it; returns the path of the model.
+    """Train `recipe` on the store `data` in the folder `run`, or resume that run; return the path of the model.
 
-    The same command continues a stopped run to the bit. `start` names a checkpoint to begin with in place of random
-    parameters. Raises InputError when the run was begun with other settings or data, unless `accept_changes`, and
-    KeyboardInterrupt after saving when it is stopped.
+    A stopped run resumes bit for bit. `start` is a checkpoint to start from in place of random parameters. Raises
+    InputError if the run was started with other settings or data, unless `accept_changes`, and KeyboardInterrupt, after
+    saving, if it is stopped.
     """
     stop = Interrupts(recipe.safety)
     keep_freed_memory()
@@ -84,7 +84,7 @@ def train(
     settings = _settings(recipe, frames, mesh, start)
     require_installed(recipe.watch)
     require_fit(jax.eval_shape(lambda: new_network(recipe.task, recipe.model, jax.random.key(0))), recipe.adaptation)
-    # Of the processes of one run, the one that leads holds its folder.
+    # Only the leading process of a run locks its folder.
     claim = claimed(run, settings, recipe, frames, console, start, accept_changes) if leads() else nullcontext()
     with claim as accept, stop:
         wait_for_all("the run's folder is there")
@@ -108,14 +108,14 @@ def _train(
     trained, held_still = split(saved.network, recipe.adaptation, key)
 
     def begin() -> TrainingState:
-        # Every leaf an array of its own: each update gives the memory of all to the next.
+        # Copy every leaf, because each update reuses the memory of its input state.
         state = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), TrainingState.start(recipe, trained))
         return replicated(state, mesh)
 
     checkpoints = Checkpoints(run, settings | {"scales": _as_lists(saved)})
     state = begin() if checkpoints.latest is None else checkpoints.restore(checkpoints.latest, begin())
     if accept:
-        accept()  # once what was trained is known to fit what is asked for
+        accept()  # only after the saved state is known to fit the new settings
     if (done := int(state.update)) < recipe.training.total:
         attention = recipe.family.attention(recipe.model, recipe.training.precision, gradient=True)
         if attention.report:
@@ -130,14 +130,14 @@ def _train(
         with (
             Monitor(logs, recipe.training.total, done, recipe.watch, console, batch) as monitor,
             Watchdog(logs, recipe.watch.stall_minutes) as watchdog,
-            closing(Profiler(logs, recipe.watch.trace)) as trace,
+            closing(Profiler(logs, recipe.watch.trace)) as profiler,
         ):
             validate = _validate_with(validation, recipe, saved, frames, held_still, monitor)
             describe = partial(_describe, recipe, fixed.objective, saved)
             for rollout in dict.fromkeys(recipe.training.rollout):
                 if dropped := examples.dropped(rollout):
-                    say(console, f"rollout {rollout}: {dropped} windows touch a missing time and are left out")
-            callbacks = Callbacks(monitor, watchdog, trace, describe, validate)
+                    say(console, f"rollout {rollout}: {dropped} windows contain a missing time and are left out")
+            callbacks = Callbacks(monitor, watchdog, profiler, describe, validate)
             place, update = partial(_place, recipe, mesh), make_update(recipe, mesh, specs)
             loop = Loop(
                 recipe, examples, frames.require_unchanged, place, update, fixed, checkpoints, callbacks, stop, begin
@@ -151,17 +151,17 @@ def _train(
 
 
 def _finish(run: Path, saved: SavedModel, frames: Frames, updates: int, console: Console) -> Path:
-    """Calibrate the trained model if its recipe says so, and write its file."""
+    """Calibrate the trained model if its recipe requires it, and write the model file."""
     if not leads():
         return run
     if saved.recipe.calibrated:
-        say(console, "calibrating what the model draws on forecasts from training dates")
+        say(console, "calibrating the model with forecasts from training dates")
         saved = replace(saved, calibration=calibration_of(saved, frames))
     return export(run, saved, frames, updates)
 
 
 def _settings(recipe: Recipe, frames: Frames, mesh: Mesh, start: Start) -> dict:
-    """What a run must go on with: its settings, its data, and what its numbers depend on besides."""
+    """Settings, data and versions that must not change when a run is resumed."""
     return {
         "recipe": as_settings(recipe) | {"devices": dict(mesh.shape)},
         "data_fingerprint": frames.fingerprint,
@@ -178,25 +178,25 @@ def _as_lists(saved: SavedModel) -> dict[str, list[float]]:
 
 
 def _objective(recipe: Recipe, frames: Frames) -> Objective:
-    """As arrays of JAX, so that none of it becomes a constant of the compiled update."""
+    """Objective with JAX arrays, so that they do not become constants of the compiled update."""
     loss = WeightedLoss(recipe.loss, Layout.of(recipe.task.targets, recipe.task.levels), frames.grid)
     return jax.tree.map(jnp.asarray, recipe.family.objective(recipe, loss, frames.grid))
 
 
 def _examples(recipe: Recipe, frames: Frames, mesh: Mesh) -> Examples:
-    """This process's part of every batch."""
+    """Examples of this process: its part of every batch."""
     training = recipe.training
     share = own_share(mesh, training.batch // training.accumulate)
     whole = slice(share.start * training.accumulate, share.stop * training.accumulate)
     return Examples(frames, recipe.loader, training.seed, training.batch, whole, own_nodes(mesh, frames.grid.size))
 
 
-def _place(recipe: Recipe, mesh: Mesh, drawn: Drawn) -> Batch:
-    """A drawn batch in parts, on the devices that work on it."""
+def _place(recipe: Recipe, mesh: Mesh, loaded: LoadedBatch) -> Batch:
+    """Split a batch into parts and place it on its devices."""
     parts, training = recipe.training.accumulate, recipe.training
     share = own_share(mesh, training.batch // parts)
     numbers = np.arange(share.start * parts, share.stop * parts, dtype=np.int32)
-    local = Batch(Example(*drawn), numbers)
+    local = Batch(Example(*loaded), numbers)
     local = jax.tree.map(lambda leaf: leaf.reshape(len(numbers) // parts, parts, *leaf.shape[1:]), local)
     if mesh.size == 1:
         return jax.device_put(local)
@@ -211,7 +211,7 @@ def _place(recipe: Recipe, mesh: Mesh, drawn: Drawn) -> Batch:
 def _describe(
     recipe: Recipe, objective: Objective, saved: SavedModel, report: Report
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """Losses by variable, and what the objective reports by variable, level and lead time."""
+    """Losses by variable, and the objective's report by variable, level and lead time."""
     layout, errors = Layout.of(recipe.task.targets, recipe.task.levels), np.asarray(report.errors)
     terms = np.asarray(objective.loss.weights.terms(errors)).mean(axis=0)
     by_variable = dict(zip(layout.variables, terms.round(6).tolist(), strict=True))
@@ -234,7 +234,7 @@ def _validation(recipe: Recipe, data: str | Path) -> Validation | None:
 def _validate_with(
     validation: Validation | None, recipe: Recipe, saved: SavedModel, frames: Frames, held_still, monitor: Monitor
 ) -> Callable[[TrainingState, int], None]:
-    # Not the training model: that may be cut up over devices or in another precision.
+    # Not the training model, which may be distributed over devices or in another precision.
     whole = saved.model(frames.static()) if validation is not None and leads() else None
 
     def validate(state: TrainingState, number: int) -> None:
@@ -250,7 +250,7 @@ def _validate_with(
 
 
 def forecast_of(recipe: Recipe, model: Model, grid: LatLonGrid) -> Forecast:
-    """A forecast, or the mean of a few members."""
+    """Forecast function for validation; for an ensemble, the mean of a few members."""
     family, seed = recipe.family, recipe.training.seed
     runner = family.runner(model, recipe.task, grid, sampler=family.sampler(recipe), seed=seed)
     numbers = range(family.validation_members)

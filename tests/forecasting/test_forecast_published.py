@@ -156,7 +156,7 @@ def test_wrong_statistics(refused, tmp_path, change, words):
 
 
 def test_statistics_that_are_not_there(refused, tmp_path):
-    assert "a published checkpoint holds no statistics; name the folder" in refused(statistics=None)
+    assert "a published checkpoint has no statistics; give the folder" in refused(statistics=None)
 
 
 def test_statistics_in_a_folder_that_has_none(refused, tmp_path):

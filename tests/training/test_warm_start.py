@@ -264,7 +264,7 @@ def test_another_kind_of_model_is_refused(saved):
 
 
 def test_statistics_go_with_published_files_only(saved):
-    with pytest.raises(InputError, match="carries its own statistics; leave out --statistics here"):
+    with pytest.raises(InputError, match="contains its statistics; leave out --statistics here"):
         restored_scales(saved.normaliser, TASK, saved.path, "here")
-    with pytest.raises(InputError, match="holds no statistics; name the folder"):
+    with pytest.raises(InputError, match="has no statistics; give the folder"):
         restored_scales(GOLDEN.normaliser, GOLDEN.published.task, GOLDEN.folder / "checkpoint.npz")

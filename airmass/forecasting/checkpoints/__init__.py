@@ -1,1 +1,1 @@
-"""Checkpoints on disk."""
+"""Checkpoints on disk: model files of airmass and published files."""

@@ -1,8 +1,8 @@
-"""A trained model as one file: parameters, settings, scales and grid, enough to forecast from an initial state.
+"""Model file: parameters, settings, scales and grid of a trained model in one file.
 
-The file is a numpy `.npz` without pickle: `params:<path>`, `scales:<name>`, `latitude`, `longitude`, one JSON text, and
-`innovation:<name>` and `calibration:gain` where a model has them. Formats 3 and 4, which are still read, knew no
-calibration, 3 no innovation either.
+The file is a numpy `.npz` without pickle: `params:<path>`, `scales:<name>`, `latitude`, `longitude`, `fill`, one JSON
+text, and `innovation:<name>` and `calibration:gain` if the model has them. Formats 3 and 4 are still read; they had no
+calibration, format 3 no innovation either.
 """
 
 import json
@@ -43,11 +43,11 @@ _MOST_ROWS = 100_000
 
 @dataclass(frozen=True)
 class SavedModel:
-    """What a checkpoint holds.
+    """Contents of a model file.
 
-    `about` says how it came to be: version, data fingerprint, updates, climatology. `fill` replaces missing values, one
-    number a prognostic channel, NaN where none may be missing. `innovation` is there where the recipe asks for it,
-    `calibration` where one has been measured.
+    `about` is its provenance: version, data fingerprint, updates, climatology. `fill` has the value that replaces
+    missing ones for each prognostic channel, NaN if none may be missing. `innovation` is None unless the recipe needs
+    it, `calibration` unless it has been measured.
     """
 
     recipe: Recipe
@@ -66,9 +66,9 @@ class SavedModel:
         parts: int = 1,
         attend: Attend | None = None,
     ) -> Any:
-        """The forecast model over static fields of the grid, whole or for so many devices that share an example.
+        """Forecast model for static fields [node, static]; for `parts` devices that share an example.
 
-        `attend` is what the family's `attention` chose, by default plain JAX.
+        `attend` is the implementation of attention chosen by the family's `attention`, by default plain JAX.
         """
         recipe = self.recipe
         trained = Trained(
@@ -79,7 +79,7 @@ class SavedModel:
 
 
 def write_model(path: str | Path, saved: SavedModel) -> None:
-    """Write aside, then into place of any older one."""
+    """Write a model file aside, then rename it over any older one."""
     flat = {f"params:{name}": leaf for name, leaf in named_leaves(saved.network).items()}
     flat |= {f"scales:{name}": leaf for name, leaf in named_leaves(saved.normaliser).items()}
     flat |= {f"innovation:{name}": leaf for name, leaf in innovation_arrays(saved.innovation).items()}
@@ -103,7 +103,7 @@ def write_model(path: str | Path, saved: SavedModel) -> None:
 
 @dataclass(frozen=True)
 class _Text:
-    """The text of a model file. Of `variables`, which says what the file's names mean, nothing is read."""
+    """JSON text of a model file. `variables`, which documents the file's names, is not read back."""
 
     format: Annotated[int, Range(0)]
     airmass: str
@@ -113,9 +113,9 @@ class _Text:
 
 
 def read_model(path: str | Path) -> SavedModel:
-    """Read a checkpoint file, or the one in a run's folder.
+    """Read a model file, or the one in a run's folder.
 
-    What arrays there must be follows from the recipe, before any is read. Raises InputError naming what is wrong.
+    The recipe determines which arrays must be there, before any is read. Raises InputError for an invalid file.
     """
     path = local_path(path, "checkpoint")
     if path.is_dir():
@@ -168,7 +168,7 @@ def _grid(flat: ArrayFile, path: Path) -> LatLonGrid:
 
 
 def _fill(flat: ArrayFile, recipe: Recipe, path: Path) -> Float[np.ndarray, " prognostic"]:
-    """NaN, where nothing may be missing, is what stands there; infinity is not."""
+    """Read `fill`: NaN for channels that may not be missing, else finite."""
     channels = Layout.of(recipe.task.prognostic, recipe.task.levels).channels
     fill = as_declared(flat["fill"], np.empty(len(channels), np.float32), path, "fill", finite=False)
     for value, (name, _) in zip(fill, channels, strict=True):
@@ -184,14 +184,14 @@ def _require_positive(path: Path, scales: Normaliser) -> None:
 
 
 def innovation_arrays(innovation: Innovation | None) -> dict[str, np.ndarray]:
-    """What a file holds of innovations: their statistics; the harmonics follow from the grid."""
+    """Arrays to save for innovations: their statistics, without the harmonics, which follow from the grid."""
     return {} if innovation is None else {name: np.asarray(getattr(innovation, name)) for name in _INNOVATION}
 
 
 def innovation_from(
     arrays: Mapping[str, StoredArray] | Mapping[str, np.ndarray], recipe: Recipe, grid: LatLonGrid, source: str | Path
 ) -> Innovation | None:
-    """Those that `innovation_arrays` took apart; None where the recipe has none. Raises InputError for other arrays."""
+    """Rebuild from `innovation_arrays`; None if the recipe needs none. Raises InputError for other arrays."""
     if not recipe.needs_innovation:
         return None
     channels, degrees = len(Layout.of(recipe.task.prognostic, recipe.task.levels)), grid.shape[1] // 2
@@ -205,7 +205,7 @@ def innovation_from(
 def _calibration_from(
     arrays: Mapping[str, StoredArray], innovation: Innovation | None, source: str | Path
 ) -> Calibration | None:
-    """None where there is none yet, as before the first update."""
+    """Calibration of a model file; None before it has been measured."""
     if innovation is None or not arrays:
         return None
     held = with_named_leaves({_GAIN: np.empty(innovation.spread.shape, np.float32)}, arrays, source)

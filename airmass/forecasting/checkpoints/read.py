@@ -1,4 +1,4 @@
-"""A trained model on disk, whoever wrote it: a run of ours or a published file, behind one interface."""
+"""Trained models on disk: one interface for model files of airmass and published files."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -41,9 +41,8 @@ Fill = Float[np.ndarray, " prognostic"]
 class Checkpoint(Protocol):
     """A trained model.
 
-    `grid` is None where any grid of `spacing` degrees will do, or of any spacing where that is 0. `sampler` and `noise`
-    are how frames are drawn and what noise was learned from, None where a model draws nothing. `innovation` and
-    `calibration` are there where the model has them.
+    `grid` is None if any grid of `spacing` degrees fits, of any spacing if that is 0. `sampler` and `noise` (the noise
+    in training) are None for a model without a sampler. `innovation` and `calibration` are None if the model has none.
     """
 
     @property
@@ -81,27 +80,27 @@ class Checkpoint(Protocol):
 
     @property
     def kind(self) -> str:
-        """What it is, in words."""
+        """Kind of the checkpoint, such as "published GenCast"."""
 
     @property
     def license(self) -> str: ...
 
     def facts(self) -> Mapping[str, str]:
-        """What else is known of it, by topic."""
+        """Other facts by topic, to be shown to the user."""
 
     def attributes(self, statistics: Statistics) -> Mapping[str, str | int | float]:
-        """What a forecast with it says of it."""
+        """Attributes about the checkpoint for its forecasts."""
 
     def scales(self, statistics: Statistics) -> Normaliser:
-        """The scales that it was trained under; raises InputError where `statistics` are lacking, or too many."""
+        """Scales it was trained with. Raises InputError if `statistics` are missing, or given but not needed."""
 
     def fill(self, statistics: Statistics) -> Fill | None:
-        """What replaces missing values by prognostic channel; None where a published model reads none."""
+        """Values that replace missing ones, by prognostic channel; None if no variable may be missing."""
 
 
 @dataclass(frozen=True)
 class OwnCheckpoint:
-    """A model file of airmass; it carries its own statistics."""
+    """Model file of airmass, which contains its statistics."""
 
     path: Path
     saved: SavedModel
@@ -157,7 +156,7 @@ class OwnCheckpoint:
 
     def scales(self, statistics: Statistics) -> Normaliser:
         if statistics is not None:
-            raise InputError(f"{self.path}: carries its own statistics; leave out --statistics {statistics}")
+            raise InputError(f"{self.path}: contains its statistics; leave out --statistics {statistics}")
         return self.saved.normaliser
 
     def fill(self, statistics: Statistics) -> Fill | None:
@@ -166,7 +165,7 @@ class OwnCheckpoint:
 
 @dataclass(frozen=True)
 class PublishedCheckpoint:
-    """A file of a model's makers; it needs the folder of its statistics to run, and runs on any grid of its spacing."""
+    """Published file, which needs its statistics folder to run, and runs on any grid of its spacing."""
 
     path: Path
     family: ModelFamily
@@ -232,9 +231,9 @@ class PublishedCheckpoint:
 
 
 def read_checkpoint(checkpoint: str | Path) -> Checkpoint:
-    """What a file, or the model file in a run's folder, holds; raises InputError for what is no checkpoint.
+    """Read a checkpoint file, or the model file in a run's folder. Raises InputError if it is not a checkpoint.
 
-    Statistics, which a published one needs to run, are not read.
+    The statistics of a published checkpoint are not read.
     """
     path = local_path(checkpoint, "checkpoint")
     path = path / MODEL_FILE if path.is_dir() else path
@@ -251,7 +250,7 @@ def read_checkpoint(checkpoint: str | Path) -> Checkpoint:
 
 
 def missing_fill(task: Task, folder: str) -> Fill:
-    """What replaces missing values: the least value of each channel that may be missing, NaN for all others."""
+    """Values that replace missing ones: the minimum of each channel that may be missing, NaN for others."""
     names = [name for name in task.prognostic if VARIABLES[name].missing_over_land]
     minimum = load_table(folder, MINIMUM) if names else xr.Dataset()
     require_statistics(minimum, Path(folder) / f"{MINIMUM}.nc", names)
@@ -260,13 +259,13 @@ def missing_fill(task: Task, folder: str) -> Fill:
 
 
 def published_statistics(path: Path, folder: Statistics, task: Task) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    """Mean, standard deviation and standard deviation of changes for a published checkpoint, which holds none itself.
+    """Mean, standard deviation and standard deviation of differences for a published checkpoint, from its folder.
 
-    Those of forcings are needed too: the fixed scales that runs of ours fall back on are not the published ones.
+    Statistics of forcings are needed too: the fixed scales in airmass differ from the published ones.
     """
     if folder is None:
         raise InputError(
-            f"{path}: a published checkpoint holds no statistics; name the folder with {MEAN}.nc with --statistics"
+            f"{path}: a published checkpoint has no statistics; give the folder with {MEAN}.nc by --statistics"
         )
     mean, std, residual_std = load_statistics(folder, (*task.targets, *task.static), task.levels)
     for dataset, kind in ((mean, MEAN), (std, STDDEV)):
