@@ -100,7 +100,7 @@ def test_members_of_an_ensemble(tmp_path):
     with pytest.raises(airmass.InputError, match="no state yet"):
         model.step(None)
     state = model.state(GENCAST / "dataset.nc", steps=1)
-    with pytest.raises(airmass.InputError, match=r"many network calls: use model\.forecast"):
+    with pytest.raises(airmass.InputError, match=r"many network calls per frame: use model\.forecast"):
         model.step(state)
 
 

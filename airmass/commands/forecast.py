@@ -17,8 +17,8 @@ class Forecast:
     initial: str
     """Zarr store or NetCDF file with the initial frames and the static fields."""
     out: Path
-    """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A Zarr store is written to OUT.partial first; run the same
-    command again to resume a stopped one. A NetCDF file starts over."""
+    """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A stopped Zarr forecast stays in OUT.partial and is resumed
+    by the same command; a NetCDF file starts over."""
     statistics: Path | None = None
     """Folder with the published statistics (mean_by_level.nc, ...); needed for published checkpoints."""
     init_time: tuple[str, ...] = ()

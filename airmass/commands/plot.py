@@ -20,8 +20,8 @@ class Plot:
     out: Path
     """Folder to write."""
     scores: Path | None = None
-    """`scores.json` of `airmass evaluate`, or its folder, for the curves; spectra and rank histograms beside it
-    are plotted too."""
+    """`scores.json` of `airmass evaluate`, or its folder: plots score curves, and spectra and rank histograms if any.
+    """
     fields: tuple[str, ...] | None = None
     """Fields, such as z500 2t; by default the headline fields that the forecast has."""
     init_time: str | None = None

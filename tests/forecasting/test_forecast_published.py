@@ -323,7 +323,7 @@ def test_the_sampler_may_be_named(sampled, tmp_path):
         (["--noise-memory", "1"], "sampler: memory is 1.0, expected 0 or more, below 1"),
         (["--noise-memory-degrees", "0"], "sampler: memory_degrees is 0"),
         (["--noise-memory", "0.5", "--noise-memory-degrees", "19"], "memory_degrees is 19, expected at most 18"),
-        (["--noise-memory", "0.5", "--initial-noise", "n.nc"], "all draws one, so --noise-memory 0.5 means nothing"),
+        (["--noise-memory", "0.5", "--initial-noise", "n.nc"], "fixes the noise, so --noise-memory 0.5 has no effect"),
     ],
 )
 def test_samplers_that_are_none(refused, more, words):

@@ -238,7 +238,7 @@ def test_what_cannot_be_added_to(initial, tmp_path):
         run(out, initial, members=2, add=True)
     with pytest.raises(InputError, match=r"f.zarr: was made with seed 1, now 3; added members need the same options"):
         run(out, initial, seed=3, add=True)
-    with pytest.raises(InputError, match="Zarr store only"):
+    with pytest.raises(InputError, match="only to a Zarr store"):
         run(tmp_path / "f.nc", initial, add=True)
     assert list(tmp_path.iterdir()) == [out]
 
