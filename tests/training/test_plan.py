@@ -215,7 +215,7 @@ def test_the_command_knows_gencast(capsys):
         (["demo", "--training.bacth", "3"], "unknown option --training.bacth; the nearest known is --training.batch"),
         (["demo", "--model.widht=3"], "the nearest known is --model.width"),
         (["demo", "--grid", "1x360"], "grid 1x360: expected rows x columns"),
-        (["demo", "--count", "0"], "count is 0, expected 1 device or more"),
+        (["demo", "--count", "0"], "--count is 0, expected 1 or more"),
         (["demmo"], "unknown recipe 'demmo'"),
     ],
 )
