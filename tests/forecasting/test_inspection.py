@@ -87,7 +87,7 @@ def test_bad_input_is_refused_in_one_line(tmp_path, run, capsys):
     np.savez(tmp_path / "other.npz", weights=np.ones(3))
     cases = {
         "absent.npz: no such checkpoint": [tmp_path / "absent.npz"],
-        "cut.npz: cannot be read as a checkpoint": [tmp_path / "cut.npz"],
+        "cut.npz: cannot be read as a file of arrays": [tmp_path / "cut.npz"],
         "other.npz: not a checkpoint of airmass": [tmp_path / "other.npz"],
         "was trained on a grid of 8x16, but --grid 9x16 is 9x16": [run, "--grid", "9x16"],
         "grid 1x1: expected rows x columns": [GOLDEN.folder / "checkpoint.npz", "--grid", "1x1"],
