@@ -135,7 +135,7 @@ def test_checkpoints_that_are_none(run, store, tmp_path):
     assert "no such checkpoint" in _refused(tmp_path / "absent", store, out)
     whole = (run / "model.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
-    assert "cannot be read as a checkpoint" in _refused(tmp_path / "cut.npz", store, out)
+    assert "cannot be read as a file of arrays" in _refused(tmp_path / "cut.npz", store, out)
     np.savez(tmp_path / "other.npz", x=np.ones(3))
     assert "not a checkpoint of airmass" in _refused(tmp_path / "other.npz", store, out)
 

@@ -99,7 +99,7 @@ def refused(tmp_path, capsys):
 def test_a_truncated_checkpoint(refused, tmp_path, share):
     whole = (FOLDER / "checkpoint.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: int(share * len(whole))])
-    assert f"{tmp_path}/cut.npz: cannot be read as a checkpoint" in refused(checkpoint=tmp_path / "cut.npz")
+    assert f"{tmp_path}/cut.npz: cannot be read as a file of arrays" in refused(checkpoint=tmp_path / "cut.npz")
 
 
 def test_a_checkpoint_with_a_broken_array(refused, tmp_path):
