@@ -93,7 +93,7 @@ def evaluate(
 
 
 def score(data: VerificationData, console: Console) -> tuple[dict[str, VariableScores], ScoreTable]:
-    """Score every metric of every variable, by initial time and as means. Raises InputError if nothing can be scored."""
+    """Score every metric of every variable, by initial time and as means. Raises InputError if none can be."""
     names = track(data.variables, "Scoring", console=console, transient=True)
     scores = {name: score_variable(data, name) for name in names}
     table = ScoreTable(_scores(data, scores))

@@ -136,7 +136,7 @@ def usual_of(task: Task, normaliser: Normaliser) -> Usual:
 
 
 def with_sampler(system: System, changes: Mapping[str, Any]) -> System:
-    """Change settings of a system's sampler. Raises InputError for a system without a sampler, and for invalid values."""
+    """Change settings of a system's sampler. Raises InputError if it has none, and for invalid values."""
     if system.sampler is None:
         raise InputError(f"{system.title} has no sampler: its {', '.join(changes)} cannot be set")
     chosen = replace(system.sampler, **changes)

@@ -61,7 +61,7 @@ def line_styles(systems: Sequence[str]) -> dict[str, dict]:
 def draw_curve(
     panel: Axes, table: ScoreTable, system: str, channel: tuple[str, int | None], metric: str, style: dict
 ) -> None:
-    """Draw one system's metric against lead time in days, in display units; with markers if there are few lead times."""
+    """Draw one system's metric against lead time in days, in display units, with markers if these are few."""
     factor = quoted(channel[0]).factor if has_units(metric) else 1.0
     hours, values = table.curve(system, channel, metric)
     marker = "o" if len(hours) < 5 else None

@@ -58,7 +58,7 @@ class Globe:
 
 
 def map_axes(figure: Figure, rectangle: Rectangle, resolution: str = "l") -> Axes:
-    """Add empty map axes with coastlines and outline; `rectangle` is left, bottom, width, height as figure fractions."""
+    """Add empty map axes with coastlines and outline; `rectangle` is (left, bottom, width, height) in figure units."""
     axes = figure.add_axes(rectangle)
     west, east, south, north = extent()
     axes.set(xlim=(west, east), ylim=(south, north), aspect="equal")

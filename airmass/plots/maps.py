@@ -21,7 +21,7 @@ _WIDTH = 2 * _LEFT + 3 * _MAP[0] + 2 * _GAP
 
 
 def map_figure(globe: Globe, frames: Sequence[Frame]) -> Figure:
-    """Plot maps of one field: forecast, truth and forecast - truth at each lead time, with the same two colour scales."""
+    """Plot maps of one field: forecast, truth and forecast - truth at each lead time, with two common colour scales."""
     style = style_of(frames[0].variable)
     height = _TOP + len(frames) * (_MAP[1] + _ROW_HEAD) + _BOTTOM
     figure = Figure(figsize=(_WIDTH, height), dpi=100, facecolor="white")

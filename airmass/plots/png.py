@@ -20,7 +20,7 @@ def render(figure: Figure) -> Image.Image:
 
 
 def save_png(figure: Figure, path: str | Path) -> None:
-    """Write the figure in 256 colours, which takes a third of the space; maps with colour steps have few more colours."""
+    """Write the figure in 256 colours, a third of the size; maps with colour steps have few more."""
     picture = render(figure)
     in_palette(picture, palette_of(picture)).save(path, format="PNG", optimize=True)
 

@@ -26,7 +26,7 @@ _WIDTH = 2 * _LEFT + _ACROSS * _MAP[0] + (_ACROSS - 1) * _GAP
 
 
 def spaghetti_figure(globe: Globe, frames: Sequence[Frame]) -> Figure:
-    """Plot a map for each lead time: thin coloured lines are members, black ones the truth. Frames must have members."""
+    """Plot a map for each lead time: thin coloured lines are members, black ones the truth. Needs members."""
     first = frames[0]
     across = min(_ACROSS, len(frames))
     rows = -(-len(frames) // across)

@@ -59,7 +59,7 @@ class Loop:
         self._saved_at, self._rollbacks = time.monotonic(), (0, 0)
 
     def run(self, state: TrainingState) -> TrainingState:
-        """Train to the end. Raises KeyboardInterrupt after saving if it is stopped, and InputError if training fails."""
+        """Train to the end. Raises KeyboardInterrupt, after saving, if stopped, and InputError if training fails."""
         total = self._recipe.training.total
         while (done := int(state.update)) < total:
             begin, end, rollout = stage(self._recipe, done)

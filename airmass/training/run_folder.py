@@ -188,7 +188,7 @@ def _write_statistics(folder: Path, recipe: Recipe, frames: Frames) -> None:
 
 
 def _write_innovation(folder: Path, recipe: Recipe, frames: Frames) -> None:
-    """Write statistics of innovations if the recipe needs them and they are missing, as for a run started without them."""
+    """Write statistics of innovations if the recipe needs them and the run does not have them yet."""
     if not recipe.needs_innovation or (folder / INNOVATION).exists():
         return
     made = innovation_of(frames, _scales(folder, recipe.task).target_scale)

@@ -56,7 +56,7 @@ class Batch(eqx.Module):
 
 
 class Report(NamedTuple):
-    """Numbers of one update: `errors` are squared errors by step and channel, `norm` is the gradient's before clipping."""
+    """Numbers of one update: squared `errors` by step and channel, and the gradient's `norm` before clipping."""
 
     loss: Float[Array, ""]
     errors: Float[Array, "step target"]

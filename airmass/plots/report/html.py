@@ -10,7 +10,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0
 
 
 class Html(str):
-    """Text that is HTML already, made by `element` or `joined`, or a constant of this package; never made from input."""
+    """Text that is HTML already, made by `element` or `joined`, or a constant of this package; never from input."""
 
 
 def text(value: object) -> Html:

@@ -21,7 +21,7 @@ def ensembles(table: ScoreTable) -> set[str]:
 
 
 def verdict(table: ScoreTable, system: str, metric: str = "rmse") -> str:
-    """One sentence with the number of headline fields and lead times at which a model's error is below each baseline's."""
+    """Sentence with the number of headline fields and lead times at which a model beats each baseline."""
     counts = []
     for baseline in _baselines(table):
         skills = [
