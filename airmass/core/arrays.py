@@ -25,7 +25,7 @@ _BROKEN = (
 )  # fmt: skip
 
 
-class StoredArray:
+class NpzArray:
     """One array of a file: its dtype and shape; `np.asarray` reads it."""
 
     def __init__(self, held: "ArrayFile", info: ZipInfo):
@@ -52,7 +52,7 @@ class StoredArray:
         return values if dtype is None else values.astype(dtype)
 
 
-class ArrayFile(Mapping[str, StoredArray]):
+class ArrayFile(Mapping[str, NpzArray]):
     """The arrays of a `.npz` by name.
 
     Raises InputError for what is no such file, whole: another file, a cut or lengthened one, encrypted or strangely
@@ -68,9 +68,9 @@ class ArrayFile(Mapping[str, StoredArray]):
             self._zip = ZipFile(file)
             _require_plain(self._zip.infolist(), length)
             infos = {info.filename.removesuffix(".npy"): info for info in self._zip.infolist()}
-            self._arrays = {name: StoredArray(self, info) for name, info in infos.items()}
+            self._arrays = {name: NpzArray(self, info) for name, info in infos.items()}
 
-    def __getitem__(self, name: str) -> StoredArray:
+    def __getitem__(self, name: str) -> NpzArray:
         return self._arrays[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -79,7 +79,7 @@ class ArrayFile(Mapping[str, StoredArray]):
     def __len__(self) -> int:
         return len(self._arrays)
 
-    def under(self, prefix: str) -> dict[str, StoredArray]:
+    def under(self, prefix: str) -> dict[str, NpzArray]:
         """Those whose names begin with a prefix, without it."""
         return {name.removeprefix(prefix): array for name, array in self.items() if name.startswith(prefix)}
 
@@ -107,9 +107,7 @@ class ArrayFile(Mapping[str, StoredArray]):
             yield file  # type: ignore[misc]
 
 
-def as_declared(
-    stored: StoredArray | np.ndarray, like, source: str | Path, name: str, finite: bool = True
-) -> np.ndarray:
+def as_declared(stored: NpzArray | np.ndarray, like, source: str | Path, name: str, finite: bool = True) -> np.ndarray:
     """An array read once it is seen to have the shape and dtype of `like`.
 
     Raises InputError that names both where it has not, and for NaN or infinity in it where it should be `finite`.

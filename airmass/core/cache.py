@@ -31,7 +31,7 @@ def cache_folder() -> Path | None:
     return None
 
 
-def kept(name: str, make: Callable[[], T], read: Callable[[Path], T], write: Callable[[Path, T], None]) -> T:
+def read_or_make(name: str, make: Callable[[], T], read: Callable[[Path], T], write: Callable[[Path, T], None]) -> T:
     """What `make` makes, read from the file `name` of the cache folder where an earlier run wrote it there whole.
 
     Whatever `read` raises means that the file is made again.

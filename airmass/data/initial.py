@@ -26,7 +26,7 @@ from airmass.data.formats.store import (
 from airmass.data.formats.valid_time import with_valid_time
 from airmass.data.plausible import Usual, require_plausible
 from airmass.data.sea_mask import MASK, gap_problem
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
@@ -71,7 +71,7 @@ class Initial:
         """
         times = self._times(init)
         dataset = self._dataset.isel(time=np.searchsorted(self._dataset.time.values, times))
-        layout = Layout.of(self.task.prognostic, self.task.levels)
+        layout = ChannelLayout.of(self.task.prognostic, self.task.levels)
         frames = np.empty((len(times), self.grid.size, len(layout)), np.float32)
         for name in layout.variables:
             field = dataset[name]
@@ -90,7 +90,7 @@ class Initial:
         require_finite(self._dataset, self.path, self.task.static)
         for name in self.task.static:
             require_plausible(self.path, name, read(self._dataset[name], self.path)[None])
-        return Layout.of(self.task.static, self.task.levels).pack(self._dataset)
+        return ChannelLayout.of(self.task.static, self.task.levels).pack(self._dataset)
 
     def _times(self, init: np.datetime64) -> np.ndarray:
         times = init - np.arange(self.task.history)[::-1] * self.task.step * _HOUR
@@ -148,7 +148,7 @@ def read_noise(path: str | Path, task: Task, grid: LatLonGrid) -> Float[np.ndarr
     dataset = dataset[list(task.targets)].assign_coords(time=np.zeros(1, "datetime64[ns]")).drop_attrs()
     if (held := grid_of(checked(dataset, path), path)) != grid:
         raise InputError(f"{path}: the noise is on the grid {held}, but the forecast on {grid}")
-    layout = Layout.of(task.targets, task.levels)
+    layout = ChannelLayout.of(task.targets, task.levels)
     for name in layout.variables:
         if bad := int((~np.isfinite(read(dataset[name], path))).sum()):
             raise InputError(f"{path}: {name} has {bad} NaN or infinite values; expected none")

@@ -8,18 +8,18 @@ from functools import partial
 
 import numpy as np
 
-from airmass.diffusion.stepping import combine, denoised, mix, walk
+from airmass.diffusion.stepping import combine, denoised, mix, sampler_of
 
 
-@partial(walk, churn=False)
-def ddpm(denoiser, y, here, there, noise):
+@partial(sampler_of, churn=False)
+def ddpm(denoiser, y, current, following, noise):
     """A draw from q(y_t | y_s, D), the posterior of the process if D were the data. `levels` evaluations."""
-    kept = (there.level / here.level) ** 2
-    clean = denoised(denoiser, y, here)
-    return combine((kept, y), (1 - kept, clean), (there.level * np.sqrt(1 - kept), noise(0)))
+    kept = (following.level / current.level) ** 2
+    clean = denoised(denoiser, y, current)
+    return combine((kept, y), (1 - kept, clean), (following.level * np.sqrt(1 - kept), noise(0)))
 
 
-@partial(walk, churn=True)
-def ddim(denoiser, y, here, there, noise):
+@partial(sampler_of, churn=True)
+def ddim(denoiser, y, current, following, noise):
     """No fresh noise: the old is scaled to the next level. First order, `levels` evaluations."""
-    return mix(y, denoised(denoiser, y, here), there.level / here.level)
+    return mix(y, denoised(denoiser, y, current), following.level / current.level)

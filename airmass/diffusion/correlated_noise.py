@@ -20,7 +20,7 @@ def draw_key(member: PRNGKeyArray, frame: int | Int[Array, ""], number: int) -> 
 
 
 @partial(jax.jit, static_argnames=("degrees", "channels"))
-def lasting(
+def correlated_coefficients(
     member: PRNGKeyArray, frame: int, number: int, memory: float, degrees: int, channels: int
 ) -> Float[Array, "degrees degrees channel"]:
     """Coefficients of degrees below `degrees`, packed as `SphereNoise` does, for one draw of a member's frame.

@@ -17,7 +17,7 @@ from airmass.diffusion.process import Process
 
 
 @dataclass(frozen=True)
-class Objective:
+class DenoisingObjective:
     """Mean squared error of a network(x, time), times weight(alpha, sigma)."""
 
     process: Process
@@ -38,9 +38,9 @@ class Objective:
         return self.weight(alpha, sigma) * jnp.square(error).mean()
 
 
-def objective(name: str, process: Process) -> Objective:
+def objective(name: str, process: Process) -> DenoisingObjective:
     """The objective of a name in `OBJECTIVES` along `process`."""
-    return Objective(process, *OBJECTIVES[name])
+    return DenoisingObjective(process, *OBJECTIVES[name])
 
 
 # Score matching weighs by the variance of the noise, so that every level counts alike (Song & Ermon 2019, section 4.2);

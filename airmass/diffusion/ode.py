@@ -14,7 +14,7 @@ from jaxtyping import Float
 
 from airmass.core.types import Array
 from airmass.diffusion.noise_levels import SamplerSettings
-from airmass.diffusion.stepping import Denoiser, Draw, combine, denoised, scale, walk
+from airmass.diffusion.stepping import Denoiser, Draw, combine, denoised, sampler_of, scale
 from airmass.diffusion.time_grid import Point, TimeGrid
 
 
@@ -27,27 +27,29 @@ def rate(point: Point, half: float = 0.5) -> tuple[np.float64, np.float64]:
     return point.drift * point.alpha + pull, -pull
 
 
-@partial(walk, churn=True)
-def euler(denoiser, y, here, there, noise):
+@partial(sampler_of, churn=True)
+def euler(denoiser, y, current, following, noise):
     """First order, `levels` evaluations. Along `EDM` this is DDIM."""
-    of_y, of_clean = (there.time - here.time) * np.array(rate(here))
-    return combine(((here.alpha + of_y) / there.alpha, y), (of_clean / there.alpha, denoised(denoiser, y, here)))
+    of_y, of_clean = (following.time - current.time) * np.array(rate(current))
+    return combine(
+        ((current.alpha + of_y) / following.alpha, y), (of_clean / following.alpha, denoised(denoiser, y, current))
+    )
 
 
-@partial(walk, churn=True)
-def heun(denoiser, y, here, there, noise):
+@partial(sampler_of, churn=True)
+def heun(denoiser, y, current, following, noise):
     """An Euler step, then again with the mean of the rates at both ends. Second order, 2 `levels` - 1 evaluations."""
-    half = (there.time - here.time) / 2
-    (of_y, of_clean), (of_next, of_next_clean) = half * np.array(rate(here)), half * np.array(rate(there))
-    clean = denoised(denoiser, y, here)
-    reached = combine(((here.alpha + 2 * of_y) / there.alpha, y), (2 * of_clean / there.alpha, clean))
+    half = (following.time - current.time) / 2
+    (of_y, of_clean), (of_next, of_next_clean) = half * np.array(rate(current)), half * np.array(rate(following))
+    clean = denoised(denoiser, y, current)
+    reached = combine(((current.alpha + 2 * of_y) / following.alpha, y), (2 * of_clean / following.alpha, clean))
     terms = (
-        (here.alpha + of_y, y),
+        (current.alpha + of_y, y),
         (of_clean, clean),
         (of_next, reached),
-        (of_next_clean, denoised(denoiser, reached, there)),
+        (of_next_clean, denoised(denoiser, reached, following)),
     )
-    return combine(*((weight / there.alpha, array) for weight, array in terms))
+    return combine(*((weight / following.alpha, array) for weight, array in terms))
 
 
 def adaptive(

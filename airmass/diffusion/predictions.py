@@ -62,7 +62,9 @@ PREDICTIONS = {
 }
 
 
-def convert(output: Field, x: Field, alpha: Scalar, sigma: Scalar, source: Prediction, target: Prediction) -> Field:
+def convert_prediction(
+    output: Field, x: Field, alpha: Scalar, sigma: Scalar, source: Prediction, target: Prediction
+) -> Field:
     """What a network asked for `target` would have said, given the output of one asked for `source`."""
     return target.of(*source.split(output, x, alpha, sigma), alpha, sigma)
 

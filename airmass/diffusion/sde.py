@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from airmass.diffusion.ode import rate
-from airmass.diffusion.stepping import combine, denoised, walk
+from airmass.diffusion.stepping import combine, denoised, sampler_of
 
 # A Langevin step moves this share of the way to the denoised. Song & Ermon 2019 take steps of 2e-5 at the level 0.01,
 # which in their units of level^2 / 2 is a tenth.
@@ -16,18 +16,22 @@ LANGEVIN_STEPS = 20
 CORRECTOR_STEP = 2 * 0.16**2
 
 
-def reverse_step(denoiser, y, here, there, noise):
+def reverse_step(denoiser, y, current, following, noise):
     """Euler-Maruyama for dx = (f x - g^2 score) dt + g dW backwards in time. `levels` evaluations.
 
     Anderson 1982; Song et al. 2021, equation 6.
     """
-    step = there.time - here.time
-    of_y, of_clean = step * np.array(rate(here, 1.0))
-    terms = (here.alpha + of_y, y), (of_clean, denoised(denoiser, y, here)), (here.diffusion * np.sqrt(-step), noise(0))
-    return combine(*((weight / there.alpha, array) for weight, array in terms))
+    step = following.time - current.time
+    of_y, of_clean = step * np.array(rate(current, 1.0))
+    terms = (
+        (current.alpha + of_y, y),
+        (of_clean, denoised(denoiser, y, current)),
+        (current.diffusion * np.sqrt(-step), noise(0)),
+    )
+    return combine(*((weight / following.alpha, array) for weight, array in terms))
 
 
-reverse_sde = walk(reverse_step, churn=False)
+reverse_sde = sampler_of(reverse_step, churn=False)
 
 
 def langevin_step(denoiser, y, point, noise, share):
@@ -39,16 +43,16 @@ def langevin_step(denoiser, y, point, noise, share):
     return combine((1 - share, y), (share, denoised(denoiser, y, point)), (point.level * np.sqrt(2 * share), noise))
 
 
-@partial(walk, churn=False)
-def predictor_corrector(denoiser, y, here, there, noise):
+@partial(sampler_of, churn=False)
+def predictor_corrector(denoiser, y, current, following, noise):
     """The reverse equation, then one Langevin step (Song et al. 2021, algorithm 1): 2 `levels` - 1 evaluations."""
-    predicted = reverse_step(denoiser, y, here, there, noise)
-    return langevin_step(denoiser, predicted, there, noise(1), CORRECTOR_STEP)
+    predicted = reverse_step(denoiser, y, current, following, noise)
+    return langevin_step(denoiser, predicted, following, noise(1), CORRECTOR_STEP)
 
 
-@partial(walk, churn=False)
-def langevin(denoiser, y, here, there, noise):
+@partial(sampler_of, churn=False)
+def langevin(denoiser, y, current, following, noise):
     """Annealed Langevin dynamics, SMLD (Song & Ermon 2019, algorithm 1). 1 + 20 (`levels` - 1) evaluations."""
     for number in range(LANGEVIN_STEPS):
-        y = langevin_step(denoiser, y, there, noise(number), LANGEVIN_STEP)
+        y = langevin_step(denoiser, y, following, noise(number), LANGEVIN_STEP)
     return y

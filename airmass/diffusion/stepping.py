@@ -5,7 +5,7 @@ sum of arrays with scalars in front.
 
 Levels run in a Python loop: pass a jitted denoiser, which then compiles once (a scan would hold the network once for
 each evaluation in a step), and which may keep what depends on the level alone from one sample to the next. Scalars are
-arguments of what is compiled here, so that it compiles once, not once a level.
+arguments of what is compiled current, so that it compiles once, not once a level.
 """
 
 from collections.abc import Callable
@@ -26,11 +26,12 @@ Noise = Callable[[int], Float[Array, "*shape"]]
 Step = Callable[[Denoiser, Float[Array, "*shape"], Point, Point, Noise], Float[Array, "*shape"]]
 
 
-def walk(step: Step, churn: bool) -> Sampler:
-    """The sampler that takes `step` from each time to the next and answers with the last denoised.
+def sampler_of(step: Step, churn: bool) -> Sampler:
+    """A sampler that takes `step` between every two times of a grid and returns the last denoised array.
 
-    `step(denoiser, y, here, there, noise)` may ask for noise 0, 1, ..., white and its own. With `churn` the level is
-    raised before a step by fresh noise (Karras et al. 2022, algorithm 2), where the grid says so.
+    `step(denoiser, y, current, following, noise)` gets the points before and after it; `noise(0)`, `noise(1)`, ... are
+    white and independent. With `churn`, fresh noise raises the level before a step where the grid says so (Karras et
+    al. 2022, algorithm 2).
     """
 
     @wraps(step)
@@ -40,13 +41,13 @@ def walk(step: Step, churn: bool) -> Sampler:
         points = list(grid)
         y = scale(draw(0), points[0].level)
         for number, (point, time) in enumerate(zip(points, raised, strict=True)):
-            here = grid.at(time)
-            if here.level > point.level:
-                spread = grid.inflation * np.sqrt(here.level**2 - point.level**2)
+            current = grid.at(time)
+            if current.level > point.level:
+                spread = grid.inflation * np.sqrt(current.level**2 - point.level**2)
                 y = add(y, draw(number + 1), spread)
             if number + 1 == len(points):
-                return denoised(denoiser, y, here)
-            y = step(denoiser, y, here, points[number + 1], _noise(draw, number, len(points)))
+                return denoised(denoiser, y, current)
+            y = step(denoiser, y, current, points[number + 1], _noise(draw, number, len(points)))
 
     return sampler
 

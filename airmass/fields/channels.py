@@ -15,13 +15,13 @@ Channel = tuple[str, int | None]
 
 
 @dataclass(frozen=True)
-class Layout:
+class ChannelLayout:
     """An order of channels. Each is a variable's long name and its level in hPa, None for a field not on levels."""
 
     channels: tuple[Channel, ...]
 
     @classmethod
-    def of(cls, names: tuple[str, ...], levels: tuple[int, ...]) -> "Layout":
+    def of(cls, names: tuple[str, ...], levels: tuple[int, ...]) -> "ChannelLayout":
         """Variables sorted by name, levels inside: the published order."""
         channels: list[Channel] = []
         for name in sorted(names):

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.core.types import Array
-from airmass.fields.channels import Channel, Layout
+from airmass.fields.channels import Channel, ChannelLayout
 from airmass.fields.forcing import FORCING_SCALES
 from airmass.fields.task import Task
 
@@ -20,7 +20,7 @@ class Normaliser(eqx.Module):
 
     A target that is also read is predicted as a residual: output * residual_std + last frame. A diagnostic target is
     output * std + mean. Losses compare in that scaled space. Arrays run over the prognostic, forcing, static and
-    target channels of `task` in the order of `Layout.of`.
+    target channels of `task` in the order of `ChannelLayout.of`.
     """
 
     history_mean: Float[Array, " prognostic"]
@@ -87,9 +87,9 @@ class Normaliser(eqx.Module):
 
         Forcings use the statistics where they are given (as in the published files) and fixed scales otherwise.
         """
-        history = Layout.of(task.prognostic, task.levels).channels
-        static = Layout.of(task.static, task.levels).channels
-        targets = Layout.of(task.targets, task.levels).channels
+        history = ChannelLayout.of(task.prognostic, task.levels).channels
+        static = ChannelLayout.of(task.static, task.levels).channels
+        targets = ChannelLayout.of(task.targets, task.levels).channels
 
         def pick(statistic: xr.Dataset, kind: str, channels: tuple[Channel, ...]) -> np.ndarray:
             values = [_value(statistic, channel, kind, source) for channel in channels]
@@ -119,7 +119,7 @@ class Normaliser(eqx.Module):
     @staticmethod
     def columns(task: Task) -> tuple[int, ...]:
         """Which target channels are prognostic, in the order of the history's channels."""
-        targets = Layout.of(task.targets, task.levels).channels
+        targets = ChannelLayout.of(task.targets, task.levels).channels
         return tuple(i for i, (name, _) in enumerate(targets) if name in task.prognostic)
 
 

@@ -15,7 +15,7 @@ from airmass.fields.forcing import forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.models.model import Model
-from airmass.models.rollout import serve
+from airmass.models.rollout import iterate_frames
 from airmass.models.runner import NOTHING_WRITTEN, History, Written, whole_hours
 from airmass.models.state import State
 
@@ -56,13 +56,13 @@ class DeterministicRunner:
         windows = tee(islice(forcing_windows(self._task, self._grid, init), count, None), len(histories))
         states = [State(jnp.asarray(history), hours) for history in histories]
         step = partial(compiled_step, self._model)
-        runs = [serve(step, state, own, key=None) for state, own in zip(states, windows, strict=True)]
+        runs = [iterate_frames(step, state, own, key=None) for state, own in zip(states, windows, strict=True)]
         while True:
             yield (next(run) for run in runs)
 
 
 # Compiled once for all models of a kind and size: while training, one is made of the newest parameters now and again.
-_ready = jax.jit(lambda model: model.ready(serving=True))
+_ready = jax.jit(lambda model: model.ready(inference=True))
 
 
 @jax.jit

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from airmass.core.errors import InputError
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 from airmass.models.family import family_of, new_network
 from airmass.models.settings import ModelSettings
@@ -67,11 +67,11 @@ class Sizes:
 
     @property
     def prognostic(self) -> int:
-        return len(Layout.of(self.task.prognostic, self.task.levels))
+        return len(ChannelLayout.of(self.task.prognostic, self.task.levels))
 
     @property
     def targets(self) -> int:
-        return len(Layout.of(self.task.targets, self.task.levels))
+        return len(ChannelLayout.of(self.task.targets, self.task.levels))
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def parameter_bytes(sizes: Sizes, settings: ModelSettings) -> float:
 
 def fixed_channels(task: Task) -> int:
     """Static fields and two windows of forcings, on the host and on the device."""
-    return 2 * len(Layout.of(task.static, task.levels)) + 4 * (task.history + 1) * len(task.forcing)
+    return 2 * len(ChannelLayout.of(task.static, task.levels)) + 4 * (task.history + 1) * len(task.forcing)
 
 
 def largest_first(parts: Mapping[str, float]) -> dict[str, float]:

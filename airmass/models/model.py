@@ -8,7 +8,7 @@ from jaxtyping import Float, PyTree
 
 from airmass.core.types import Array
 from airmass.fields.grid import LatLonGrid
-from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.settings import ModelSettings
@@ -27,8 +27,8 @@ class Model(Protocol):
     @property
     def space(self) -> str | None: ...
 
-    def ready(self, serving: bool = False) -> Any:
-        """The same model with all that no weather enters computed; `serving` says that nothing is differentiated."""
+    def ready(self, inference: bool = False) -> Any:
+        """The same model with all that no weather enters computed; `inference` says that nothing is differentiated."""
 
     def specs(self) -> Any:
         """Where each array, or tree of arrays, lies on a mesh of devices."""
@@ -52,5 +52,5 @@ class Trained:
     grid: LatLonGrid
     normaliser: Normaliser
     fill: Float[np.ndarray, " prognostic"] | None
-    innovation: Innovation | None = None
+    innovation: LinearResidual | None = None
     calibration: Calibration | None = None

@@ -33,7 +33,7 @@ def rollout(
     return over_tiles(body, state, (inputs, keys), recompute and steps > 1)
 
 
-def forcing_windows(
+def sliding_windows(
     forcings: Float[Array, "time node forcing"], history: int
 ) -> Float[Array, "step window node forcing"]:
     """For every step, the forcings at its history's times and at its target time."""
@@ -41,7 +41,7 @@ def forcing_windows(
     return jnp.stack([forcings[k : k + history + 1] for k in range(steps)])
 
 
-def serve(
+def iterate_frames(
     step: Step, state: State, windows: Iterable[Float[Array, "window node forcing"]], *, key: PRNGKeyArray | None
 ) -> Iterator[Float[Array, "node target"]]:
     """Frames one by one, so that memory does not grow with lead time. `step` should be compiled by the caller.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 
 _STRUCTURE = 3  # features of position that close the first maps
@@ -47,7 +47,7 @@ def input_channels(
     task: Task, noisy: bool, innovation: bool = False, positions: int = _STRUCTURE
 ) -> list[NetworkChannel]:
     """Rows of the first maps: `Normaliser.inputs`, what is expected, noisy targets (GenCast), features of position."""
-    history, static = (Layout.of(names, task.levels).channels for names in (task.prognostic, task.static))
+    history, static = (ChannelLayout.of(names, task.levels).channels for names in (task.prognostic, task.static))
     lags = range(1 - task.history, 1)
     return [
         *(NetworkChannel("input", name, level, lag) for lag in lags for name, level in history),
@@ -61,5 +61,5 @@ def input_channels(
 
 def output_channels(task: Task) -> list[NetworkChannel]:
     """Columns of the last map."""
-    targets = Layout.of(task.targets, task.levels).channels
+    targets = ChannelLayout.of(task.targets, task.levels).channels
     return [NetworkChannel("change" if name in task.prognostic else "field", name, level, 1) for name, level in targets]

@@ -18,7 +18,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import put, write_durably
 from airmass.data.formats import forecast_writer
 from airmass.data.formats.forecast_reader import open_forecast
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 from airmass.forecasting import resume
 from airmass.forecasting.forecast import forecast
@@ -30,7 +30,7 @@ from tests.conftest import make_store
 ROOT = Path(__file__).parents[2]
 TASK = Task(("temperature", "2m_temperature"), ("total_precipitation_6hr",), (), ("land_sea_mask",), (300, 500, 850))
 COLUMNS = [
-    i for i, (name, _) in enumerate(Layout.of(TASK.targets, TASK.levels).channels) if name in TASK.prognostic
+    i for i, (name, _) in enumerate(ChannelLayout.of(TASK.targets, TASK.levels).channels) if name in TASK.prognostic
 ]  # fmt: skip
 INITS = ["2000-11-01T06", "2000-11-01T12"]
 MEMBERS, STEPS = 5, 6
@@ -58,7 +58,7 @@ class Chaotic:
         draw = np.random.default_rng([self.seed, member, step]).normal(size=states[place].shape[1:])
         new = (3 * states[place][-1] - 2.1 * states[place][0]).astype(np.float32) % 300 + draw.astype(np.float32)
         states[place] = np.stack([states[place][-1], new])
-        frame = np.full((len(new), len(Layout.of(TASK.targets, TASK.levels))), step, np.float32)
+        frame = np.full((len(new), len(ChannelLayout.of(TASK.targets, TASK.levels))), step, np.float32)
         frame[:, COLUMNS] = new
         return frame
 

@@ -19,7 +19,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.place import is_url
-from airmass.data.formats.reading import one_line
+from airmass.data.formats.reading import error_line
 from airmass.fields.variables import VARIABLES
 
 _KNOWN = ("_FillValue", "missing_value", "scale_factor", "add_offset")
@@ -88,7 +88,7 @@ def stored_array(
     try:
         numbers = _opened(str(field.name), path, gaps, names or {})
     except Exception as error:  # whatever zarr and tensorstore raise for metadata
-        raise InputError(f"{path}: {field.name} cannot be opened: {one_line(error)}") from error
+        raise InputError(f"{path}: {field.name} cannot be opened: {error_line(error)}") from error
     if numbers is None or dict(zip(numbers.domain.labels, numbers.shape, strict=True)) != dict(field.sizes):
         return None
     return StoredArray(numbers, encoding)

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import StoredArray, chunk_problems, stored_array
 from airmass.data.formats.layout import axis_problem, level_problems, units_problem
-from airmass.data.formats.reading import one_line
+from airmass.data.formats.reading import error_line
 from airmass.data.formats.store import HORIZONTAL, grid_of, minute, open_unchecked
 from airmass.fields.variables import VARIABLES
 
@@ -125,7 +125,7 @@ def read_lead_times(
         raise
     except Exception as error:  # of many kinds: a file's, a server's, a codec's
         time = minute(dataset.init_time.values[init_index])
-        raise InputError(f"{path}: {name} cannot be read from {time}: {one_line(error)}") from error
+        raise InputError(f"{path}: {name} cannot be read from {time}: {error_line(error)}") from error
     if stored is not None and (turned := dataset.encoding.get(_TURNED)):
         values = np.flip(values, tuple(axis for axis, dim in enumerate(field.dims) if dim in turned))
     return np.asarray(values, np.float32)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.core.files import sync
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
@@ -53,8 +53,8 @@ class ForecastWriter:
     ):
         self._grid, self._steps, self._path, self._task = grid, steps, path, task
         self._ensemble, self._first = numbers is not None, numbers.start if numbers else 0
-        frame = Layout.of(task.targets, task.levels)
-        self.layout = Layout.of(task.targets, chosen_levels(task, levels))
+        frame = ChannelLayout.of(task.targets, task.levels)
+        self.layout = ChannelLayout.of(task.targets, chosen_levels(task, levels))
         self._columns = None if self.layout == frame else [frame.index(channel) for channel in self.layout.channels]
         self._together = _frames_a_chunk(self.layout, grid, steps, self._ensemble)
         self._waiting: dict[tuple[int, int], np.ndarray] = {}
@@ -75,7 +75,7 @@ class ForecastWriter:
     @property
     def holds_states(self) -> bool:
         """Whether a trajectory could go on from what is written: every channel that a step reads is."""
-        return set(Layout.of(self._task.prognostic, self._task.levels).channels) <= set(self.layout.channels)
+        return set(ChannelLayout.of(self._task.prognostic, self._task.levels).channels) <= set(self.layout.channels)
 
     def ends_a_chunk(self, step: int) -> bool:
         """Whether frames up to this step, from 0, are all written."""
@@ -102,7 +102,7 @@ class ForecastWriter:
     def newest(self, row: int, number: int, count: int) -> Float[np.ndarray, "time node prognostic"]:
         """The last frames of history of a trajectory of which `count` frames are written, exactly; Zarr only."""
         lead = slice(max(0, count - self._task.history), count)
-        layout = Layout.of(self._task.prognostic, self._task.levels)
+        layout = ChannelLayout.of(self._task.prognostic, self._task.levels)
         assert isinstance(self._file, _Zarr)
         fields = self._file.read(self._region(row, number - self._first, lead), layout.variables)
         return layout.pack(xr.Dataset({name: self._labelled(name, values) for name, values in fields.items()}))
@@ -130,7 +130,7 @@ class ForecastWriter:
 
 def bytes_a_frame(task: Task, grid: LatLonGrid, levels: tuple[int, ...]) -> int:
     """Bytes of one frame on the disk, uncompressed."""
-    return 4 * grid.size * len(Layout.of(task.targets, levels))
+    return 4 * grid.size * len(ChannelLayout.of(task.targets, levels))
 
 
 def chosen_levels(task: Task, levels: Sequence[int]) -> tuple[int, ...]:
@@ -283,12 +283,12 @@ class _Disk(io.RawIOBase):
         return True
 
 
-def _frames_a_chunk(layout: Layout, grid: LatLonGrid, steps: int, ensemble: bool) -> int:
+def _frames_a_chunk(layout: ChannelLayout, grid: LatLonGrid, steps: int, ensemble: bool) -> int:
     largest = max(len(layout.levels(name)) or 1 for name in layout.variables) * grid.size * 4
     return int(np.clip(_CHUNK_BYTES // largest, 1, min(steps, _MOST_SAMPLED) if ensemble else steps))
 
 
-def _fields(layout: Layout, coords: xr.Dataset, together: int) -> list[_Field]:
+def _fields(layout: ChannelLayout, coords: xr.Dataset, together: int) -> list[_Field]:
     """The variables over these coordinates, with `together` lead times of a trajectory in a chunk."""
     times = ("init_time", "number", "lead_time") if "number" in coords else ("init_time", "lead_time")
     fields = []
@@ -301,7 +301,7 @@ def _fields(layout: Layout, coords: xr.Dataset, together: int) -> list[_Field]:
 
 
 def _coordinates(
-    layout: Layout, grid: LatLonGrid, inits: np.ndarray, leads: np.ndarray, numbers: range | None
+    layout: ChannelLayout, grid: LatLonGrid, inits: np.ndarray, leads: np.ndarray, numbers: range | None
 ) -> xr.Dataset:
     coords = {
         "init_time": ("init_time", inits, {"standard_name": "forecast_reference_time"}),

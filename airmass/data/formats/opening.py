@@ -12,7 +12,7 @@ from airmass.core.errors import InputError
 from airmass.core.place import Place, is_url
 from airmass.data.formats.kind import Kind, kind_of, require_file
 from airmass.data.formats.layout import HORIZONTAL
-from airmass.data.formats.reading import one_line, reading
+from airmass.data.formats.reading import error_line, reading
 from airmass.fields.variables import VARIABLES
 
 # Sizes that are told by metadata are believed up to here: an axis is read whole when a store is opened.
@@ -77,7 +77,7 @@ def _opened(opened: Callable[..., xr.Dataset], path: Place, names: Callable[[], 
             held = list(names())
         faults = {name: fault for name in held if (fault := _fault(opened, name, held))}
         name, fault = next(iter(faults.items())) if 0 < len(faults) < len(held) else ("", error)
-        raise InputError(f"{path}: {name}{' ' if name else ''}cannot be read: {one_line(fault)}") from error
+        raise InputError(f"{path}: {name}{' ' if name else ''}cannot be read: {error_line(fault)}") from error
 
 
 def _fault(opened: Callable[..., xr.Dataset], name: str, held: list[str]) -> Exception | None:

@@ -21,10 +21,10 @@ def reading(path: str | Path, what: str = "") -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path}: {what}{' ' if what else ''}cannot be read: {one_line(error)}") from error
+        raise InputError(f"{path}: {what}{' ' if what else ''}cannot be read: {error_line(error)}") from error
 
 
-def one_line(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """The message of an error on one line, without control characters, cut where it is very long."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."

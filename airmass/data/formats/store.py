@@ -15,7 +15,7 @@ from airmass.data.formats.layout import grid_of as grid_of
 from airmass.data.formats.layout import minute as minute
 from airmass.data.formats.layout import problems as problems
 from airmass.data.formats.opening import open_unchecked as open_unchecked
-from airmass.data.formats.reading import one_line
+from airmass.data.formats.reading import error_line
 from airmass.fields.variables import VARIABLES
 
 
@@ -41,7 +41,7 @@ def read(field: xr.DataArray, path: str | Path) -> np.ndarray:
     try:
         return field.values
     except Exception as error:
-        raise InputError(f"{path}: {field.name} cannot be read{_span(field)}: {one_line(error)}") from error
+        raise InputError(f"{path}: {field.name} cannot be read{_span(field)}: {error_line(error)}") from error
 
 
 def _span(field: xr.DataArray) -> str:

@@ -13,7 +13,7 @@ import xarray as xr
 from airmass.core.errors import InputError
 from airmass.core.place import is_url
 from airmass.data.formats.kind import is_netcdf
-from airmass.data.formats.reading import one_line, reading
+from airmass.data.formats.reading import error_line, reading
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
 # Chunks of a variable that are looked at: a local one costs microseconds, a remote one is read.
@@ -134,7 +134,7 @@ class _Remote:
         try:
             return self._values.read(key, if_not_equal=known).result()
         except Exception as error:
-            raise InputError(f"{self._values.url}{key}: cannot be read: {one_line(error)}") from error
+            raise InputError(f"{self._values.url}{key}: cannot be read: {error_line(error)}") from error
 
 
 def _told(stamp: tuple | None) -> str:

@@ -22,11 +22,11 @@ from airmass.data.formats.store import (
 from airmass.data.loading.change_detection import ChangeDetector
 from airmass.data.loading.frame_cache import PeriodCache, RecentCache
 from airmass.data.loading.latitude_band import LatitudeBand
-from airmass.data.loading.lazy_array import as_slice, joined, lazy_array
+from airmass.data.loading.lazy_array import as_slice, concatenated, lazy_array
 from airmass.data.loading.workspace import Workspace
 from airmass.data.plausible import FirstReading, Usual
 from airmass.data.preparation.statistics import between
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
@@ -52,7 +52,7 @@ class Frames:
         require(dataset, path, (*task.targets, *task.static), task.levels)
         _refuse_unsupported(dataset, task, path, missing)
         self.grid: LatLonGrid = grid_of(dataset, path)
-        self.layout = Layout.of(task.targets, task.levels)
+        self.layout = ChannelLayout.of(task.targets, task.levels)
         chosen = slice(
             *(ALL if dates is None else between(dataset.time.values, dates, path)).indices(dataset.sizes["time"])
         )
@@ -62,7 +62,7 @@ class Frames:
         self._first = chosen.start
         self.times = dataset.time.values.astype("datetime64[ns]")[chosen]
         self._arrays = {n: lazy_array(dataset[n], path, self.layout.levels(n)) for n in self.layout.variables}
-        self._all = joined(list(self._arrays.values()))
+        self._all = concatenated(list(self._arrays.values()))
         self._workspace = Workspace()
         self._starts: dict[int, Int[np.ndarray, " start"]] = {}
         self._held: PeriodCache | None = None
@@ -77,7 +77,7 @@ class Frames:
         if not self.task.static:
             return np.empty((self.grid.size, 0), np.float32)
         require_finite(self._dataset, self.path, self.task.static)
-        return Layout.of(self.task.static, self.task.levels).pack(self._dataset[list(self.task.static)])
+        return ChannelLayout.of(self.task.static, self.task.levels).pack(self._dataset[list(self.task.static)])
 
     def hold_against(self, usual: Usual) -> None:
         """From now on also hold frames that are read for the first time against these means and spreads."""

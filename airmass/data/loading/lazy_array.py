@@ -14,7 +14,7 @@ import xarray as xr
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import Encoding, StoredArray, stored_array
 from airmass.data.formats.layout import in_order
-from airmass.data.formats.reading import one_line
+from airmass.data.formats.reading import error_line
 
 Index = slice | np.ndarray
 
@@ -52,7 +52,7 @@ def lazy_array(field: xr.DataArray, path: str | Path, levels: Sequence[int] = ()
     return _Encoded(_ordered(stored, places), stored.encoding)
 
 
-def joined(arrays: Sequence[LazyArray]) -> LazyArray:
+def concatenated(arrays: Sequence[LazyArray]) -> LazyArray:
     """The levels of several arrays one after another, in one request for neighbours that can be had so."""
     parts: list[LazyArray] = []
     for kind, group in groupby(arrays, type):
@@ -81,7 +81,7 @@ def _places(field: xr.DataArray, path: str | Path, levels: Sequence[int]) -> Ind
 
 
 def _ordered(stored: StoredArray, places: Index | None) -> Any:
-    """Numbers as [time, level, latitude, longitude], without names and from 0 on, so that they can be joined."""
+    """Numbers as [time, level, latitude, longitude], without names and from 0 on, so that they can be concatenated."""
     import tensorstore
 
     numbers, rest = stored.numbers, ["latitude", "longitude"]
@@ -142,7 +142,7 @@ class _Reading:
         try:
             numbers = self._pending.result()
         except Exception as error:  # of many kinds: a file's, a server's, a codec's
-            raise InputError(one_line(error)) from error
+            raise InputError(error_line(error)) from error
         if self._place is not None and self._encoding is not None:
             self._place[...] = self._encoding.decoded(numbers)
 
@@ -170,7 +170,7 @@ class _Later:
         try:
             values = self._field.values
         except Exception as error:  # of many kinds: zarr's, HDF5's, a codec's
-            raise InputError(one_line(error)) from error
+            raise InputError(error_line(error)) from error
         self._place[...] = values
 
 

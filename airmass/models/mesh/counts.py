@@ -70,7 +70,7 @@ class Counts:
         )
 
 
-def tables(n: Counts) -> float:
+def table_bytes(n: Counts) -> float:
     """Indices and features."""
     return 12 * (n.encoder_edges + n.mesh_edges) + 36 * n.grid + 16 * (n.encoder_kinds + n.decoder_kinds)
 

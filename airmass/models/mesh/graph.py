@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
-from airmass.core.cache import kept
+from airmass.core.cache import read_or_make
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, write_arrays
 from airmass.core.types import Array
@@ -98,7 +98,7 @@ def build_graphs(
     if not cache:
         return build()
     name = _cache_name(grid, f"{mesh_level} {radius_fraction!r} {finest_only} {corner_length!r}")
-    return kept(name, build, partial(_read, grid), _write)
+    return read_or_make(name, build, partial(_read, grid), _write)
 
 
 def sphere_points(latitude: np.ndarray, longitude: np.ndarray) -> Float[np.ndarray, "node 3"]:

@@ -92,7 +92,7 @@ class Interaction(eqx.Module):
         return receiver + self.node_mlp.rest(hidden + self.node_mlp.layers[0].bias, condition)
 
 
-def together(x: Float[Array, "*n in"], *weights: Float[Array, "in out"]) -> Sequence[Float[Array, "*n out"]]:
+def fused_matmul(x: Float[Array, "*n in"], *weights: Float[Array, "in out"]) -> Sequence[Float[Array, "*n out"]]:
     """`x @ weight` for each weight as one product, which a CPU makes about a seventh faster than two."""
     ends = list(accumulate(weight.shape[-1] for weight in weights))
     return jnp.split(product(x, jnp.concatenate(weights, axis=-1)), ends[:-1], axis=-1)

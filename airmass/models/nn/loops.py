@@ -12,7 +12,7 @@ from airmass.core.types import Array
 _KEPT = "kept"
 
 
-def kept(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+def saved_for_backward(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """A value that is small beside what it takes to make it again."""
     return checkpoint_name(x, _KEPT)
 
@@ -20,7 +20,7 @@ def kept(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
 def over_tiles(body, carry, xs, recompute: bool = False, reverse: bool = False):
     """`jax.lax.scan` over the leading axis of `xs`, without a loop where there is one tile.
 
-    With `recompute` the backward pass makes each tile's activations again, all but what is `kept`.
+    With `recompute` the backward pass makes each tile's activations again, all but what is `saved_for_backward`.
     """
     policy = jax.checkpoint_policies.save_only_these_names(_KEPT)
     body = jax.checkpoint(body, policy=policy) if recompute else body

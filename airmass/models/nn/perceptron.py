@@ -52,7 +52,7 @@ class Perceptron(eqx.Module):
         return normed, Perceptron(of_tail, of_scale, of_offset), for_first
 
 
-class Parts(eqx.Module):
+class InteractionMaps(eqx.Module):
     """An interaction by what its maps are applied to."""
 
     on_edges: Linear
@@ -62,7 +62,7 @@ class Parts(eqx.Module):
     updates: Perceptron
 
     @classmethod
-    def of(cls, interaction: Interaction) -> "Parts":
+    def of(cls, interaction: Interaction) -> "InteractionMaps":
         on_nodes = interaction.for_senders, interaction.for_receivers, interaction.for_updates
         first = interaction.node_mlp.layers[0]
         on_incoming = eqx.tree_at(lambda linear: linear.weight, first, interaction.for_incoming)

@@ -16,12 +16,12 @@ from jaxtyping import Bool, Float
 
 from airmass.core.types import Array
 from airmass.models.mesh.tiles import SHARED, EdgeTiles
-from airmass.models.nn.interaction import Interaction, add_at_receivers, at_receivers, together
+from airmass.models.nn.interaction import Interaction, add_at_receivers, at_receivers, fused_matmul
 from airmass.models.nn.loops import at_place, over_tiles, summed_over, with_place
 from airmass.models.nn.mlp import Linear
-from airmass.models.nn.perceptron import Parts
+from airmass.models.nn.perceptron import InteractionMaps
 from airmass.models.nn.product import product
-from airmass.models.nn.summed import Behind
+from airmass.models.nn.summed import LinearAfterSum
 
 Nodes = Float[Array, "mesh width"]
 Edges = Float[Array, "tile edge width"]
@@ -68,7 +68,7 @@ def _forward(space, steps: Interaction, edges: EdgeTiles, carry, numbers, on_kin
 
 def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_kinds):
     mesh, edge, kept = carry
-    parts = Parts.of(interaction)
+    parts = InteractionMaps.of(interaction)
     on_nodes, mapped = _rows_on_nodes(parts.on_nodes, mesh)
     low = mapped.dtype
 
@@ -94,15 +94,15 @@ def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_k
     return mesh + parts.updates.scaled(normed), edge, kept
 
 
-def finish(
-    interaction: Interaction, messages: Behind, carry: tuple[Nodes, Edges], edges: EdgeTiles, space: str | None
+def last_step(
+    interaction: Interaction, messages: LinearAfterSum, carry: tuple[Nodes, Edges], edges: EdgeTiles, space: str | None
 ) -> Nodes:
     """Mesh nodes after one step more, the last, whose edges nothing reads.
 
     For forecasts alone: the gradient of this loop takes longer than that of `interact`, which has one of its own.
     """
     mesh, edge = carry
-    parts = Parts.of(interaction)
+    parts = InteractionMaps.of(interaction)
     on_nodes, mapped = _rows_on_nodes(parts.on_nodes, mesh)
 
     def tile(total, rows):
@@ -156,7 +156,7 @@ interact.defvjp(_forward_for_gradient, _backward)
 def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: Kept, carry):
     """From gradients after a step to those before it and the step's own; nodes and edges themselves go back too."""
     for_mesh, for_edge, mesh, edge, for_kinds = carry
-    parts, back_to_interaction = jax.vjp(Parts.of, interaction)
+    parts, back_to_interaction = jax.vjp(InteractionMaps.of, interaction)
     inverse, normed = at_place(kept.mesh_inverse, number), at_place(kept.mesh_normed, number)
     _, of_updates, for_mapped = parts.updates.back(at_place(kept.mesh_first, number), inverse, normed, for_mesh)
     mesh = mesh - parts.updates.scaled(normed)
@@ -199,7 +199,7 @@ def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: 
     _, back = jax.vjp(_on_nodes, parts.on_nodes, mesh)
     of_nodes, through_nodes = back((*_like(for_nodes, parts.on_nodes[:2]), for_mapped))
     of_edges = eqx.tree_at(lambda linear: (linear.weight, linear.bias), parts.on_edges, (of_weight, of_bias))
-    of_parts = Parts(of_edges, of_nodes, of_incoming, of_messages, of_updates)
+    of_parts = InteractionMaps(of_edges, of_nodes, of_incoming, of_messages, of_updates)
     (of_step,) = back_to_interaction(_like(of_parts, parts))
     return (for_mesh + through_nodes, for_edge, mesh, edge, for_kinds), of_step
 
@@ -210,7 +210,7 @@ def _applied(linear: Linear, x):
 
 def _on_nodes(weights: tuple[Float[Array, "width hidden"], ...], mesh: Nodes):
     """What a node is to the edges that it sends, to those that it receives, and to its own update."""
-    return tuple(together(mesh.astype(weights[0].dtype), *weights))
+    return tuple(fused_matmul(mesh.astype(weights[0].dtype), *weights))
 
 
 def _rows_on_nodes(weights: tuple[Float[Array, "width hidden"], ...], mesh: Nodes):

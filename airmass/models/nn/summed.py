@@ -15,14 +15,14 @@ from jaxtyping import Float
 from airmass.core.types import Array
 from airmass.models.mesh.tiles import EdgeTiles
 from airmass.models.nn.interaction import Interaction, add_at_receivers
-from airmass.models.nn.loops import kept, summed_over
+from airmass.models.nn.loops import saved_for_backward, summed_over
 from airmass.models.nn.mlp import Condition, Linear, through
 from airmass.models.nn.product import summed_products
 
 # The triangle is multiplied in this many blocks of columns.
 _BLOCKS = 4
-Parts = tuple[Float[Array, "*n some"], ...]
-Arriving = Callable[[Parts], Float[Array, "receiver hidden"]]
+Sums = tuple[Float[Array, "*n some"], ...]
+Arriving = Callable[[Sums], Float[Array, "receiver hidden"]]
 
 
 class SquaredLength(eqx.Module):
@@ -77,7 +77,7 @@ def _squared_length_back(residuals, gradient):
 squared_length.defvjp(_squared_length, _squared_length_back)
 
 
-class Behind(eqx.Module):
+class LinearAfterSum(eqx.Module):
     """The last map of an interaction's messages, behind their sum."""
 
     before: tuple[Linear, ...]
@@ -91,14 +91,14 @@ class Behind(eqx.Module):
         self.before, self.weight, self.bias, self.length = tuple(before), last.weight, last.bias, SquaredLength.of(last)
         self.count = count.astype(last.bias.dtype)
 
-    def start(self, receivers: int) -> Parts:
+    def start(self, receivers: int) -> Sums:
         """Sums of nothing, in float32."""
         return jnp.zeros((receivers, len(self.weight)), jnp.float32), jnp.zeros((receivers, 1), jnp.float32)
 
-    def parts(self, first: Float[Array, "*n hidden"]) -> Parts:
+    def parts(self, first: Float[Array, "*n hidden"]) -> Sums:
         """What is to be summed over messages, of the value of their first map."""
         last = jax.nn.swish(through(self.before, first))
-        square = kept(squared_length(self.length, last))
+        square = saved_for_backward(squared_length(self.length, last))
         inverse = jax.lax.rsqrt(square / self.weight.shape[-1] + 1e-5).astype(last.dtype)
         return last * inverse, inverse
 
@@ -110,7 +110,7 @@ class Behind(eqx.Module):
         after = scale[:, None] * interaction.for_incoming
         weight, bias, always = self.weight @ after, self.bias @ after, offset @ interaction.for_incoming
 
-        def arrived(sums: Parts) -> Float[Array, "receiver hidden"]:
+        def arrived(sums: Sums) -> Float[Array, "receiver hidden"]:
             weighted, inverse = (part.astype(weight.dtype) for part in sums)
             return weighted @ weight + inverse * bias + self.count * always
 

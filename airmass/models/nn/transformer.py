@@ -8,7 +8,7 @@ from jaxtyping import Float, PRNGKeyArray
 from airmass.core.types import Array
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.nn.attention import attend
-from airmass.models.nn.interaction import together
+from airmass.models.nn.interaction import fused_matmul
 from airmass.models.nn.loops import over_groups
 from airmass.models.nn.mlp import ConditionalNorm, Linear, unit_gain
 
@@ -39,7 +39,7 @@ class Block(eqx.Module):
         self, x: Float[Array, "node width"], neighbours: Neighbours, condition: Float[Array, " condition"]
     ) -> Float[Array, "node width"]:
         normed = self.attention_norm(x, condition).astype(self.query.dtype)
-        maps = together(normed, self.query, self.key, self.value)
+        maps = fused_matmul(normed, self.query, self.key, self.value)
         query, key, value = (mapped.reshape(len(x), self.heads, -1).swapaxes(0, 1) for mapped in maps)
         out = attend(query, key, value, neighbours)
         x = x + self.attended(out.swapaxes(0, 1).reshape(x.shape))

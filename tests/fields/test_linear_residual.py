@@ -7,7 +7,7 @@ import pytest
 
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.harmonics import Harmonics
-from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.linear_residual import Calibration, LinearResidual
 from tests.fields.test_harmonics import random_coefficients
 
 GRID = LatLonGrid.equiangular(8, 16)
@@ -15,7 +15,7 @@ N = GRID.shape[1] // 2
 INSIDE = np.arange(N)[:, None] <= np.arange(N)
 
 
-def moving_waves() -> Innovation:
+def moving_waves() -> LinearResidual:
     """Of two channels: waves that decay and move, each at its own pace, about a mean that is not zero.
 
     A harmonic that follows one frame by u and the one before by v is drawn through the roots that it decays with.
@@ -24,7 +24,7 @@ def moving_waves() -> Innovation:
     phases = rng.uniform(-1, 1, (2, N, N, 2)) * (np.arange(N) > 0)[:, None, None]
     one, other = rng.uniform(0.1, 0.8, (2, N, N, 2)) * np.exp(1j * phases)
     spread = rng.uniform(0.1, 2, (N, N, 2))
-    made = Innovation(
+    made = LinearResidual(
         rng.normal(size=(GRID.size, 2)).astype(np.float32),
         np.stack([-one * other, one + other]).astype(np.complex64),
         spread.astype(np.float32),
@@ -34,7 +34,7 @@ def moving_waves() -> Innovation:
 
 
 @pytest.fixture(scope="module")
-def innovation() -> Innovation:
+def innovation() -> LinearResidual:
     return moving_waves()
 
 
@@ -75,7 +75,7 @@ def test_a_calibration_scales_what_a_frame_adds_and_leaves_what_was_expected(inn
     np.testing.assert_allclose(whole, drawn, atol=3e-5)
 
 
-def stationary_variance(innovation: Innovation) -> np.ndarray:
+def stationary_variance(innovation: LinearResidual) -> np.ndarray:
     """By a sum over the responses to all earlier innovations."""
     v, u = np.asarray(innovation.persistence, np.complex128)
     before, response, total = np.zeros_like(u), np.ones_like(u), np.zeros(u.shape)

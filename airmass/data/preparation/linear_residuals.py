@@ -8,7 +8,7 @@ from jaxtyping import Float
 from airmass.core.types import Array
 from airmass.data.loading.frames import Frames
 from airmass.fields.harmonics import Harmonics
-from airmass.fields.innovation import Innovation
+from airmass.fields.linear_residual import LinearResidual
 from airmass.fields.normalise import Normaliser
 
 # Of a scaled target's spread: less than this is round-off, and whitening would make a signal of it.
@@ -17,7 +17,7 @@ _LEAST = 1e-3
 _ALIKE = 1e-5
 
 
-def innovation_of(frames: Frames, scale: Float[Array, " target"]) -> Innovation:
+def linear_residual_of(frames: Frames, scale: Float[Array, " target"]) -> LinearResidual:
     """The innovations of the prognostic channels of `frames`, in units of `scale`.
 
     Each harmonic is regressed on itself in the frames of the history, by least squares over all windows of the period
@@ -43,7 +43,7 @@ def innovation_of(frames: Frames, scale: Float[Array, " target"]) -> Innovation:
     persistence = np.einsum("mlcs,mlcst->mlct", both, np.linalg.pinv(past, rcond=_ALIKE, hermitian=True))
     variance = after - np.einsum("mlct,mlct->mlc", persistence, both.conj()).real
     spread = np.sqrt(np.maximum(variance, 0)) / np.asarray(scale)[columns]
-    return Innovation(
+    return LinearResidual(
         mean.astype(np.float32),
         np.moveaxis(persistence, -1, 0).astype(np.complex64),
         np.maximum(spread, _LEAST).astype(np.float32),

@@ -9,7 +9,7 @@ from airmass.core.types import Array
 from airmass.fields.harmonics import Harmonics
 
 
-class Innovation(eqx.Module):
+class LinearResidual(eqx.Module):
     """Statistics of a task's prognostic channels by harmonic, and what they make of fields.
 
     Of a harmonic's deviation from `mean`, `persistence` of each frame of the history, oldest first, is expected in the
@@ -52,7 +52,7 @@ class Calibration(eqx.Module):
     What harmonics do not resolve stays as it was in the last frame.
     """
 
-    innovation: Innovation
+    innovation: LinearResidual
     gain: Float[Array, "order degree prognostic"]
 
     def __call__(
