@@ -22,16 +22,16 @@ VARIANCE = 0.4
 @pytest.mark.parametrize("pair", list(itertools.permutations(PREDICTIONS, 2)), ids="-".join)
 @each
 def test_round_trips_are_exact(pair, process):
-    there, back = (PREDICTIONS[name] for name in pair)
+    source, back = (PREDICTIONS[name] for name in pair)
     x0, noise = np.random.default_rng(0).normal(size=(2, 8))
     for t in some_times(process):
         alpha, sigma = process.alpha(t), process.sigma(t)
-        x, output = alpha * x0 + sigma * noise, there.of(x0, noise, alpha, sigma)
-        np.testing.assert_allclose(there.split(output, x, alpha, sigma)[0], x0, rtol=1e-9, atol=1e-6)
-        other = convert_prediction(output, x, alpha, sigma, there, back)
+        x, output = alpha * x0 + sigma * noise, source.of(x0, noise, alpha, sigma)
+        np.testing.assert_allclose(source.split(output, x, alpha, sigma)[0], x0, rtol=1e-9, atol=1e-6)
+        other = convert_prediction(output, x, alpha, sigma, source, back)
         np.testing.assert_allclose(other, back.of(x0, noise, alpha, sigma), rtol=1e-9, atol=1e-6)
         np.testing.assert_allclose(
-            convert_prediction(other, x, alpha, sigma, back, there), output, rtol=1e-9, atol=1e-6
+            convert_prediction(other, x, alpha, sigma, back, source), output, rtol=1e-9, atol=1e-6
         )
 
 

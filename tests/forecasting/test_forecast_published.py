@@ -148,7 +148,7 @@ def nan_in(dataset: xr.Dataset, name: str) -> xr.Dataset:
         (lambda kind, d: None if "diffs" in kind else d, "diffs_stddev_by_level.nc: no such file"),
         (lambda kind, d: nan_in(d, "temperature"), "mean_by_level.nc: temperature has 13 NaN or infinite values of 13"),
         (lambda kind, d: d.isel(level=0), "missing level [100,"),
-        (lambda kind, d: d * 0, "the spread of"),
+        (lambda kind, d: d * 0, "the standard deviation of"),
     ],
 )
 def test_wrong_statistics(refused, tmp_path, change, words):

@@ -316,7 +316,7 @@ def test_a_run_stopped_after_its_store_came_into_place_is_tidied(tmp_path):
 def test_what_appeared_meanwhile_is_not_replaced(initial, tmp_path):
     out = tmp_path / "f.zarr"
     place = begun(out)
-    with pytest.raises(InputError, match="appeared while this run was writing it"), place.opened():
+    with pytest.raises(InputError, match="was created by another process meanwhile"), place.opened():
         out.mkdir()
         place.finish()
     assert not any(out.iterdir()) and recorded(out) == 2
