@@ -1,4 +1,4 @@
-"""DPM-Solver++ (Lu et al. 2022, arXiv:2211.01095): exact for a constant denoised, corrected to second order."""
+"""DPM-Solver++ (Lu et al. 2022, arXiv:2211.01095): exact for a constant denoised array, of second order otherwise."""
 
 from functools import partial
 from itertools import pairwise
@@ -29,9 +29,9 @@ def dpm_solver_2s(denoiser: Denoiser, draw: Draw, settings: SamplerSettings | Ti
 
 
 def dpm_solver_2m(denoiser: Denoiser, draw: Draw, settings: SamplerSettings | TimeGrid) -> Float[Array, "*shape"]:
-    """DPM-Solver++(2M): D is extrapolated from the last two levels to the middle of the step in log level.
+    """One sample by DPM-Solver++(2M): D is extrapolated from two levels to the middle of the step in log level.
 
-    Second order for `levels` evaluations. No churn: the last D would belong to another path.
+    Second order with `levels` evaluations. No churn: the previous D would belong to another trajectory.
     """
     points = list(TimeGrid.of(settings))
     y, before = scale(draw(0), points[0].level), None

@@ -1,4 +1,4 @@
-"""Samplers that draw at every step: the reverse stochastic equation, and Langevin dynamics at a level held fixed."""
+"""Stochastic samplers: the reverse stochastic equation, and Langevin dynamics at fixed levels."""
 
 from functools import partial
 
@@ -7,17 +7,17 @@ import numpy as np
 from airmass.diffusion.ode import rate
 from airmass.diffusion.stepping import combine, denoised, sampler_of
 
-# A Langevin step moves this share of the way to the denoised. Song & Ermon 2019 take steps of 2e-5 at the level 0.01,
-# which in their units of level^2 / 2 is a tenth.
+# A Langevin step moves this fraction of the way to the denoised array. Song & Ermon 2019 take steps of 2e-5 at the
+# level 0.01, which in their units of level^2 / 2 is a tenth.
 LANGEVIN_STEP = 0.1
-# Langevin steps at each level: the excess of the level before must be forgotten in them.
+# Langevin steps at each level: enough to remove the excess noise of the level before.
 LANGEVIN_STEPS = 20
-# Song et al. 2021 correct once a step, with a step of 2 (0.16 level)^2 for a score as strong as the noise.
+# Song et al. 2021 make one correction a step, of size 2 (0.16 level)^2 for a score of the norm of the noise.
 CORRECTOR_STEP = 2 * 0.16**2
 
 
 def reverse_step(denoiser, y, current, following, noise):
-    """Euler-Maruyama for dx = (f x - g^2 score) dt + g dW backwards in time. `levels` evaluations.
+    """Euler-Maruyama step of dx = (f x - g^2 score) dt + g dW backwards in time. `levels` evaluations.
 
     Anderson 1982; Song et al. 2021, equation 6.
     """
@@ -35,17 +35,17 @@ reverse_sde = sampler_of(reverse_step, churn=False)
 
 
 def langevin_step(denoiser, y, point, noise, share):
-    """y + e score + sqrt(2 e) noise with e = share level^2, which leaves the noisy data as they are for a small share.
+    """y + e score + sqrt(2 e) noise with e = share level^2, which conserves the distribution of y for a small share.
 
-    The published corrector takes e from the norms of noise and score over a batch; here from their expectation, so that
-    a sample does not depend on those beside it.
+    The published corrector takes e from the norms of noise and score over a batch; here it is from their expectation,
+    so that a sample does not depend on the others of its batch.
     """
     return combine((1 - share, y), (share, denoised(denoiser, y, point)), (point.level * np.sqrt(2 * share), noise))
 
 
 @partial(sampler_of, churn=False)
 def predictor_corrector(denoiser, y, current, following, noise):
-    """The reverse equation, then one Langevin step (Song et al. 2021, algorithm 1): 2 `levels` - 1 evaluations."""
+    """A reverse step, then one Langevin step (Song et al. 2021, algorithm 1). 2 `levels` - 1 evaluations."""
     predicted = reverse_step(denoiser, y, current, following, noise)
     return langevin_step(denoiser, predicted, following, noise(1), CORRECTOR_STEP)
 

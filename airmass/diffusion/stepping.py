@@ -1,11 +1,11 @@
-"""A step from one noise level to the next, lifted to a sampler.
+"""Samplers from steps: the loop over noise levels, and the arithmetic of a step.
 
-Samplers work on y = x / alpha = data + level noise, in which a denoiser is the same for every process, and a step is a
-sum of arrays with scalars in front.
+Samplers work on y = x / alpha = data + level noise. In y a denoiser is the same for every process, and a step is a
+weighted sum of arrays.
 
-Levels run in a Python loop: pass a jitted denoiser, which then compiles once (a scan would hold the network once for
-each evaluation in a step), and which may keep what depends on the level alone from one sample to the next. Scalars are
-arguments of what is compiled current, so that it compiles once, not once a level.
+The loop over levels is a Python loop. Pass a jitted denoiser: it compiles once (a scan would contain the network once
+for each evaluation of a step), and it may cache terms that depend on the level alone. The functions compiled here take
+scalars as arguments, so that they compile once, not once a level.
 """
 
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def sampler_of(step: Step, churn: bool) -> Sampler:
 
 
 def denoised(denoiser: Denoiser, y: Float[Array, "*shape"], point: Point) -> Float[Array, "*shape"]:
-    """The expected data."""
+    """The denoised array: the expected data at a point's noise level."""
     return denoiser(y, np.float32(point.level))
 
 
@@ -68,7 +68,7 @@ def add(y: Float[Array, "*shape"], noise: Float[Array, "*shape"], spread: float)
 
 
 def mix(y: Float[Array, "*shape"], clean: Float[Array, "*shape"], share: float) -> Float[Array, "*shape"]:
-    """share y + (1 - share) clean: the step to `share` times the level that is exact while `clean` does not change."""
+    """share y + (1 - share) clean: the step to `share` times the level, exact for constant `clean`."""
     return _mix(y, clean, np.float32(share))
 
 
@@ -78,7 +78,7 @@ def combine(*terms: tuple[float, Float[Array, "*shape"]]) -> Float[Array, "*shap
 
 
 def _noise(draw: Draw, step: int, steps: int) -> Noise:
-    """Number 0 is the draw that churn would take, further ones come after those of all steps."""
+    """The noise of a step: number 0 is the draw that churn would take, further numbers follow those of all steps."""
     return lambda number: draw(1 + step + number * steps)
 
 

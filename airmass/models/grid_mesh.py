@@ -1,7 +1,7 @@
-"""From the grid to the mesh and back: the encoder and the decoder that GraphCast and GenCast share.
+"""The encoder from grid to mesh and the decoder back, shared by GraphCast and GenCast.
 
-Both run over tiles of grid nodes. What depends on parameters and geometry alone, or on those and a condition, is made
-beforehand: `embedded` once for many steps, `precomputed` once for a condition.
+Both run over tiles of grid nodes. Values that depend on parameters and geometry alone are computed once for many steps
+(`embedded`), those that depend on a condition too once for each condition (`precomputed`).
 """
 
 from collections.abc import Callable
@@ -18,12 +18,12 @@ from airmass.models.nn.loops import over_rows, over_tiles, summed_over
 from airmass.models.nn.mlp import MLP, Condition
 from airmass.models.nn.summed import LinearAfterSum, arriving_at
 
-# The first linear map's value on the grid nodes of a tile, given its number.
+# A function from a tile's number to the output of the first linear map on its grid nodes.
 FirstMap = Callable[[Int[Array, ""]], Float[Array, "node hidden"]]
 
 
 class EncoderEmbedded(eqx.Module):
-    """Embeddings of edges and mesh nodes up to the scale of their norm."""
+    """Embeddings of edges and mesh nodes, before the scale and offset of their norms."""
 
     edges: Float[Array, "kind width"]
     mesh: Float[Array, "mesh width"]
@@ -31,7 +31,7 @@ class EncoderEmbedded(eqx.Module):
 
 
 class EncoderPrecomputed(eqx.Module):
-    """What the step to the mesh is made of besides the grid: first maps of edges and mesh nodes, and these nodes."""
+    """Inputs of the step to the mesh other than the grid: first maps of edges and mesh nodes, and the mesh nodes."""
 
     on_edges: Float[Array, "kind hidden"]
     on_receivers: Float[Array, "mesh hidden"]
@@ -41,7 +41,7 @@ class EncoderPrecomputed(eqx.Module):
 
 
 class DecoderEmbedded(eqx.Module):
-    """Embeddings of edges up to the scale of their norm."""
+    """Embeddings of edges, before the scale and offset of their norm."""
 
     edges: Float[Array, "kind width"]
     messages: LinearAfterSum
@@ -55,12 +55,12 @@ class DecoderPrecomputed(eqx.Module):
 
 
 def embedded_rows(embedder: MLP, features: Float[Array, "row feature"]) -> Float[Array, "padded width"]:
-    """Embeddings up to the scale of their norm. There are more rows than were given; the last have no meaning."""
+    """Embeddings before the scale and offset of their norm. The result ends in padding rows."""
     return over_rows(lambda rows: embedder.normed(embedder.layers[0](rows)), features, ROWS)
 
 
 class Encoder(eqx.Module):
-    """Embeds grid nodes, mesh nodes and edges, then one interaction step from the grid to the mesh."""
+    """The encoder: embeddings of grid nodes, mesh nodes and edges, then one interaction step from grid to mesh."""
 
     embed_grid: MLP
     embed_mesh: MLP
@@ -78,7 +78,7 @@ class Encoder(eqx.Module):
         self.grid_update = MLP([width, *tail], key=next(keys), size_condition=size_condition)
 
     def embedded(self, tiles: Tiles) -> EncoderEmbedded:
-        # Mesh nodes carry no weather: zeros in every channel, so only the rows of their three features matter.
+        # All channels of mesh nodes are zero, so only the rows of their three geometric features matter.
         first = self.embed_mesh.layers[0]
         mesh = self.embed_mesh.normed(tiles.mesh_features @ first.weight[-3:] + first.bias)
         edges = embedded_rows(self.embed_edges, tiles.grid_to_mesh.table)
@@ -122,11 +122,11 @@ class Encoder(eqx.Module):
 
 
 class Decoder(eqx.Module):
-    """Embeds edges, one interaction step from the mesh to the grid, then outputs on grid nodes."""
+    """The decoder: embeddings of edges, one interaction step from mesh to grid, then outputs on grid nodes."""
 
     embed_edges: MLP
     interaction: Interaction
-    mesh_update: MLP  # published checkpoints carry it; nothing reads what it would put out
+    mesh_update: MLP  # in published checkpoints, but without use: nothing reads its output
     output: MLP
 
     def __init__(self, outputs: int, width: int, hidden_layers: int, *, key: PRNGKeyArray, size_condition: int = 0):
@@ -161,8 +161,8 @@ class Decoder(eqx.Module):
         def tile(carry, nodes):
             grid, corners, kinds = nodes
             on_grid, mapped = fused_matmul(grid, self.interaction.for_receivers, self.interaction.for_updates)
-            # Three edges a grid node, beside each other: their sum needs no scatter. They are rows all the same, since
-            # for the gradient of a weight that was applied to nodes times three XLA copies all of them, turned over.
+            # A grid node has three adjacent edges: their sum needs no scatter. They are kept as rows, since for the
+            # gradient of a weight applied to [node, 3, width] XLA would copy and transpose the whole array.
             hidden = (
                 precomputed.on_edges[kinds.reshape(-1)] + on_mesh[corners.reshape(-1)] + jnp.repeat(on_grid, 3, axis=0)
             )

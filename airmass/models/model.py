@@ -1,4 +1,4 @@
-"""A model on a grid, and what one is built of; the same for every family."""
+"""The interface of a model on a grid, and the trained parameters that it is built from."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,9 +16,9 @@ from airmass.models.state import State
 
 
 class Model(Protocol):
-    """A module of Equinox, every leaf an array, of which training changes `network` alone.
+    """An Equinox module whose leaves are arrays; training changes `network` alone.
 
-    `space` is the axis of devices that share a grid, None where one device has all of it.
+    `space` is the axis of devices that share a grid, None where one device has the whole grid.
     """
 
     network: Any
@@ -28,22 +28,25 @@ class Model(Protocol):
     def space(self) -> str | None: ...
 
     def ready(self, inference: bool = False) -> Any:
-        """The same model with all that no weather enters computed; `inference` says that nothing is differentiated."""
+        """The model with everything computed that does not depend on the state.
+
+        With `inference`, no gradients will be taken.
+        """
 
     def specs(self) -> Any:
-        """Where each array, or tree of arrays, lies on a mesh of devices."""
+        """Partition specs of each array, or tree of arrays, on a mesh of devices."""
 
     def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
-        """The state a step later, with `frame` as its newest."""
+        """The state one step later, with `frame` as its newest frame."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Parameters and all that was fixed with them, on the grid that a model is built on.
+    """Trained parameters with the values fixed in training, on the grid of the model to build.
 
     `fill` replaces missing values, one number a prognostic channel, NaN where none may be missing; None for models
-    that read none. `innovation` and
-    `calibration` are there where a family needs and has them.
+    that do not accept missing values. `innovation` (the linear residual's statistics) and `calibration` are None for
+    models without them.
     """
 
     task: Task

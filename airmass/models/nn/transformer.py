@@ -1,4 +1,4 @@
-"""A transformer over mesh nodes that attend to their neighbours, under a condition (Price et al. 2025, supplement)."""
+"""A transformer over mesh nodes with local attention and conditional norms (Price et al. 2025, supplement)."""
 
 import equinox as eqx
 import jax
@@ -14,7 +14,7 @@ from airmass.models.nn.mlp import ConditionalNorm, Linear, unit_gain
 
 
 class Block(eqx.Module):
-    """x + attention(norm x), then x + feedforward(norm x)."""
+    """A transformer block: x + attention(norm x), then x + feedforward(norm x)."""
 
     attention_norm: ConditionalNorm
     query: Float[Array, "width width"]
@@ -48,7 +48,7 @@ class Block(eqx.Module):
 
 
 class Transformer(eqx.Module):
-    """Blocks, then a last norm."""
+    """Transformer blocks, then a last norm."""
 
     blocks: Block  # leaves are stacked over blocks
     norm: ConditionalNorm
@@ -65,9 +65,9 @@ class Transformer(eqx.Module):
         condition: Float[Array, " condition"],
         recompute: int = 0,
     ) -> Float[Array, "node width"]:
-        """The nodes after the last norm, in float32 whatever the weights are: sums over blocks are.
+        """The nodes after the last norm, in float32 at every precision of the weights, as sums over blocks are.
 
-        The backward pass makes the activations of `recompute` blocks at a time again; 0 keeps all.
+        The backward pass recomputes the activations of `recompute` blocks at a time; with 0 all are saved.
         """
 
         def step(x, block):
