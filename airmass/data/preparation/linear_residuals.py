@@ -1,4 +1,4 @@
-"""How much of each harmonic lives on over a step, from the frames of a period."""
+"""Fit of the linear model of the next frame, by harmonic, from the frames of a period."""
 
 import jax
 import jax.numpy as jnp
@@ -11,17 +11,17 @@ from airmass.fields.harmonics import Harmonics
 from airmass.fields.linear_residual import LinearResidual
 from airmass.fields.normalise import Normaliser
 
-# Of a scaled target's spread: less than this is round-off, and whitening would make a signal of it.
+# Smallest spread, in units of the scaled target: less is rounding error, which whitening would amplify.
 _LEAST = 1e-3
-# Of the variance of a harmonic's past: combinations of frames with less than this say nothing about the next one.
+# Relative cut-off of the pseudo-inverse: combinations of past frames with less of the variance are ignored.
 _ALIKE = 1e-5
 
 
 def linear_residual_of(frames: Frames, scale: Float[Array, " target"]) -> LinearResidual:
-    """The innovations of the prognostic channels of `frames`, in units of `scale`.
+    """The linear model of the prognostic channels of `frames`, with its residual in units of `scale`.
 
-    Each harmonic is regressed on itself in the frames of the history, by least squares over all windows of the period
-    and after the mean of all frames is taken off. Raises InputError for a grid with too few rows.
+    Each harmonic is regressed on itself in the frames of the history, by least squares over all windows of the period,
+    after subtracting the mean of all frames. Raises InputError for a grid with too few rows.
     """
     harmonics = jax.tree.map(jnp.asarray, Harmonics.build(frames.grid.latitude, frames.grid.longitude))
     columns = np.array(Normaliser.columns(frames.task))
