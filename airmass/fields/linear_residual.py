@@ -52,11 +52,11 @@ class Calibration(eqx.Module):
     Unresolved scales persist from the last frame.
     """
 
-    innovation: LinearResidual
+    residual: LinearResidual
     gain: Float[Array, "order degree prognostic"]
 
     def __call__(
         self, drawn: Float[Array, "node prognostic"], expected: Float[Array, "node prognostic"]
     ) -> Float[Array, "node prognostic"]:
         """The calibrated frame for a `drawn` one and the one `expected` after the history."""
-        return expected + self.innovation.harmonics.filtered(drawn - expected, self.gain)
+        return expected + self.residual.harmonics.filtered(drawn - expected, self.gain)

@@ -79,5 +79,5 @@ def _power(innovation: LinearResidual, history, frame) -> Float[Array, "order de
 
 @jax.jit
 def _advance(calibration: Calibration, history, frame) -> Float[Array, "time node prognostic"]:
-    newest = calibration(frame, calibration.innovation.expected(history))
+    newest = calibration(frame, calibration.residual.expected(history))
     return jnp.concatenate([history[1:], newest[None]])

@@ -84,7 +84,7 @@ def test_errors_that_feed_on_themselves_are_measured_after_frames_of_the_models_
 
     @jax.jit
     def step(calibration, history, one):
-        half = calibration.innovation
+        half = calibration.residual
         return jnp.stack([history[1], calibration(drawn(half, history, one), half.expected(history))])
 
     def power(calibration):

@@ -218,7 +218,7 @@ class GenCast(eqx.Module):
             return None, self.network.fixed(self.tiles, x.astype(self.tiles.grid_features.dtype), tile)
 
         _, fixed_map = jax.lax.scan(fixed, None, jnp.arange(self.tiles.count))
-        expected = None if self.calibration is None else self.calibration.innovation.expected(history)
+        expected = None if self.calibration is None else self.calibration.residual.expected(history)
         return Frame(fixed_map, base, missing, expected)
 
     def denoise(

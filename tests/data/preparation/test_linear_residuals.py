@@ -1,4 +1,4 @@
-"""Statistics of innovations from frames that were made of known ones."""
+"""Statistics of linear residuals from frames that were made of known ones."""
 
 import numpy as np
 import pytest
