@@ -84,7 +84,7 @@ def _given(options):
     import numpy as np
 
     from airmass.diffusion.sphere import SphereNoise
-    from airmass.fields.channels import Layout
+    from airmass.fields.channels import ChannelLayout
     from airmass.fields.grid import LatLonGrid
     from airmass.fields.normalise import Normaliser
     from airmass.models.family import new_network
@@ -104,8 +104,8 @@ def _given(options):
     rows, columns = (options.rows, 2 * options.rows) if options.rows else SHAPE[options.name]
     grid = LatLonGrid.equiangular(rows, columns, poles=rows % 2 == 1)
     network = jax.jit(lambda: new_network(task, settings, jax.random.key(0)))()
-    targets = Layout.of(task.targets, task.levels)
-    history, static = Layout.of(task.prognostic, task.levels), Layout.of(task.static, task.levels)
+    targets = ChannelLayout.of(task.targets, task.levels)
+    history, static = ChannelLayout.of(task.prognostic, task.levels), ChannelLayout.of(task.static, task.levels)
     scales = [jnp.full(n, value) for n in map(len, (history, task.forcing, static, targets)) for value in (0.0, 1.0)]
     normaliser = Normaliser(*scales, Normaliser.columns(task))
     keys = jax.random.split(jax.random.key(1), 3)

@@ -15,7 +15,7 @@ import numpy as np
 
 from airmass.diffusion.noise_levels import SamplerSettings, churned_levels, noise_levels
 from airmass.diffusion.sphere import SphereNoise
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
@@ -65,18 +65,18 @@ def _parts(model: GenCast, grid: LatLonGrid) -> dict:
     window = jnp.zeros((3, grid.size, len(_TASK.forcing)))
     channels, sigma = len(_layout(_TASK.targets)), jnp.float32(1.0)
     white = SphereNoise.build(grid.latitude, grid.longitude)
-    frame, seen = ensemble._prepare(model, state, window), ensemble._seen(model, sigma)
+    frame, precomputed = ensemble._prepare(model, state, window), ensemble._precomputed(model, sigma)
     x = white.draw(keys[1], channels)
     low = x.astype(frame.fixed.dtype)
     encode, process, decode = jax.jit(_encode), jax.jit(_process), jax.jit(_decode)
-    on_grid, on_mesh = encode(model, seen, frame, low)
+    on_grid, on_mesh = encode(model, precomputed, frame, low)
     mix = jax.jit(lambda x, y, ratio: ratio * x + (1 - ratio) * y)
     return {
-        "encoder": lambda: encode(model, seen, frame, low),
-        "processor": lambda: process(model, seen, on_mesh),
-        "decoder": lambda: decode(model, seen, on_grid, on_mesh),
-        "evaluation": lambda: ensemble._denoise(model, frame, x, sigma, seen),
-        "noise level's geometry": lambda: ensemble._seen(model, sigma),
+        "encoder": lambda: encode(model, precomputed, frame, low),
+        "processor": lambda: process(model, precomputed, on_mesh),
+        "decoder": lambda: decode(model, precomputed, on_grid, on_mesh),
+        "evaluation": lambda: ensemble._denoise(model, frame, x, sigma, precomputed),
+        "noise level's geometry": lambda: ensemble._precomputed(model, sigma),
         "conditioning": lambda: ensemble._prepare(model, state, window),
         "noise draw": lambda: white.draw(keys[2], channels),
         "solver step": lambda: mix(x, x, sigma),
@@ -91,22 +91,22 @@ def _least(parts: dict, rounds: int) -> dict[str, float]:
     return {name: min(found[name] for found in times) for name in parts}
 
 
-def _encode(model: GenCast, seen, frame, noisy):
+def _encode(model: GenCast, precomputed, frame, noisy):
     network, targets = model.network, noisy.shape[-1]
     for_noisy = network.encoder.embed_grid.layers[0].weight[-3 - targets : -3]
 
     def first(tile):
         return frame.fixed[tile] + model.tiles.rows(noisy, tile) @ for_noisy
 
-    return network.encoder(model.tiles, seen.encoder, first, seen.condition)
+    return network.encoder(model.tiles, precomputed.encoder, first, precomputed.condition)
 
 
-def _process(model: GenCast, seen, mesh):
-    return model.network.transformer(mesh, model.neighbours, seen.condition)
+def _process(model: GenCast, precomputed, mesh):
+    return model.network.transformer(mesh, model.neighbours, precomputed.condition)
 
 
-def _decode(model: GenCast, seen, grid, mesh):
-    return model.network.decoder(model.tiles, seen.decoder, grid, mesh, seen.condition)
+def _decode(model: GenCast, precomputed, grid, mesh):
+    return model.network.decoder(model.tiles, precomputed.decoder, grid, mesh, precomputed.condition)
 
 
 def _frame(times: dict[str, float], sampler: SamplerSettings) -> dict[str, float]:
@@ -125,12 +125,12 @@ def _frame(times: dict[str, float], sampler: SamplerSettings) -> dict[str, float
     return {name: round(count * times[name], 3) for name, count in counts.items()}
 
 
-def _layout(names: tuple[str, ...]) -> Layout:
-    return Layout.of(names, _TASK.levels)
+def _layout(names: tuple[str, ...]) -> ChannelLayout:
+    return ChannelLayout.of(names, _TASK.levels)
 
 
 def _unit_scales(task: Task) -> Normaliser:
-    sizes = [len(Layout.of(names, task.levels)) for names in (task.prognostic, task.static, task.targets)]
+    sizes = [len(ChannelLayout.of(names, task.levels)) for names in (task.prognostic, task.static, task.targets)]
     history, static, target = ((np.zeros(n, np.float32), np.ones(n, np.float32)) for n in sizes)
     forcing = np.zeros(len(task.forcing), np.float32), np.ones(len(task.forcing), np.float32)
     return Normaliser(*history, *forcing, *static, *target, Normaliser.columns(task))

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.data.preparation.statistics import load_statistics
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.forcing import forcings
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
@@ -57,8 +57,8 @@ class Case:
             return {key: stored[key] for key in stored.files}
 
     @cached_property
-    def layout(self) -> Layout:
-        return Layout.of(self.published.task.targets, self.published.task.levels)
+    def layout(self) -> ChannelLayout:
+        return ChannelLayout.of(self.published.task.targets, self.published.task.levels)
 
     @cached_property
     def frames(self) -> np.ndarray:
@@ -79,7 +79,7 @@ class Case:
     @cached_property
     def static(self) -> np.ndarray:
         task = self.published.task
-        return Layout.of(task.static, task.levels).pack(self._open("dataset")[list(task.static)])
+        return ChannelLayout.of(task.static, task.levels).pack(self._open("dataset")[list(task.static)])
 
     def _forcings(self, name: str) -> np.ndarray:
         data, (rows, columns) = self._open(name), self.grid.shape

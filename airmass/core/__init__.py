@@ -1,1 +1,1 @@
-"""What every room needs and no weather: errors, files, memory, tables."""
+"""Shared basics without meteorology: errors, files, memory, tables."""

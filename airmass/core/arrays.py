@@ -1,4 +1,4 @@
-"""Named arrays in a `.npz`: what they are is known, and held against what they should be, before any is read."""
+"""Named arrays in a `.npz` file; shape and dtype are checked before any values are read."""
 
 import io
 import math
@@ -17,7 +17,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import open_regular
 
 _MOST_ENTRIES = 20_000
-# Arrays of numbers hardly shrink; what grows more than this is made to fill the memory.
+# Arrays of numbers compress little; a file that expands more than this is a decompression bomb.
 _MOST_GROWTH, _SMALL = 100, 16 * 2**20
 _BROKEN = (
     BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, TypeError, KeyError, NotImplementedError,
@@ -25,12 +25,12 @@ _BROKEN = (
 )  # fmt: skip
 
 
-class StoredArray:
-    """One array of a file: its dtype and shape; `np.asarray` reads it."""
+class NpzArray:
+    """One array of a `.npz` file: its dtype and shape; `np.asarray` reads the values."""
 
-    def __init__(self, held: "ArrayFile", info: ZipInfo):
-        self._held, self._info = held, info
-        with held.opened(info) as file:
+    def __init__(self, archive: "ArrayFile", info: ZipInfo):
+        self._archive, self._info = archive, info
+        with archive.opened(info) as file:
             version = np.lib.format.read_magic(file)
             if version not in ((1, 0), (2, 0)):
                 raise ValueError(f"{info.filename} has the header of another version, {version}")
@@ -47,16 +47,16 @@ class StoredArray:
         return math.prod(self.shape)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        with self._held.broken(), self._held.opened(self._info) as file:
+        with self._archive.broken(), self._archive.opened(self._info) as file:
             values = np.lib.format.read_array(file, allow_pickle=False)
         return values if dtype is None else values.astype(dtype)
 
 
-class ArrayFile(Mapping[str, StoredArray]):
+class ArrayFile(Mapping[str, NpzArray]):
     """The arrays of a `.npz` by name.
 
-    Raises InputError for what is no such file, whole: another file, a cut or lengthened one, encrypted or strangely
-    compressed entries, names that stand twice, arrays of anything but numbers and text, and sizes that do not agree.
+    Raises InputError for any other file, a truncated or extended one, encrypted entries or an unknown compression,
+    duplicate names, dtypes other than numbers and text, and sizes that do not agree.
     """
 
     def __init__(self, path: str | Path):
@@ -68,9 +68,9 @@ class ArrayFile(Mapping[str, StoredArray]):
             self._zip = ZipFile(file)
             _require_plain(self._zip.infolist(), length)
             infos = {info.filename.removesuffix(".npy"): info for info in self._zip.infolist()}
-            self._arrays = {name: StoredArray(self, info) for name, info in infos.items()}
+            self._arrays = {name: NpzArray(self, info) for name, info in infos.items()}
 
-    def __getitem__(self, name: str) -> StoredArray:
+    def __getitem__(self, name: str) -> NpzArray:
         return self._arrays[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -79,12 +79,12 @@ class ArrayFile(Mapping[str, StoredArray]):
     def __len__(self) -> int:
         return len(self._arrays)
 
-    def under(self, prefix: str) -> dict[str, StoredArray]:
-        """Those whose names begin with a prefix, without it."""
+    def under(self, prefix: str) -> dict[str, NpzArray]:
+        """The arrays whose names begin with a prefix, by name without it."""
         return {name.removeprefix(prefix): array for name, array in self.items() if name.startswith(prefix)}
 
     def text(self, name: str, most: int = 64 * 2**20) -> str:
-        """A single text of at most `most` bytes."""
+        """The value of a string scalar of at most `most` bytes."""
         array = self[name]
         if array.dtype.kind != "U" or array.shape or array.dtype.itemsize > most:
             raise InputError(f"{self.path}: {name} is {array.dtype} of shape {array.shape}, expected one text")
@@ -92,7 +92,7 @@ class ArrayFile(Mapping[str, StoredArray]):
 
     @contextmanager
     def broken(self) -> Iterator[None]:
-        """Turn whatever a broken file raises into an InputError."""
+        """Turn any exception of a damaged file into an InputError."""
         try:
             yield
         except InputError:
@@ -107,12 +107,10 @@ class ArrayFile(Mapping[str, StoredArray]):
             yield file  # type: ignore[misc]
 
 
-def as_declared(
-    stored: StoredArray | np.ndarray, like, source: str | Path, name: str, finite: bool = True
-) -> np.ndarray:
-    """An array read once it is seen to have the shape and dtype of `like`.
+def as_declared(stored: NpzArray | np.ndarray, like, source: str | Path, name: str, finite: bool = True) -> np.ndarray:
+    """Values of an array that has the shape and dtype of `like`; these are checked before the values are read.
 
-    Raises InputError that names both where it has not, and for NaN or infinity in it where it should be `finite`.
+    Raises InputError with found and expected otherwise, and for NaN or infinity unless `finite` is False.
     """
     if stored.shape != like.shape:
         raise InputError(f"{source}: {name} has shape {stored.shape}, expected {like.shape}")
@@ -125,22 +123,25 @@ def as_declared(
 
 
 def is_finite(values: np.ndarray) -> bool:
-    """Without an array of truths beside it: NaN and infinity show in the least and the greatest value."""
+    """True if no value is NaN or infinite.
+
+    Read from minimum and maximum, which NaN and infinity reach: no boolean array of the same size is needed.
+    """
     if np.iscomplexobj(values):
         return is_finite(values.real) and is_finite(values.imag)
     return not values.size or bool(np.isfinite(values.min()) and np.isfinite(values.max()))
 
 
 def _require_whole(file) -> int:
-    """The length of a file that is one archive from its first byte to its last."""
+    """The length in bytes of a file that is one zip archive from start to end; raises ValueError for another."""
     start, length = file.read(4), file.seek(0, io.SEEK_END)
     file.seek(max(0, length - 22))
     end = file.read(22)
     file.seek(0)
     if start != b"PK\x03\x04":
-        raise ValueError("not a .npz: it does not begin as one")
+        raise ValueError("not a .npz file: wrong first bytes")
     if end[:4] != b"PK\x05\x06" or end[20:] != b"\0\0":
-        raise ValueError("cut short, or something follows its end")
+        raise ValueError("truncated, or with extra bytes at its end")
     return length
 
 
@@ -151,14 +152,14 @@ def _require_plain(infos: list[ZipInfo], length: int) -> None:
     for info in infos:
         name = info.filename
         if name in seen:
-            raise ValueError(f"{name!r} stands twice in it")
+            raise ValueError(f"{name!r} occurs twice")
         seen.add(name)
         if not name.endswith(".npy") or name.startswith("/") or ".." in name.split("/"):
-            raise ValueError(f"{name!r} in it is no array")
+            raise ValueError(f"entry {name!r} is not an array")
         if info.flag_bits & 1:
             raise ValueError(f"{name} is encrypted")
         if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-            raise ValueError(f"{name} is compressed in an unknown way, {info.compress_type}")
+            raise ValueError(f"{name} has the unknown compression {info.compress_type}")
     packed, unpacked = (sum(getattr(info, size) for info in infos) for size in ("compress_size", "file_size"))
     if packed > length or unpacked > _MOST_GROWTH * length + _SMALL:
-        raise ValueError(f"{unpacked} bytes said to be in a file of {length}")
+        raise ValueError(f"declares {unpacked} bytes of arrays in a file of {length}")

@@ -1,6 +1,6 @@
-"""The folder of what can be made again: graphs, and compiled programs, so that the second run does not compile.
+"""The cache folder: graphs, and compiled programs so that a second run does not compile.
 
-Nothing depends on it: where it cannot be written one line says so, and what is in it and does not fit is made again.
+Nothing depends on it. Where it cannot be written, one line on stderr says so; a damaged entry is made again.
 """
 
 import os
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def cache_folder() -> Path | None:
-    """AIRMASS_CACHE, or ~/.cache/airmass; None, once said on stderr, where that cannot be written."""
+    """AIRMASS_CACHE, or ~/.cache/airmass; None, with one line on stderr, where that cannot be written."""
     try:
         folder = Path(os.environ.get("AIRMASS_CACHE") or Path.home() / ".cache" / "airmass")
         folder.mkdir(parents=True, exist_ok=True)
@@ -31,10 +31,10 @@ def cache_folder() -> Path | None:
     return None
 
 
-def kept(name: str, make: Callable[[], T], read: Callable[[Path], T], write: Callable[[Path, T], None]) -> T:
-    """What `make` makes, read from the file `name` of the cache folder where an earlier run wrote it there whole.
+def read_or_make(name: str, make: Callable[[], T], read: Callable[[Path], T], write: Callable[[Path, T], None]) -> T:
+    """The result of `make`, read from the file `name` of the cache folder if an earlier run wrote it.
 
-    Whatever `read` raises means that the file is made again.
+    If `read` raises anything, the file is made again.
     """
     folder = cache_folder()
     if folder is None:
@@ -54,9 +54,9 @@ def kept(name: str, make: Callable[[], T], read: Callable[[Path], T], write: Cal
 
 
 def keep_compiled() -> None:
-    """Have JAX keep what takes a twentieth of a second or more to compile in the cache folder.
+    """Turn on JAX's compilation cache, in the cache folder, for programs that take 0.05 s or more to compile.
 
-    Leaves alone a folder that the user has given JAX already. Call it before anything is compiled.
+    A folder that the user has set for JAX is left as it is. Call this before anything is compiled.
     """
     import jax
 
@@ -73,5 +73,5 @@ def _without(why: str) -> None:
 
 @cache
 def _say(words: str) -> None:
-    """Each line once a process."""
+    """Print a line to stderr, once a process."""
     print(f"airmass: {one_line(words)}", file=sys.stderr)

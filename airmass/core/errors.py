@@ -1,4 +1,4 @@
-"""The one error that means "what you gave me is wrong", so that the command line can tell it from a fault of ours."""
+"""The error for wrong input, which the command line tells from a bug of airmass."""
 
 
 class InputError(ValueError):
@@ -13,5 +13,5 @@ class InputError(ValueError):
 
 
 def one_line(text: object) -> str:
-    """A text from outside as a terminal can show it: on one line, with control characters as escapes."""
+    """`text` on one line, with control characters escaped, safe to print in a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))

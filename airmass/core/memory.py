@@ -1,4 +1,4 @@
-"""How the C library takes memory for compiled calls, and keeps it between them."""
+"""Memory of the process: huge pages, and keeping freed memory between compiled calls."""
 
 import ctypes
 import os
@@ -9,19 +9,19 @@ from pathlib import Path
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
-# Set in a process that has been through `use_huge_pages`; set to anything beforehand, it keeps processes as they are.
+# Set in a process that `use_huge_pages` has restarted. If a user sets it to anything, no process is restarted.
 HUGE_PAGES = "AIRMASS_HUGE_PAGES"
 _SYSTEM = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
 def use_huge_pages() -> None:
-    """Start this process anew, with the same arguments, so that glibc asks for pages of 2 MiB; elsewhere do nothing.
+    """Restart this process with the same arguments so that glibc asks for pages of 2 MiB; without glibc do nothing.
 
-    glibc maps anew what XLA's threads ask for beyond 64 MiB, whatever `keep_freed_memory` says, and a page is cleared
-    when it is first touched. A gradient of GraphCast at 1 degree (4 steps) met 1.1 million pages of 4 KiB and took
-    12.1 s, with huge pages 10.9 s (two cores, 2026-11-26). glibc reads its tunables at the start of a process alone.
+    In XLA's threads glibc maps every block beyond 64 MiB anew, in spite of `keep_freed_memory`, and the system clears
+    each page at its first use. A gradient of GraphCast at 1 degree (4 steps) touched 1.1 million pages of 4 KiB and
+    took 12.1 s, with huge pages 10.9 s (two cores, 2026-11-26). glibc reads its tunables only when a process starts.
     Keeping all memory in one heap instead was as fast and took up to 1.7 times the memory: freed blocks of several GB
-    are rarely met by requests of their size.
+    seldom fit later requests.
     """
     if HUGE_PAGES in os.environ or not _is_glibc() or not _SYSTEM.exists() or "[madvise]" not in _SYSTEM.read_text():
         return
@@ -31,11 +31,11 @@ def use_huge_pages() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep freed memory for the next call instead of giving it back to the system; elsewhere do nothing.
+    """Let glibc keep freed memory for the next call instead of returning it to the system; without it do nothing.
 
-    On a CPU, XLA takes the room for all temporaries of a call at its start and frees it at its end. glibc maps blocks
-    of that size anew each time, and the system clears their pages as they are touched: half the time of the demo's
-    training step (gradient 88 ms, with this 46 ms, on one core; `docs/demo.md`).
+    On a CPU, XLA allocates all temporaries of a call at its start and frees them at its end. glibc maps blocks of that
+    size anew each time, and the system clears their pages at first use: half the time of the demo's training step
+    (gradient 88 ms, with this 46 ms, on one core; `docs/demo.md`).
     """
     if not _is_glibc():
         return
@@ -50,7 +50,7 @@ def _is_glibc() -> bool:
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds; 0 where the system does not say."""
+    """Resident memory of this process in bytes; 0 where the system does not report it."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:

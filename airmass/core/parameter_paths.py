@@ -1,4 +1,4 @@
-"""Parameters by the path of their names, such as `encoder.embed_grid.layers.0.weight`, and patterns over them."""
+"""Paths of parameters, such as `encoder.embed_grid.layers.0.weight`, and patterns over them."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,18 +8,18 @@ import jax
 
 from airmass.core.errors import InputError
 
-# Leaves that are matrices: linear maps, GenCast's three projections, the factors of an adapter. Their name tells, not
-# their rank: stacked biases have two axes too.
+# Leaves that are matrices: linear maps, GenCast's three projections, the factors of an adapter. They are found by name,
+# not by rank: stacked biases have two axes too.
 _MATRICES = {"weight", "query", "key", "value", "down", "up"}
 
 
 def path_name(path: tuple) -> str:
-    """A leaf's place in its tree, as model files call it."""
+    """The path of a leaf in its tree as model files write it, joined by dots."""
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def is_matrix(name: str) -> bool:
-    """Whether a leaf of that path is a matrix [*step, in, out]."""
+    """True if the leaf of that path is a matrix [*step, in, out]."""
     return name.rsplit(".", 1)[-1] in _MATRICES
 
 
@@ -28,7 +28,7 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 
 
 def require_known(patterns: Iterable[str], names: list[str], setting: str) -> None:
-    """Raise InputError for a pattern of `setting` that none of `names` matches, naming the nearest that would."""
+    """Raise InputError, with the nearest match, for a pattern of `setting` that matches none of `names`."""
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in names):
             parts = [name.split(".") for name in names]

@@ -1,4 +1,4 @@
-"""Where something is, a local path or an address on the network: decided here, once, for every command."""
+"""Local paths and addresses on the network, told apart in the same way by every command."""
 
 import re
 from pathlib import Path
@@ -9,9 +9,9 @@ from airmass.core.errors import InputError
 
 Place: TypeAlias = str | Path
 
-# What stores are read from; all else that airmass reads, and all that it writes, is local.
+# Schemes that stores are read from; all other input and all output is local.
 SCHEMES = ("s3", "gs", "http", "https")
-# A Path keeps one slash of `https://host`. Other schemes so written are more likely folders with a colon in their name.
+# A Path reduces `https://host` to one slash. Other words before `:/` are more likely folders with a colon in the name.
 _ONE_SLASH = re.compile(rf"({'|'.join(SCHEMES)}|ftp|sftp|file|gcs|az|abfs|abfss|hdfs):/(?!/)", re.IGNORECASE)
 
 
@@ -23,18 +23,18 @@ def is_url(place: Place) -> bool:
     if scheme is None or scheme in SCHEMES:
         return scheme is not None
     if scheme == "file":
-        raise InputError(f"{place}: a local file is named by its path alone: /{_rest(str(place)).lstrip('/')}")
+        raise InputError(f"{place}: give the path of a local file without file://: /{_rest(str(place)).lstrip('/')}")
     raise InputError(f"{place}: cannot read from {scheme}://, expected a local path or {_listed()}")
 
 
 def located(place: Place) -> Place:
-    """A local place as a Path, an address as text; raises InputError as `is_url` does."""
+    """A local place as a Path, an address as a normalised string; raises InputError as `is_url` does."""
     text = str(place)
     return f"{_scheme(text)}://{_rest(text)}" if is_url(place) else Path(place)
 
 
 def local_path(place: Place, what: str) -> Path:
-    """The path of `what` ("output", "checkpoint"); raises InputError for an address and for a name no path can have."""
+    """The local path of `what` ("output", "checkpoint"); raises InputError for an address and an invalid path."""
     if _scheme(str(place)) == "file" or _scheme(str(place)) is None:
         is_url(place)
         if "\0" in str(place):

@@ -1,4 +1,4 @@
-"""Being asked to end: SIGTERM and SIGHUP as Ctrl-C, so that what is half done is cleaned up."""
+"""Interrupts: SIGTERM and SIGHUP are handled as Ctrl-C is, so that partial output is cleaned up."""
 
 import signal
 import threading
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class Stopped(KeyboardInterrupt):
-    """A request to end by a signal other than that of Ctrl-C."""
+    """An interrupt by a signal other than SIGINT."""
 
     def __init__(self, number: int):
         super().__init__()
@@ -15,15 +15,15 @@ class Stopped(KeyboardInterrupt):
 
 
 def number_of(stop: KeyboardInterrupt) -> int:
-    """The signal that asked for an end."""
+    """The number of the signal that interrupted the process."""
     return stop.number if isinstance(stop, Stopped) else signal.SIGINT
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Raise Stopped where SIGTERM or SIGHUP comes. One that is ignored, as under nohup, or has a handler keeps that."""
+    """Raise Stopped on SIGTERM or SIGHUP; a signal that is ignored (nohup) or has a handler is left as it is."""
     signals = signal.SIGTERM, signal.SIGHUP
-    main = threading.current_thread() is threading.main_thread()  # no other may set handlers
+    main = threading.current_thread() is threading.main_thread()  # only the main thread may set handlers
     ours = [number for number in signals if main and signal.getsignal(number) is signal.SIG_DFL]
     for number in ours:
         signal.signal(number, _stop)
@@ -35,5 +35,5 @@ def stoppable() -> Iterator[None]:
 
 
 def _stop(number: int, frame: object) -> None:
-    signal.signal(number, signal.SIG_IGN)  # once more, as schedulers send it, must not disturb the cleaning up
+    signal.signal(number, signal.SIG_IGN)  # schedulers send it again, which must not interrupt the cleanup
     raise Stopped(number)

@@ -1,4 +1,4 @@
-"""The one reader of JSON: strict in form, bounded in size and depth, and typed."""
+"""The JSON reader: strict syntax, bounded size and depth, typed values."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import read_text
 from airmass.core.typed import typed
 
-# Far more than any JSON file of ours; the report's scores are the largest.
+# Far more than any JSON file that airmass writes; the report's scores are the largest.
 MOST_BYTES = 256 * 2**20
 _MOST_DEPTH = 64
 
@@ -22,9 +22,9 @@ def read_json(path: str | Path, kind: Any = Any, most: int = MOST_BYTES, infinit
 def parse_json(text: str | bytes, kind: Any = Any, source: str | Path = "JSON", infinity: bool = False) -> Any:
     """The value of a JSON text as `kind`: a dataclass, a container or scalar type, or `Any` (`typed` says how).
 
-    Raises InputError, which begins with `source` and names the field's path, for what is no JSON, a key that stands
-    twice, NaN and infinity, objects nested beyond any use, and for what is not of the `kind`. With `infinity`, which
-    settings of ours may hold, the ranges of their fields decide about both.
+    Raises InputError, which begins with `source` and names the field's path, for text that is not JSON, duplicate keys,
+    NaN and infinity, more than 64 nested levels, and values that are not of the `kind`. With `infinity`, both are
+    parsed and the ranges of fields decide; settings may be infinite.
     """
     try:
         value = json.loads(
@@ -42,7 +42,7 @@ def parse_json(text: str | bytes, kind: Any = Any, source: str | Path = "JSON", 
         raise InputError(f"{source}: is not Unicode text") from None
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
-    except ValueError as error:  # what is no JSON, and integers of thousands of digits
+    except ValueError as error:  # no JSON, or an integer of thousands of digits
         raise InputError(f"{source}: not JSON: {error}") from None
     return from_source(value, kind, source)
 
@@ -60,13 +60,13 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in made if names.count(name) > 1)
-        raise InputError(f"the key {twice!r} stands twice in an object")
+        raise InputError(f"the key {twice!r} occurs twice in an object")
     return made
 
 
 def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
-        raise InputError(f"holds the number {text}, which is beyond float64")
+        raise InputError(f"holds the number {text}, which is out of the range of float64")
     return value
 
 
@@ -77,8 +77,8 @@ def _refused(name: str) -> float:
 def _require_shallow(value: Any) -> None:
     level = [value]
     for _ in range(_MOST_DEPTH):
-        holders = [part for part in level if isinstance(part, dict | list)]
-        level = [part for one in holders for part in (one.values() if isinstance(one, dict) else one)]
+        containers = [part for part in level if isinstance(part, dict | list)]
+        level = [part for one in containers for part in (one.values() if isinstance(one, dict) else one)]
         if not level:
             return
     raise RecursionError

@@ -1,4 +1,4 @@
-"""Text for people: tables, sizes and durations; and text from outside, which is shown as it is and never as markup.
+"""Text for the terminal: tables, sizes and durations; text from outside is shown literally, never as markup.
 
 rich reads `[...]` in a str as markup and terminals obey control characters, so paths, names, attributes and errors go
 through `plain`, and what is printed without rich through `one_line`.
@@ -16,23 +16,23 @@ from airmass.core.errors import one_line
 
 
 def plain(text: object, style: str = "") -> Text:
-    """A text from outside for rich: no markup, on one line, control characters as escapes."""
+    """A literal text for rich: no markup, on one line, control characters escaped."""
     return Text(one_line(text), style)
 
 
 def say(console: Console, text: object, style: str = "", soft_wrap: bool = False) -> None:
-    """Print one text, in which nothing is markup."""
+    """Print a literal text, without markup."""
     console.print(plain(text, style), soft_wrap=soft_wrap)
 
 
 def say_lines(console: Console, text: str) -> None:
-    """Print a text of several lines, such as a licence, in which nothing else is a control character."""
+    """Print a literal text of several lines, such as a licence; other control characters are escaped."""
     for line in text.splitlines():
         say(console, line.expandtabs(), soft_wrap=True)
 
 
 def progress(console: Console | None = None) -> Progress:
-    """A progress bar whose descriptions are no markup."""
+    """A progress bar whose descriptions are literal text."""
     description = TextColumn("{task.description}", markup=False)
     return Progress(description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console)
 
@@ -52,7 +52,7 @@ def gigabytes(size: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """In the largest unit that leaves a number above one."""
+    """A duration in a readable unit (d, h, min, s or ms), such as `2.5 h`."""
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.1f} {unit}"

@@ -1,6 +1,6 @@
-"""Values held against declared types and ranges: what settings are checked with, and whatever is read from JSON.
+"""Values checked against declared types and ranges: settings, and everything read from JSON.
 
-A range stands with its field, `width: Annotated[int, Range(1, 16384)]`, so that every way to a value is checked alike.
+A range is declared with its field, `width: Annotated[int, Range(1, 16384)]`, so every source of a value is checked.
 """
 
 import dataclasses
@@ -19,15 +19,15 @@ _WORDS = {
     int: "an integer", float: "a number", str: "text", bool: "true or false", NoneType: "null", list: "a list",
     tuple: "a list", dict: "an object", Mapping: "an object",
 }  # fmt: skip
-# Beyond it, arithmetic elsewhere would wrap around.
+# Larger integers would overflow in int64 arithmetic.
 _MOST_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `least` to `most`, without `least` itself where `above`, without `most` itself where `below`.
+    """Numbers from `least` to `most`; `above` excludes `least` itself, `below` excludes `most`.
 
-    Neither NaN nor infinity is in it, unless `infinite` admits infinity.
+    NaN is never in a range, infinity only with `infinite`.
     """
 
     least: float = -math.inf
@@ -54,7 +54,7 @@ class Range:
 def check(settings: Any, place: str) -> None:
     """Raise InputError for the first field of a dataclass that is not of its declared type or out of its range.
 
-    `place` is what the dataclass is called where people set it; call it from `__post_init__`.
+    `place` is the dataclass's name in options and files, such as "sampler". Call it from `__post_init__`.
     """
     of: Any = type(settings)
     for name, kind in fields_of(of).items():
@@ -62,11 +62,11 @@ def check(settings: Any, place: str) -> None:
 
 
 def typed(value: Any, kind: Any, place: str, later: frozenset[str] | None = None) -> Any:
-    """`value`, of JSON or of Python, as `kind`; lists become the tuples, and objects the dataclasses, that it asks for.
+    """`value`, from JSON or Python, as `kind`; lists become tuples, and objects dataclasses, where `kind` has them.
 
-    `kind` is a dataclass, a union, a container or scalar, `Any`, or one of these annotated with a `Range`. Nothing is
-    converted but an integer to a number. Fields that a dataclass gives a default may be missing, or only those whose
-    place is in `later`. Raises InputError that begins with the place of what is wrong.
+    `kind` is a dataclass, a union, a container or scalar, `Any`, or one of these annotated with a `Range`. The only
+    conversion is from an integer to a float. Fields with a default may be missing; with `later`, only those whose path
+    is in it. Raises InputError that begins with the path of the wrong field.
     """
     origin, args = get_origin(kind), get_args(kind)
     if kind is Any:
@@ -91,7 +91,7 @@ def typed(value: Any, kind: Any, place: str, later: frozenset[str] | None = None
 
 @cache
 def fields_of(kind: Any) -> dict[str, Any]:
-    """The declared types of a dataclass' fields that its constructor takes, ranges and all."""
+    """The declared types, with their ranges, of the fields that a dataclass's constructor takes."""
     hints = get_type_hints(kind, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
 
@@ -112,7 +112,7 @@ def _record(value: Any, kind: Any, place: str, later: frozenset[str] | None) -> 
 
 
 def _one_of(value: Any, kinds: tuple, place: str, later: frozenset[str] | None) -> Any:
-    """The first of `kinds` that fits; where one alone is left beside null, its error says more."""
+    """`value` as the first of `kinds` that fits; the error is that of the last one."""
     if value is None and NoneType in kinds:
         return None
     kinds = tuple(kind for kind in kinds if kind is not NoneType)

@@ -1,1 +1,1 @@
-"""Stores of fields: their statistics, climatology, checks and rewriting. Stands on rooms 1 and 2 only."""
+"""Stores of fields: formats, checks, conversion, statistics, climatology, and loading for training."""

@@ -1,7 +1,7 @@
-"""What a forecast starts from: the newest frames of a store, or of one of DeepMind's example files.
+"""Initial conditions of a forecast, from a store or from one of DeepMind's example files.
 
 An example file has dims (batch, time, [level,] lat, lon); its `time` is a duration and `datetime` (batch, time) the
-valid time. Both spellings of the coordinates are read in either layout.
+valid time. Short and long names of coordinates are read in both layouts.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from airmass.data.formats.store import (
 from airmass.data.formats.valid_time import with_valid_time
 from airmass.data.plausible import Usual, require_plausible
 from airmass.data.sea_mask import MASK, gap_problem
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
@@ -37,10 +37,10 @@ _SPELLINGS = {"lat": "latitude", "lon": "longitude"}
 
 @dataclass(frozen=True, eq=False)
 class Initial:
-    """Frames that a forecast of `task` may start from.
+    """Initial conditions for forecasts of `task`.
 
-    `inits` are the times at which all frames of history are held, rising; `first` is the one that an example file
-    means. Values are read, and checked for NaN, when they are asked for.
+    `inits` are the times for which all frames of the history are available, rising; `first` is the initial time of an
+    example file. Values are read, and checked for NaN, on access.
     """
 
     path: str | Path
@@ -53,7 +53,10 @@ class Initial:
     _usual: Usual | None = None
 
     def default_init(self) -> np.datetime64:
-        """The one initial time there is to choose; an example file means the earliest, its later frames being truth."""
+        """The only possible initial time; in an example file the earliest, since its later frames are the truth.
+
+        Raises InputError if several are possible.
+        """
         if self.first is not None:
             self._times(self.first)
             return self.first
@@ -65,13 +68,13 @@ class Initial:
         return self.inits[0]
 
     def history(self, init: np.datetime64) -> Float[np.ndarray, "time node prognostic"]:
-        """The frames that end at `init`, oldest first, float32, in physical units; NaN only where a field is of sea.
+        """The frames that end at `init`, oldest first, float32, in physical units; NaN over land in fields of the sea.
 
-        Raises InputError for a time that is not held, a value that cannot be read and NaN where there must be none.
+        Raises InputError for an absent time, unreadable values, and NaN in other places.
         """
         times = self._times(init)
         dataset = self._dataset.isel(time=np.searchsorted(self._dataset.time.values, times))
-        layout = Layout.of(self.task.prognostic, self.task.levels)
+        layout = ChannelLayout.of(self.task.prognostic, self.task.levels)
         frames = np.empty((len(times), self.grid.size, len(layout)), np.float32)
         for name in layout.variables:
             field = dataset[name]
@@ -84,13 +87,13 @@ class Initial:
         return frames
 
     def static(self) -> Float[np.ndarray, "node static"]:
-        """The static fields, checked for NaN and for values that they cannot have."""
+        """The static fields, checked for NaN and for implausible values."""
         if not self.task.static:
             return np.empty((self.grid.size, 0), np.float32)
         require_finite(self._dataset, self.path, self.task.static)
         for name in self.task.static:
             require_plausible(self.path, name, read(self._dataset[name], self.path)[None])
-        return Layout.of(self.task.static, self.task.levels).pack(self._dataset)
+        return ChannelLayout.of(self.task.static, self.task.levels).pack(self._dataset)
 
     def _times(self, init: np.datetime64) -> np.ndarray:
         times = init - np.arange(self.task.history)[::-1] * self.task.step * _HOUR
@@ -115,11 +118,11 @@ class Initial:
 
 
 def open_initial(source: str | Path | xr.Dataset, task: Task, usual: Usual | None = None) -> Initial:
-    """Open what a forecast of `task` starts from, a file or a dataset; it needs prognostic and static variables alone.
+    """Open the initial conditions of forecasts of `task`: a file or dataset with prognostic and static variables.
 
-    Values are held against the table's ranges and against `usual`, means and spreads by channel, when they are read.
-    Raises InputError, naming what was found and expected, for variables, levels, units, order of coordinates and a
-    step between frames that do not fit.
+    When values are read, they are checked against the table's ranges and against `usual`, means and spreads by channel.
+    Raises InputError, with found and expected, for wrong variables, levels, units, order of coordinates, or step
+    between frames.
     """
     path = "the dataset" if isinstance(source, xr.Dataset) else source
     dataset = source if isinstance(source, xr.Dataset) else open_unchecked(source, dask=False)
@@ -138,7 +141,7 @@ def open_initial(source: str | Path | xr.Dataset, task: Task, usual: Usual | Non
 def read_noise(path: str | Path, task: Task, grid: LatLonGrid) -> Float[np.ndarray, "node target"]:
     """Noise of unit variance for every target, of dims (batch, time, [level,] lat, lon) with one batch and one time.
 
-    Raises InputError for another grid, a variable or level that is not held, and values that are not finite.
+    Raises InputError for another grid, an absent variable or level, and values that are not finite.
     """
     dataset = _with_our_names(open_unchecked(path, dask=False), path)
     require(dataset, path, task.targets, task.levels)
@@ -147,8 +150,8 @@ def read_noise(path: str | Path, task: Task, grid: LatLonGrid) -> Float[np.ndarr
     # Noise has no date and no units.
     dataset = dataset[list(task.targets)].assign_coords(time=np.zeros(1, "datetime64[ns]")).drop_attrs()
     if (held := grid_of(checked(dataset, path), path)) != grid:
-        raise InputError(f"{path}: the noise is on the grid {held}, but the forecast on {grid}")
-    layout = Layout.of(task.targets, task.levels)
+        raise InputError(f"{path}: the noise is on the grid {held}, expected the forecast's grid {grid}")
+    layout = ChannelLayout.of(task.targets, task.levels)
     for name in layout.variables:
         if bad := int((~np.isfinite(read(dataset[name], path))).sum()):
             raise InputError(f"{path}: {name} has {bad} NaN or infinite values; expected none")
@@ -156,7 +159,7 @@ def read_noise(path: str | Path, task: Task, grid: LatLonGrid) -> Float[np.ndarr
 
 
 def _with_our_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
-    """Without the batch, and with latitude and longitude spelt out."""
+    """The dataset without its batch dimension, and with latitude and longitude as names."""
     dataset = dataset.rename({short: name for short, name in _SPELLINGS.items() if _holds(dataset, short)})
     if "batch" not in dataset.dims:
         return dataset

@@ -1,16 +1,15 @@
-"""Values that no atmosphere has, refused alike by every command that reads fields.
+"""Checks for physically implausible values, the same in every command that reads fields.
 
-Three tests, each on the least value, the greatest and the mean of a frame, so that a block is passed over three times
-and never read again:
+Three tests, each on the minimum, the maximum and the mean of a frame, so that the data are read once:
 
-- every value lies in the table's range;
-- the mean over the frame is not what a known slip makes of the usual one: heights in m for geopotential lie within its
-  range, which spans all levels, but not near the standard atmosphere's geopotential of their level;
-- where statistics are in use, the mean lies within `FAR_MEAN` spreads of theirs, or `FAR_SLIP` where a known slip
-  explains it; and single values within `FAR`, but for fields with heavy tails. A spread is over space and time, so the
-  mean over a global frame stays within one of the mean in any season: what lies 20 away is another field, and what lies
-  4 away and is usual once °C are taken for °C is no weather either. The rarest single values (a hurricane's wind, a
-  low of 870 hPa) are 15 spreads off; rain, humidity and vertical velocity reach hundreds.
+- every value is in the table's range;
+- the mean over the frame does not look like a known error of units: heights in m instead of geopotential are within its
+  range, which spans all levels, but far from the standard atmosphere's geopotential at their level;
+- with statistics, the mean is within `FAR_MEAN` spreads of theirs, or within `FAR_SLIP` if an error of units would
+  explain it; and single values are within `FAR`, except in fields with heavy tails. A spread is over space and time, so
+  the mean over a global frame is within one spread of the mean in any season: a mean 20 spreads off is another field,
+  and one 4 spreads off that fits after a conversion of units is in other units. The rarest single values (a
+  hurricane's wind, a low of 870 hPa) are 15 spreads off; rain, humidity and vertical velocity reach hundreds.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -30,9 +29,9 @@ FAR, FAR_MEAN, FAR_SLIP = 40.0, 20.0, 4.0
 _HEAVY_TAILS = ("kg kg-1", "m", "Pa s-1")
 
 _G = 9.80665
-# On Earth 2,300 m2 s-2 by area and 3,700 by grid point.
+# Largest mean of surface geopotential; on Earth it is 2,300 m2 s-2 by area and 3,700 by grid point.
 _SURFACE, _SURFACE_MEAN = "geopotential_at_surface", 1.2e4
-# Numbers that formats and archives write where there is no value.
+# Numbers that formats and archives use for missing values.
 _FILL_VALUES = (9.999e20, 1e20, 9.96921e36, -9e33, -9.99e33, -32767.0, -32768.0, -9999.0, -999.0, 9999.0)
 _UNDECLARED = "a fill value that the file does not declare?"
 
@@ -41,7 +40,7 @@ Usual = Mapping[Channel, tuple[float, float]]  # mean and spread by variable and
 
 
 class Slip(NamedTuple):
-    """Other units that fields are often found in: `right = factor * found + offset`."""
+    """A common error of units: `right = factor * found + offset`."""
 
     words: str
     factor: float
@@ -60,7 +59,7 @@ _SLIPS = {
 
 @dataclass(frozen=True)
 class Doubt:
-    """What is not plausible in one frame: the value found, what was expected, and the likeliest reason, if known."""
+    """An implausible value in a frame: found, expected, and the likeliest reason, if known."""
 
     found: float
     expected: str
@@ -76,9 +75,9 @@ class Doubt:
 def doubt(
     channel: Channel, low: float, high: float, mean: float, usual: tuple[float, float] | None = None
 ) -> Doubt | None:
-    """What is not plausible in a frame with these least, greatest and mean values; None if nothing is.
+    """The implausible value in a frame with this minimum, maximum and mean; None if all are plausible.
 
-    NaN stands for what is not known, and passes. `usual` are mean and spread of the statistics in use.
+    NaN for an unknown number passes. `usual` are mean and spread of the statistics in use.
     """
     name, level = channel
     variable = VARIABLES[name]
@@ -92,11 +91,11 @@ def doubt(
 
 
 class Limits:
-    """What least, greatest and mean values of frames of these channels are held against, all channels at once."""
+    """Limits for minimum, maximum and mean of frames of these channels, for checks of all channels at once."""
 
     def __init__(self, channels: Sequence[Channel], usual: Usual | None = None):
         self._channels, self._usual = list(channels), usual or {}
-        # Within these bounds there is no doubt; beyond, `doubt` looks closer.
+        # Values within these bounds are plausible; others are checked by `doubt`.
         self._bounds = np.array([self._calm(channel) for channel in self._channels], np.float64).reshape(-1, 4).T
 
     def require(
@@ -108,9 +107,9 @@ class Limits:
         times: np.ndarray | None = None,
         forecast: bool = False,
     ) -> None:
-        """Raise InputError for the first frame and channel that is not plausible.
+        """Raise InputError for the first implausible frame and channel.
 
-        Of a `forecast`, which may be as bad as its model, only fill values and slips of units are refused.
+        In a `forecast`, which may be bad because of its model, only fill values and errors of units are refused.
         """
         least, greatest, mean_least, mean_greatest = self._bounds
         with np.errstate(invalid="ignore"):
@@ -136,11 +135,11 @@ class Limits:
 
 
 class FirstReading:
-    """Holds frames of a store against `Limits` the first time that they are read, and not again."""
+    """A check of frames against `Limits` at their first reading only."""
 
     def __init__(self, channels: Sequence[Channel], usual: Usual | None = None):
         self._limits = Limits(channels, usual)
-        self._seen: set[tuple[Hashable, int]] = set()
+        self._checked: set[tuple[Hashable, int]] = set()
 
     def require(
         self,
@@ -151,14 +150,14 @@ class FirstReading:
         times: np.ndarray,
         part: Hashable = None,
     ) -> None:
-        """Raise InputError for the first frame that is not plausible; `numbers` and `part` tell what was read."""
-        fresh = [i for i, number in enumerate(numbers) if (part, int(number)) not in self._seen]
+        """Raise InputError for the first implausible frame; `numbers` and `part` identify frames and their part."""
+        fresh = [i for i, number in enumerate(numbers) if (part, int(number)) not in self._checked]
         if not fresh:
             return
         if len(fresh) < len(frames):
             frames, sums, times = frames[fresh], sums[fresh], times[fresh]
         self._limits.require(path, *extremes(frames), sums / frames.shape[-1], times)
-        self._seen.update((part, int(numbers[i])) for i in fresh)
+        self._checked.update((part, int(numbers[i])) for i in fresh)
 
 
 def require_plausible(
@@ -170,7 +169,7 @@ def require_plausible(
     usual: Usual | None = None,
     forecast: bool = False,
 ) -> None:
-    """Raise InputError for the first frame of a variable that holds what no atmosphere has.
+    """Raise InputError for the first frame of a variable with implausible values.
 
     `levels` are those of the second axis, in hPa, if there is one, and `times` those of the first, if known.
     """
@@ -193,13 +192,13 @@ def usual(channels: Sequence[Channel], mean: Array, spread: Array) -> Usual:
 def extremes(
     frames: Float[np.ndarray, "frame channel node"],
 ) -> tuple[Float[np.ndarray, "frame channel"], Float[np.ndarray, "frame channel"]]:
-    """Least and greatest value of each, NaN only where all are."""
+    """Minimum and maximum over nodes, ignoring NaN; NaN if all values are."""
     with np.errstate(all="ignore"):
         return np.fmin.reduce(frames, axis=-1), np.fmax.reduce(frames, axis=-1)
 
 
 def means(frames: Float[np.ndarray, "frame channel node"]) -> Float[np.ndarray, "frame channel"]:
-    """Means of what is finite."""
+    """Means over the finite values."""
     with np.errstate(all="ignore"):
         found = frames.mean(axis=-1)
     for index in map(tuple, np.argwhere(~np.isfinite(found))):  # a field of the sea is NaN over land
@@ -209,7 +208,7 @@ def means(frames: Float[np.ndarray, "frame channel node"]) -> Float[np.ndarray, 
 
 
 def place(channel: Channel, times: np.ndarray | None = None, row: int = 0) -> str:
-    """`temperature at 500 hPa at 2000-11-01T06:00`."""
+    """A channel and time in words, such as `temperature at 500 hPa at 2000-11-01T06:00`."""
     name, level = channel
     return (
         name
@@ -219,9 +218,9 @@ def place(channel: Channel, times: np.ndarray | None = None, row: int = 0) -> st
 
 
 def _slipped(found: Doubt, name: str, low: float, mean: float) -> bool:
-    """Whether a forecast's doubtful value is a slip of units or a fill value rather than a bad model's.
+    """True if a forecast's implausible value is an error of units or a fill value rather than a bad model's.
 
-    Rain and humidity in larger units are large on the mean, and still next to none somewhere.
+    Rain and humidity in other units have a large mean, but still nearly zero as their minimum.
     """
     least, greatest = VARIABLES[name].valid_range
     return bool(found.reason) and (
@@ -234,7 +233,7 @@ def _out_of_range(variable: Variable, low: float, high: float) -> Doubt | None:
     if not (low < least or high > greatest):
         return None
     found = low if low < least else high
-    if low < least and high > greatest:  # the one farther off
+    if low < least and high > greatest:  # report the one farther off
         found = low if least - low > high - greatest else high
     reason = _slip_reason(variable, low, high)
     if not reason and _fills(found):
@@ -255,7 +254,7 @@ def _fills(value: float) -> bool:
 
 
 def _far_from_standard(variable: Variable, level: int | None, mean: float) -> Doubt | None:
-    """Heights for geopotential, told from the standard atmosphere's without any statistics."""
+    """Heights in place of geopotential, recognised by the standard atmosphere without statistics."""
     standard = _standard(variable.name, level)
     if not (mean < standard / 3 and 0.6 < _G * mean / standard < 1.6):
         return None
@@ -263,7 +262,7 @@ def _far_from_standard(variable: Variable, level: int | None, mean: float) -> Do
 
 
 def _far_from_surface(name: str, mean: float) -> Doubt | None:
-    """Geopotential of some level where the surface's was expected: files do not always say which `z` is."""
+    """Geopotential of a level in place of the surface's: files do not always tell which one `z` is."""
     if name != _SURFACE or not mean > _SURFACE_MEAN:
         return None
     expected = f"at most {_SURFACE_MEAN:g} m2 s-2, as seas are near 0"
@@ -271,9 +270,9 @@ def _far_from_surface(name: str, mean: float) -> Doubt | None:
 
 
 def _standard(name: str, level: int | None) -> float:
-    """The standard atmosphere's geopotential, within a tenth up to 1 hPa; -inf where it tells nothing.
+    """The standard atmosphere's geopotential, accurate to 10 % up to 1 hPa; -inf where it cannot be used.
 
-    Near the ground geopotential and height are both near zero.
+    That is near the ground, where geopotential and height are both near zero.
     """
     return _G * 7400 * np.log(1013.25 / level) if name == "geopotential" and level and 0 < level < 900 else -np.inf
 

@@ -1,18 +1,18 @@
-"""Where a field of the sea must have values and where none, by the land-sea mask: the same for check and readers."""
+"""The check of missing values in fields of the sea against the land-sea mask, the same in all commands."""
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 MASK = "land_sea_mask"
-# From here on a point is land without any sea, and up to here sea without any land: masks that were interpolated or
-# packed miss 1 and 0 by a little.
+# Points from the first value on are land only, and up to the second water only: interpolated or packed masks are not
+# exactly 1 and 0.
 _LAND, _WATER = 0.999, 0.001
 # An archive may lack sea surface temperature over lakes, which a land-sea mask counts as water: 0.3 % of all water.
 _LAKES = 0.005
 
 
 def gap_problem(mask: Float[np.ndarray, "*shape"], missing: Bool[np.ndarray, "*shape"]) -> str | None:
-    """What is wrong with where one frame of a field of the sea is missing; None if nothing is."""
+    """The problem of the missing values of a frame of a field of the sea; None if they agree with the mask."""
     land, sea = mask >= _LAND, mask <= _WATER
     if filled := int((land & ~missing).sum()):
         return (

@@ -1,1 +1,1 @@
-"""Which noise, which denoiser, which sampler: knows arrays, no weather."""
+"""Diffusion models: noise processes, denoisers, samplers. Arrays only, no meteorology."""

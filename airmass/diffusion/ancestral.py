@@ -1,25 +1,25 @@
-"""DDPM and DDIM: guess the clean data, then make noise for the next level from what was taken for noise, and afresh.
+"""DDPM and DDIM: estimate the clean data, then go to the next level with the estimated noise or with fresh noise too.
 
 In x_t these are the formulas of Ho et al. 2020 (equation 7, the posterior variance) and of DDIM (Song, Meng & Ermon
-2021, equation 12); divided by alpha, levels are all that is left of the schedule.
+2021, equation 12). Divided by alpha, they depend on the schedule through noise levels only.
 """
 
 from functools import partial
 
 import numpy as np
 
-from airmass.diffusion.stepping import combine, denoised, mix, walk
+from airmass.diffusion.stepping import combine, denoised, mix, sampler_of
 
 
-@partial(walk, churn=False)
-def ddpm(denoiser, y, here, there, noise):
-    """A draw from q(y_t | y_s, D), the posterior of the process if D were the data. `levels` evaluations."""
-    kept = (there.level / here.level) ** 2
-    clean = denoised(denoiser, y, here)
-    return combine((kept, y), (1 - kept, clean), (there.level * np.sqrt(1 - kept), noise(0)))
+@partial(sampler_of, churn=False)
+def ddpm(denoiser, y, current, following, noise):
+    """A draw from q(y_t | y_s, D), the posterior of the process given the data D. `levels` evaluations."""
+    kept = (following.level / current.level) ** 2
+    clean = denoised(denoiser, y, current)
+    return combine((kept, y), (1 - kept, clean), (following.level * np.sqrt(1 - kept), noise(0)))
 
 
-@partial(walk, churn=True)
-def ddim(denoiser, y, here, there, noise):
-    """No fresh noise: the old is scaled to the next level. First order, `levels` evaluations."""
-    return mix(y, denoised(denoiser, y, here), there.level / here.level)
+@partial(sampler_of, churn=True)
+def ddim(denoiser, y, current, following, noise):
+    """The estimated noise scaled to the next level, no fresh noise. First order, `levels` evaluations."""
+    return mix(y, denoised(denoiser, y, current), following.level / current.level)

@@ -1,4 +1,4 @@
-"""DPM-Solver++ (Lu et al. 2022, arXiv:2211.01095): exact for a constant denoised, corrected to second order."""
+"""DPM-Solver++ (Lu et al. 2022, arXiv:2211.01095): exact for a constant denoised array, of second order otherwise."""
 
 from functools import partial
 from itertools import pairwise
@@ -8,15 +8,15 @@ from jaxtyping import Float
 
 from airmass.core.types import Array
 from airmass.diffusion.noise_levels import SamplerSettings
-from airmass.diffusion.stepping import Denoiser, Draw, combine, denoised, mix, scale, walk
+from airmass.diffusion.stepping import Denoiser, Draw, combine, denoised, mix, sampler_of, scale
 from airmass.diffusion.time_grid import TimeGrid
 
 
-@partial(walk, churn=True)
-def _2s(denoiser, y, here, there, noise):
-    middle = np.sqrt(here.level * there.level)
-    halfway = mix(y, denoised(denoiser, y, here), middle / here.level)
-    return mix(y, denoiser(halfway, np.float32(middle)), there.level / here.level)
+@partial(sampler_of, churn=True)
+def _2s(denoiser, y, current, following, noise):
+    middle = np.sqrt(current.level * following.level)
+    halfway = mix(y, denoised(denoiser, y, current), middle / current.level)
+    return mix(y, denoiser(halfway, np.float32(middle)), following.level / current.level)
 
 
 def dpm_solver_2s(denoiser: Denoiser, draw: Draw, settings: SamplerSettings | TimeGrid) -> Float[Array, "*shape"]:
@@ -29,17 +29,17 @@ def dpm_solver_2s(denoiser: Denoiser, draw: Draw, settings: SamplerSettings | Ti
 
 
 def dpm_solver_2m(denoiser: Denoiser, draw: Draw, settings: SamplerSettings | TimeGrid) -> Float[Array, "*shape"]:
-    """DPM-Solver++(2M): D is extrapolated from the last two levels to the middle of the step in log level.
+    """One sample by DPM-Solver++(2M): D is extrapolated from two levels to the middle of the step in log level.
 
-    Second order for `levels` evaluations. No churn: the last D would belong to another path.
+    Second order with `levels` evaluations. No churn: the previous D would belong to another trajectory.
     """
     points = list(TimeGrid.of(settings))
     y, before = scale(draw(0), points[0].level), None
-    for here, there in pairwise(points):
-        clean, step = denoised(denoiser, y, here), np.log(here.level / there.level)
+    for current, following in pairwise(points):
+        clean, step = denoised(denoiser, y, current), np.log(current.level / following.level)
         ahead = clean
         if before is not None:
             last, width = before
             ahead = combine((1 + step / width / 2, clean), (-step / width / 2, last))
-        y, before = mix(y, ahead, there.level / here.level), (clean, step)
+        y, before = mix(y, ahead, following.level / current.level), (clean, step)
     return denoised(denoiser, y, points[-1])

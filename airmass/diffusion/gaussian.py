@@ -1,4 +1,4 @@
-"""Truth for samplers: data whose exact denoiser is known, and what a sampler makes of them without drawing."""
+"""Exact references for samplers: data with a known denoiser, and a sampler's moments computed without drawing."""
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ from airmass.diffusion.time_grid import TimeGrid
 
 
 class Mixture(eqx.Module):
-    """A mixture of Gaussians; `axes` are eigenvectors of the covariances in columns, `variances` eigenvalues."""
+    """A mixture of Gaussians; `axes` are eigenvectors of the covariances, in columns, `variances` the eigenvalues."""
 
     weights: Float[Array, " part"]
     means: Float[Array, "part dim"]
@@ -22,12 +22,12 @@ class Mixture(eqx.Module):
 
     @classmethod
     def build(cls, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> "Mixture":
-        """From weights that sum to 1, means [part, dim] and covariances [part, dim, dim]."""
+        """The mixture of weights that sum to 1, means [part, dim] and covariances [part, dim, dim]."""
         variances, axes = np.linalg.eigh(covariances)
         return cls(*(np.asarray(x, np.float32) for x in (weights, means, axes, variances)))
 
     def denoise(self, y: Float[Array, "*n dim"], level: Float[Array, ""]) -> Float[Array, "*n dim"]:
-        """The expected data given them plus white noise of standard deviation `level`."""
+        """The expected data given `y`, the data plus white noise of standard deviation `level`."""
         along = self._along_axes(y)
         kept = along * self.variances / (self.variances + level**2)
         clean = self.means + jnp.einsum("kij,...kj->...ki", self.axes, kept)
@@ -35,7 +35,7 @@ class Mixture(eqx.Module):
         return jnp.einsum("...k,...ki->...i", share, clean)
 
     def log_density(self, y: Float[Array, "*n dim"], level: float = 0.0) -> Float[Array, "*n"]:
-        """Of the data plus white noise of standard deviation `level`."""
+        """Log density of the data plus white noise of standard deviation `level`."""
         return jax.nn.logsumexp(self._log_parts(self._along_axes(y), level), axis=-1)
 
     def draw(self, key: PRNGKeyArray, count: int) -> Float[Array, "count dim"]:
@@ -56,10 +56,10 @@ class Mixture(eqx.Module):
 def sampled_moments(
     sampler: Sampler, settings: SamplerSettings | TimeGrid, mean: float, variance: float
 ) -> tuple[float, float]:
-    """Mean and variance of what `sampler` makes of Gaussian data in one dimension: exact, nothing is drawn.
+    """Exact mean and variance of the samples of one-dimensional Gaussian data, without drawing.
 
-    The exact denoiser of Gaussian data is linear, and so is every sampler that sums its evaluations and draws: without
-    any noise it gives the mean, and its response to a 1 in one draw and 0 in the others is the factor of that draw.
+    The exact denoiser of Gaussian data is linear, and so is every sampler that sums its evaluations and draws. With all
+    draws 0 a sampler returns the mean; its response to a 1 in one draw and 0 in the others is the factor of that draw.
     """
     denoiser = jax.jit(lambda y, level: mean + variance / (variance + level**2) * (y - mean))
     place: dict[int, int] = {}
@@ -75,9 +75,10 @@ def sampled_moments(
 
 
 def exact_moments(grid: TimeGrid, mean: float, variance: float, stochastic: bool) -> tuple[float, float]:
-    """What infinitely many steps give, from the start without the data to the last denoising.
+    """Mean and variance with infinitely many steps, from a start of pure noise to the last denoising.
 
-    The flow keeps y - mean over sqrt(variance + level^2); the reverse equation forgets the start, as its square.
+    The flow conserves (y - mean) / sqrt(variance + level^2); the reverse equation damps the start by the square of the
+    flow's factor.
     """
     first, last = grid.at(grid.times[0]).level, grid.at(grid.times[-1]).level
     kept = (variance + last**2) / (variance + first**2)

@@ -1,7 +1,7 @@
-"""The density that a denoiser implies, by following the probability flow to where it is known (Song et al. 2021, 4.3).
+"""The density that a denoiser implies, by integrating the probability flow to a known density (Song et al. 2021, 4.3).
 
-In u, the logarithm of the noise level, the flow of every process is dy/du = y - D(y, e^u) with y = x / alpha, and the
-logarithm of its density falls along it at the rate of the divergence, d - tr dD/dy (Chen et al. 2018).
+In u, the logarithm of the noise level, the flow of every process is dy/du = y - D(y, e^u) with y = x / alpha. Along it
+the log density falls at the rate of the divergence, d - tr dD/dy (Chen et al. 2018).
 """
 
 import math
@@ -31,10 +31,10 @@ def log_density(
     """Natural logarithm of the density at one `y` of data plus white noise of standard deviation `min_noise`.
 
     For x along a process that scales data by alpha, log p(x) = log_density(x / alpha) - size log(alpha). At `max_noise`
-    the data are taken for noise of unit variance: with data of another mean m or variance v the result is off by about
-    (m^2 + v - 1) / (2 max_noise^2) a dimension. `probes` 0 takes the trace from the whole Jacobian, for few dimensions;
-    else from that many random signs (Hutchinson 1990), without bias, drawn from `key`. `denoiser` must be one that JAX
-    can trace and differentiate.
+    the data are assumed to have mean 0 and variance 1: for mean m and variance v the error is about
+    (m^2 + v - 1) / (2 max_noise^2) a dimension. With `probes` 0 the trace is that of the whole Jacobian, for few
+    dimensions; otherwise an unbiased estimate from that many random sign vectors (Hutchinson 1990), drawn from `key`.
+    JAX must be able to trace and differentiate `denoiser`.
     """
     trace = _hutchinson(probes, key, y) if probes else _exact
 
@@ -64,7 +64,7 @@ def _exact(function, y):
 
 
 def _hutchinson(probes: int, key: PRNGKeyArray | None, y: Array) -> Trace:
-    """The same signs all along the flow, so that what is integrated is smooth."""
+    """A trace estimate with the same signs all along the flow, so that the integrand is smooth."""
     if key is None:
         raise ValueError("a trace by probes needs a key")
     signs = jax.random.rademacher(key, (probes, *y.shape), y.dtype)

@@ -1,7 +1,7 @@
-"""How much noise: the levels a sampler visits, and the levels a denoiser is trained on (Karras et al. 2022, EDM).
+"""Noise levels: those that a sampler visits, and those that a denoiser is trained on (Karras et al. 2022, EDM).
 
-Noise levels are standard deviations in units of the normalised data. Levels are evenly spaced in their power
-1/rho, which puts most of the effort at small noise. Defaults are those of GenCast (Price et al. 2025,
+Noise levels are standard deviations in units of the normalised data. They are evenly spaced in level^(1/rho), which
+places most of them at low noise. Defaults are those of GenCast (Price et al. 2025,
 doi:10.1038/s41586-024-08252-9).
 """
 
@@ -30,18 +30,18 @@ _Noise = Annotated[float, Range(0, above=True)]
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """Noise levels from `max_noise` down to `min_noise`, how much fresh noise goes in between, and the sampler.
+    """A sampler: noise levels from `max_noise` down to `min_noise`, churn between them, and the `kind` of step.
 
-    `kind` is one of `KINDS`; the published one is `dpmpp-2s`. It, `ddim`, `euler` and `heun` take churn; the others
-    have noise of their own, or a memory that fresh noise would make wrong, and do not read the churn settings.
+    `kind` is one of `KINDS`; GenCast's is `dpmpp-2s`. Only `dpmpp-2s`, `ddim`, `euler` and `heun` read the churn
+    settings; the others draw noise of their own, or reuse earlier evaluations that fresh noise would invalidate.
 
-    Before each step whose noise level lies in [`churn_min`, `churn_max`] the level is raised by a factor of
-    1 + `churn` / `levels` (at most the square root of 2), with noise `inflation` times as strong as that needs:
-    fresh noise lets later steps correct the errors of earlier ones.
+    Churn is fresh noise that lets later steps correct the errors of earlier ones: before each step whose noise level is
+    in [`churn_min`, `churn_max`], the level is raised by a factor of 1 + `churn` / `levels` (at most the square root of
+    2), with noise `inflation` times as strong as this needs.
 
-    `memory` is the correlation of every draw with the one for the frame before, in harmonics of degrees below
-    `memory_degrees`; 0, as published, draws each frame's noise afresh. Raises InputError for values that make no
-    schedule.
+    `memory` is the correlation of every draw with that of the frame before, in harmonics of degrees below
+    `memory_degrees`; 0, as published, gives independent noise in each frame. Raises InputError for values that do not
+    form a schedule.
     """
 
     max_noise: _Noise = 80.0
@@ -72,7 +72,7 @@ class SamplerSettings:
 
 @dataclass(frozen=True)
 class TrainingNoise:
-    """The range of noise levels a denoiser is trained on; raises InputError for values that make no range."""
+    """The range of noise levels that a denoiser is trained on; raises InputError for an empty range."""
 
     max_noise: _Noise = 88.0
     min_noise: _Noise = 0.02
@@ -84,43 +84,43 @@ class TrainingNoise:
 
 
 def noise_levels(settings: SamplerSettings) -> Float[np.ndarray, " levels+1"]:
-    """Falling noise levels in equal steps of u, then 0, in float64."""
+    """Decreasing noise levels in equal steps of u, then 0, in float64."""
     u = np.linspace(1, 0, settings.levels)
     return np.append(_level(settings, u), 0.0)
 
 
 def churned_levels(settings: SamplerSettings) -> Float[np.ndarray, " levels"]:
-    """The level that noise is raised to before each step: sigma (1 + gamma), or sigma where there is no churn."""
+    """The levels that churn raises noise to before each step: sigma (1 + gamma), or sigma without churn."""
     sigma = noise_levels(settings)[:-1]
     gamma = min(settings.churn / settings.levels, math.sqrt(2) - 1)
     return np.where((settings.churn_min <= sigma) & (sigma <= settings.churn_max), sigma * (1 + gamma), sigma)
 
 
 def training_noise_level(settings: TrainingNoise, u: "Float[Array, '*n']") -> "Float[Array, '*n']":
-    """Noise level at u, uniform in [0, 1): 0 is the least noise, 1 the most."""
+    """The noise level at u in [0, 1): 0 is the least noise, 1 the most."""
     return _level(settings, u)
 
 
 def require_wider(training: TrainingNoise, sampling: SamplerSettings) -> None:
-    """Raise InputError unless training goes beyond sampling on both ends.
+    """Raise InputError unless the range of training noise is wider than that of sampling on both ends.
 
-    A network is least accurate at the edge of what it was trained on, and an error in the first step or the last is one
-    that no other step corrects.
+    A network is least accurate at the edge of its training range, and errors of the first or last step are not
+    corrected by other steps.
     """
     if not (training.min_noise < sampling.min_noise and sampling.max_noise < training.max_noise):
         raise InputError(
             f"sampling visits noise levels {sampling.min_noise} to {sampling.max_noise}, training covers "
-            f"{training.min_noise} to {training.max_noise}, expected training to be wider on both ends so that "
-            "sampling never meets the edge of what was trained"
+            f"{training.min_noise} to {training.max_noise}, expected a range wider on both ends: a network is least "
+            "accurate at the edges of its training range"
         )
 
 
 def require_degrees(sampling: SamplerSettings, degrees: int) -> None:
-    """Raise InputError where noise should last in harmonics beyond the `degrees` that it has on a grid."""
+    """Raise InputError where correlated noise needs harmonics beyond the `degrees` that a grid resolves."""
     if sampling.memory and sampling.memory_degrees > degrees:
         raise InputError(
-            f"sampler.memory_degrees is {sampling.memory_degrees}, expected at most {degrees}, half the grid's "
-            "columns, which is how many degrees noise has there"
+            f"sampler.memory_degrees is {sampling.memory_degrees}, expected at most {degrees}: noise on this grid has "
+            "half as many degrees as the grid has columns"
         )
 
 

@@ -1,7 +1,7 @@
-"""What trains a network to answer for one `Prediction` along one `Process`.
+"""Training objectives of a network that outputs one kind of `Prediction`, along one `Process`.
 
-Every objective is a weight times the squared error of an expected value given x, so each has the exact denoiser at its
-minimum; they differ in how much a noise level counts, by `Prediction.gain`.
+Every objective is a weighted squared error of an expected value given x, so the exact denoiser minimises each of them.
+They differ in the weights of noise levels, by `Prediction.gain`.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from airmass.diffusion.process import Process
 
 
 @dataclass(frozen=True)
-class Objective:
+class DenoisingObjective:
     """Mean squared error of a network(x, time), times weight(alpha, sigma)."""
 
     process: Process
@@ -25,26 +25,26 @@ class Objective:
     weight: Callable[[Scalar, Scalar], Scalar | float] = lambda alpha, sigma: 1.0
 
     def __call__(self, network: Network, x0: Field, key: PRNGKeyArray) -> Float[Array, ""]:
-        """The loss of one example at a time and with white noise drawn from `key`."""
+        """The loss of one example, with time and white noise drawn from `key`."""
         time_key, noise_key = jax.random.split(key)
         time = self.process.time_at(jax.random.uniform(time_key))
         return self.at(network, x0, jax.random.normal(noise_key, jnp.shape(x0)), time)
 
     def at(self, network: Network, x0: Field, noise: Field, time: Scalar) -> Float[Array, ""]:
-        """The loss of one example at a time and with a noise that the caller chose."""
+        """The loss of one example at a given time, with given noise."""
         alpha, sigma = self.process.alpha(time), self.process.sigma(time)
         output = network(alpha * x0 + sigma * noise, time)
         error = output - self.prediction.of(x0, noise, alpha, sigma)
         return self.weight(alpha, sigma) * jnp.square(error).mean()
 
 
-def objective(name: str, process: Process) -> Objective:
-    """The objective of a name in `OBJECTIVES` along `process`."""
-    return Objective(process, *OBJECTIVES[name])
+def objective(name: str, process: Process) -> DenoisingObjective:
+    """The objective called `name` in `OBJECTIVES`, along `process`."""
+    return DenoisingObjective(process, *OBJECTIVES[name])
 
 
-# Score matching weighs by the variance of the noise, so that every level counts alike (Song & Ermon 2019, section 4.2);
-# it is then the same number as `epsilon`, the simple loss of Ho et al. 2020 (equation 14). `edm`: Karras et al. 2022.
+# Score matching weights by the variance of the noise, so that all levels count alike (Song & Ermon 2019, section 4.2).
+# It then equals `epsilon`, the simple loss of Ho et al. 2020 (equation 14). `edm`: Karras et al. 2022.
 OBJECTIVES = {
     "score matching": (PREDICTIONS["score"], lambda alpha, sigma: sigma**2),
     "epsilon": (PREDICTIONS["epsilon"], lambda alpha, sigma: 1.0),

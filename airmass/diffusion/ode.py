@@ -1,4 +1,4 @@
-"""The probability flow dx/dt = f x - g^2 score / 2, which carries the distribution as the process does, without noise.
+"""Solvers of the probability flow dx/dt = f x - g^2 score / 2: the distributions of the process without its noise.
 
 Song et al. 2021, equation 13. Euler and Heun step in the process's own time; Heun along `EDM` with churn is Karras et
 al. 2022, algorithm 2.
@@ -14,50 +14,52 @@ from jaxtyping import Float
 
 from airmass.core.types import Array
 from airmass.diffusion.noise_levels import SamplerSettings
-from airmass.diffusion.stepping import Denoiser, Draw, combine, denoised, scale, walk
+from airmass.diffusion.stepping import Denoiser, Draw, combine, denoised, sampler_of, scale
 from airmass.diffusion.time_grid import Point, TimeGrid
 
 
 def rate(point: Point, half: float = 0.5) -> tuple[np.float64, np.float64]:
-    """dx/dt = f x - `half` g^2 score as factors of y and of the denoised: the score of x is (D - y) / (alpha level^2).
+    """dx/dt = f x - `half` g^2 score as factors of y and of the denoised D, with score (D - y) / (alpha level^2).
 
-    1 in place of a half is the drift of the reverse stochastic equation.
+    With `half` = 1 it is the drift of the reverse stochastic equation.
     """
     pull = half * point.diffusion**2 / (point.alpha * point.level**2)
     return point.drift * point.alpha + pull, -pull
 
 
-@partial(walk, churn=True)
-def euler(denoiser, y, here, there, noise):
-    """First order, `levels` evaluations. Along `EDM` this is DDIM."""
-    of_y, of_clean = (there.time - here.time) * np.array(rate(here))
-    return combine(((here.alpha + of_y) / there.alpha, y), (of_clean / there.alpha, denoised(denoiser, y, here)))
+@partial(sampler_of, churn=True)
+def euler(denoiser, y, current, following, noise):
+    """Euler step. First order, `levels` evaluations. Along `EDM` this is DDIM."""
+    of_y, of_clean = (following.time - current.time) * np.array(rate(current))
+    return combine(
+        ((current.alpha + of_y) / following.alpha, y), (of_clean / following.alpha, denoised(denoiser, y, current))
+    )
 
 
-@partial(walk, churn=True)
-def heun(denoiser, y, here, there, noise):
-    """An Euler step, then again with the mean of the rates at both ends. Second order, 2 `levels` - 1 evaluations."""
-    half = (there.time - here.time) / 2
-    (of_y, of_clean), (of_next, of_next_clean) = half * np.array(rate(here)), half * np.array(rate(there))
-    clean = denoised(denoiser, y, here)
-    reached = combine(((here.alpha + 2 * of_y) / there.alpha, y), (2 * of_clean / there.alpha, clean))
+@partial(sampler_of, churn=True)
+def heun(denoiser, y, current, following, noise):
+    """Heun step: an Euler step, repeated with the mean rate of both ends. Second order, 2 `levels` - 1 evaluations."""
+    half = (following.time - current.time) / 2
+    (of_y, of_clean), (of_next, of_next_clean) = half * np.array(rate(current)), half * np.array(rate(following))
+    clean = denoised(denoiser, y, current)
+    reached = combine(((current.alpha + 2 * of_y) / following.alpha, y), (2 * of_clean / following.alpha, clean))
     terms = (
-        (here.alpha + of_y, y),
+        (current.alpha + of_y, y),
         (of_clean, clean),
         (of_next, reached),
-        (of_next_clean, denoised(denoiser, reached, there)),
+        (of_next_clean, denoised(denoiser, reached, following)),
     )
-    return combine(*((weight / there.alpha, array) for weight, array in terms))
+    return combine(*((weight / following.alpha, array) for weight, array in terms))
 
 
 def adaptive(
     denoiser: Denoiser, draw: Draw, settings: SamplerSettings | TimeGrid, tolerance: float = 1e-4
 ) -> Float[Array, "*shape"]:
-    """The flow from the first level to the last by Dormand and Prince's solver, which chooses steps by their error.
+    """One sample by integrating the flow with Dormand and Prince's solver, which adapts its steps to their error.
 
-    `tolerance` is that of a step, relative, and absolute in units of the data. In the logarithm of the level the flow
-    is dy/du = y - D for every process. `denoiser` must be one that JAX can trace, and is compiled anew at every call.
-    The error is that of the whole array, so that one sample's steps depend on the others in it.
+    `tolerance` is that of a step, relative, and absolute in units of the data. In the logarithm u of the level the flow
+    is dy/du = y - D for every process. JAX must be able to trace `denoiser`, which is compiled at every call. The error
+    is that of the whole array, so a sample's steps depend on the other samples in the array.
     """
     first, *_, last = TimeGrid.of(settings)
 
@@ -71,7 +73,7 @@ def adaptive(
             dt0=None,
             y0=y,
             stepsize_controller=diffrax.PIDController(rtol=tolerance, atol=tolerance),
-            adjoint=diffrax.ForwardMode(),  # compiles in less time; nobody asks for a gradient in reverse
+            adjoint=diffrax.ForwardMode(),  # compiles faster; no reverse-mode gradient is needed
         )
         return solution.ys[0]
 

@@ -1,7 +1,7 @@
-"""What a network is asked for: data, noise, v, score, or EDM's mixture. Any one gives the others.
+"""Kinds of network outputs: data, noise, v, score, or EDM's mixture. Each can be converted to the others.
 
-With x = alpha x0 + sigma noise, the data and the noise are two unknowns of which x knows one combination; a network's
-output is another. v is from Salimans & Ho 2022 (appendix D), here for any alpha and sigma.
+x = alpha x0 + sigma noise is one linear combination of data and noise, a network's output another; the two give data
+and noise. v is from Salimans & Ho 2022 (appendix D), generalised to any alpha and sigma.
 """
 
 from collections.abc import Callable
@@ -21,10 +21,10 @@ Network = Callable[[Field, Scalar], Field]
 
 
 class Prediction(NamedTuple):
-    """A combination of data and noise.
+    """A linear combination of data and noise that a network outputs.
 
     `of(x0, noise, alpha, sigma)` is the combination; `split(output, x, alpha, sigma)` solves it and x for data and
-    noise; `gain(alpha, sigma)` is how much larger a squared error of the output is than that of the data it implies.
+    noise; `gain(alpha, sigma)` is the squared error of the output divided by that of the data that it implies.
     """
 
     of: Callable[[Field, Field, Scalar, Scalar], Field]
@@ -62,15 +62,17 @@ PREDICTIONS = {
 }
 
 
-def convert(output: Field, x: Field, alpha: Scalar, sigma: Scalar, source: Prediction, target: Prediction) -> Field:
-    """What a network asked for `target` would have said, given the output of one asked for `source`."""
+def convert_prediction(
+    output: Field, x: Field, alpha: Scalar, sigma: Scalar, source: Prediction, target: Prediction
+) -> Field:
+    """The output of kind `target` that is equivalent to an output of kind `source`."""
     return target.of(*source.split(output, x, alpha, sigma), alpha, sigma)
 
 
 def denoiser_of(network: Network, process: Process, prediction: Prediction) -> Denoiser:
-    """The denoiser that samplers take, of a network(x, time) trained along any process.
+    """The denoiser for samplers from a network(x, time) trained along any process.
 
-    A sampler's y at noise level s is x / alpha at the time when sigma / alpha = s.
+    A sampler's y at noise level s is x / alpha at the time at which sigma / alpha = s.
     """
 
     def denoiser(y, level):
@@ -82,7 +84,7 @@ def denoiser_of(network: Network, process: Process, prediction: Prediction) -> D
 
 
 def _turn(v: Field, x: Field, alpha: Scalar, sigma: Scalar) -> tuple[Field, Field]:
-    """Data and noise from the two combinations alpha x0 + sigma noise and alpha noise - sigma x0."""
+    """Data and noise from x = alpha x0 + sigma noise and v = alpha noise - sigma x0."""
     square = alpha**2 + sigma**2
     return (alpha * x - sigma * v) / square, (sigma * x + alpha * v) / square
 

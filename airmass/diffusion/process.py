@@ -1,11 +1,11 @@
-"""Which noise: x_t = alpha(t) x0 + sigma(t) noise, and the stochastic differential equation behind it.
+"""Noise processes x_t = alpha(t) x0 + sigma(t) noise, with their stochastic differential equations.
 
-A linear process dx = f(t) x dt + g(t) dW keeps the signal at alpha = exp(integral of f) and the noise at sigma, with
+A linear process dx = f(t) x dt + g(t) dW has the signal scale alpha = exp(integral of f) and the noise sigma with
 d sigma^2 / dt = 2 f sigma^2 + g^2 (Song et al. 2021, "Score-based generative modeling through stochastic differential
-equations", appendix B). Divided by alpha, every one of them is the same family of noisy data, x0 + level noise with
-level = sigma / alpha: processes differ in how time runs through levels, and in nothing else that a denoiser can see.
+equations", appendix B). Divided by alpha, all processes give the same family of noisy data, x0 + level noise with
+level = sigma / alpha. For a denoiser they differ only in the level as a function of time.
 
-Methods take numpy or JAX times and answer in kind: samplers compute scalars in float64 on the host.
+Methods take times as numpy or JAX values and return the same kind: samplers compute scalars in float64 on the host.
 """
 
 import math
@@ -25,7 +25,7 @@ Times = Float[Array, "*n"] | np.floating
 
 
 class Process(ABC):
-    """Signal and noise over time. Noise grows with time."""
+    """Scales of signal and noise over time. The noise level grows with time."""
 
     @abstractmethod
     def log_alpha(self, t: Times) -> Times:
@@ -37,15 +37,15 @@ class Process(ABC):
 
     @abstractmethod
     def drift(self, t: Times) -> Times:
-        """f, the rate at which the signal grows: d log alpha / dt."""
+        """f, the growth rate of the signal: d log alpha / dt."""
 
     @abstractmethod
     def diffusion(self, t: Times) -> Times:
-        """g, the standard deviation of the noise that comes in per square root of time."""
+        """g, the standard deviation of the noise added per square root of time."""
 
     @abstractmethod
     def time_at(self, u: Times) -> Times:
-        """Time at u in [0, 1], 0 the least noise and 1 the most: even in u are a sampler's times, and training's."""
+        """Time at u in [0, 1], 0 the least noise and 1 the most. Samplers and training use times evenly spaced in u."""
 
     @abstractmethod
     def time_of(self, level: Times) -> Times:
@@ -61,7 +61,7 @@ class Process(ABC):
 
 
 class VariancePreserving(Process):
-    """alpha^2 + sigma^2 = 1, so that g^2 = -2 f and the level alone gives alpha."""
+    """Processes with alpha^2 + sigma^2 = 1: g^2 = -2 f, and alpha is a function of the level."""
 
     def sigma(self, t):
         xp = numeric(t)
@@ -73,7 +73,7 @@ class VariancePreserving(Process):
 
 @dataclass(frozen=True)
 class EDM(Process):
-    """Time is the noise level (Karras et al. 2022); u is even in level^(1 / rho)."""
+    """Process whose time is the noise level (Karras et al. 2022); u is linear in level^(1 / rho)."""
 
     noise: SamplerSettings | TrainingNoise = TrainingNoise()  # noqa: RUF009, frozen
 
@@ -100,8 +100,8 @@ class EDM(Process):
 class VE(Process):
     """Variance exploding: level = min (max / min)^t for t in [0, 1] (Song et al. 2021, equation 30).
 
-    Even times are the geometric levels of annealed Langevin dynamics, SMLD (Song & Ermon 2019). Raises InputError for
-    levels that make no range.
+    Evenly spaced times give the geometric levels of annealed Langevin dynamics, SMLD (Song & Ermon 2019). Raises
+    InputError for an empty range of levels.
     """
 
     min_noise: float = 0.01
@@ -135,9 +135,9 @@ class VE(Process):
 
 @dataclass(frozen=True)
 class VP(VariancePreserving):
-    """beta = -2 f rises linearly over t in [0, 1] (Song et al. 2021, equation 32): DDPM with ever finer steps.
+    """Variance preserving: beta = -2 f is linear in t in [0, 1] (Song et al. 2021, equation 32), the limit of DDPM.
 
-    Times start at `least`, where the score is still finite. Raises InputError for values that make no schedule.
+    Times start at `least`, where the score is still finite. Raises InputError for values that do not form a schedule.
     """
 
     beta_min: float = 0.1
@@ -161,14 +161,14 @@ class VP(VariancePreserving):
         return self._time_of_log_alpha(-numeric(level).log1p(level**2) / 2)
 
     def _time_of_log_alpha(self, log_alpha):
-        """The positive root of a quadratic, in the form that does not cancel."""
+        """Time from log alpha: the positive root of a quadratic, in the form without cancellation."""
         b, a = self.beta_min, self.beta_max - self.beta_min
         return -4 * log_alpha / (b + numeric(log_alpha).sqrt(b**2 - 4 * a * log_alpha))
 
 
 @dataclass(frozen=True)
 class SubVP(VP):
-    """The signal of `VP` with less noise, sigma = 1 - alpha^2 (Song et al. 2021, equation 33 by appendix B)."""
+    """The signal of `VP` with less noise, sigma = 1 - alpha^2 (Song et al. 2021, equation 33 and appendix B)."""
 
     def sigma(self, t):
         return -numeric(t).expm1(2 * self.log_alpha(t))
@@ -183,7 +183,7 @@ class SubVP(VP):
 
 
 def numeric(t):
-    """The module that computes with `t`: jax.numpy for what JAX holds or traces, else numpy."""
+    """jax.numpy for a JAX array or tracer, otherwise numpy."""
     return jnp if isinstance(t, jax.Array) else np
 
 

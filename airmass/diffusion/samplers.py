@@ -1,4 +1,4 @@
-"""From noise to data, given a denoiser: the samplers by name."""
+"""Samplers by name."""
 
 from jaxtyping import Float
 
@@ -10,7 +10,7 @@ from airmass.diffusion.ode import adaptive, euler, heun
 from airmass.diffusion.sde import langevin, predictor_corrector, reverse_sde
 from airmass.diffusion.stepping import Denoiser, Draw, Sampler
 
-# Each takes the levels of its settings, or a `TimeGrid` along any process; `schedule.KINDS` has the same names.
+# Each takes the levels of its settings, or a `TimeGrid` along any process; `noise_levels.KINDS` has the same names.
 SAMPLERS: dict[str, Sampler] = {
     "dpmpp-2s": dpm_solver_2s,
     "dpmpp-2m": dpm_solver_2m,
@@ -28,8 +28,7 @@ SAMPLERS: dict[str, Sampler] = {
 def sample(denoiser: Denoiser, draw: Draw, settings: SamplerSettings) -> Float[Array, "*shape"]:
     """One sample by the sampler that `settings` names.
 
-    `denoiser(x, sigma)` returns the expected clean data of x = data + sigma noise; `draw(number)` returns white noise
-    of unit variance, number 0 to start from and the others as the sampler goes, so that the caller decides which random
-    keys make a sample.
+    `denoiser(x, sigma)` returns the expected clean data of x = data + sigma noise. `draw(number)` returns white noise
+    of unit variance, number 0 for the start and further numbers for later steps: the caller chooses the random keys.
     """
     return SAMPLERS[settings.kind](denoiser, draw, settings)

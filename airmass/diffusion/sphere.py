@@ -1,7 +1,7 @@
 """White noise on the sphere: spherical-harmonic coefficients of equal power (Price et al. 2025, GenCast).
 
-Independent values at the nodes of a latitude-longitude grid would be far rougher near the poles, where nodes crowd,
-than at the equator. Noise drawn by degree has the same power at each scale everywhere, and the same variance.
+Independent values at the nodes of a latitude-longitude grid would be far rougher near the poles, where nodes are dense,
+than at the equator. Noise drawn by degree has the same variance, and the same power at each scale, everywhere.
 """
 
 import equinox as eqx
@@ -13,20 +13,20 @@ from jaxtyping import Float, PRNGKeyArray
 from airmass.core.types import Array
 from airmass.fields.harmonics import check_nodes, legendre
 
-# Orders are synthesised in this many groups: more follow the triangle of degrees closer, fewer compile faster.
+# Orders are synthesised in this many groups: more skip more zeros of the triangle of degrees, fewer compile faster.
 _GROUPS = 8
-# Harmonics of high order vanish towards the poles; rows where a whole group stays below this are left out.
+# Harmonics of high order vanish near the poles; rows where a whole group is below this are left out.
 _NEGLIGIBLE = 1e-9
 
 
 class SphereNoise(eqx.Module):
     """Noise of unit variance at every node, and of equal power in every harmonic of degree 0 to n_longitude / 2 - 1.
 
-    That is the published "n_longitude / 2 - 1 wavenumbers" read as total degrees, with all orders up to the degree: the
-    noise then looks the same in every direction, and its covariance depends on distance only.
+    The published "n_longitude / 2 - 1 wavenumbers" are read as total degrees, with all orders up to the degree: the
+    noise is then isotropic, and its covariance depends on distance only.
 
-    For each group of orders there is one table of Legendre functions [order, row, degree] for harmonics even about the
-    equator and one for odd ones, over the rows of one hemisphere: 6 MB in all at 1 degree, 350 MB at 0.25 degree.
+    Each group of orders has one table of Legendre functions [order, row, degree] for harmonics even about the equator
+    and one for odd ones, over the rows of one hemisphere: 6 MB in all at 1 degree, 350 MB at 0.25 degree.
     """
 
     even: tuple[Float[Array, "order row degree"], ...]
@@ -38,10 +38,10 @@ class SphereNoise(eqx.Module):
     def build(
         cls, latitude: Float[np.ndarray, " latitude"], longitude: Float[np.ndarray, " longitude"]
     ) -> "SphereNoise":
-        """For nodes row by row over latitude and longitude, in degrees.
+        """The tables for nodes row by row over latitude and longitude, in degrees.
 
-        Latitudes may be any, with or without poles, that mirror each other about the equator; longitudes must be an
-        even number of even steps around the globe. Raises InputError otherwise.
+        Latitudes must be symmetric about the equator, with or without poles; longitudes must be an even number of even
+        steps around the globe. Raises InputError otherwise.
         """
         latitude, longitude = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
         check_nodes(latitude, longitude)
@@ -52,8 +52,8 @@ class SphereNoise(eqx.Module):
             # By the addition theorem the squares of all harmonics sum to n_degrees^2 / 4 pi at every point.
             table = legendre(half, orders, n_degrees) * np.sqrt(4 * np.pi) / n_degrees
             table = table.transpose(1, 2, 0).astype(np.float32)
-            seen = np.abs(table).max(axis=(0, 2)) > _NEGLIGIBLE
-            table = table[:, np.argmax(seen) :]
+            used = np.abs(table).max(axis=(0, 2)) > _NEGLIGIBLE
+            table = table[:, np.argmax(used) :]
             even.append(jnp.asarray(table[..., 0::2]))
             odd.append(jnp.asarray(table[..., 1::2]))
         return cls(tuple(even), tuple(odd), len(latitude), len(longitude))
@@ -62,7 +62,7 @@ class SphereNoise(eqx.Module):
     def draw(
         self, key: PRNGKeyArray, channels: int, large: Float[Array, "large large channel"] | None = None
     ) -> Float[Array, "node channel"]:
-        """Independent noise in each channel, float32; `large` are given coefficients of the lowest degrees."""
+        """Independent noise in each channel, float32; `large` replaces the coefficients of the lowest degrees."""
         n_degrees = self.n_longitude // 2
         drawn = jax.random.normal(key, (n_degrees, n_degrees, channels))
         return self.synthesise(drawn if large is None else _with_large(drawn, large))
@@ -71,8 +71,8 @@ class SphereNoise(eqx.Module):
     def synthesise(self, coefficients: Float[Array, "degrees degrees channel"]) -> Float[Array, "node channel"]:
         """Sum of harmonics, each divided by n_degrees / sqrt(4 pi).
 
-        A triangle of cosines and one of sines fill a square: at [m, l - m] is the coefficient of cos(m longitude) in
-        degree l, and at [n_degrees - m, n_degrees - 1 - (l - m)] that of sin(m longitude), m > 0.
+        The coefficients are packed as a triangle of cosines and one of sines in a square: that of cos(m longitude) in
+        degree l at [m, l - m], and that of sin(m longitude), m > 0, at [n_degrees - m, n_degrees - 1 - (l - m)].
         """
         n_degrees, _, channels = coefficients.shape
         sines = jnp.pad(coefficients[:0:-1, ::-1], ((1, 0), (0, 0), (0, 0)))
@@ -98,7 +98,7 @@ class SphereNoise(eqx.Module):
 def _with_large(
     coefficients: Float[Array, "degrees degrees channel"], large: Float[Array, "large large channel"]
 ) -> Float[Array, "degrees degrees channel"]:
-    """Those of the lowest degrees replaced: cosines stand in the first corner of the square, sines in the last."""
+    """Coefficients with the lowest degrees replaced: cosines in the first corner of the square, sines in the last."""
     count = len(large)
     cosines = (np.add.outer(np.arange(count), np.arange(count)) < count)[..., None]
     for corner, mine in ((slice(count), cosines), (slice(len(coefficients) - count, None), ~cosines)):

@@ -1,11 +1,11 @@
-"""A step from one noise level to the next, lifted to a sampler.
+"""Samplers from steps: the loop over noise levels, and the arithmetic of a step.
 
-Samplers work on y = x / alpha = data + level noise, in which a denoiser is the same for every process, and a step is a
-sum of arrays with scalars in front.
+Samplers work on y = x / alpha = data + level noise. In y a denoiser is the same for every process, and a step is a
+weighted sum of arrays.
 
-Levels run in a Python loop: pass a jitted denoiser, which then compiles once (a scan would hold the network once for
-each evaluation in a step), and which may keep what depends on the level alone from one sample to the next. Scalars are
-arguments of what is compiled here, so that it compiles once, not once a level.
+The loop over levels is a Python loop. Pass a jitted denoiser: it compiles once (a scan would contain the network once
+for each evaluation of a step), and it may cache terms that depend on the level alone. The functions compiled here take
+scalars as arguments, so that they compile once, not once a level.
 """
 
 from collections.abc import Callable
@@ -26,11 +26,12 @@ Noise = Callable[[int], Float[Array, "*shape"]]
 Step = Callable[[Denoiser, Float[Array, "*shape"], Point, Point, Noise], Float[Array, "*shape"]]
 
 
-def walk(step: Step, churn: bool) -> Sampler:
-    """The sampler that takes `step` from each time to the next and answers with the last denoised.
+def sampler_of(step: Step, churn: bool) -> Sampler:
+    """A sampler that takes `step` between every two times of a grid and returns the last denoised array.
 
-    `step(denoiser, y, here, there, noise)` may ask for noise 0, 1, ..., white and its own. With `churn` the level is
-    raised before a step by fresh noise (Karras et al. 2022, algorithm 2), where the grid says so.
+    `step(denoiser, y, current, following, noise)` gets the points before and after it; `noise(0)`, `noise(1)`, ... are
+    white and independent. With `churn`, fresh noise raises the level before a step where the grid says so (Karras et
+    al. 2022, algorithm 2).
     """
 
     @wraps(step)
@@ -40,19 +41,19 @@ def walk(step: Step, churn: bool) -> Sampler:
         points = list(grid)
         y = scale(draw(0), points[0].level)
         for number, (point, time) in enumerate(zip(points, raised, strict=True)):
-            here = grid.at(time)
-            if here.level > point.level:
-                spread = grid.inflation * np.sqrt(here.level**2 - point.level**2)
+            current = grid.at(time)
+            if current.level > point.level:
+                spread = grid.inflation * np.sqrt(current.level**2 - point.level**2)
                 y = add(y, draw(number + 1), spread)
             if number + 1 == len(points):
-                return denoised(denoiser, y, here)
-            y = step(denoiser, y, here, points[number + 1], _noise(draw, number, len(points)))
+                return denoised(denoiser, y, current)
+            y = step(denoiser, y, current, points[number + 1], _noise(draw, number, len(points)))
 
     return sampler
 
 
 def denoised(denoiser: Denoiser, y: Float[Array, "*shape"], point: Point) -> Float[Array, "*shape"]:
-    """The expected data."""
+    """The denoised array: the expected data at a point's noise level."""
     return denoiser(y, np.float32(point.level))
 
 
@@ -67,7 +68,7 @@ def add(y: Float[Array, "*shape"], noise: Float[Array, "*shape"], spread: float)
 
 
 def mix(y: Float[Array, "*shape"], clean: Float[Array, "*shape"], share: float) -> Float[Array, "*shape"]:
-    """share y + (1 - share) clean: the step to `share` times the level that is exact while `clean` does not change."""
+    """share y + (1 - share) clean: the step to `share` times the level, exact for constant `clean`."""
     return _mix(y, clean, np.float32(share))
 
 
@@ -77,7 +78,7 @@ def combine(*terms: tuple[float, Float[Array, "*shape"]]) -> Float[Array, "*shap
 
 
 def _noise(draw: Draw, step: int, steps: int) -> Noise:
-    """Number 0 is the draw that churn would take, further ones come after those of all steps."""
+    """The noise of a step: number 0 is the draw that churn would take, further numbers follow those of all steps."""
     return lambda number: draw(1 + step + number * steps)
 
 

@@ -1,4 +1,4 @@
-"""The times a sampler visits along a process, as the scalars that its formula needs."""
+"""The times that a sampler visits along a process, with the scalars of its formulas."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from airmass.diffusion.process import EDM, Process
 
 
 class Point(NamedTuple):
-    """A process at one time. All are float64 on the host."""
+    """The scalars of a process at one time, float64 on the host."""
 
     time: np.float64
     level: np.float64
@@ -24,10 +24,10 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class TimeGrid:
-    """Falling `times` of `process`, all of some noise; samplers denoise once after the last.
+    """Decreasing `times` of `process`, all with noise above 0; samplers denoise once after the last.
 
-    `raised` are the times that churn goes back to before each step, where it differs from `times`, with noise
-    `inflation` times as strong as that needs. Raises InputError for times that do not fall.
+    `raised` are the times that churn goes back to before each step, equal to `times` without churn; the noise added is
+    `inflation` times as strong as this needs. Raises InputError for noise levels that do not decrease.
     """
 
     process: Process
@@ -39,19 +39,19 @@ class TimeGrid:
         levels = self.process.level(self.times)
         if not (len(levels) >= 2 and np.all(np.diff(levels) < 0) and levels[-1] > 0):
             raise InputError(
-                f"time grid: {len(levels)} noise levels {levels[0]:g} to {levels[-1]:g}, expected 2 or more that fall "
-                "at every step and end above 0"
+                f"time grid: {len(levels)} noise levels {levels[0]:g} to {levels[-1]:g}, expected 2 or more, "
+                "decreasing at every step and above 0 at the end"
             )
 
     @classmethod
     def along(cls, process: Process, count: int) -> "TimeGrid":
-        """`count` times from the most noise to the least, without churn."""
+        """A grid of `count` times from the most noise to the least, without churn."""
         times = np.asarray(process.time_at(np.linspace(1, 0, count)))
         return cls(process, times, times)
 
     @classmethod
     def of(cls, settings: "SamplerSettings | TimeGrid") -> "TimeGrid":
-        """The levels and churn of settings, along `EDM`."""
+        """The grid of a sampler's settings, along `EDM`; a grid is returned as it is."""
         if isinstance(settings, TimeGrid):
             return settings
         times = noise_levels(settings)[:-1]
@@ -61,7 +61,7 @@ class TimeGrid:
         return map(self.at, self.times)
 
     def at(self, time: np.float64) -> Point:
-        """The process at a time."""
+        """The scalars of the process at a time."""
         process = self.process
         scalars = (process.level(time), process.alpha(time), process.drift(time), process.diffusion(time))
         return Point(time, *map(np.float64, scalars))

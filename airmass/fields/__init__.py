@@ -1,1 +1,1 @@
-"""Fields of the atmosphere: variables, grid, time, forcing, and how they become channels."""
+"""Fields of the atmosphere: variables, grid, time, forcings, channels."""

@@ -1,4 +1,4 @@
-"""Between labelled fields and one array: every (variable, level) has a channel, packed once and unpacked once."""
+"""Channels: labelled fields are packed into one array, with a channel for every (variable, level), and unpacked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ Channel = tuple[str, int | None]
 
 
 @dataclass(frozen=True)
-class Layout:
-    """An order of channels. Each is a variable's long name and its level in hPa, None for a field not on levels."""
+class ChannelLayout:
+    """Channels in order. Each is a variable's long name and its level in hPa, None for a field not on levels."""
 
     channels: tuple[Channel, ...]
 
     @classmethod
-    def of(cls, names: tuple[str, ...], levels: tuple[int, ...]) -> "Layout":
-        """Variables sorted by name, levels inside: the published order."""
+    def of(cls, names: tuple[str, ...], levels: tuple[int, ...]) -> "ChannelLayout":
+        """Channels by variable name, then by level: the order of the published models."""
         channels: list[Channel] = []
         for name in sorted(names):
             channels += [(name, level) for level in levels] if VARIABLES[name].on_levels else [(name, None)]
@@ -39,7 +39,7 @@ class Layout:
         return tuple(level for found, level in self.channels if found == name and level is not None)
 
     def columns(self, name: str) -> slice:
-        """Where a variable's channels stand; they are contiguous."""
+        """The slice of a variable's channels, which are contiguous."""
         first = [found for found, _ in self.channels].index(name)
         return slice(first, first + max(1, len(self.levels(name))))
 
@@ -51,7 +51,7 @@ class Layout:
             raise InputError(f"no channel for {name}{'' if level is None else f' at {level} hPa'}") from None
 
     def pack(self, dataset: xr.Dataset) -> Float[np.ndarray, "*time node channel"]:
-        """Stack fields of dims ([time,] [level,] latitude, longitude) into channels on grid nodes."""
+        """Stack fields of dims ([time,] [level,] latitude, longitude) into channels on grid nodes, as float32."""
         parts = []
         for name in self.variables:
             field = dataset[name]

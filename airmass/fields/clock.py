@@ -1,4 +1,4 @@
-"""Times as people type them; where a moment stands in its year and its day, as the published models measure it."""
+"""Times: parsed from text, and as fractions of the year and of the day as the published models define them."""
 
 import re
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _FORMS = (
     r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)(?P<hour>\d\d)" + _OFFSET,
 )
 _FORMS_OF_PERIODS = (*_FORMS, r"(?P<year>\d{4})(?:-(?P<month>\d\d))?")
-# What dates of nanoseconds can hold, with room for the longest forecast.
+# The range of datetime64[ns], with room for the longest forecast.
 _YEARS = range(1700, 2201)
 
 _DAY = 86400.0
@@ -27,18 +27,18 @@ _DAYS_A_YEAR = 365.24219
 
 
 def parse_time(text: str) -> np.datetime64:
-    """A moment in UTC, in nanoseconds, from ISO 8601: a date (00 UTC), or a date and a time to the second.
+    """A time in UTC, as datetime64[ns], from ISO 8601: a date (00 UTC), or a date and a time to the second.
 
-    Times without an offset are UTC; others are converted. Raises InputError for all else, such as two-digit years.
+    Times without an offset are UTC; others are converted. Raises InputError for other text, such as two-digit years.
     """
     return _parsed(text, _FORMS)[0]
 
 
 def parse_dates(dates: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
-    """The first moment of a period and the one after its last, from its first and last date, both included.
+    """Start (included) and end (excluded) of a period, from its first and last date.
 
-    A date may be a year, a month or a day, of which the last is meant to its end, or a moment. Raises InputError for
-    what is no date and for a period that ends before it begins.
+    A date may be a year, a month, a day or a time; the last year, month or day is included to its end. Raises
+    InputError for text that is not a date and for a period that ends before it begins.
     """
     (first, _), (last, unit) = (_parsed(text, _FORMS_OF_PERIODS) for text in dates)
     end = (last.astype(f"datetime64[{unit}]") + 1).astype("datetime64[ns]")
@@ -48,7 +48,7 @@ def parse_dates(dates: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
 
 
 def _parsed(text: str, forms: Sequence[str]) -> tuple[np.datetime64, str]:
-    """A moment, and the unit of numpy up to whose end a period that ends with it lasts."""
+    """A time, and its precision as a numpy unit ("Y", "M", "D" or "ns")."""
     expected = "expected one such as 2001-01-05, 2001-01-05T06 or 20010105T0600, UTC unless it ends in an offset"
     match = next((found for form in forms if (found := re.fullmatch(form, text.strip(), re.ASCII))), None)
     if match is None:
@@ -71,7 +71,7 @@ _LEAST = {"year": 1, "month": 1, "day": 1, "hour": 0, "minute": 0, "second": 0}
 
 
 def year_progress(times: np.ndarray) -> Float[np.ndarray, " time"]:
-    """Fraction of the tropical year gone since an arbitrary start, in [0, 1). `times` are datetime64."""
+    """Fraction of the tropical year since an arbitrary start, in [0, 1). `times` are datetime64."""
     return np.mod(_seconds(times) / _DAY / _DAYS_A_YEAR, 1.0).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Forcings: fields that are known at any time because they follow from it."""
+"""Forcings: fields that are computed from valid time and grid."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -15,7 +15,7 @@ from airmass.fields.task import Task
 def forcings(
     names: tuple[str, ...], times: np.ndarray, grid: LatLonGrid, rows: slice = slice(None)
 ) -> Float[np.ndarray, "time node forcing"]:
-    """Values of the named forcings, in their given order, at `times` (datetime64) on the nodes of these rows."""
+    """Values of the named forcings, in the order given, at `times` (datetime64) on the nodes of these rows."""
     times = np.atleast_1d(times)
     out = np.empty((len(times), grid.latitude[rows].size * grid.shape[1], len(names)), np.float32)
     for column, name in enumerate(names):
@@ -26,7 +26,10 @@ def forcings(
 def forcing_windows(
     task: Task, grid: LatLonGrid, init: np.datetime64
 ) -> Iterator[Float[np.ndarray, "window node forcing"]]:
-    """For each step, the forcings at its history's times and at its target time; each time is computed once."""
+    """Windows of forcings, one a step, without end: at the times of its history and at its target time.
+
+    Each time is computed once.
+    """
     step = task.step * np.timedelta64(1, "h")
     window = forcings(task.forcing, init + np.arange(1 - task.history, 1) * step, grid)
     for number in count(1):
@@ -54,8 +57,8 @@ _COMPUTE: dict[str, Callable[[np.ndarray, LatLonGrid, slice], np.ndarray]] = {
     "day_progress_cos": _day(np.cos),
 }
 
-# Mean and standard deviation over whole years and the globe. Statistics over a few training months would blow up the
-# year's progress as soon as a forecast leaves them, so these never come from data.
+# Mean and standard deviation over whole years and the globe. They never come from data: scaled by statistics of a few
+# months, the year's progress would be huge as soon as a forecast leaves these months.
 FORCING_SCALES: dict[str, tuple[float, float]] = {
     "toa_incident_solar_radiation": (1.07e6, 1.44e6),
     "year_progress_sin": (0.0, 0.7071),

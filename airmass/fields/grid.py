@@ -1,4 +1,4 @@
-"""Regular latitude-longitude grids: which are accepted, the order of their nodes, the area each node stands for."""
+"""Regular latitude-longitude grids: checks, the order of nodes, and area weights."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ class LatLonGrid:
     """A global grid, south to north and 0 to 360 degrees east, evenly spaced in both.
 
     Nodes are numbered row by row: node = latitude index * number of longitudes + longitude index. Raises InputError
-    with the values found and expected for anything else: a reversed latitude looks plausible on a map and ruins a
+    with the values found and expected for any other grid: a reversed latitude looks plausible on a map and ruins a
     forecast.
     """
 
@@ -36,7 +36,7 @@ class LatLonGrid:
 
     @classmethod
     def equiangular(cls, n_latitude: int, n_longitude: int, poles: bool = False) -> "LatLonGrid":
-        """The grid with `n_latitude` rows, with rows on the poles or half a spacing from them."""
+        """The grid of `n_latitude` rows, with the outermost on the poles or half a spacing from them."""
         spacing = 180 / n_latitude
         latitude = np.linspace(-90, 90, n_latitude) if poles else (np.arange(n_latitude) + 0.5) * spacing - 90
         return cls(latitude, np.arange(n_longitude) * 360 / n_longitude)
@@ -74,7 +74,7 @@ class LatLonGrid:
 
 
 def latitude_weights(latitude: Float[np.ndarray, " latitude"]) -> Float[np.ndarray, " latitude"]:
-    """Area of each row, with unit mean.
+    """Area weights of rows, with mean 1.
 
     cos(latitude) where the outermost rows lie half a spacing from the poles. Where they lie on the poles,
     cos(latitude) sin(spacing / 2), and sin(spacing / 4)^2 for the two polar caps (published GraphCast loss).
@@ -90,7 +90,7 @@ def latitude_weights(latitude: Float[np.ndarray, " latitude"]) -> Float[np.ndarr
 
 
 def _numbers(name: str, values: np.ndarray) -> Float[np.ndarray, " coordinate"]:
-    """Coordinates as float64; raises InputError for text, complex numbers, dates and the like."""
+    """Coordinates as float64; raises InputError for any dtype but integer and float."""
     values = np.asarray(values)
     if values.dtype.kind not in "fiu":
         raise InputError(f"{name} is {values.dtype}, expected numbers")

@@ -1,10 +1,10 @@
-"""Spherical harmonics on a latitude-longitude grid: from nodes to coefficients by degree and back."""
+"""Spherical harmonics on a latitude-longitude grid: analysis and synthesis."""
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax.lax import Precision, complex
-from jaxtyping import Complex, Float, Inexact
+from jaxtyping import Complex, Float, Inexact, Int
 
 from airmass.core.errors import InputError
 from airmass.core.types import Array
@@ -16,9 +16,9 @@ _TOLERANCE = 1e-3
 class Harmonics(eqx.Module):
     """Harmonics of degree 0 to n_longitude / 2 - 1, each divided by n_longitude / 2 over sqrt(4 pi).
 
-    So scaled, independent coefficients of unit variance make a field of unit variance. Coefficients are complex, at
-    [order, degree], for orders of 0 and more, and zero where the order exceeds the degree. Analysis is least squares
-    with the rows' areas as weights: exact for what the harmonics make, on any rows of the kind that `build` takes.
+    With this scale, independent coefficients of unit variance give a field of unit variance. Coefficients are complex,
+    at [order, degree], for orders from 0 on, and zero where the order exceeds the degree. Analysis is least squares
+    with the rows' areas as weights: exact for sums of these harmonics, on all rows that `build` accepts.
 
     The tables take 47 MB at 1 degree.
     """
@@ -29,15 +29,15 @@ class Harmonics(eqx.Module):
 
     @classmethod
     def build(cls, latitude: Float[np.ndarray, " latitude"], longitude: Float[np.ndarray, " longitude"]) -> "Harmonics":
-        """For nodes row by row over latitude and longitude, in degrees, as `check_nodes` has them.
+        """The tables for nodes row by row over latitude and longitude, in degrees.
 
-        Raises InputError too where there are fewer rows than degrees, which rows could then not tell apart.
+        Raises InputError where `check_nodes` does, and for fewer rows than degrees, which are then ambiguous.
         """
         latitude, longitude = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
         check_nodes(latitude, longitude)
         n = len(longitude) // 2
         if len(latitude) < n:
-            raise InputError(f"harmonics: {len(latitude)} latitudes, expected {n} or more to tell {n} degrees apart")
+            raise InputError(f"harmonics: {len(latitude)} latitudes, expected {n} or more to resolve {n} degrees")
         table = legendre(np.deg2rad(latitude), np.arange(n), n) * np.sqrt(4 * np.pi) / n
         rows = np.zeros((n, len(latitude), n))
         for order in range(n):
@@ -51,29 +51,30 @@ class Harmonics(eqx.Module):
         return cls(rows.astype(np.float32), inverse.astype(np.float32), len(longitude))
 
     def analyse(self, field: Float[Array, "node channel"]) -> Complex[Array, "order degree channel"]:
-        """Coefficients of the harmonics nearest to a field."""
+        """Coefficients of a field: the least-squares fit of the harmonics."""
         waves = jnp.fft.rfft(field.reshape(-1, self.n_longitude, field.shape[-1]), axis=1)[:, : self.rows.shape[0]]
         return _product("mlr,rmc->mlc", self.inverse, waves / self.n_longitude)
 
     def synthesise(self, coefficients: Complex[Array, "order degree channel"]) -> Float[Array, "node channel"]:
-        """The field that coefficients stand for."""
+        """The field of given coefficients."""
         waves = _product("mrl,mlc->rmc", self.rows, coefficients)
         return jnp.fft.irfft(waves * self.n_longitude, self.n_longitude, axis=1).reshape(-1, coefficients.shape[-1])
 
     def filtered(
         self, field: Float[Array, "node channel"], gain: Inexact[Array, "order degree channel"]
     ) -> Float[Array, "node channel"]:
-        """The harmonics of a field, each times its gain. What they do not resolve is left out."""
+        """A field with each harmonic times its gain; unresolved scales are left out."""
         return self.synthesise(gain * self.analyse(field))
 
 
 def legendre(
-    latitude: Float[np.ndarray, " row"], orders: Float[np.ndarray, " order"], n_degrees: int
+    latitude: Float[np.ndarray, " row"], orders: Int[np.ndarray, " order"], n_degrees: int
 ) -> Float[np.ndarray, "degree order row"]:
     """Associated Legendre functions of sin(latitude) (radians), orthonormal on the sphere, at [l - m, m].
 
-    Each order from its lowest degree up to n_degrees - 1, then zeros. The recurrence rises in degree, which is stable;
-    in float64 the lowest degree underflows towards the poles only where all degrees below some 1900 are negligible.
+    Each order from its lowest degree up to n_degrees - 1, then zeros. The recurrence is upward in degree, which is
+    stable. In float64 the lowest degree underflows near the poles only where all degrees below about 1900 are
+    negligible.
     """
     m = np.asarray(orders, np.float64)[:, None]
     x = np.sin(latitude)
@@ -91,7 +92,7 @@ def legendre(
 
 
 def check_nodes(latitude: Float[np.ndarray, " latitude"], longitude: Float[np.ndarray, " longitude"]) -> None:
-    """Raise InputError unless rows mirror each other about the equator and an even number of columns go around it."""
+    """Raise InputError unless rows are symmetric about the equator and an even number of columns circle the globe."""
     n = len(longitude)
     if n < 4 or n % 2:
         raise InputError(f"harmonics: {n} longitudes, expected an even number of 4 or more")
@@ -106,12 +107,12 @@ def check_nodes(latitude: Float[np.ndarray, " latitude"], longitude: Float[np.nd
     if not (in_order and mirrored and abs(latitude[0]) <= 90 + _TOLERANCE):
         raise InputError(
             f"harmonics: {len(latitude)} latitudes from {latitude[0]:g} to {latitude[-1]:g}, expected rows "
-            "in order from one pole to the other that mirror each other about the equator"
+            "in order from one pole to the other that are symmetric about the equator"
         )
 
 
 def _product(how: str, table: Float[Array, "order out in"], waves: Complex[Array, "..."]) -> Complex[Array, "..."]:
-    """A real table times complex waves, as a product of real numbers."""
+    """The product of a real table and complex waves, as one real product."""
     n = waves.shape[-1]
     both = jnp.concatenate([waves.real, waves.imag], axis=-1)
     made = jnp.einsum(how, table, both, precision=Precision.HIGHEST)

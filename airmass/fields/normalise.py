@@ -1,4 +1,4 @@
-"""Scaling to order one and back, and which outputs are changes to the last frame and which are whole fields."""
+"""Normalisation: scales of inputs and outputs, of which some are residuals from the last frame."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.core.types import Array
-from airmass.fields.channels import Channel, Layout
+from airmass.fields.channels import Channel, ChannelLayout
 from airmass.fields.forcing import FORCING_SCALES
 from airmass.fields.task import Task
 
@@ -18,9 +18,9 @@ from airmass.fields.task import Task
 class Normaliser(eqx.Module):
     """Per-channel scales of a task.
 
-    A target that is also read is predicted as a residual: output * residual_std + last frame. A diagnostic target is
-    output * std + mean. Losses compare in that scaled space. Arrays run over the prognostic, forcing, static and
-    target channels of `task` in the order of `Layout.of`.
+    A prognostic target is predicted as a residual: output * residual_std + last frame. A diagnostic target is
+    output * std + mean. Losses are computed on these scaled values. Arrays run over the prognostic, forcing, static and
+    target channels of `task` in the order of `ChannelLayout.of`.
     """
 
     history_mean: Float[Array, " prognostic"]
@@ -39,7 +39,7 @@ class Normaliser(eqx.Module):
         forcing: Float[Array, "window node forcing"],
         static: Float[Array, "node static"],
     ) -> Float[Array, "node channel"]:
-        """One vector a node: history oldest first, then forcings oldest first, then static fields."""
+        """Scaled inputs of the network: history oldest first, then forcings oldest first, then static fields."""
         parts = [
             *((history - self.history_mean) / self.history_std),
             *((forcing - self.forcing_mean) / self.forcing_std),
@@ -50,17 +50,17 @@ class Normaliser(eqx.Module):
     def target(
         self, frame: Float[Array, "node target"], last: Float[Array, "node prognostic"]
     ) -> Float[Array, "node target"]:
-        """What the network should have put out for `frame` to follow `last`."""
+        """The scaled network output that gives `frame` after the frame `last`."""
         return (frame - self._base(last)) / self.target_scale
 
     def restore(
         self, output: Float[Array, "node target"], last: Float[Array, "node prognostic"]
     ) -> Float[Array, "node target"]:
-        """The physical frame that a network output stands for."""
+        """The frame in physical units of a scaled network output."""
         return output * self.target_scale + self._base(last)
 
     def prognostic(self, frame: Float[Array, "*lead target"]) -> Float[Array, "*lead prognostic"]:
-        """The channels of a frame that the next step reads."""
+        """The prognostic channels of a frame, which the next step reads."""
         runs = _runs(self.prognostic_columns, frame.shape[-1])
         return jnp.concatenate([frame[..., start:stop] for start, stop, kept in runs if kept], axis=-1)
 
@@ -75,7 +75,7 @@ class Normaliser(eqx.Module):
         return jnp.concatenate(parts, axis=-1)
 
     def _base(self, last: Float[Array, "node prognostic"]) -> Float[Array, "node target"]:
-        """What outputs are added to: the last frame, or the mean where a channel is not in it."""
+        """The base that scaled outputs are added to: the last frame, or the mean for diagnostic channels."""
         offset = jnp.broadcast_to(self.target_offset, (last.shape[0], self.target_offset.shape[0]))
         return self.with_prognostic(offset, last)
 
@@ -83,13 +83,13 @@ class Normaliser(eqx.Module):
     def from_statistics(
         cls, task: Task, mean: xr.Dataset, std: xr.Dataset, residual_std: xr.Dataset, source: str = "statistics"
     ) -> "Normaliser":
-        """Scales of `task` from statistics by variable and level; raises InputError for what they lack.
+        """The scales of `task` from statistics by variable and level; raises InputError for missing ones.
 
-        Forcings use the statistics where they are given (as in the published files) and fixed scales otherwise.
+        Forcings use the statistics if there are any (as in the published files) and fixed scales otherwise.
         """
-        history = Layout.of(task.prognostic, task.levels).channels
-        static = Layout.of(task.static, task.levels).channels
-        targets = Layout.of(task.targets, task.levels).channels
+        history = ChannelLayout.of(task.prognostic, task.levels).channels
+        static = ChannelLayout.of(task.static, task.levels).channels
+        targets = ChannelLayout.of(task.targets, task.levels).channels
 
         def pick(statistic: xr.Dataset, kind: str, channels: tuple[Channel, ...]) -> np.ndarray:
             values = [_value(statistic, channel, kind, source) for channel in channels]
@@ -118,15 +118,15 @@ class Normaliser(eqx.Module):
 
     @staticmethod
     def columns(task: Task) -> tuple[int, ...]:
-        """Which target channels are prognostic, in the order of the history's channels."""
-        targets = Layout.of(task.targets, task.levels).channels
+        """Indices of the prognostic channels among the targets, in the order of the history's channels."""
+        targets = ChannelLayout.of(task.targets, task.levels).channels
         return tuple(i for i, (name, _) in enumerate(targets) if name in task.prognostic)
 
 
 def _runs(columns: tuple[int, ...], n: int) -> list[tuple[int, int, bool]]:
-    """Stretches (start, stop, whether in `columns`) that cover 0 to n.
+    """Runs (start, stop, True if in `columns`) that cover 0 to n.
 
-    Slices rather than an index: the gradient of an index is a scatter, which XLA folds for seconds when it compiles.
+    Slices rather than an index array: the gradient of an index is a scatter, which XLA constant-folds for seconds.
     """
     edges = [i for i in range(1, n) if (i in columns) != (i - 1 in columns)]
     return [(start, stop, start in columns) for start, stop in pairwise([0, *edges, n])]
@@ -145,8 +145,8 @@ def _value(statistic: xr.Dataset, channel: Channel, kind: str, source: str) -> f
     if level is None:
         return float(statistic[name])
     if level not in statistic.level.values:
-        held = [int(x) for x in statistic.level.values]
-        raise InputError(f"{source}: no {kind} of {name} at {level} hPa; levels held are {held}")
+        available = [int(x) for x in statistic.level.values]
+        raise InputError(f"{source}: no {kind} of {name} at {level} hPa; it has the levels {available}")
     return float(statistic[name].sel(level=level))
 
 
@@ -154,5 +154,5 @@ def _positive(scale: np.ndarray, channels: tuple[Channel, ...], source: str) -> 
     for value, (name, level) in zip(scale, channels, strict=True):
         if not (np.isfinite(value) and value > 0):
             where = name if level is None else f"{name} at {level} hPa"
-            raise InputError(f"{source}: the spread of {where} is {value:g}, expected above zero")
+            raise InputError(f"{source}: the standard deviation of {where} is {value:g}, expected above zero")
     return scale

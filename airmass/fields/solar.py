@@ -1,11 +1,11 @@
-"""Solar radiation at the top of the atmosphere, as ERA5 accumulates it, from time and place alone.
+"""Solar radiation at the top of the atmosphere, accumulated as in ERA5, from time and grid alone.
 
 Formulas and yearly irradiances are those that ERA5's model uses (Lam et al. 2023, and the published code's tables).
 
-The published models were trained on radiation computed in float32, days since 2000 included: time moves in steps of 42
-seconds (2^-11 days), and where the sun is up for the first or last minute of the hour that changes the result by up to
-80 %. So this is compiled float32 arithmetic like the published code, on a CPU also where there is something faster,
-whose sines differ in the last bit.
+The published models were trained on radiation computed in float32, days since 2000 included: time has a resolution of
+42 seconds (2^-11 days), which changes the result by up to 80 % where the sun is up for the first or last minute of the
+hour only. So this is compiled float32 arithmetic like the published code. It always runs on a CPU: the sines of a GPU
+differ in the last bit.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -37,7 +37,7 @@ _IRRADIANCE_CYCLE_1996 = np.array(
 
 
 def total_solar_irradiance(times: np.ndarray) -> Float[np.ndarray, " time"]:
-    """Irradiance at 1 au, W m-2, interpolated between the middles of years."""
+    """Irradiance at 1 au, W m-2, interpolated between mid-year values."""
     times = np.asarray(times, "datetime64[s]")
     years = times.astype("datetime64[Y]").astype(int) + 1970
     start = times.astype("datetime64[Y]").astype("datetime64[s]")
@@ -62,12 +62,12 @@ def toa_incident_solar_radiation(
 def _on_cpu() -> AbstractContextManager:
     try:
         return jax.default_device(jax.local_devices(backend="cpu")[0])
-    except RuntimeError:  # JAX_PLATFORMS names others alone
+    except RuntimeError:  # JAX_PLATFORMS excludes the CPU
         return nullcontext()
 
 
 def _hour_before(end: np.datetime64) -> tuple[Float[np.ndarray, " bin"], Float[np.ndarray, " bin"]]:
-    """Days since J2000 and irradiance at 1 au at the edges of bins."""
+    """Days since J2000, and irradiance at 1 au, at the edges of the bins of the hour before `end`."""
     ago = np.linspace(-3600.0, 0.0, _BINS + 1)
     end_days = (end - np.datetime64("2000-01-01T12", "s")).astype(np.int64) / 86400.0
     irradiance = np.interp(ago, [-3600, 0], total_solar_irradiance(np.array([end - 3600, end])))
@@ -91,7 +91,7 @@ def _one_hour(
         height = jnp.cos(phi) * cos_declination * across + jnp.sin(phi) * sin_declination
         return jnp.maximum(height, 0) @ weights
 
-    return jax.lax.map(row, latitude)  # a row at a time: a 0.25 degree grid times 361 bins does not fit memory
+    return jax.lax.map(row, latitude)  # row by row: a 0.25 degree grid times 361 bins does not fit into memory
 
 
 def _orbit(days: Float[Array, " bin"]) -> tuple[Float[Array, " bin"], Float[Array, " bin"], Float[Array, " bin"]]:
@@ -120,9 +120,9 @@ def _orbit(days: Float[Array, " bin"]) -> tuple[Float[Array, " bin"], Float[Arra
 
 
 def _sum(*terms: tuple[float, Float[Array, " bin"]]) -> Float[Array, " bin"]:
-    """Sum of coefficients times values, rounded as a product of a matrix with a vector is.
+    """Sum of coefficients times values, computed (and so rounded) as a matrix-vector product like the published code.
 
-    The last bit of 130 radians is 3 seconds of arc: an ordinary sum moved a value by a thousandth.
+    The last bit of 130 radians is 3 seconds of arc: an ordinary sum changed a value by 0.1 %.
     """
     coefficients, values = zip(*terms, strict=True)
     return jnp.stack(values, axis=-1) @ jnp.array(coefficients)

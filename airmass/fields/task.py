@@ -1,4 +1,4 @@
-"""What a model reads and writes: its variables by role, its levels, its step and its history."""
+"""A model's task: its variables by role, its levels, its time step and its history."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,9 +12,9 @@ from airmass.fields.variables import COMPUTED, VARIABLES
 class Task:
     """Variables by role, by ERA5 long name.
 
-    Prognostic variables are read and predicted, diagnostic ones only predicted, forcings are known at any time
-    (computed from it) and static fields never change. `levels` are in hPa, top down. `step` is in hours; `history` is
-    the number of past frames a model reads.
+    Prognostic variables are read and predicted, diagnostic ones only predicted, forcings are computed from valid time,
+    and static fields never change. `levels` are in hPa, top down. `step` is in hours; `history` is the number of past
+    frames that a model reads.
     """
 
     prognostic: tuple[str, ...]
@@ -30,7 +30,7 @@ class Task:
         names = (*self.prognostic, *self.diagnostic, *self.forcing, *self.static)
         for name in names:
             if name not in VARIABLES:
-                raise InputError(f"task names {name!r}, which is not in the table of variables")
+                raise InputError(f"task has the unknown variable {name!r}")
         if len(set(names)) != len(names):
             twice = sorted({name for name in names if names.count(name) > 1})
             raise InputError(f"task gives {', '.join(twice)} more than one role")
@@ -46,10 +46,10 @@ class Task:
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """Everything predicted, sorted by name: the published order of output channels."""
+        """All predicted variables, sorted by name: the order of output channels of the published models."""
         return tuple(sorted((*self.prognostic, *self.diagnostic)))
 
     @property
     def from_store(self) -> tuple[str, ...]:
-        """Everything that changes in time and must be read."""
+        """The variables that change in time and are read from a store."""
         return self.targets

@@ -1,4 +1,4 @@
-"""The table of variables: what each is called, in which units, on levels or not, and what is physically possible."""
+"""The table of variables: names, units, levels, and the range of physically possible values."""
 
 import re
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ class Variable:
     """One meteorological variable.
 
     `name` is the ERA5/WeatherBench long name used on disk, `short_name` ECMWF's, `standard_name` CF's (empty where CF
-    has none). `valid_range` bounds what any healthy archive holds, in `units`, with room for packing (a mask of 1.0001)
-    and for archives that give the ice's temperature as the sea's; every command refuses values beyond it.
-    `missing_over_land` marks fields that are NaN over land (sea surface temperature).
-    `accumulation_hours` is the length of the interval that ends at the valid time, 0 for instantaneous fields.
+    has none). `valid_range` holds the values of every valid archive, in `units`, with room for packing (a mask of
+    1.0001) and for archives with the temperature of ice as that of the sea; every command refuses values beyond it.
+    `missing_over_land` marks fields that are NaN over land (sea surface temperature). `accumulation_hours` is the
+    length of the interval that ends at the valid time, 0 for instantaneous fields.
     """
 
     name: str
@@ -87,7 +87,7 @@ _BY_ANY_NAME = {key: v for v in _TABLE for key in (v.name, v.short_name, *v.alia
 
 
 def spellings() -> tuple[str, ...]:
-    """Every name by which a variable of the table goes in files: long, short and usual ones."""
+    """All names of the table's variables in files: long names, short names and aliases."""
     return tuple(_BY_ANY_NAME)
 
 
@@ -106,10 +106,10 @@ def variable(name: str) -> Variable:
 
 
 def table_name(name: str, on_levels: bool, hours: int | None = None) -> str | None:
-    """The table's name for a short name in an archive, None where none is meant for certain.
+    """The table's name for a short name in an archive, None where it is unknown or ambiguous.
 
-    `z` is geopotential on levels and at the surface without; precipitation is found only by the `hours` over which it
-    is summed, since an archive's `tp` is of one hour (ERA5) or of all since the forecast began (IFS).
+    `z` is geopotential on levels, and surface geopotential without them. Precipitation is found only with the `hours`
+    of accumulation: an archive's `tp` is over one hour (ERA5) or since the start of the forecast (IFS).
     """
     if name in _SUMMED:
         return next(
@@ -125,15 +125,14 @@ _SUMMED = {"tp": "total_precipitation", "total_precipitation": "total_precipitat
 
 
 def summed_without_hours(name: str) -> bool:
-    """Whether a short name tells a sum but not over how long."""
+    """True for the short name of an accumulated field that does not tell its interval."""
     return name in _SUMMED
 
 
 def variable_at_level(text: str) -> tuple[Variable, int | None]:
-    """Read what a person types for one field: `2t`, `2m_temperature`, `z500`, `temperature@850`.
+    """The variable and level of a field as users type it: `2t`, `2m_temperature`, `z500`, `temperature@850`.
 
-    Returns the variable and its level in hPa, None for a field not on levels. Raises InputError when the level is
-    missing or does not belong.
+    The level is in hPa, None for a field not on levels. Raises InputError for a missing or superfluous level.
     """
     if text in _BY_ANY_NAME:
         found, level = _BY_ANY_NAME[text], None
@@ -142,14 +141,14 @@ def variable_at_level(text: str) -> tuple[Variable, int | None]:
     else:
         found, level = variable(text), None
     if found.on_levels and level is None:
-        raise InputError(f"{text!r} is on levels: say which, for example {found.short_name}500")
+        raise InputError(f"{text!r} is on levels: add one, for example {found.short_name}500")
     if level is not None and not found.on_levels:
         raise InputError(f"{found.name!r} is not on levels, but {text!r} asks for {level} hPa")
     return found, level
 
 
 def same_units(a: str, b: str) -> bool:
-    """Whether two spellings mean one unit: `m**2 s**-2`, `m2 s-2` and `m^2/s^2` do; `hPa` and `Pa` do not."""
+    """True if two spellings are one unit: `m**2 s**-2`, `m2 s-2` and `m^2/s^2` are; `hPa` and `Pa` are not."""
     return _canonical(a) == _canonical(b)
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from airmass.core.errors import InputError
 from airmass.core.types import Array
 from airmass.data.initial import Initial, open_initial
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.clock import parse_time
 from airmass.fields.forcing import forcings
 from airmass.fields.grid import LatLonGrid
@@ -137,12 +137,12 @@ class ForecastModel:
     @property
     def channels(self) -> tuple[tuple[str, int | None], ...]:
         """Variable and level in hPa of each channel of a frame from `step`."""
-        return Layout.of(self.task.targets, self.task.levels).channels
+        return ChannelLayout.of(self.task.targets, self.task.levels).channels
 
     @property
     def inputs(self) -> tuple[tuple[str, int | None], ...]:
         """Variable and level of each channel of a state's history."""
-        return Layout.of(self.task.prognostic, self.task.levels).channels
+        return ChannelLayout.of(self.task.prognostic, self.task.levels).channels
 
     def grid(self) -> LatLonGrid:
         """Grid of the states made by `state`; nodes run along latitude circles, from south to north."""
@@ -177,7 +177,7 @@ class ForecastModel:
         self, values: np.ndarray, grid: LatLonGrid, init: np.datetime64, step: int, numbers: list[int] | None
     ) -> xr.Dataset:
         """Dataset of one lead time, without the member axis for a deterministic model."""
-        layout = Layout.of(self.task.targets, self.task.levels)
+        layout = ChannelLayout.of(self.task.targets, self.task.levels)
         lead = np.timedelta64(step * self.task.step, "h").astype("timedelta64[ns]")
         coords = {
             "latitude": ("latitude", grid.latitude, {"units": "degrees_north"}),

@@ -18,7 +18,7 @@ from jaxtyping import Float, PRNGKeyArray
 from airmass.core.errors import InputError
 from airmass.core.types import Array
 from airmass.diffusion.sphere import SphereNoise
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.forecasting.system import System
@@ -46,7 +46,7 @@ class PerturbedRunner:
     ):
         self._runner, self._seed = runner, seed
         white = SphereNoise.build(grid.latitude, grid.longitude)
-        channels = Layout.of(task.prognostic, task.levels).channels
+        channels = ChannelLayout.of(task.prognostic, task.levels).channels
         limited = np.array([name.startswith(_NEVER_NEGATIVE) for name, _ in channels])
         weights = smooth_weights(len(grid.longitude) // 2, length)
         self._perturb = jax.jit(partial(_perturbed, white, weights.astype(np.float32), scale, limited))

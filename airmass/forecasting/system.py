@@ -14,7 +14,7 @@ from airmass.core.errors import InputError
 from airmass.data.initial import Initial
 from airmass.data.plausible import Usual, usual
 from airmass.diffusion.noise_levels import SamplerSettings
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
@@ -131,7 +131,7 @@ def _fingerprint(path: Path, statistics: str | Path | None) -> str:
 
 def usual_of(task: Task, normaliser: Normaliser) -> Usual:
     """Means and standard deviations that a model's input fields are checked against."""
-    channels = Layout.of(task.prognostic, task.levels).channels
+    channels = ChannelLayout.of(task.prognostic, task.levels).channels
     return usual(channels, normaliser.history_mean, normaliser.history_std)
 
 

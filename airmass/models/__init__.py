@@ -1,1 +1,1 @@
-"""One file a model."""
+"""Models: a folder for each family, and the parts that families share."""

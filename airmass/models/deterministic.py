@@ -1,4 +1,4 @@
-"""Forecasts of models that are deterministic: they have a `step`, and no member differs from another."""
+"""Runner of deterministic models, which have a `step` and the same frames for every member."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -15,13 +15,13 @@ from airmass.fields.forcing import forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.models.model import Model
-from airmass.models.rollout import serve
+from airmass.models.rollout import iterate_frames
 from airmass.models.runner import NOTHING_WRITTEN, History, Written, whole_hours
 from airmass.models.state import State
 
 
 class Stepping(Model, Protocol):
-    """A model that steps from a state to the next frame."""
+    """A model with a deterministic step from a state to the next frame."""
 
     def step(
         self, state: State, forcing: Float[Array, "window node forcing"], *, key: PRNGKeyArray | None = None
@@ -29,7 +29,7 @@ class Stepping(Model, Protocol):
 
 
 class DeterministicRunner:
-    """A model with all that no weather enters computed once."""
+    """Runner of a deterministic model, of which everything that does not depend on the state is computed once."""
 
     group_size = 1
 
@@ -40,7 +40,7 @@ class DeterministicRunner:
     def frames(
         self, history: History, init: np.datetime64, members: Sequence[int] = (0,), made: Written = NOTHING_WRITTEN
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
-        """The same frame for every member."""
+        """For each lead time, the frames of `members`, which are all the same."""
         for frames in self.trajectories(made.histories([history])[:1], init, members[:1], made.count):
             frame = next(frames)
             yield (frame for _ in members)
@@ -48,26 +48,26 @@ class DeterministicRunner:
     def trajectories(
         self, histories: Sequence[History], init: np.datetime64, members: Sequence[int], count: int
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
-        """For each lead time after the first `count`, without end, the frame that follows each of `histories`.
+        """For each lead time after the first `count`, without end, the next frame of each of `histories`.
 
-        It draws nothing, so which `members` have them does not matter.
+        The model is deterministic, so `members` has no effect.
         """
         hours = jnp.int32(whole_hours(init) + count * self._task.step)
         windows = tee(islice(forcing_windows(self._task, self._grid, init), count, None), len(histories))
         states = [State(jnp.asarray(history), hours) for history in histories]
         step = partial(compiled_step, self._model)
-        runs = [serve(step, state, own, key=None) for state, own in zip(states, windows, strict=True)]
+        runs = [iterate_frames(step, state, own, key=None) for state, own in zip(states, windows, strict=True)]
         while True:
             yield (next(run) for run in runs)
 
 
-# Compiled once for all models of a kind and size: while training, one is made of the newest parameters now and again.
-_ready = jax.jit(lambda model: model.ready(serving=True))
+# Compiled once for all models of a kind and size: validation builds one from the newest parameters at intervals.
+_ready = jax.jit(lambda model: model.ready(inference=True))
 
 
 @jax.jit
 def compiled_step(
     model: Stepping, state: State, window: Float[Array, "window node forcing"], *, key: PRNGKeyArray | None
 ) -> tuple[State, Float[Array, "node target"]]:
-    """One forecast step; graphs, scales and static fields are arguments, so one compilation serves every date."""
+    """One forecast step; graphs, scales and static fields are arguments, so that it compiles once for all dates."""
     return model.step(state, window, key=key)

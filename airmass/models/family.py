@@ -1,7 +1,7 @@
-"""A kind of model behind one interface: everything that the rest of the program asks of it.
+"""The interface of a model family, through which the rest of the program uses its models.
 
-A family is a folder of `airmass.models` with a module `family` whose `FAMILY` it is. To name families, to read settings
-and to parse options needs no JAX: what does is imported inside of the methods.
+A family is a folder of `airmass.models` with a module `family` that defines `FAMILY`. Naming families, reading settings
+and parsing options work without JAX: methods import what needs it.
 """
 
 import importlib
@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # these need JAX
 
 
 class RecipeParts(Protocol):
-    """What families read of a recipe, which is of a room above. `diffusion` is None where nothing is diffused."""
+    """The parts of a recipe that families read; `diffusion` is None for models without diffusion."""
 
     @property
     def task(self) -> Task: ...
@@ -53,7 +53,7 @@ class RecipeParts(Protocol):
 
 @dataclass(frozen=True)
 class PublishedLayout:
-    """Files of a model's makers: what the key begins with that no other file has, and how one is read."""
+    """Published files of a model: the beginning of the array name that identifies them, and their reader."""
 
     mark: str
     read: "Callable[[str | Path], PublishedModel]"
@@ -62,15 +62,15 @@ class PublishedLayout:
 class ModelFamily(Protocol):
     """One kind of model.
 
-    `settings` is the type of its sizes. An `ensemble` has members, of which at most `most_together` are computed side
-    by side; other models are deterministic. A loss sees `training_members` of one example, and while training goes on
-    the mean of `validation_members` is judged. `lead_time` is how far forecasts look by default. With `may_be_missing`,
-    variables that the table says are missing over land may be NaN there. `saves_in_bfloat16` says that a forecast in
-    that precision takes less memory worth mentioning. `published` is None where nothing was.
+    `settings` is the type of its sizes. An `ensemble` has members, at most `most_together` of them computed in one
+    batch; other models are deterministic. The loss compares `training_members` of one example, and validation scores
+    the mean of `validation_members`. `lead_time` is the default length of forecasts. With `may_be_missing`, variables
+    that are missing over land in the table of variables may be NaN there. With `saves_in_bfloat16`, a forecast in that
+    precision takes notably less memory. `published` is None without published files.
 
-    Builders take what is trained as one value, `Trained`, whether it comes from a model file or a published one, and
-    `attend`, because what attends is chosen by measuring, once, for all models of a process. Footprints take `Sizes`
-    and `Work`: what is counted from, in place of a dozen numbers by position.
+    Builders take the trained parameters as one value, `Trained`, from a model file or a published one, and `attend`,
+    the implementation of attention, which is chosen once for all models of a process. Footprints take `Sizes` and
+    `Work`.
     """
 
     name: ClassVar[str]
@@ -86,28 +86,28 @@ class ModelFamily(Protocol):
     published: ClassVar[PublishedLayout | None] = None
 
     def check(self, recipe: RecipeParts) -> None:
-        """Raise InputError for parts of a recipe that do not go together in a model of this family."""
+        """Raise InputError for settings of a recipe that a model of this family cannot combine."""
         if recipe.diffusion is not None:
             raise InputError(f"a recipe of {self.title} has no settings of diffusion")
 
     def check_grid(self, recipe: RecipeParts, grid: "LatLonGrid") -> None:
-        """Raise InputError for a grid on which a recipe cannot be trained."""
+        """Raise InputError for a grid that a recipe cannot be trained on."""
         return
 
     def sampler(self, recipe: RecipeParts) -> SamplerSettings | None:
-        """How a frame is drawn, None where none is."""
+        """The sampler that draws frames, None for models that do not sample."""
         return None
 
     def noise(self, recipe: RecipeParts) -> Any:
-        """The noise that a recipe trains with, None where there is none."""
+        """The training noise of a recipe, None without diffusion."""
         return None
 
     def needs_innovation(self, recipe: RecipeParts) -> bool:
-        """Whether statistics of innovations are needed."""
+        """True if a recipe needs the statistics of the linear model's residual."""
         return False
 
     def calibrated(self, recipe: RecipeParts) -> bool:
-        """Whether what a trained model draws is measured, and held to the spread of true innovations."""
+        """True if drawn frames are calibrated after training to the spread of the linear model's residual."""
         return False
 
     def network(self, task: Task, settings: Any, key) -> Any:
@@ -115,7 +115,7 @@ class ModelFamily(Protocol):
         ...
 
     def attention(self, settings: Any, precision: str, gradient: bool = False) -> "Choice":
-        """What attends fastest on this machine; nothing where a model does not attend."""
+        """The fastest implementation of attention on this machine; an empty choice for models without attention."""
         from airmass.models.nn.attention_choice import Choice
 
         return Choice()
@@ -128,9 +128,9 @@ class ModelFamily(Protocol):
         parts: int = 1,
         attend: "Attend | None" = None,
     ) -> "Model":
-        """The model over static fields [node, static], every leaf an array of JAX.
+        """The model over static fields [node, static]; every leaf is a JAX array.
 
-        With `parts` above 1 it is for that many devices along the axis `space`. `attend` is what `attention` chose.
+        With `parts` above 1 it is for that many devices along the axis `space`. `attend` is the choice of `attention`.
         """
         ...
 
@@ -145,29 +145,29 @@ class ModelFamily(Protocol):
         noise: "np.ndarray | None" = None,
         together: int = 4,
     ) -> "ModelRunner":
-        """What forecasts with a model: members drawn from `seed`, or from one field of `noise`."""
+        """A runner of forecasts with a model: members drawn from `seed`, or from one field of `noise`."""
         ...
 
     def objective(self, recipe: RecipeParts, loss: "WeightedLoss", grid: "LatLonGrid") -> "Objective":
-        """What training minimises."""
+        """The training objective."""
         ...
 
     def footprint(self, settings: Any, sizes: "Sizes") -> "Footprint":
-        """What a forecast takes."""
+        """Memory and arithmetic of a forecast."""
         ...
 
     def update_costs(self, settings: Any, work: "Work") -> "UpdateCosts":
-        """What an update of training takes."""
+        """Memory and arithmetic of a training update."""
         ...
 
     def parameter_layout(self, task: Task, settings: Any) -> "ParameterLayout":
-        """Where inputs, outputs and layers are among the parameters."""
+        """The places of inputs, outputs and layers in the parameters."""
         ...
 
 
 @cache
 def families() -> Mapping[str, ModelFamily]:
-    """Every family by name."""
+    """All families by name."""
     folders = [module.name for module in pkgutil.iter_modules(airmass.models.__path__) if module.ispkg]
     found = [name for name in folders if _has_family(name)]
     members = [importlib.import_module(f"airmass.models.{name}.family").FAMILY for name in found]
@@ -175,19 +175,19 @@ def families() -> Mapping[str, ModelFamily]:
 
 
 def family_named(name: str) -> ModelFamily:
-    """The family called `name`; raises InputError with the known ones."""
+    """The family called `name`; raises InputError, with the known names, for another."""
     if name not in families():
         raise InputError(f"unknown family of models {name!r}; known are {', '.join(families())}")
     return families()[name]
 
 
 def family_of(settings: ModelSettings) -> ModelFamily:
-    """The family that settings are of."""
+    """The family whose settings these are."""
     return next(family for family in families().values() if type(settings) is family.settings)
 
 
 def new_network(task: Task, settings: ModelSettings, key) -> Any:
-    """Random parameters of the family that settings are of."""
+    """Random parameters of the family whose settings these are."""
     return family_of(settings).network(task, settings, key)
 
 

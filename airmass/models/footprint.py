@@ -1,7 +1,7 @@
-"""What a forecast takes before it is compiled: memory by part, arithmetic, and so the time here.
+"""Estimates of a forecast's memory, arithmetic and time, before anything is compiled.
 
-Parts are counted from sizes; the rest (Python, JAX, compiling) was measured, on Linux CPUs. Peaks measured over whole
-forecasts lie within 20 % of these (tests/models/test_footprint.py measures one).
+Parts are counted from sizes; the rest (Python, JAX, compilation) was measured on Linux CPUs. Measured peaks of whole
+forecasts are within 20 % of the estimates (tests/models/test_footprint.py measures one).
 """
 
 import time
@@ -14,21 +14,21 @@ import jax
 import jax.numpy as jnp
 
 from airmass.core.errors import InputError
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 from airmass.models.family import family_of, new_network
 from airmass.models.settings import ModelSettings
 
-# Everything that is no matrix product takes about a quarter as long as those that are: an estimate.
+# Time of a step divided by that of its matrix products, an estimate.
 OVERHEAD = 1.25
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """An estimate. `parts` are bytes at the peak of running, the largest first.
+    """Estimated memory and arithmetic of a forecast. `parts` are bytes at the peak, the largest first.
 
-    `flops` are additions and multiplications of matrix products in one evaluation of the network; `evaluations` make a
-    frame of one member.
+    `flops` are additions and multiplications of matrix products in one evaluation of the network; a frame of one member
+    takes `evaluations` of them.
     """
 
     parts: Mapping[str, float]
@@ -37,21 +37,21 @@ class Footprint:
 
     @property
     def peak(self) -> float:
-        """Bytes."""
+        """Peak memory in bytes."""
         return sum(self.parts.values())
 
     def seconds_a_frame(self, rate: float) -> float:
-        """Time for one frame of one member where matrix products run at `rate` flops a second."""
+        """Seconds for one frame of one member, with matrix products at `rate` flops a second."""
         return OVERHEAD * self.flops * self.evaluations / rate
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a forecast is counted from.
+    """Sizes that determine the footprint of a forecast.
 
-    A grid of `shape` (rows, columns); numbers of `size` bytes in the network's arithmetic; `together` members side by
-    side, drawn through `levels` noise levels where a family draws. On an accelerator only what lies in its own memory
-    counts; on a CPU, the whole process.
+    A grid of `shape` (rows, columns); `size` bytes per number in the network's arithmetic; batches of `together`
+    members, with `levels` noise levels if the family samples. On an accelerator only its own memory counts; on a CPU,
+    that of the whole process.
     """
 
     task: Task
@@ -67,20 +67,20 @@ class Sizes:
 
     @property
     def prognostic(self) -> int:
-        return len(Layout.of(self.task.prognostic, self.task.levels))
+        return len(ChannelLayout.of(self.task.prognostic, self.task.levels))
 
     @property
     def targets(self) -> int:
-        return len(Layout.of(self.task.targets, self.task.levels))
+        return len(ChannelLayout.of(self.task.targets, self.task.levels))
 
 
 @dataclass(frozen=True)
 class Work:
-    """What an update of training is counted from.
+    """Sizes that determine the footprint of a training update.
 
-    `together` examples go side by side; `steps` steps of a `rollout` are kept, or with `made_again` computed again;
-    `space` devices share grid and mesh's edges. `size` is bytes a number, but a CPU's XLA has most of what is bfloat16
-    in float32, and what is kept of edges in both.
+    A batch of `together` examples; `steps` steps of a `rollout` are saved for the backward pass, or with `made_again`
+    recomputed; `space` devices share the grid and the mesh's edges. `size` is bytes per number, but XLA on a CPU stores
+    most bfloat16 values as float32, and saved values of edges as both.
     """
 
     task: Task
@@ -95,7 +95,7 @@ class Work:
 
     @property
     def copies(self) -> int:
-        """Of what is kept: the backward pass takes the step it is at out of those of a rollout."""
+        """Copies of saved values: those of a rollout's steps, plus the step that the backward pass is at."""
         return self.steps + 1 if self.steps > 1 else 1
 
     @property
@@ -106,11 +106,12 @@ class Work:
 
 @dataclass(frozen=True)
 class UpdateCosts:
-    """What an update takes that differs between families.
+    """The costs of an update that differ between families.
 
-    `base` is bytes of a CPU's process where the update is compiled, `tables` those of graphs and the like,
-    `activations` those of the backward pass by part, `frames` how many scaled frames an example has; `flops` are of one
-    step of one example with its backward pass, `overhead` the time of everything in that of the matrix products.
+    `base` is bytes of the process on a CPU with the compiled update, `tables` bytes of graphs and similar tables,
+    `activations` bytes of the backward pass by part, `frames` the number of scaled frames of an example. `flops` are
+    those of one step of one example with its backward pass, `overhead` the time of a step divided by that of its matrix
+    products.
     """
 
     base: float
@@ -137,20 +138,20 @@ def footprint(
 
 @cache
 def parameter_count(task: Task, settings: ModelSettings) -> int:
-    """How many numbers are trained, without making any."""
+    """The number of trainable parameters, without allocating any."""
     made = jax.eval_shape(lambda: new_network(task, settings, jax.random.key(0)))
     return sum(leaf.size for leaf in jax.tree.leaves(made))
 
 
 def parameter_bytes(sizes: Sizes, settings: ModelSettings) -> float:
-    """On a CPU parameters are there as read, as they are held and as an array of JAX; besides in their precision."""
+    """Bytes of parameters: on a CPU three float32 copies (as read, stored, and in JAX), and one in lower precision."""
     copies = 4 * (1 if sizes.accelerator else 3) + (sizes.size if sizes.size < 4 else 0)
     return parameter_count(sizes.task, settings) * copies
 
 
 def fixed_channels(task: Task) -> int:
-    """Static fields and two windows of forcings, on the host and on the device."""
-    return 2 * len(Layout.of(task.static, task.levels)) + 4 * (task.history + 1) * len(task.forcing)
+    """Channels of static fields and of two windows of forcings, on the host and on the device."""
+    return 2 * len(ChannelLayout.of(task.static, task.levels)) + 4 * (task.history + 1) * len(task.forcing)
 
 
 def largest_first(parts: Mapping[str, float]) -> dict[str, float]:
@@ -158,7 +159,7 @@ def largest_first(parts: Mapping[str, float]) -> dict[str, float]:
 
 
 def matmul_rate(precision: str = "float32", n: int = 2048) -> float:
-    """Flops a second of one product of square matrices, measured now on the first device."""
+    """Flops a second of a product of square matrices, measured on the first device."""
     x = jnp.ones((n, n), precision)
     multiply = jax.jit(lambda x: x @ x)
     multiply(x).block_until_ready()
@@ -168,12 +169,12 @@ def matmul_rate(precision: str = "float32", n: int = 2048) -> float:
 
 
 def on_accelerator() -> bool:
-    """Whether models run on something else than the CPU."""
+    """True if models run on another device than a CPU."""
     return jax.local_devices()[0].platform != "cpu"
 
 
 def available_memory() -> tuple[float, str]:
-    """Bytes that this process may have in all, and whose word that is; on an accelerator, of its own memory."""
+    """Bytes that this process may use in all, with their source in words; on an accelerator, of its own memory."""
     device = jax.local_devices()[0]
     if device.platform != "cpu":
         limit = (device.memory_stats() or {}).get("bytes_limit")
@@ -183,7 +184,7 @@ def available_memory() -> tuple[float, str]:
 
 
 def _free_on_the_machine() -> float:
-    """What the system could hand out, with what this process has already."""
+    """Free memory of the system plus the memory of this process."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines() + Path("/proc/self/status").read_text().splitlines()
     except OSError:  # not Linux
@@ -193,7 +194,7 @@ def _free_on_the_machine() -> float:
 
 
 def _allowed_by_cgroups() -> float:
-    """The lowest limit of the control groups that this process is in, both versions; a huge number is none."""
+    """The lowest limit of this process's control groups, of both versions; without a limit a huge number."""
     limits = [float("inf")]
     root = Path("/sys/fs/cgroup")
     try:
@@ -217,7 +218,7 @@ def require_fit(
 ) -> None:
     """Raise InputError when `needed` is more than `memory_limit` (GB) or, without one, than is available.
 
-    `change` names what else would help.
+    `change` is a further option that would help.
     """
     limit, whose = available_memory() if memory_limit is None else (memory_limit * 1e9, "allowed by --memory-limit")
     if needed.peak <= limit:
@@ -231,7 +232,7 @@ def require_fit(
     ]
     raise InputError(
         f"{source}: needs about {needed.peak / 1e9:.2f} GB on a grid of {columns} x {rows}, but {limit / 1e9:.2f} GB "
-        f"is {whose}; the largest parts are {largest} GB; what would help: {' or '.join(hints)}"
+        f"is {whose}; the largest parts are {largest} GB; use {' or '.join(hints)}"
     )
 
 
@@ -243,7 +244,7 @@ def fitting(
     precision: str = "float32",
     memory_limit: float | None = None,
 ) -> int:
-    """The most members that may go side by side; raises InputError if one does not fit."""
+    """The largest number of members in one batch; raises InputError if one does not fit."""
     family = family_of(settings)
     accelerator = on_accelerator()
     limit = available_memory()[0] if memory_limit is None else memory_limit * 1e9

@@ -1,7 +1,7 @@
-"""From the grid to the mesh and back: the encoder and the decoder that GraphCast and GenCast share.
+"""The encoder from grid to mesh and the decoder back, shared by GraphCast and GenCast.
 
-Both run over tiles of grid nodes. What depends on parameters and geometry alone, or on those and a condition, is made
-beforehand: `embedded` once for many steps, `seen` once for a condition.
+Both run over tiles of grid nodes. Values that depend on parameters and geometry alone are computed once for many steps
+(`embedded`), those that depend on a condition too once for each condition (`precomputed`).
 """
 
 from collections.abc import Callable
@@ -13,54 +13,54 @@ from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.core.types import Array
 from airmass.models.mesh.tiles import ROWS, Tiles
-from airmass.models.nn.interaction import Interaction, add_at_receivers, at_receivers, together
+from airmass.models.nn.interaction import Interaction, add_at_receivers, at_receivers, fused_matmul
 from airmass.models.nn.loops import over_rows, over_tiles, summed_over
 from airmass.models.nn.mlp import MLP, Condition
-from airmass.models.nn.summed import Behind, arriving_at
+from airmass.models.nn.summed import LinearAfterSum, arriving_at
 
-# The first linear map's value on the grid nodes of a tile, given its number.
+# A function from a tile's number to the output of the first linear map on its grid nodes.
 FirstMap = Callable[[Int[Array, ""]], Float[Array, "node hidden"]]
 
 
 class EncoderEmbedded(eqx.Module):
-    """Embeddings of edges and mesh nodes up to the scale of their norm."""
+    """Embeddings of edges and mesh nodes, before the scale and offset of their norms."""
 
     edges: Float[Array, "kind width"]
     mesh: Float[Array, "mesh width"]
-    messages: Behind
+    messages: LinearAfterSum
 
 
-class EncoderSeen(eqx.Module):
-    """What the step to the mesh is made of besides the grid: first maps of edges and mesh nodes, and these nodes."""
+class EncoderPrecomputed(eqx.Module):
+    """Inputs of the step to the mesh other than the grid: first maps of edges and mesh nodes, and the mesh nodes."""
 
     on_edges: Float[Array, "kind hidden"]
     on_receivers: Float[Array, "mesh hidden"]
     mapped: Float[Array, "mesh hidden"]
     mesh: Float[Array, "mesh width"]
-    messages: Behind
+    messages: LinearAfterSum
 
 
 class DecoderEmbedded(eqx.Module):
-    """Embeddings of edges up to the scale of their norm."""
+    """Embeddings of edges, before the scale and offset of their norm."""
 
     edges: Float[Array, "kind width"]
-    messages: Behind
+    messages: LinearAfterSum
 
 
-class DecoderSeen(eqx.Module):
+class DecoderPrecomputed(eqx.Module):
     """The edges' part of the first map of messages to the grid."""
 
     on_edges: Float[Array, "kind hidden"]
-    messages: Behind
+    messages: LinearAfterSum
 
 
 def embedded_rows(embedder: MLP, features: Float[Array, "row feature"]) -> Float[Array, "padded width"]:
-    """Embeddings up to the scale of their norm. There are more rows than were given; the last have no meaning."""
+    """Embeddings before the scale and offset of their norm. The result ends in padding rows."""
     return over_rows(lambda rows: embedder.normed(embedder.layers[0](rows)), features, ROWS)
 
 
 class Encoder(eqx.Module):
-    """Embeds grid nodes, mesh nodes and edges, then one interaction step from the grid to the mesh."""
+    """The encoder: embeddings of grid nodes, mesh nodes and edges, then one interaction step from grid to mesh."""
 
     embed_grid: MLP
     embed_mesh: MLP
@@ -78,23 +78,23 @@ class Encoder(eqx.Module):
         self.grid_update = MLP([width, *tail], key=next(keys), size_condition=size_condition)
 
     def embedded(self, tiles: Tiles) -> EncoderEmbedded:
-        # Mesh nodes carry no weather: zeros in every channel, so only the rows of their three features matter.
+        # All channels of mesh nodes are zero, so only the rows of their three geometric features matter.
         first = self.embed_mesh.layers[0]
         mesh = self.embed_mesh.normed(tiles.mesh_features @ first.weight[-3:] + first.bias)
         edges = embedded_rows(self.embed_edges, tiles.grid_to_mesh.table)
         count = arriving_at(tiles.grid_to_mesh, len(mesh), tiles.space)
-        return EncoderEmbedded(edges, mesh, Behind(self.interaction, count))
+        return EncoderEmbedded(edges, mesh, LinearAfterSum(self.interaction, count))
 
-    def seen(self, embedded: EncoderEmbedded, condition: Condition = None) -> EncoderSeen:
+    def precomputed(self, embedded: EncoderEmbedded, condition: Condition = None) -> EncoderPrecomputed:
         mesh = self.embed_mesh.rescale(embedded.mesh, condition)
         on_edges = self.interaction.on_embedded(embedded.edges, self.embed_edges, condition)
-        on_receivers, mapped = together(mesh, self.interaction.for_receivers, self.interaction.for_updates)
-        return EncoderSeen(on_edges, on_receivers, mapped, mesh, embedded.messages)
+        on_receivers, mapped = fused_matmul(mesh, self.interaction.for_receivers, self.interaction.for_updates)
+        return EncoderPrecomputed(on_edges, on_receivers, mapped, mesh, embedded.messages)
 
     def __call__(
         self,
         tiles: Tiles,
-        seen: EncoderSeen,
+        precomputed: EncoderPrecomputed,
         first: FirstMap,
         condition: Condition = None,
         recompute: bool = False,
@@ -105,26 +105,28 @@ class Encoder(eqx.Module):
         def tile(total, number_and_edges):
             number, senders, receivers, kinds = number_and_edges
             grid = self.embed_grid.rest(first(number), condition)
-            on_senders, mapped = together(grid, self.interaction.for_senders, update.weight)
-            hidden = seen.on_edges[kinds] + on_senders[senders] + at_receivers(seen.on_receivers, receivers)
-            parts = seen.messages.parts(hidden)
+            on_senders, mapped = fused_matmul(grid, self.interaction.for_senders, update.weight)
+            hidden = (
+                precomputed.on_edges[kinds] + on_senders[senders] + at_receivers(precomputed.on_receivers, receivers)
+            )
+            parts = precomputed.messages.parts(hidden)
             total = tuple(add_at_receivers(*summed, receivers) for summed in zip(total, parts, strict=True))
             return total, grid + self.grid_update.rest(mapped + update.bias, condition)
 
         numbered = jnp.arange(tiles.count), edges.senders, edges.receivers, edges.kinds
-        start = seen.messages.start(len(seen.mesh))
+        start = precomputed.messages.start(len(precomputed.mesh))
         total, grid = over_tiles(tile, start, numbered, recompute)
         sums = tuple(summed_over(tiles.space, part) for part in total)
-        hidden = seen.mapped + seen.messages.arriving(self.interaction, condition)(sums)
-        return grid, self.interaction.updated(seen.mesh, hidden, condition)
+        hidden = precomputed.mapped + precomputed.messages.arriving(self.interaction, condition)(sums)
+        return grid, self.interaction.updated(precomputed.mesh, hidden, condition)
 
 
 class Decoder(eqx.Module):
-    """Embeds edges, one interaction step from the mesh to the grid, then outputs on grid nodes."""
+    """The decoder: embeddings of edges, one interaction step from mesh to grid, then outputs on grid nodes."""
 
     embed_edges: MLP
     interaction: Interaction
-    mesh_update: MLP  # published checkpoints carry it; nothing reads what it would put out
+    mesh_update: MLP  # in published checkpoints, but without use: nothing reads its output
     output: MLP
 
     def __init__(self, outputs: int, width: int, hidden_layers: int, *, key: PRNGKeyArray, size_condition: int = 0):
@@ -136,31 +138,35 @@ class Decoder(eqx.Module):
         self.output = MLP([*tail, outputs], key=next(keys), norm=False)
 
     def embedded(self, tiles: Tiles) -> DecoderEmbedded:
-        messages = Behind(self.interaction, jnp.full((1, 1), 3.0))
+        messages = LinearAfterSum(self.interaction, jnp.full((1, 1), 3.0))
         return DecoderEmbedded(embedded_rows(self.embed_edges, tiles.corner_table), messages)
 
-    def seen(self, embedded: DecoderEmbedded, condition: Condition = None) -> DecoderSeen:
-        return DecoderSeen(self.interaction.on_embedded(embedded.edges, self.embed_edges, condition), embedded.messages)
+    def precomputed(self, embedded: DecoderEmbedded, condition: Condition = None) -> DecoderPrecomputed:
+        return DecoderPrecomputed(
+            self.interaction.on_embedded(embedded.edges, self.embed_edges, condition), embedded.messages
+        )
 
     def __call__(
         self,
         tiles: Tiles,
-        seen: DecoderSeen,
+        precomputed: DecoderPrecomputed,
         grid: Float[Array, "tile node width"],
         mesh: Float[Array, "mesh width"],
         condition: Condition = None,
         recompute: bool = False,
     ) -> Float[Array, "grid output"]:
         on_mesh = mesh.astype(grid.dtype) @ self.interaction.for_senders
-        arriving = seen.messages.arriving(self.interaction, condition)
+        arriving = precomputed.messages.arriving(self.interaction, condition)
 
         def tile(carry, nodes):
             grid, corners, kinds = nodes
-            on_grid, mapped = together(grid, self.interaction.for_receivers, self.interaction.for_updates)
-            # Three edges a grid node, beside each other: their sum needs no scatter. They are rows all the same, since
-            # for the gradient of a weight that was applied to nodes times three XLA copies all of them, turned over.
-            hidden = seen.on_edges[kinds.reshape(-1)] + on_mesh[corners.reshape(-1)] + jnp.repeat(on_grid, 3, axis=0)
-            parts = seen.messages.parts(hidden)
+            on_grid, mapped = fused_matmul(grid, self.interaction.for_receivers, self.interaction.for_updates)
+            # A grid node has three adjacent edges: their sum needs no scatter. They are kept as rows, since for the
+            # gradient of a weight applied to [node, 3, width] XLA would copy and transpose the whole array.
+            hidden = (
+                precomputed.on_edges[kinds.reshape(-1)] + on_mesh[corners.reshape(-1)] + jnp.repeat(on_grid, 3, axis=0)
+            )
+            parts = precomputed.messages.parts(hidden)
             sums = tuple(part.reshape(-1, 3, part.shape[-1]).sum(axis=1) for part in parts)
             return carry, self.output(self.interaction.updated(grid, mapped + arriving(sums), condition))
 

@@ -1,4 +1,4 @@
-"""A model on a grid, and what one is built of; the same for every family."""
+"""The interface of a model on a grid, and the trained parameters that it is built from."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from jaxtyping import Float, PyTree
 
 from airmass.core.types import Array
 from airmass.fields.grid import LatLonGrid
-from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.settings import ModelSettings
@@ -16,9 +16,9 @@ from airmass.models.state import State
 
 
 class Model(Protocol):
-    """A module of Equinox, every leaf an array, of which training changes `network` alone.
+    """An Equinox module whose leaves are arrays; training changes `network` alone.
 
-    `space` is the axis of devices that share a grid, None where one device has all of it.
+    `space` is the axis of devices that share a grid, None where one device has the whole grid.
     """
 
     network: Any
@@ -27,23 +27,26 @@ class Model(Protocol):
     @property
     def space(self) -> str | None: ...
 
-    def ready(self, serving: bool = False) -> Any:
-        """The same model with all that no weather enters computed; `serving` says that nothing is differentiated."""
+    def ready(self, inference: bool = False) -> Any:
+        """The model with everything computed that does not depend on the state.
+
+        With `inference`, no gradients will be taken.
+        """
 
     def specs(self) -> Any:
-        """Where each array, or tree of arrays, lies on a mesh of devices."""
+        """Partition specs of each array, or tree of arrays, on a mesh of devices."""
 
     def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
-        """The state a step later, with `frame` as its newest."""
+        """The state one step later, with `frame` as its newest frame."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """Parameters and all that was fixed with them, on the grid that a model is built on.
+    """Trained parameters with the values fixed in training, on the grid of the model to build.
 
     `fill` replaces missing values, one number a prognostic channel, NaN where none may be missing; None for models
-    that read none. `innovation` and
-    `calibration` are there where a family needs and has them.
+    that do not accept missing values. `innovation` (the linear residual's statistics) and `calibration` are None for
+    models without them.
     """
 
     task: Task
@@ -52,5 +55,5 @@ class Trained:
     grid: LatLonGrid
     normaliser: Normaliser
     fill: Float[np.ndarray, " prognostic"] | None
-    innovation: Innovation | None = None
+    innovation: LinearResidual | None = None
     calibration: Calibration | None = None

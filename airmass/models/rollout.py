@@ -1,4 +1,4 @@
-"""Lifts one step to many: a scan to train through, a generator to serve from."""
+"""Many steps from one: a differentiable scan for training, a generator for forecasts."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -16,11 +16,11 @@ Step = Callable[..., tuple[State, PyTree]]
 def rollout(
     step: Step, state: State, inputs: PyTree, *, key: PRNGKeyArray, recompute: bool = True
 ) -> tuple[State, PyTree]:
-    """One step for each entry of `inputs` along its leading axis, as one scan that can be differentiated.
+    """The last state and stacked outputs of one step for each entry of `inputs` along its leading axis, as a scan.
 
-    `step` takes a state and an entry and returns the next state and an output; outputs are stacked. With `recompute`,
-    each step's activations are made again in the backward pass, so memory grows by one state a step and not by one
-    network.
+    `step` takes a state and an entry and returns the next state and an output. With `recompute`, each step's
+    activations are recomputed in the backward pass, so that memory grows by one state a step and not by all
+    activations.
     """
 
     def body(state, scanned):
@@ -29,24 +29,24 @@ def rollout(
 
     steps = jax.tree.leaves(inputs)[0].shape[0]
     keys = jax.random.split(key, steps)
-    # One step makes no loop: JAX would compute what is equal in all of a loop's steps, as gathers of geometry, ahead.
+    # No loop for a single step: JAX would hoist loop invariants, such as gathers of geometry, and store them.
     return over_tiles(body, state, (inputs, keys), recompute and steps > 1)
 
 
-def forcing_windows(
+def sliding_windows(
     forcings: Float[Array, "time node forcing"], history: int
 ) -> Float[Array, "step window node forcing"]:
-    """For every step, the forcings at its history's times and at its target time."""
+    """Windows of forcings, one a step: at the times of its history and at its target time."""
     steps = forcings.shape[0] - history
     return jnp.stack([forcings[k : k + history + 1] for k in range(steps)])
 
 
-def serve(
+def iterate_frames(
     step: Step, state: State, windows: Iterable[Float[Array, "window node forcing"]], *, key: PRNGKeyArray | None
 ) -> Iterator[Float[Array, "node target"]]:
-    """Frames one by one, so that memory does not grow with lead time. `step` should be compiled by the caller.
+    """Frames one by one, so that memory does not grow with lead time. The caller compiles `step`.
 
-    `key` is None for a model that draws nothing.
+    `key` is None for a deterministic model.
     """
     for number, window in enumerate(windows):
         state, frame = step(state, window, key=None if key is None else jax.random.fold_in(key, number))

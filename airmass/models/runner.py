@@ -1,4 +1,4 @@
-"""What a system must offer to be run: frames of its members, from the start or from where a stopped run got to."""
+"""The interface of a runner: frames of members, from the initial time or continued after an interrupted run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ History = Float[np.ndarray, "time node prognostic"]
 
 @dataclass(frozen=True)
 class Written:
-    """What there is of a forecast already: how many frames, and the newest ones of each member, oldest first."""
+    """Frames of a forecast that are written already: their number, and each member's newest ones, oldest first."""
 
     count: int = 0
     newest: Sequence[History] = ()
 
     def histories(self, start: Sequence[History]) -> list[History]:
-        """What each member's next step reads, where `start` is what its first one read."""
+        """The history that each member's next step reads, given the initial histories `start`."""
         if not self.count:
             return list(start)
         return [np.concatenate([a, b])[-len(a) :] for a, b in zip(start, self.newest, strict=True)]
@@ -32,24 +32,24 @@ NOTHING_WRITTEN = Written()
 
 
 class Runner(Protocol):
-    """A model that is ready to run on one grid."""
+    """A model, or another system, that forecasts on one grid."""
 
     @property
     def group_size(self) -> int:
-        """How many members share work or devices."""
+        """Number of members that are computed in one group."""
 
     def frames(
         self, history: History, init: np.datetime64, members: Sequence[int], made: Written = NOTHING_WRITTEN
     ) -> Iterator[Iterator[Float[Array, "node target"]]]:
         """For each lead time after those `made`, without end, the frame of each of `members`, in physical units.
 
-        `history` ends at `init`. Members are numbered from 0; a number gives the same forecast whichever others are
-        asked for, and wherever it goes on from. Where a field is missing over land, so is the frame.
+        `history` ends at `init`. Members are numbered from 0. The forecast of a number does not depend on the other
+        members or on where it is resumed. Fields that are missing over land are NaN there in frames too.
         """
 
 
 class ModelRunner(Runner, Protocol):
-    """A runner whose members may start from histories of their own."""
+    """A runner whose members may have different initial histories."""
 
     def trajectories(
         self, histories: Sequence[History], init: np.datetime64, members: Sequence[int], count: int
@@ -59,9 +59,9 @@ class ModelRunner(Runner, Protocol):
 
 
 class MakeRunner(Protocol):
-    """Builds a runner from static fields; `seed` and `noise` are for systems that draw.
+    """A function that builds a runner from static fields; `seed` and `noise` are for ensembles.
 
-    Raises InputError, before anything is compiled, where it would not fit into memory on `grid`.
+    Raises InputError, before anything is compiled, if the runner would not fit into memory on `grid`.
     """
 
     def __call__(
@@ -79,5 +79,5 @@ def whole_hours(init: np.datetime64) -> int:
 
 
 def member_key(seed: int, init: np.datetime64, member: int) -> PRNGKeyArray:
-    """All that a member draws comes from this key, so that seed, initial time and number make it."""
+    """The random key of all draws of a member, from seed, initial time and the member's number."""
     return jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), whole_hours(init)), member)

@@ -1,4 +1,4 @@
-"""What settings of every kind of model have, free of JAX."""
+"""The base class of all families' settings, without JAX."""
 
 from dataclasses import dataclass
 

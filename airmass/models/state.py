@@ -1,4 +1,4 @@
-"""What a step starts from and returns; shared by every model."""
+"""The state that a step reads and returns, for every model."""
 
 import equinox as eqx
 from jaxtyping import Float, Int

@@ -1,20 +1,20 @@
-"""What inputs, outputs and layers of a network stand for, so that another network can begin from its parameters."""
+"""The meaning of a network's inputs, outputs and layers, for a warm start of another network."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 
-_STRUCTURE = 3  # features of position that close the first maps
+_STRUCTURE = 3  # position features, the last inputs of the first maps
 
 
 class NetworkChannel(NamedTuple):
-    """What one input row or output column of a network stands for.
+    """The meaning of one input row or output column of a network.
 
-    `role` is "input"; "expected" for what a linear model expects; "change" or "field" for outputs (and for GenCast's
-    noisy targets), which are residuals of prognostic and whole fields of diagnostic variables; "position" for
-    structural features. `lag` counts steps from the last frame.
+    `role` is "input"; "expected" for the next frame of a linear model; "change" or "field" for outputs (and for
+    GenCast's noisy targets), which are residuals of prognostic and whole fields of diagnostic variables; "position" for
+    geometric features. `lag` counts steps from the last frame.
     """
 
     role: str
@@ -25,7 +25,7 @@ class NetworkChannel(NamedTuple):
 
 @dataclass(frozen=True)
 class ParameterLayout:
-    """Where in a network's parameters its inputs, outputs and layers are.
+    """Places of inputs, outputs and layers in a network's parameters.
 
     Rows of the parameters `first` are `inputs`, columns of those whose names begin with `last` are `outputs`. Those
     that begin with `stacked` have the layers along their first axis, as many as the setting `depth` says; where a name
@@ -46,8 +46,8 @@ class ParameterLayout:
 def input_channels(
     task: Task, noisy: bool, innovation: bool = False, positions: int = _STRUCTURE
 ) -> list[NetworkChannel]:
-    """Rows of the first maps: `Normaliser.inputs`, what is expected, noisy targets (GenCast), features of position."""
-    history, static = (Layout.of(names, task.levels).channels for names in (task.prognostic, task.static))
+    """Rows of the first maps: `Normaliser.inputs`, the expected frame, noisy targets (GenCast), position features."""
+    history, static = (ChannelLayout.of(names, task.levels).channels for names in (task.prognostic, task.static))
     lags = range(1 - task.history, 1)
     return [
         *(NetworkChannel("input", name, level, lag) for lag in lags for name, level in history),
@@ -61,5 +61,5 @@ def input_channels(
 
 def output_channels(task: Task) -> list[NetworkChannel]:
     """Columns of the last map."""
-    targets = Layout.of(task.targets, task.levels).channels
+    targets = ChannelLayout.of(task.targets, task.levels).channels
     return [NetworkChannel("change" if name in task.prognostic else "field", name, level, 1) for name, level in targets]

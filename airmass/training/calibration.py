@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from airmass.core.types import Array
 from airmass.data.loading.frames import Frames
-from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import SavedModel
 
@@ -44,7 +44,7 @@ def calibration_of(saved: SavedModel, frames: Frames) -> Calibration:
 
 
 def measured(
-    innovation: Innovation,
+    innovation: LinearResidual,
     scale: Float[np.ndarray, " prognostic"],
     draw: Draw,
     histories: Sequence[Float[np.ndarray, "time node prognostic"]],
@@ -73,11 +73,11 @@ def measured(
 
 
 @jax.jit
-def _power(innovation: Innovation, history, frame) -> Float[Array, "order degree prognostic"]:
+def _power(innovation: LinearResidual, history, frame) -> Float[Array, "order degree prognostic"]:
     return jnp.square(jnp.abs(innovation.harmonics.analyse(frame - innovation.expected(history))))
 
 
 @jax.jit
 def _advance(calibration: Calibration, history, frame) -> Float[Array, "time node prognostic"]:
-    newest = calibration(frame, calibration.innovation.expected(history))
+    newest = calibration(frame, calibration.residual.expected(history))
     return jnp.concatenate([history[1:], newest[None]])

@@ -12,7 +12,7 @@ import jax
 
 from airmass.core.errors import InputError
 from airmass.core.parameter_paths import is_matrix, path_name
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 from airmass.models.family import new_network
 from airmass.models.footprint import Work, fixed_channels, largest_first, parameter_count
@@ -64,7 +64,7 @@ def training_footprint(
     data, space = axes(recipe, devices)
     together = training.batch // training.accumulate // data
     nodes = shape[0] * shape[1]
-    targets, prognostic = (len(Layout.of(names, task.levels)) for names in (task.targets, task.prognostic))
+    targets, prognostic = (len(ChannelLayout.of(names, task.levels)) for names in (task.targets, task.prognostic))
     frame = 4 * nodes * targets / space
     state = 4 * nodes * prognostic * task.history / space
     example = (task.history + rollout) * (frame + 4 * nodes * len(task.forcing) / space)

@@ -19,10 +19,10 @@ from airmass.core.strict_json import read_json
 from airmass.core.tables import say
 from airmass.data.formats.store import minute
 from airmass.data.loading.frames import Frames
-from airmass.data.preparation.innovations import innovation_of
+from airmass.data.preparation.linear_residuals import linear_residual_of
 from airmass.data.preparation.statistics import CLIMATOLOGY, compute_statistics, load_statistics
 from airmass.fields.grid import LatLonGrid
-from airmass.fields.innovation import Innovation
+from airmass.fields.linear_residual import LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.forecasting.checkpoints.model_file import (
@@ -137,7 +137,7 @@ def _scales(folder: Path, task: Task) -> Normaliser:
     return Normaliser.from_statistics(task, *tables, source=str(folder))
 
 
-def _innovation(folder: Path, recipe: Recipe, grid: LatLonGrid) -> Innovation | None:
+def _innovation(folder: Path, recipe: Recipe, grid: LatLonGrid) -> LinearResidual | None:
     if not recipe.needs_innovation:
         return None
     return innovation_from(ArrayFile(folder / INNOVATION), recipe, grid, folder / INNOVATION)
@@ -191,7 +191,7 @@ def _write_innovation(folder: Path, recipe: Recipe, frames: Frames) -> None:
     """Write statistics of innovations if the recipe needs them and the run does not have them yet."""
     if not recipe.needs_innovation or (folder / INNOVATION).exists():
         return
-    made = innovation_of(frames, _scales(folder, recipe.task).target_scale)
+    made = linear_residual_of(frames, _scales(folder, recipe.task).target_scale)
     with new_output(folder / INNOVATION) as aside:
         write_arrays(aside, innovation_arrays(made))
 

@@ -21,7 +21,7 @@ from airmass.core.tables import say
 from airmass.data.loading.examples import Batch as LoadedBatch
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves
@@ -179,7 +179,7 @@ def _as_lists(saved: SavedModel) -> dict[str, list[float]]:
 
 def _objective(recipe: Recipe, frames: Frames) -> Objective:
     """Objective with JAX arrays, so that they do not become constants of the compiled update."""
-    loss = WeightedLoss(recipe.loss, Layout.of(recipe.task.targets, recipe.task.levels), frames.grid)
+    loss = WeightedLoss(recipe.loss, ChannelLayout.of(recipe.task.targets, recipe.task.levels), frames.grid)
     return jax.tree.map(jnp.asarray, recipe.family.objective(recipe, loss, frames.grid))
 
 
@@ -212,7 +212,7 @@ def _describe(
     recipe: Recipe, objective: Objective, saved: SavedModel, report: Report
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Losses by variable, and the objective's report by variable, level and lead time."""
-    layout, errors = Layout.of(recipe.task.targets, recipe.task.levels), np.asarray(report.errors)
+    layout, errors = ChannelLayout.of(recipe.task.targets, recipe.task.levels), np.asarray(report.errors)
     terms = np.asarray(objective.loss.weights.terms(errors)).mean(axis=0)
     by_variable = dict(zip(layout.variables, terms.round(6).tolist(), strict=True))
     reported = objective.reported(errors, np.asarray(saved.normaliser.target_scale))

@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.core.types import Array
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.forecasting.checkpoints.model_file import named_leaves, with_named_leaves
@@ -117,7 +117,7 @@ _PARTS = (
 
 def _channels(task: Task) -> tuple[Sequence, ...]:
     """Channels of the arrays in each of `_PARTS`."""
-    history, static = (Layout.of(names, task.levels).channels for names in (task.prognostic, task.static))
+    history, static = (ChannelLayout.of(names, task.levels).channels for names in (task.prognostic, task.static))
     return history, task.forcing, static, output_channels(task)
 
 

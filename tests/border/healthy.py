@@ -13,7 +13,7 @@ from PIL import Image
 import airmass
 from airmass.data.loading.frames import Frames
 from airmass.evaluation.scores import Score, ScoreTable
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.forecasting.checkpoints import model_file
 from airmass.models.family import new_network
 from airmass.recipes.recipes import as_settings
@@ -96,7 +96,7 @@ def _write_model(home: Home) -> None:
     frames, task = Frames(home.store, SMALL.task), SMALL.task
     network = new_network(task, SMALL.model, jax.random.key(0))
     scales = small_model(SMALL, frames).normaliser
-    fill = np.full(len(Layout.of(task.prognostic, task.levels)), np.nan, np.float32)
+    fill = np.full(len(ChannelLayout.of(task.prognostic, task.levels)), np.nan, np.float32)
     kind = next(getattr(model_file, name) for name in ("ModelFile", "SavedModel") if hasattr(model_file, name))
     model_file.write_model(home.model, kind(SMALL, frames.grid, scales, network, {"updates": 0}, fill))
 

@@ -46,7 +46,7 @@ def test_other_schemes_are_refused_with_the_known_ones(text):
 @pytest.mark.parametrize("text", ["file:///data/a.zarr", Path("file:///data/a.zarr"), "file:/data/a.zarr"])
 def test_addresses_of_local_files_are_refused_with_their_path(text):
     for ask in (is_url, located, lambda place: local_path(place, "output")):
-        with pytest.raises(InputError, match=r"a local file is named by its path alone: /data/a\.zarr$"):
+        with pytest.raises(InputError, match=r"give the path of a local file without file://: /data/a\.zarr$"):
             ask(text)
 
 

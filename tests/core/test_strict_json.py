@@ -58,7 +58,7 @@ def test_what_is_right_is_read():
         ('{"model": {}}', "model.width is missing"),
         ('{"model": {"width": 1, "heads": 2}}', "model.heads is not known; known are width, rate, corner, kind"),
         ('{"model": {"width": 1, "he\\nads": 2}}', r"model\.'he\\nads' is not known"),
-        ('{"model": {"width": 1, "width": 1}}', "the key 'width' stands twice"),
+        ('{"model": {"width": 1, "width": 1}}', "the key 'width' occurs twice"),
         ('{"model": {"width": 1, "rate": false}}', "model.rate is False, expected a number"),
         ('{"model": {"width": 1, "rate": 1}}', "model.rate is 1.0, expected 0 or more, below 1"),
         ('{"model": {"width": 1, "corner": 0}}', "model.corner is 0.0, expected above 0"),

@@ -6,7 +6,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.data.initial import open_initial, read_noise
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from tests.conftest import make_store, synthetic_dataset
@@ -76,7 +76,7 @@ def test_every_layout_gives_the_same_frames(dataset, published, tmp_path):
     ]
     init = np.datetime64("2000-11-02T00", "ns")
     frames, static = dataset.sel(time=[init - np.timedelta64(12, "h"), init]), dataset[list(TASK.static)]
-    expected = Layout.of(TASK.prognostic, TASK.levels).pack(frames)
+    expected = ChannelLayout.of(TASK.prognostic, TASK.levels).pack(frames)
     for path in layouts:
         initial = open_initial(path, TASK)
         assert initial.grid == LatLonGrid.equiangular(8, 16)
@@ -84,7 +84,7 @@ def test_every_layout_gives_the_same_frames(dataset, published, tmp_path):
         history = initial.history(init)
         assert history.dtype == np.float32
         np.testing.assert_array_equal(history, expected)
-        np.testing.assert_array_equal(initial.static(), Layout.of(TASK.static, ()).pack(static))
+        np.testing.assert_array_equal(initial.static(), ChannelLayout.of(TASK.static, ()).pack(static))
 
 
 def test_an_example_file_means_its_earliest_initial_time(published):
@@ -103,7 +103,7 @@ def test_frames_at_a_finer_step_are_used(tmp_path):
     fine = sea_and_land(days=2, step=6)
     initial = open_initial(write(tmp_path / "fine.nc", example(fine)), TASK)
     assert initial.default_init() == fine.time.values[2]
-    layout = Layout.of(TASK.prognostic, TASK.levels)
+    layout = ChannelLayout.of(TASK.prognostic, TASK.levels)
     np.testing.assert_array_equal(initial.history(initial.default_init()), layout.pack(fine.isel(time=[0, 2])))
 
 
@@ -173,7 +173,7 @@ def noise(n_latitude=8, **options) -> xr.Dataset:
 def test_noise_is_read_in_the_order_of_targets(tmp_path):
     dataset = noise()
     found = read_noise(write(tmp_path / "n.nc", dataset), TASK, LatLonGrid.equiangular(8, 16))
-    layout = Layout.of(TASK.targets, TASK.levels)
+    layout = ChannelLayout.of(TASK.targets, TASK.levels)
     expected = dataset.isel(batch=0, time=0).rename(lat="latitude", lon="longitude")
     assert found.shape == (128, len(layout))
     np.testing.assert_array_equal(found, layout.pack(expected))

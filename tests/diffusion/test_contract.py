@@ -17,7 +17,7 @@ from airmass.diffusion.gaussian import Mixture, exact_moments, sampled_moments
 from airmass.diffusion.noise_levels import KINDS, SamplerSettings
 from airmass.diffusion.process import VP
 from airmass.diffusion.samplers import SAMPLERS, sample
-from airmass.diffusion.stepping import combine, denoised, mix, walk
+from airmass.diffusion.stepping import combine, denoised, mix, sampler_of
 from airmass.diffusion.time_grid import TimeGrid
 
 DRAWS, SIGMAS = 6_000, 4.5
@@ -125,24 +125,24 @@ def test_order_in_the_time_of_the_variance_preserving_process(name, order):
     np.testing.assert_allclose(np.log2(coarse / fine), order, atol=0.2)
 
 
-def strong_noise(denoiser, y, here, there, noise):
+def strong_noise(denoiser, y, current, following, noise):
     """DDPM with fresh noise a tenth too strong."""
-    kept = (there.level / here.level) ** 2
-    fresh = 1.1 * there.level * np.sqrt(1 - kept)
-    return combine((kept, y), (1 - kept, denoised(denoiser, y, here)), (fresh, noise(0)))
+    kept = (following.level / current.level) ** 2
+    fresh = 1.1 * following.level * np.sqrt(1 - kept)
+    return combine((kept, y), (1 - kept, denoised(denoiser, y, current)), (fresh, noise(0)))
 
 
-def stale_middle(denoiser, y, here, there, noise):
+def stale_middle(denoiser, y, current, following, noise):
     """DPM-Solver++(2S) that evaluates the middle at the wrong noise level."""
-    middle = np.sqrt(here.level * there.level)
-    halfway = mix(y, denoised(denoiser, y, here), middle / here.level)
-    return mix(y, denoised(denoiser, halfway, here), there.level / here.level)
+    middle = np.sqrt(current.level * following.level)
+    halfway = mix(y, denoised(denoiser, y, current), middle / current.level)
+    return mix(y, denoised(denoiser, halfway, current), following.level / current.level)
 
 
-def same_noise(denoiser, y, here, there, noise):
+def same_noise(denoiser, y, current, following, noise):
     """Langevin that draws the same noise at every step of a level."""
     for _ in range(20):
-        y = combine((0.9, y), (0.1, denoised(denoiser, y, there)), (there.level * np.sqrt(0.2), noise(0)))
+        y = combine((0.9, y), (0.1, denoised(denoiser, y, following)), (following.level * np.sqrt(0.2), noise(0)))
     return y
 
 
@@ -152,9 +152,9 @@ def weak_start(denoiser, draw, settings):
 
 
 BROKEN = [
-    (walk(strong_noise, churn=False), True, "ddpm"),
-    (walk(stale_middle, churn=False), False, "dpmpp-2s"),
-    (walk(same_noise, churn=False), True, "langevin"),
+    (sampler_of(strong_noise, churn=False), True, "ddpm"),
+    (sampler_of(stale_middle, churn=False), False, "dpmpp-2s"),
+    (sampler_of(same_noise, churn=False), True, "langevin"),
     (weak_start, False, "ddim"),
 ]
 

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from airmass.diffusion.correlated_noise import draw_key, lasting
+from airmass.diffusion.correlated_noise import correlated_coefficients, draw_key
 from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.harmonics import Harmonics
@@ -13,7 +13,7 @@ DEGREES, CHANNELS = 6, 400
 
 
 def remembered(frame: int, number: int = 0, memory: float = 0.6) -> np.ndarray:
-    return np.asarray(lasting(MEMBER, frame, number, memory, DEGREES, CHANNELS)).ravel()
+    return np.asarray(correlated_coefficients(MEMBER, frame, number, memory, DEGREES, CHANNELS)).ravel()
 
 
 def test_draws_have_unit_variance_and_the_correlation_of_their_distance():

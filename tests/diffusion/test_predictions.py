@@ -10,7 +10,7 @@ import pytest
 from airmass.diffusion.gaussian import exact_moments, sampled_moments
 from airmass.diffusion.objectives import OBJECTIVES, objective
 from airmass.diffusion.precondition import denoise, loss_weight
-from airmass.diffusion.predictions import PREDICTIONS, convert, denoiser_of
+from airmass.diffusion.predictions import PREDICTIONS, convert_prediction, denoiser_of
 from airmass.diffusion.process import EDM, VE, VP
 from airmass.diffusion.samplers import SAMPLERS
 from airmass.diffusion.time_grid import TimeGrid
@@ -22,15 +22,17 @@ VARIANCE = 0.4
 @pytest.mark.parametrize("pair", list(itertools.permutations(PREDICTIONS, 2)), ids="-".join)
 @each
 def test_round_trips_are_exact(pair, process):
-    there, back = (PREDICTIONS[name] for name in pair)
+    source, back = (PREDICTIONS[name] for name in pair)
     x0, noise = np.random.default_rng(0).normal(size=(2, 8))
     for t in some_times(process):
         alpha, sigma = process.alpha(t), process.sigma(t)
-        x, output = alpha * x0 + sigma * noise, there.of(x0, noise, alpha, sigma)
-        np.testing.assert_allclose(there.split(output, x, alpha, sigma)[0], x0, rtol=1e-9, atol=1e-6)
-        other = convert(output, x, alpha, sigma, there, back)
+        x, output = alpha * x0 + sigma * noise, source.of(x0, noise, alpha, sigma)
+        np.testing.assert_allclose(source.split(output, x, alpha, sigma)[0], x0, rtol=1e-9, atol=1e-6)
+        other = convert_prediction(output, x, alpha, sigma, source, back)
         np.testing.assert_allclose(other, back.of(x0, noise, alpha, sigma), rtol=1e-9, atol=1e-6)
-        np.testing.assert_allclose(convert(other, x, alpha, sigma, back, there), output, rtol=1e-9, atol=1e-6)
+        np.testing.assert_allclose(
+            convert_prediction(other, x, alpha, sigma, back, source), output, rtol=1e-9, atol=1e-6
+        )
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.5, 88.0])
@@ -54,7 +56,7 @@ def test_score_of_gaussian_data_is_the_gradient_of_their_log_density(process):
         alpha, sigma = process.alpha(t), process.sigma(t)
         x = np.array([-1.0, 0.5]) * sigma
         clean = alpha * VARIANCE / (alpha**2 * VARIANCE + sigma**2) * x
-        score = convert(clean, x, alpha, sigma, PREDICTIONS["x0"], PREDICTIONS["score"])
+        score = convert_prediction(clean, x, alpha, sigma, PREDICTIONS["x0"], PREDICTIONS["score"])
         np.testing.assert_allclose(score, -x / (alpha**2 * VARIANCE + sigma**2), rtol=1e-6)
 
 
@@ -72,7 +74,7 @@ def test_the_minimiser_over_linear_networks_is_the_exact_denoiser(name, process)
             loss = lambda slope, t=t: trained.at(lambda x, _: slope * x, DATA, NOISE, t)  # noqa: E731
             slope = -jax.grad(loss)(0.0) / jax.grad(jax.grad(loss))(0.0)  # a parabola's lowest point
             alpha, sigma = process.alpha(t), process.sigma(t)
-            clean = convert(slope, 1.0, alpha, sigma, trained.prediction, PREDICTIONS["x0"])
+            clean = convert_prediction(slope, 1.0, alpha, sigma, trained.prediction, PREDICTIONS["x0"])
             np.testing.assert_allclose(
                 clean, alpha * VARIANCE / (alpha**2 * VARIANCE + sigma**2), rtol=1e-6, atol=1e-12
             )
@@ -87,7 +89,7 @@ def test_every_loss_is_a_known_multiple_of_that_of_the_data(name, process):
         alpha, sigma = process.alpha(t), process.sigma(t)
 
         def told(x, t, alpha=alpha, sigma=sigma):
-            return convert(np.tanh(x), x, alpha, sigma, PREDICTIONS["x0"], trained.prediction)
+            return convert_prediction(np.tanh(x), x, alpha, sigma, PREDICTIONS["x0"], trained.prediction)
 
         gain = trained.weight(alpha, sigma) * trained.prediction.gain(alpha, sigma)
         expected = gain * plain.at(lambda x, t: np.tanh(x), DATA, NOISE, t)
@@ -126,7 +128,7 @@ def test_a_network_of_any_kind_along_any_process_samples_as_a_denoiser(name):
     def network(x, t):
         alpha, sigma = process.alpha(t), process.sigma(t)
         clean = alpha * VARIANCE / (alpha**2 * VARIANCE + sigma**2) * x
-        return convert(clean, x, alpha, sigma, PREDICTIONS["x0"], prediction)
+        return convert_prediction(clean, x, alpha, sigma, PREDICTIONS["x0"], prediction)
 
     grid = TimeGrid.along(process, 10)
     denoiser = jax.jit(denoiser_of(network, process, prediction))

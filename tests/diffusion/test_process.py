@@ -108,7 +108,7 @@ def test_grid_of_settings_is_their_levels():
         (lambda: DDPM(np.array([0.1, 1.0])), r"betas are 0.1 to 1.0 in shape \(2,\)"),
         (lambda: DDPM(np.array([])), r"betas are none"),
         (lambda: DDPM(np.array([0.1, np.nan])), r"betas are nan to nan"),
-        (lambda: TimeGrid(VE(), np.array([0.5, 0.7]), np.zeros(2)), "2 noise levels .* expected 2 or more that fall"),
+        (lambda: TimeGrid(VE(), np.array([0.5, 0.7]), np.zeros(2)), "2 noise levels .* expected 2 or more, decreasing"),
         (lambda: TimeGrid.along(VE(), 1), "1 noise levels"),
     ],
 )

@@ -125,7 +125,7 @@ def test_a_draw_depends_on_its_key_alone():
         (np.linspace(-90, 90, 19), np.linspace(0, 360, 36), "steps from 10.2857 to 10.2857 .* 36 even steps of 10 "),
         (np.linspace(-90, 90, 19), np.array([0.0, 80, 180, 270]), "steps from 80 to 100 degrees"),
         (np.linspace(-90, 90, 19), np.array([0.0, 90, np.nan, 270]), "steps from nan to nan"),
-        (np.linspace(-90, 80, 18), np.arange(36) * 10.0, "18 latitudes from -90 to 80, expected .* mirror"),
+        (np.linspace(-90, 80, 18), np.arange(36) * 10.0, "18 latitudes from -90 to 80, expected .* symmetric"),
         (np.array([0.0, 30, -30, 0]), np.arange(36) * 10.0, "4 latitudes from 0 to 0, expected rows in order"),
         (np.array([-100.0, 0, 100]), np.arange(36) * 10.0, "3 latitudes from -100 to 100"),
     ],

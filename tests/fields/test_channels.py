@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airmass.core.errors import InputError
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from tests.conftest import LEVELS, NAMES, synthetic_dataset
 
@@ -16,7 +16,7 @@ DATASET = synthetic_dataset(days=0.5)
 
 
 def test_published_order_is_by_name_with_levels_inside():
-    layout = Layout.of(("temperature", "2m_temperature", "geopotential"), (500, 850))
+    layout = ChannelLayout.of(("temperature", "2m_temperature", "geopotential"), (500, 850))
     assert layout.channels == (
         ("2m_temperature", None), ("geopotential", 500), ("geopotential", 850), ("temperature", 500),
         ("temperature", 850),
@@ -33,7 +33,7 @@ def test_published_order_is_by_name_with_levels_inside():
     st.lists(st.sampled_from(LEVELS), min_size=1, unique=True).map(sorted),
 )
 def test_unpack_undoes_pack(names, levels):
-    layout = Layout.of(tuple(names), tuple(levels))
+    layout = ChannelLayout.of(tuple(names), tuple(levels))
     packed = layout.pack(DATASET)
     assert packed.shape == (2, GRID.size, len(layout)) and packed.dtype == np.float32
     for name, values in layout.unpack(packed, GRID).items():
@@ -42,13 +42,13 @@ def test_unpack_undoes_pack(names, levels):
 
 
 def test_static_fields_pack_without_time():
-    packed = Layout.of(("land_sea_mask", "geopotential_at_surface"), ()).pack(DATASET)
+    packed = ChannelLayout.of(("land_sea_mask", "geopotential_at_surface"), ()).pack(DATASET)
     assert packed.shape == (GRID.size, 2)
     np.testing.assert_array_equal(packed[:, 1], DATASET.land_sea_mask.values.ravel())
 
 
 def test_order_of_dimensions_in_the_dataset_does_not_matter():
-    layout = Layout.of(("temperature",), LEVELS)
+    layout = ChannelLayout.of(("temperature",), LEVELS)
     turned = DATASET.transpose("longitude", "level", "latitude", "time")
     np.testing.assert_array_equal(
         layout.pack(turned.transpose("time", ...)), layout.pack(DATASET)

@@ -95,5 +95,5 @@ def test_a_filter_multiplies_each_harmonic_and_drops_the_rest(grid):
 
 
 def test_fewer_rows_than_degrees_are_refused():
-    with pytest.raises(InputError, match="6 latitudes, expected 8 or more to tell 8 degrees apart"):
+    with pytest.raises(InputError, match="6 latitudes, expected 8 or more to resolve 8 degrees"):
         harmonics_of(LatLonGrid.equiangular(6, 16, poles=True))

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.forcing import FORCING_SCALES
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
@@ -40,7 +40,7 @@ def test_restore_undoes_target(normaliser):
 def test_prognostic_outputs_are_changes_and_diagnostic_ones_are_fields(normaliser):
     last = np.arange(3, dtype=np.float32)[None]
     frame = normaliser.restore(np.zeros((1, 4), np.float32), last)[0]
-    mean, layout = _statistics(0), Layout.of(TASK.targets, TASK.levels)
+    mean, layout = _statistics(0), ChannelLayout.of(TASK.targets, TASK.levels)
     np.testing.assert_array_equal(frame[:3], last[0])
     np.testing.assert_allclose(frame[3], float(mean.total_precipitation_6hr), rtol=1e-6)
     assert layout.channels[3] == ("total_precipitation_6hr", None) or layout.variables[1] == "temperature"

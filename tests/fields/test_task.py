@@ -24,7 +24,7 @@ def test_targets_are_sorted_by_name():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"prognostic": ("temprature",)}, "'temprature', which is not in the table"),
+        ({"prognostic": ("temprature",)}, "unknown variable 'temprature'"),
         ({"diagnostic": ("temperature",)}, "temperature more than one role"),
         ({"forcing": ("specific_humidity",)}, "'specific_humidity' cannot be computed"),
         ({"levels": (850, 500)}, "expected rising levels, each once"),

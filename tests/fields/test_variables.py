@@ -46,7 +46,7 @@ def test_fields_as_people_type_them(text, name, level):
     assert (found.name, at) == (name, level)
 
 
-@pytest.mark.parametrize(("text", "said"), [("z", "say which, for example z500"), ("2t@850", "asks for 850 hPa")])
+@pytest.mark.parametrize(("text", "said"), [("z", "add one, for example z500"), ("2t@850", "asks for 850 hPa")])
 def test_level_missing_or_out_of_place(text, said):
     with pytest.raises(InputError, match=said):
         variable_at_level(text)

@@ -148,7 +148,7 @@ def nan_in(dataset: xr.Dataset, name: str) -> xr.Dataset:
         (lambda kind, d: None if "diffs" in kind else d, "diffs_stddev_by_level.nc: no such file"),
         (lambda kind, d: nan_in(d, "temperature"), "mean_by_level.nc: temperature has 13 NaN or infinite values of 13"),
         (lambda kind, d: d.isel(level=0), "missing level [100,"),
-        (lambda kind, d: d * 0, "the spread of"),
+        (lambda kind, d: d * 0, "the standard deviation of"),
     ],
 )
 def test_wrong_statistics(refused, tmp_path, change, words):
@@ -298,7 +298,7 @@ def test_the_sampler_may_be_named(sampled, tmp_path):
     same = gencast(tmp_path / "same.nc", "--sampler", "dpmpp-2s", "--noise-levels", str(levels))
     np.testing.assert_array_equal(packed(same), packed(sampled))
     assert same.attrs["airmass_sampler_kind"] == "dpmpp-2s" and same.attrs["airmass_sampler_levels"] == levels
-    model = jax.tree.map(jnp.asarray, GOLDEN_GENCAST.model).ready(serving=True)
+    model = jax.tree.map(jnp.asarray, GOLDEN_GENCAST.model).ready(inference=True)
     state = State(model.normaliser.prognostic(jnp.asarray(GOLDEN_GENCAST.frames[:2])), jnp.int32(0))
     frame = jax.jit(lambda model: model.prepare(state, jnp.asarray(GOLDEN_GENCAST.forcings)))(model)
     denoise = jax.jit(lambda model, frame, x, sigma: model.denoise(frame, x, sigma))

@@ -8,7 +8,7 @@ from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.data.formats.forecast_reader import open_forecast
 from airmass.diffusion.sphere import SphereNoise
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.forecasting.perturbed import EARTH_RADIUS_KM, PerturbedRunner, perturbed, smooth_weights
 from airmass.forecasting.system import System, load_system, with_sampler
 from airmass.models.runner import NOTHING_WRITTEN, Written
@@ -16,7 +16,7 @@ from tests.golden_case import GOLDEN
 from tests.golden_case import GOLDEN_GENCAST as GENCAST
 
 TASK, INIT = GOLDEN.published.task, GOLDEN.times.reshape(-1)[1]
-CHANNELS = Layout.of(TASK.prognostic, TASK.levels).channels
+CHANNELS = ChannelLayout.of(TASK.prognostic, TASK.levels).channels
 FOLDER = GOLDEN.folder
 
 

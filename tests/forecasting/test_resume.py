@@ -18,7 +18,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import put, write_durably
 from airmass.data.formats import forecast_writer
 from airmass.data.formats.forecast_reader import open_forecast
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 from airmass.forecasting import resume
 from airmass.forecasting.forecast import forecast
@@ -30,7 +30,7 @@ from tests.conftest import make_store
 ROOT = Path(__file__).parents[2]
 TASK = Task(("temperature", "2m_temperature"), ("total_precipitation_6hr",), (), ("land_sea_mask",), (300, 500, 850))
 COLUMNS = [
-    i for i, (name, _) in enumerate(Layout.of(TASK.targets, TASK.levels).channels) if name in TASK.prognostic
+    i for i, (name, _) in enumerate(ChannelLayout.of(TASK.targets, TASK.levels).channels) if name in TASK.prognostic
 ]  # fmt: skip
 INITS = ["2000-11-01T06", "2000-11-01T12"]
 MEMBERS, STEPS = 5, 6
@@ -58,7 +58,7 @@ class Chaotic:
         draw = np.random.default_rng([self.seed, member, step]).normal(size=states[place].shape[1:])
         new = (3 * states[place][-1] - 2.1 * states[place][0]).astype(np.float32) % 300 + draw.astype(np.float32)
         states[place] = np.stack([states[place][-1], new])
-        frame = np.full((len(new), len(Layout.of(TASK.targets, TASK.levels))), step, np.float32)
+        frame = np.full((len(new), len(ChannelLayout.of(TASK.targets, TASK.levels))), step, np.float32)
         frame[:, COLUMNS] = new
         return frame
 
@@ -314,7 +314,7 @@ def test_a_run_stopped_after_its_store_came_into_place_is_tidied(tmp_path):
 def test_what_appeared_meanwhile_is_not_replaced(initial, tmp_path):
     out = tmp_path / "f.zarr"
     place = begun(out)
-    with pytest.raises(InputError, match="appeared while this run was writing it"), place.opened():
+    with pytest.raises(InputError, match="was created by another process meanwhile"), place.opened():
         out.mkdir()
         place.finish()
     assert not any(out.iterdir()) and recorded(out) == 2

@@ -19,8 +19,8 @@ from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
-from airmass.data.preparation.innovations import innovation_of
-from airmass.fields.channels import Layout
+from airmass.data.preparation.linear_residuals import linear_residual_of
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves, read_model, write_model
 from airmass.models.family import families, family_of
@@ -160,7 +160,7 @@ def test_a_state_moves_on_by_a_step(saved, frames):
 
 def test_what_is_computed_beforehand_changes_nothing(family, saved, frames):
     recipe, model = saved.recipe, saved.model(frames.static())
-    loss = WeightedLoss(recipe.loss, Layout.of(recipe.task.targets, recipe.task.levels), frames.grid)
+    loss = WeightedLoss(recipe.loss, ChannelLayout.of(recipe.task.targets, recipe.task.levels), frames.grid)
     objective = jax.tree.map(jnp.asarray, family.objective(recipe, loss, frames.grid))
     example = Example(*(leaf[0] for leaf in Examples(frames, recipe.loader, 0, 1).read(0, 1)))
     one, other = (
@@ -229,7 +229,7 @@ def test_it_is_calibrated_where_it_can_be(family, data):
         pytest.skip(f"{family.title} draws nothing that could be calibrated")
     frames = Frames(data, recipe.task, DATES)
     saved = small_saved(recipe, frames)
-    innovation = innovation_of(frames, np.asarray(saved.normaliser.target_scale))
+    innovation = linear_residual_of(frames, np.asarray(saved.normaliser.target_scale))
     gain = np.asarray(calibration_of(dataclasses.replace(saved, innovation=innovation), frames).gain)
     assert np.isfinite(gain).all() and (gain > 0).all() and (gain <= 1).all() and (gain < 1).any()
 

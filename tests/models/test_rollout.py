@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from airmass.models.rollout import forcing_windows, rollout, serve
+from airmass.models.rollout import iterate_frames, rollout, sliding_windows
 from airmass.models.state import State
 
 
@@ -22,21 +22,21 @@ FORCINGS = jnp.array([9.0, 9.0, 1.0, 2.0, 3.0]).reshape(5, 1, 1)
 
 
 def test_windows_end_at_their_target_time():
-    windows = forcing_windows(FORCINGS, 2)[..., 0, 0]
+    windows = sliding_windows(FORCINGS, 2)[..., 0, 0]
     np.testing.assert_array_equal(windows, [[9, 9, 1], [9, 1, 2], [1, 2, 3]])
 
 
 def test_scan_and_generator_make_the_same_trajectory():
-    windows = forcing_windows(FORCINGS, 2)
+    windows = sliding_windows(FORCINGS, 2)
     state, frames = rollout(_step, _start(), windows, key=jax.random.key(0))
     np.testing.assert_array_equal(frames[:, 0, 0], [3, 8, 19])
     assert int(state.valid_time) == 18
-    served = list(serve(_step, _start(), windows, key=jax.random.key(0)))
+    served = list(iterate_frames(_step, _start(), windows, key=jax.random.key(0)))
     np.testing.assert_array_equal(served, frames)
 
 
 def test_gradients_flow_through_every_step():
-    windows = forcing_windows(FORCINGS, 2)
+    windows = sliding_windows(FORCINGS, 2)
 
     def last(x, recompute):
         start = State(_start().history.at[1, 0, 0].set(x), jnp.int32(0))

@@ -82,7 +82,7 @@ def test_usual_fields_and_lead_times_are_chosen_where_none_is_named(files, tmp_p
     [
         ({"fields": ["z250"]}, r"forecast.zarr: missing level \[250\] hPa"),
         ({"fields": ["msl"]}, "forecast.zarr: missing variable mean_sea_level_pressure"),
-        ({"fields": ["z"]}, "is on levels: say which"),
+        ({"fields": ["z"]}, "is on levels: add one"),
         ({"lead_times": [18]}, "no lead time of 18 h; it holds 6 to 24 h"),
         ({"init_time": "2001-01-01"}, "no initial time 2001-01-01T00:00; it holds 3 from 2000-11-01T12:00"),
         ({"init_time": "soon"}, "time 'soon': expected one such as"),

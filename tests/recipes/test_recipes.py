@@ -13,7 +13,7 @@ from airmass.core.errors import InputError
 from airmass.core.parameter_paths import path_name
 from airmass.core.strict_json import read_json
 from airmass.diffusion.noise_levels import SamplerSettings
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.variables import VARIABLES
 from airmass.models.family import new_network
 from airmass.models.gencast.settings import CalibrationSettings
@@ -30,7 +30,7 @@ def test_its_parts_fit_together(name):
     made = recipe(name)
     network = jax.eval_shape(lambda: new_network(made.task, made.model, jax.random.key(0)))
     jax.eval_shape(optimiser(made.optimiser, made.training.updates).init, network)
-    layout = Layout.of(made.task.targets, made.task.levels)
+    layout = ChannelLayout.of(made.task.targets, made.task.levels)
     last = made.family.parameter_layout(made.task, made.model).last
     closing = [leaf for path, leaf in jax.tree_util.tree_leaves_with_path(network) if path_name(path).startswith(last)]
     assert {leaf.shape[-1] for leaf in closing} == {len(layout)}

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.data.loading.frames import Frames
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import SavedModel
 from airmass.models.family import new_network
@@ -49,15 +49,15 @@ def small_saved(recipe, frames: Frames) -> SavedModel:
     static = frames.static()
     mean, std = _table(frames.layout, values, np.mean), _table(frames.layout, values, np.std)
     change = _table(frames.layout, np.diff(values, axis=0), np.std)
-    for column, (name, _) in enumerate(Layout.of(recipe.task.static, recipe.task.levels).channels):
+    for column, (name, _) in enumerate(ChannelLayout.of(recipe.task.static, recipe.task.levels).channels):
         mean[name], std[name] = static[:, column].mean(), static[:, column].std()
     scales = Normaliser.from_statistics(recipe.task, mean, std, change)
     network = new_network(recipe.task, recipe.model, jax.random.key(recipe.training.seed))
-    fill = np.full(len(Layout.of(recipe.task.prognostic, recipe.task.levels)), np.nan, np.float32)
+    fill = np.full(len(ChannelLayout.of(recipe.task.prognostic, recipe.task.levels)), np.nan, np.float32)
     return SavedModel(recipe, frames.grid, scales, network, {}, fill)
 
 
-def _table(layout: Layout, values: np.ndarray, statistic) -> xr.Dataset:
+def _table(layout: ChannelLayout, values: np.ndarray, statistic) -> xr.Dataset:
     by_channel, fields = statistic(values, axis=(0, 1)), {}
     for name in layout.variables:
         column = by_channel[layout.columns(name)]

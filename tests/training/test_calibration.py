@@ -10,14 +10,14 @@ import pytest
 from airmass.core.errors import InputError
 from airmass.data.loading.frames import Frames
 from airmass.diffusion.sphere import SphereNoise
-from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.forecasting.checkpoints.model_file import read_model
 from airmass.models.gencast.runner import GenCastRunner
 from airmass.models.gencast.settings import CalibrationSettings
 from airmass.training.calibration import measured
 from airmass.training.train import train
 from tests.fields.test_harmonics import random_coefficients
-from tests.fields.test_innovation import GRID, INSIDE, N, moving_waves
+from tests.fields.test_linear_residual import GRID, INSIDE, N, moving_waves
 from tests.models.gencast.test_objective import TINY
 
 CALIBRATED = dataclasses.replace(
@@ -32,7 +32,7 @@ KEY = jax.random.key(0)
 
 
 @pytest.fixture(scope="module")
-def innovation() -> Innovation:
+def innovation() -> LinearResidual:
     return moving_waves()
 
 
@@ -84,7 +84,7 @@ def test_errors_that_feed_on_themselves_are_measured_after_frames_of_the_models_
 
     @jax.jit
     def step(calibration, history, one):
-        half = calibration.innovation
+        half = calibration.residual
         return jnp.stack([history[1], calibration(drawn(half, history, one), half.expected(history))])
 
     def power(calibration):

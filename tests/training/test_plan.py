@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from airmass.commands.main import main
 from airmass.core.errors import InputError
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.models.family import families, new_network
@@ -130,7 +130,9 @@ def _compiled_update(recipe, shape):
     """The update of a recipe on a grid, compiled from shapes alone."""
     grid = LatLonGrid.equiangular(*shape, poles=bool(shape[0] % 2))
     task, training = recipe.task, recipe.training
-    targets, history, static = (Layout.of(names, task.levels) for names in (task.targets, task.prognostic, task.static))
+    targets, history, static = (
+        ChannelLayout.of(names, task.levels) for names in (task.targets, task.prognostic, task.static)
+    )
     lengths = map(len, (history, task.forcing, static, targets))
     scales = Normaliser(*(np.full(n, x, np.float32) for n in lengths for x in (0, 1)), Normaliser.columns(task))
     fields, fill = np.zeros((grid.size, len(static)), np.float32), np.zeros(len(history), np.float32)

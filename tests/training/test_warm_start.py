@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from airmass.core.errors import InputError
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
@@ -63,7 +63,7 @@ def _fresh(task: Task, settings, seed: int = 9):
 
 def _scales(task: Task, seed: int) -> Normaliser:
     rng = np.random.default_rng(seed)
-    history, static = (len(Layout.of(names, task.levels)) for names in (task.prognostic, task.static))
+    history, static = (len(ChannelLayout.of(names, task.levels)) for names in (task.prognostic, task.static))
     sizes = [n for n in (history, len(task.forcing), static, len(output_channels(task))) for _ in range(2)]
     return Normaliser(*(rng.uniform(1, 2, n).astype(np.float32) for n in sizes), Normaliser.columns(task))
 
@@ -112,7 +112,7 @@ def _fields(channels, *shape: int) -> np.ndarray:
 def _output(task: Task, settings, network, normaliser) -> np.ndarray:
     """Scaled outputs on mesh level 1, for weather that depends on the names of channels alone."""
     history, static, targets = (
-        Layout.of(names, task.levels).channels for names in (task.prognostic, task.static, task.targets)
+        ChannelLayout.of(names, task.levels).channels for names in (task.prognostic, task.static, task.targets)
     )
     state = State(_fields(history, task.history), np.int32(0))
     forcing, noisy, static = _fields(task.forcing, task.history + 1), _fields(targets), _fields(static)
@@ -193,7 +193,7 @@ def test_rows_and_columns_go_by_name(saved):
 def test_slots_are_the_order_of_normalised_inputs():
     """Each input channel, marked by a number of its own, comes out of the normaliser where its slot says."""
     numbers = {slot: float(n) for n, slot in enumerate(input_channels(TASK, False))}
-    history, static = (Layout.of(names, TASK.levels).channels for names in (TASK.prognostic, TASK.static))
+    history, static = (ChannelLayout.of(names, TASK.levels).channels for names in (TASK.prognostic, TASK.static))
     frames = [[numbers[NetworkChannel("input", *channel, lag)] for channel in history] for lag in (-1, 0)]
     forcing = [[numbers[NetworkChannel("input", name, None, lag)] for name in TASK.forcing] for lag in (-1, 0, 1)]
     fixed = [numbers[NetworkChannel("input", *channel, 0)] for channel in static]
@@ -218,7 +218,7 @@ def test_scales_are_the_checkpoints_where_it_has_them(held):
     task, _ = _wider(held)
     own = _scales(task, 2)
     merged = restored_scales(own, task, held.path, held.statistics)
-    here, there = (Layout.of(t.prognostic, t.levels).channels for t in (task, held.task))
+    here, there = (ChannelLayout.of(t.prognostic, t.levels).channels for t in (task, held.task))
     for i, channel in enumerate(here):
         source, place = (held.normaliser, there.index(channel)) if channel in there else (own, i)
         assert merged.history_mean[i] == source.history_mean[place], channel
@@ -232,7 +232,7 @@ def test_scales_are_the_checkpoints_where_it_has_them(held):
 def test_what_fills_missing_values_goes_with_its_channel(saved):
     task, _ = _wider(saved)
     fill = restored_fill(np.full(8, 9, np.float32), task, saved.path)
-    by_channel = dict(zip(Layout.of(task.prognostic, task.levels).channels, fill, strict=True))
+    by_channel = dict(zip(ChannelLayout.of(task.prognostic, task.levels).channels, fill, strict=True))
     assert by_channel["specific_humidity", 500] == 1 and by_channel["temperature", 850] == 4
     assert by_channel["surface_pressure", None] == 9 and np.isnan(by_channel["2m_temperature", None])
     gencast = _published(GOLDEN_GENCAST)

@@ -1,1 +1,1 @@
-"""What a store or file is, and reading and writing it."""
+"""File formats: recognising, reading and writing stores and files of fields."""

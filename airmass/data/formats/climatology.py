@@ -1,8 +1,8 @@
-"""Opening a climatology and looking up what is usual at a time, and what is extreme there.
+"""Climatologies: opened, and looked up at valid times, with their quantiles.
 
 A climatology is a Zarr store of dims (hour, dayofyear, [level,] latitude, longitude). For the fields in `EXTREMES` it
-may hold quantiles too: `<field>_quantiles` of dims (hour, quantile_day, quantile, latitude, longitude), where
-quantile_day are days of year that each stand for the days nearest to them.
+may have quantiles too: `<field>_quantiles` of dims (hour, quantile_day, quantile, latitude, longitude), where each
+quantile_day is the day of year that represents the days nearest to it.
 """
 
 from pathlib import Path
@@ -30,12 +30,12 @@ DAYS = 366
 LOW, HIGH = (0.01, 0.02, 0.05, 0.1), (0.9, 0.95, 0.98, 0.99)
 QUANTILES = LOW + HIGH
 
-# Fields whose extremes are judged, and at which ends.
+# Fields whose extremes are scored, with their quantiles.
 EXTREMES = {"2m_temperature": QUANTILES, "mean_sea_level_pressure": LOW, "10m_wind_speed": HIGH}
 
 
 def tail(quantile: float) -> str:
-    """`below_0.02` or `above_0.98`."""
+    """The name of an extreme, such as `below_0.02` or `above_0.98`."""
     return f"{'below' if quantile < 0.5 else 'above'}_{quantile:g}"
 
 
@@ -49,29 +49,29 @@ def hour_and_day(times: np.ndarray) -> tuple[Int[np.ndarray, " time"], Int[np.nd
     days = times.astype("datetime64[D]")
     between = times != times.astype("datetime64[h]")
     if between.any():
-        raise InputError(f"time {minute(times[between][0])} is not on the hour; a climatology is held by full hours")
+        raise InputError(f"time {minute(times[between][0])} is not on the hour; a climatology has full hours only")
     hours = (times - days).astype("timedelta64[h]").astype(np.int64)
     return hours, (days - days.astype("datetime64[Y]")).astype(np.int64) + 1
 
 
 def days_apart(a: np.ndarray, b: np.ndarray) -> Int[np.ndarray, "a b"]:
-    """Days between days of year, the shorter way around."""
+    """Days between days of year, the shorter way around the year."""
     apart = np.abs(a[:, None] - b[None])
     return np.minimum(apart, DAYS - apart)
 
 
 def climatology_store(place: Place) -> Place:
-    """The store of the climatology in a folder of statistics, or the place itself where it is no such folder."""
+    """The climatology store in a folder of statistics, or `place` itself for any other place."""
     inside = Path(place) / "climatology.zarr"
     return inside if not is_url(place) and inside.exists() else located(place)
 
 
 def open_climatology(path: Place) -> xr.Dataset:
-    """Open a climatology lazily, whatever the order of its dimensions, hours, days, levels and rows.
+    """Open a climatology lazily, with dimensions, hours, days, levels and rows in any order.
 
-    It comes back as a store does, south to north, of dims (hour, dayofyear, [level,] latitude, longitude). Raises
-    InputError unless hours and days of year are whole, each once, the grid is accepted, and fields have the units and
-    dimensions that the table says.
+    The result is in the layout of stores, south to north, of dims (hour, dayofyear, [level,] latitude, longitude).
+    Raises InputError unless hours and days of year are integers, each once, the grid is accepted, and fields have the
+    dimensions and units of the table of variables.
     """
     dataset = open_unchecked(path)
     if absent := [name for name in ("hour", "dayofyear") if name not in dataset.coords]:
@@ -87,7 +87,7 @@ def open_climatology(path: Place) -> xr.Dataset:
 
 
 def _check_whole(dataset: xr.Dataset, name: str, low: int, high: int, path: Place) -> None:
-    """Raise InputError unless a coordinate holds whole numbers in a range, each once."""
+    """Raise InputError unless a coordinate has integers in a range, each once."""
     if problem := axis_problem(dataset, name):
         raise InputError(f"{path}: {name} {problem}")
     values = dataset[name].values
@@ -99,7 +99,7 @@ def _check_whole(dataset: xr.Dataset, name: str, low: int, high: int, path: Plac
 
 
 def _rising(dataset: xr.Dataset, name: str) -> xr.Dataset:
-    """With values that fall along a coordinate turned round, labels and all."""
+    """The dataset with a decreasing coordinate reversed, together with its fields."""
     if name not in dataset.dims or axis_problem(dataset, name):
         return dataset
     values = dataset[name].values
@@ -107,12 +107,12 @@ def _rising(dataset: xr.Dataset, name: str) -> xr.Dataset:
 
 
 def _is_read(name: str) -> bool:
-    """True for fields that are read from a climatology; others may lie beside them."""
+    """True for fields that are read from a climatology; others are ignored."""
     return name in map(quantiles_name, EXTREMES) or (name in VARIABLES and not VARIABLES[name].static)
 
 
 def _checked_field(dataset: xr.Dataset, name: str, path: Place) -> xr.DataArray:
-    """A field in our order of dimensions; raises InputError for other dimensions, types and units."""
+    """A field with its dimensions in order; raises InputError for other dimensions, types and units."""
     field = dataset[name]
     if name not in VARIABLES:
         _check_quantiles(dataset, path)
@@ -134,9 +134,9 @@ def _check_quantiles(dataset: xr.Dataset, path: Place) -> None:
 
 
 def climatology_at(climatology: xr.Dataset, valid_times: np.ndarray) -> xr.Dataset:
-    """Climatology at each valid time (datetime64), over a dimension `time` in the order given; lazy if it was.
+    """The climatology at each valid time (datetime64), along a dimension `time` in the order given; lazy if it was.
 
-    Raises InputError naming the first time whose hour or day of year the climatology does not hold.
+    Raises InputError with the first time whose hour or day of year the climatology lacks.
     """
     valid_times = np.atleast_1d(np.asarray(valid_times, "datetime64[ns]"))
     hours, days = hour_and_day(valid_times)
@@ -148,7 +148,7 @@ def climatology_at(climatology: xr.Dataset, valid_times: np.ndarray) -> xr.Datas
 
 
 def quantiles_held(climatology: xr.Dataset, field: str) -> tuple[float, ...]:
-    """The quantiles of a field at the ends that are judged, as far as a climatology holds them; none is an answer."""
+    """The quantiles of a field that are scored and that a climatology has; empty if it has none."""
     if quantiles_name(field) not in climatology:
         return ()
     held = climatology["quantile"].values
@@ -158,7 +158,7 @@ def quantiles_held(climatology: xr.Dataset, field: str) -> tuple[float, ...]:
 def quantiles_at(
     climatology: xr.Dataset, path: str | Path, field: str, valid_times: np.ndarray
 ) -> Float[np.ndarray, "time quantile latitude longitude"]:
-    """The quantiles `quantiles_held` of a field at each valid time. Raises InputError for an hour not held."""
+    """The quantiles `quantiles_held` of a field at each valid time. Raises InputError for an absent hour."""
     hours, days = hour_and_day(valid_times)
     _require_held(climatology, "hour", hours, valid_times)
     nearest = days_apart(days, climatology.quantile_day.values.astype(np.int64)).argmin(axis=1)
@@ -179,7 +179,7 @@ def _require_held(climatology: xr.Dataset, name: str, wanted: np.ndarray, valid_
 
 
 def _spans(numbers: np.ndarray) -> str:
-    """`1 to 60, 306 to 366` for what a climatology holds."""
+    """Numbers as ranges, such as `1 to 60, 306 to 366`."""
     numbers = np.sort(numbers)
     runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
     return ", ".join(f"{run[0]:g} to {run[-1]:g}" if len(run) > 1 else f"{run[0]:g}" for run in runs)

@@ -1,10 +1,10 @@
-"""The one meaning of stored numbers, for every reader: missing values, scale, offset, dtype and order of dimensions.
+"""Decoding of stored numbers, the same for every reader: missing values, scale, offset, dtype, order of dimensions.
 
-xarray reads how a variable is encoded and decodes what it reads itself. tensorstore, which is several times faster,
-gives the numbers as they are on disk; `stored_array` pairs them with the same decoding and with the names of their
-dimensions. In Zarr format 2 an array's fill value stands for a missing value, as in xarray and so in `data check`:
-where it is 0, zeros read as missing (`store.fill_hint` says so, and `airmass data convert` restores them). In format 3,
-as in NetCDF, only the attributes `_FillValue` and `missing_value` do.
+xarray decodes the values that it reads. tensorstore, which is several times faster, returns the numbers as they are on
+disk; `stored_array` pairs them with the same decoding and with the names of their dimensions. In Zarr format 2 an
+array's fill value marks missing values, as in xarray and so in `data check`: where it is 0, zeros read as missing
+(`store.fill_hint` says so, and `airmass data convert` restores them). In format 3, as in NetCDF, only the attributes
+`_FillValue` and `missing_value` do.
 """
 
 import math
@@ -19,7 +19,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.place import is_url
-from airmass.data.formats.reading import one_line
+from airmass.data.formats.reading import error_line
 from airmass.fields.variables import VARIABLES
 
 _KNOWN = ("_FillValue", "missing_value", "scale_factor", "add_offset")
@@ -28,7 +28,7 @@ _Number = int | float | np.number
 
 @dataclass(frozen=True)
 class Encoding:
-    """The step from numbers on disk to values of `dtype`, as in CF: NaN for `missing`, then scale and offset."""
+    """Decoding of numbers on disk to values of `dtype`, as in CF: NaN for `missing`, then scale and offset."""
 
     dtype: np.dtype
     missing: tuple[_Number, ...] = ()
@@ -37,7 +37,7 @@ class Encoding:
 
     @classmethod
     def of(cls, field: xr.DataArray) -> "Encoding | None":
-        """The encoding of a variable that xarray has opened; None for one in other words than these."""
+        """The encoding of a variable that xarray has opened; None for one with other attributes than these."""
         words = [field.encoding.get(name) for name in _KNOWN]
         if "_Unsigned" in field.encoding or any(np.asarray(word).dtype.kind not in "iufO" for word in words):
             return None
@@ -49,11 +49,11 @@ class Encoding:
 
     @property
     def is_plain(self) -> bool:
-        """True where values are the numbers on disk."""
+        """True if values are the numbers on disk, without decoding."""
         return self.dtype.kind == "f" and not self.missing and self.scale is None and self.offset is None
 
     def decoded(self, numbers: np.ndarray) -> np.ndarray:
-        """Values of numbers on disk, to the bit those of xarray: in its order, and with its casts."""
+        """Values of numbers on disk, bit for bit those of xarray: with its order of operations and its casts."""
         values = numbers.astype(self.dtype)
         if self.missing:
             absent = np.logical_or.reduce([values == number for number in self.missing])
@@ -67,7 +67,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class StoredArray:
-    """A variable of a Zarr store: numbers on disk, a tensorstore labelled with its dimensions, and their encoding."""
+    """A variable of a Zarr store: a tensorstore of its numbers, labelled with its dimensions, and their encoding."""
 
     numbers: Any
     encoding: Encoding
@@ -78,9 +78,10 @@ def stored_array(
 ) -> StoredArray | None:
     """A variable through tensorstore, None where only xarray can read it: a NetCDF file, a rare codec or encoding.
 
-    `names` are those that dimensions on disk have in the field, where they differ. A chunk that is not there stands for
-    a constant field: rain may be zero everywhere, nothing else is. Left to itself, tensorstore would read a lost file
-    as zeros; here that is an error when it is read. With `gaps`, one that would be NaN is.
+    `names` maps names of dimensions on disk to those of the field, where they differ. An absent chunk stands for a
+    constant field. That is right for precipitation, which may be zero everywhere; for all other variables reading an
+    absent chunk is an error, where tensorstore's default would be zeros. With `gaps`, absent chunks whose fill value is
+    NaN are read as NaN.
     """
     encoding = Encoding.of(field)
     if encoding is None or not is_zarr(field):
@@ -88,7 +89,7 @@ def stored_array(
     try:
         numbers = _opened(str(field.name), path, gaps, names or {})
     except Exception as error:  # whatever zarr and tensorstore raise for metadata
-        raise InputError(f"{path}: {field.name} cannot be opened: {one_line(error)}") from error
+        raise InputError(f"{path}: {field.name} cannot be opened: {error_line(error)}") from error
     if numbers is None or dict(zip(numbers.domain.labels, numbers.shape, strict=True)) != dict(field.sizes):
         return None
     return StoredArray(numbers, encoding)
@@ -100,7 +101,7 @@ def is_zarr(field: xr.DataArray | xr.Variable) -> bool:
 
 
 def chunk_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
-    """Every variable of a Zarr store with chunks that no reader could hold: (variable, what is wrong with it)."""
+    """(variable, problem) for every variable of a Zarr store with chunks larger than this machine's memory."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for name, field in dataset.variables.items():
         if not is_zarr(field):
@@ -113,7 +114,7 @@ def chunk_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
 
 
 def _opened(name: str, path: str | Path, gaps: bool, names: Mapping[str, str]):
-    """The array on disk, labelled; None for one that tensorstore cannot read."""
+    """The labelled tensorstore of an array on disk; None for one that tensorstore cannot read."""
     import tensorstore
     import zarr
 
@@ -131,7 +132,7 @@ def _opened(name: str, path: str | Path, gaps: bool, names: Mapping[str, str]):
     }
     try:
         numbers = tensorstore.open(spec, open=True, read=True).result()
-    except ValueError:  # a codec that it does not know; if the file is at fault, xarray says so
+    except ValueError:  # an unknown codec; xarray reports a broken file
         return None
     labels = [names.get(dim, dim) for dim in map(str, dims or ())]
     return numbers[tensorstore.d[:].label[labels]] if len(labels) == numbers.rank else None

@@ -1,10 +1,10 @@
-"""Opening a forecast file, with every promise that evaluation and plots rely on checked once.
+"""Opening forecast files, with all checks that evaluation and plots rely on.
 
 A forecast has dims (init_time, [number,] lead_time, [level,] latitude, longitude), and coordinates init_time (dates),
-lead_time (durations), valid_time (init_time, lead_time), level in hPa and, for an ensemble, number (its members). Its
-attributes name the `airmass_system` that made it and, in `airmass_climatology`, the climatology of the dates it was
-trained on. Whatever the order and names of dimensions in a Zarr store (format 2 or 3) or NetCDF file, among them those
-of WeatherBench2, the dataset that `open_forecast` returns is of this layout.
+lead_time (durations), valid_time (init_time, lead_time), level in hPa and, for an ensemble, number (its members). The
+attribute `airmass_system` names the forecasting system, `airmass_climatology` the climatology of its training dates.
+`open_forecast` reads Zarr stores (format 2 or 3) and NetCDF files with other orders and names of dimensions too, such
+as those of WeatherBench2, and returns a dataset in this layout.
 """
 
 import re
@@ -18,7 +18,7 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import StoredArray, chunk_problems, stored_array
 from airmass.data.formats.layout import axis_problem, level_problems, units_problem
-from airmass.data.formats.reading import one_line
+from airmass.data.formats.reading import error_line
 from airmass.data.formats.store import HORIZONTAL, grid_of, minute, open_unchecked
 from airmass.fields.variables import VARIABLES
 
@@ -36,19 +36,19 @@ _OTHER_NAMES = {
     "sample": MEMBER,
 }
 _CANONICAL = ("init_time", MEMBER, "lead_time", "level", *HORIZONTAL)
-# Units of whole numbers that xarray does not take for durations.
+# Units of hours that xarray does not decode as durations.
 _HOURS = ("h", "hr", "hrs", "hour")
 
-# Keys of `Dataset.encoding`, where xarray keeps how data lies on disk.
+# Keys of `Dataset.encoding`, in which xarray stores properties of the file.
 _TURNED, _NOTES, _STORED = "airmass_turned", "airmass_notes", "airmass_stored"
 
 
 def open_forecast(path: str | Path, ensemble: bool = False) -> xr.Dataset:
-    """Open a forecast file lazily, bring it into the layout above, and check coordinates, dimensions and units.
+    """Open a forecast file lazily, in the layout above, and check coordinates, dimensions and units.
 
-    Dimensions are taken by name; latitude from north to south and levels that fall are turned; variables that are not
-    in the table are left out, which `notes` says. Raises InputError naming the file, the variable, what was found and
-    what was expected; without `ensemble`, also for a file with an axis of members.
+    Dimensions are matched by name; latitude from north to south and decreasing levels are reversed; variables that are
+    not in the table are left out and reported by `notes`. Raises InputError with the file, the variable, found and
+    expected; without `ensemble`, also for a file with members.
     """
     dataset = open_unchecked(path)
     for where, problem in chunk_problems(dataset):
@@ -72,9 +72,9 @@ def open_forecast(path: str | Path, ensemble: bool = False) -> xr.Dataset:
 
 
 def system_of(dataset: xr.Dataset, path: str | Path) -> str:
-    """The name of the system that made a forecast: of a file that does not say, its own without the suffix.
+    """The name of the system of a forecast: its attribute, or without it the file's name without suffix.
 
-    Raises InputError for a name that is no text.
+    Raises InputError for a name that is not text.
     """
     system = dataset.attrs.get("airmass_system", _stem(path))
     if not isinstance(system, str) or not system:
@@ -83,7 +83,7 @@ def system_of(dataset: xr.Dataset, path: str | Path) -> str:
 
 
 def notes(dataset: xr.Dataset, path: str | Path) -> Iterator[str]:
-    """What a user should know of how a forecast file is read: the name it gets, variables that are left out."""
+    """Lines for the user on how a forecast file is read: the name used for it, variables that are left out."""
     if "airmass_system" not in dataset.attrs:
         yield f"{path}: does not name its system (attribute 'airmass_system'), so it is called {_stem(path)!r}"
     if ignored := dataset.encoding.get(_NOTES):
@@ -95,7 +95,7 @@ def _stem(path: str | Path) -> str:
 
 
 def members_of(dataset: xr.Dataset) -> int:
-    """How many members a forecast has; 1 for a single one."""
+    """The number of members of a forecast; 1 for a single one."""
     return dataset.sizes.get(MEMBER, 1)
 
 
@@ -112,9 +112,8 @@ def read_lead_times(
 ) -> Float[np.ndarray, "*axes latitude longitude"]:
     """One variable from one initial time, of dims ([number,] lead_time, [level,] latitude, longitude), in float32.
 
-    Raises InputError where it cannot be read.
-
-    Reads through tensorstore whatever it can: with a lead time a chunk, that takes a fifth of the time of zarr-python.
+    Raises InputError if it cannot be read. Read through tensorstore where possible, which takes a fifth of the time of
+    zarr-python with one lead time a chunk.
     """
     chosen = leads if isinstance(leads, slice) else np.array(leads, int)
     field = dataset[name].isel(init_time=init_index, lead_time=chosen)
@@ -123,9 +122,9 @@ def read_lead_times(
         values = field.values if stored is None else _read(stored, field.dims, init_index, chosen)
     except InputError:
         raise
-    except Exception as error:  # of many kinds: a file's, a server's, a codec's
+    except Exception as error:  # of any type: from a file, a server, a codec
         time = minute(dataset.init_time.values[init_index])
-        raise InputError(f"{path}: {name} cannot be read from {time}: {one_line(error)}") from error
+        raise InputError(f"{path}: {name} cannot be read from {time}: {error_line(error)}") from error
     if stored is not None and (turned := dataset.encoding.get(_TURNED)):
         values = np.flip(values, tuple(axis for axis, dim in enumerate(field.dims) if dim in turned))
     return np.asarray(values, np.float32)
@@ -146,7 +145,7 @@ def _read(stored: StoredArray, dims: Sequence, init_index: int, leads: slice | n
 
 
 def read_hours(text: str) -> int:
-    """Hours in a duration such as `10d`, `72h` or `5d12h`."""
+    """The hours of a duration such as `10d`, `72h` or `5d12h`; raises InputError for other text."""
     match = re.fullmatch(r"(?:(\d{1,9}) ?d)? ?(?:(\d{1,9}) ?h)?", text.strip().lower(), re.ASCII)
     if not match or not text.strip():
         raise InputError(f"lead time {text!r}: expected one such as 10d, 72h or 5d12h")
@@ -163,16 +162,16 @@ def hours(lead_time: np.ndarray) -> list[float]:
 
 
 def _with_usual_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
-    """The dataset with the names of dimensions above, and no other coordinates."""
+    """The dataset with the dimension names of the layout above, and no other coordinates."""
     renamed = {found: name for found, name in _OTHER_NAMES.items() if found in dataset.dims}
     if "lead_time" not in {*dataset.dims, *renamed.values()}:
-        renamed.pop("time", None)  # no forecast: its times are those of the values
+        renamed.pop("time", None)  # not a forecast: `time` is the valid time
     for name in set(renamed.values()):
         if len(found := [dim for dim in dataset.dims if renamed.get(str(dim), dim) == name]) > 1:
             raise InputError(f"{path}: has dimensions {' and '.join(map(str, found))}, expected one for {name}")
     coords = [name for name in dataset.coords if name in renamed or name in (*_CANONICAL, "valid_time")]
     dataset = dataset.drop_vars([name for name in dataset.coords if name not in coords])
-    # What is named as a dimension is to be is no dimension itself, or there would be two.
+    # Variables that already have the new name of a dimension are dropped before the renaming.
     dataset = dataset.drop_vars([name for name in renamed.values() if name in dataset.variables]).rename(renamed)
     if MEMBER in dataset.dims and MEMBER not in dataset.coords:
         dataset = dataset.assign_coords({MEMBER: np.arange(dataset.sizes[MEMBER])})
@@ -180,8 +179,8 @@ def _with_usual_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
 
 
 def _with_durations(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
-    """The dataset with lead times as durations, where numbers have units of hours that xarray does not know."""
-    if axis_problem(dataset, "lead_time"):  # among others, for what are durations already
+    """The dataset with lead times as durations, for numbers with units of hours that xarray does not know."""
+    if axis_problem(dataset, "lead_time"):  # including those that are durations already
         return dataset
     units = dataset.lead_time.attrs.get("units")
     if units not in _HOURS:
@@ -195,7 +194,7 @@ def _with_durations(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
 
 
 def _known(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
-    """The dataset without what is no variable of a forecast. Raises InputError where nothing is left."""
+    """The dataset with the variables of a forecast only. Raises InputError if there are none."""
     ignored = sorted(str(name) for name in dataset.data_vars if name not in VARIABLES or VARIABLES[str(name)].static)
     known = dataset.drop_vars(ignored)
     if not known.data_vars:
@@ -206,7 +205,7 @@ def _known(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
 
 
 def _turned(dataset: xr.Dataset) -> xr.Dataset:
-    """The dataset with latitude from south to north and levels that rise, exactly the rows and levels that it holds."""
+    """The dataset with latitude from south to north and rising levels; nothing is interpolated or left out."""
     falling = [
         name
         for name in ("level", "latitude")

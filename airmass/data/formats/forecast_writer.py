@@ -1,4 +1,4 @@
-"""Streams forecast frames into a Zarr store or a NetCDF file, so that memory does not grow with lead time."""
+"""Streaming forecast frames into a Zarr store or a NetCDF file, so that memory does not grow with lead time."""
 
 import contextlib
 import io
@@ -16,14 +16,14 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.core.files import sync
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
 
-# Small frames are gathered into chunks of about this size: a file for every frame of a coarse grid costs more than it.
+# Small frames are gathered into chunks of about this size: one file for every frame of a coarse grid would be slow.
 _CHUNK_BYTES = 4 * 2**20
-# Frames that are sampled cost more than files, and those that wait for their chunk are lost when a run is stopped.
+# Largest number of sampled frames in a chunk: they are expensive, and those not yet written are lost if a run stops.
 _MOST_SAMPLED = 4
 
 Region = tuple[int | slice, ...]
@@ -33,10 +33,10 @@ class ForecastWriter:
     """Writes frames to a new Zarr store, or a NetCDF file where `path` ends in `.nc`; use as a context manager.
 
     Dims are (init_time, [number,] lead_time, [level,] latitude, longitude), `number` only where `numbers` are given:
-    those of the members. A trajectory's frames come in order of lead time. A chunk holds some lead times of one
-    trajectory, so that members can be written, linked and read on their own, and at most a chunk of each trajectory
-    that is under way waits in memory. `levels` are those written, by default all. With `going_on`, frames go into the
-    Zarr store that is there. Raises InputError for a level that the task has not.
+    the numbers of the members. A trajectory's frames come in order of lead time. A chunk holds some lead times of one
+    trajectory, so that members can be written, linked and read separately, and at most one chunk of each unfinished
+    trajectory is buffered in memory. `levels` are the levels to write, by default all. With `going_on`, an existing
+    Zarr store is continued. Raises InputError for a level that the task lacks.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class ForecastWriter:
     ):
         self._grid, self._steps, self._path, self._task = grid, steps, path, task
         self._ensemble, self._first = numbers is not None, numbers.start if numbers else 0
-        frame = Layout.of(task.targets, task.levels)
-        self.layout = Layout.of(task.targets, chosen_levels(task, levels))
+        frame = ChannelLayout.of(task.targets, task.levels)
+        self.layout = ChannelLayout.of(task.targets, chosen_levels(task, levels))
         self._columns = None if self.layout == frame else [frame.index(channel) for channel in self.layout.channels]
         self._together = _frames_a_chunk(self.layout, grid, steps, self._ensemble)
         self._waiting: dict[tuple[int, int], np.ndarray] = {}
@@ -74,15 +74,15 @@ class ForecastWriter:
 
     @property
     def holds_states(self) -> bool:
-        """Whether a trajectory could go on from what is written: every channel that a step reads is."""
-        return set(Layout.of(self._task.prognostic, self._task.levels).channels) <= set(self.layout.channels)
+        """True if a trajectory can be continued from the file: all channels that a step reads are written."""
+        return set(ChannelLayout.of(self._task.prognostic, self._task.levels).channels) <= set(self.layout.channels)
 
     def ends_a_chunk(self, step: int) -> bool:
-        """Whether frames up to this step, from 0, are all written."""
+        """True if all frames up to this step, from 0, are written after it."""
         return (step + 1) % self._together == 0 or step + 1 == self._steps
 
     def write(self, row: int, step: int, frame: Float[np.ndarray, "node target"], number: int = 0) -> None:
-        """The frame of the initial time numbered `row`, `step` steps (from 0) after the first lead time."""
+        """Write the frame of initial time number `row` and member `number`, `step` steps after the first lead time."""
         place = number - self._first
         if self._together == 1:
             self._write(row, place, step, self._chosen(frame)[None])
@@ -94,15 +94,15 @@ class ForecastWriter:
             self._write(row, place, step - step % self._together, waiting[: step % self._together + 1])
 
     def sync(self, row: int, numbers: Sequence[int], step: int) -> None:
-        """Wait until the chunks that end with this step are on the disk itself; Zarr only."""
+        """Flush the chunks that end with this step to the disk; Zarr only."""
         for number in numbers:
             trajectory = (row, number - self._first) if self._ensemble else (row,)
             sync_chunks(self._path, self.layout.variables, (*trajectory, step // self._together))
 
     def newest(self, row: int, number: int, count: int) -> Float[np.ndarray, "time node prognostic"]:
-        """The last frames of history of a trajectory of which `count` frames are written, exactly; Zarr only."""
+        """The last `history` frames of a trajectory of which `count` frames are written, bit for bit; Zarr only."""
         lead = slice(max(0, count - self._task.history), count)
-        layout = Layout.of(self._task.prognostic, self._task.levels)
+        layout = ChannelLayout.of(self._task.prognostic, self._task.levels)
         assert isinstance(self._file, _Zarr)
         fields = self._file.read(self._region(row, number - self._first, lead), layout.variables)
         return layout.pack(xr.Dataset({name: self._labelled(name, values) for name, values in fields.items()}))
@@ -129,12 +129,12 @@ class ForecastWriter:
 
 
 def bytes_a_frame(task: Task, grid: LatLonGrid, levels: tuple[int, ...]) -> int:
-    """Bytes of one frame on the disk, uncompressed."""
-    return 4 * grid.size * len(Layout.of(task.targets, levels))
+    """Bytes of one uncompressed frame on disk."""
+    return 4 * grid.size * len(ChannelLayout.of(task.targets, levels))
 
 
 def chosen_levels(task: Task, levels: Sequence[int]) -> tuple[int, ...]:
-    """The levels to write, all of the task's if none is named. Raises InputError for one that it has not."""
+    """The levels to write, all of the task's if `levels` is empty. Raises InputError for a level that it lacks."""
     if unknown := [level for level in levels if level not in task.levels]:
         raise InputError(f"levels {unknown} hPa: the model has {list(task.levels)}")
     return tuple(sorted(set(levels))) or task.levels
@@ -142,7 +142,7 @@ def chosen_levels(task: Task, levels: Sequence[int]) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class _Field:
-    """A variable that is to be written bit by bit."""
+    """A variable that is written in parts."""
 
     name: str
     dims: tuple[str, ...]
@@ -194,7 +194,7 @@ class _Zarr:
     def close(self, complete: bool) -> None:
         if complete:
             with warnings.catch_warnings():
-                # Zarr v3 has no word for consolidated metadata yet; readers that know it open remote stores at once.
+                # Not in the Zarr v3 specification yet; readers that know it open remote stores with one request.
                 warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
                 zarr.consolidate_metadata(self._group.store)
 
@@ -217,7 +217,7 @@ class _NetCDF:
             self._disk.check()
 
     def close(self, complete: bool) -> None:
-        # After a failed write HDF5 may not find what it thinks it wrote; the file is about to be removed.
+        # After a failed write HDF5 may fail to close; the file is about to be removed.
         with contextlib.nullcontext() if complete else contextlib.suppress(Exception):
             self._file.close()
         self._disk.close()
@@ -226,9 +226,9 @@ class _NetCDF:
 
 
 class _Disk(io.RawIOBase):
-    """A file for HDF5 to write to that keeps what goes wrong for `check` to raise.
+    """A raw file for HDF5 that stores errors, for `check` to raise.
 
-    HDF5 itself, told of a full disk, can neither close its file nor leave it, and says so again when Python ends.
+    If HDF5 itself meets a full disk, it can neither close nor abandon its file, and fails again when Python exits.
     """
 
     def __init__(self, path: Path):
@@ -283,13 +283,13 @@ class _Disk(io.RawIOBase):
         return True
 
 
-def _frames_a_chunk(layout: Layout, grid: LatLonGrid, steps: int, ensemble: bool) -> int:
+def _frames_a_chunk(layout: ChannelLayout, grid: LatLonGrid, steps: int, ensemble: bool) -> int:
     largest = max(len(layout.levels(name)) or 1 for name in layout.variables) * grid.size * 4
     return int(np.clip(_CHUNK_BYTES // largest, 1, min(steps, _MOST_SAMPLED) if ensemble else steps))
 
 
-def _fields(layout: Layout, coords: xr.Dataset, together: int) -> list[_Field]:
-    """The variables over these coordinates, with `together` lead times of a trajectory in a chunk."""
+def _fields(layout: ChannelLayout, coords: xr.Dataset, together: int) -> list[_Field]:
+    """The variables over these coordinates, with `together` lead times of a trajectory per chunk."""
     times = ("init_time", "number", "lead_time") if "number" in coords else ("init_time", "lead_time")
     fields = []
     for name in layout.variables:
@@ -301,7 +301,7 @@ def _fields(layout: Layout, coords: xr.Dataset, together: int) -> list[_Field]:
 
 
 def _coordinates(
-    layout: Layout, grid: LatLonGrid, inits: np.ndarray, leads: np.ndarray, numbers: range | None
+    layout: ChannelLayout, grid: LatLonGrid, inits: np.ndarray, leads: np.ndarray, numbers: range | None
 ) -> xr.Dataset:
     coords = {
         "init_time": ("init_time", inits, {"standard_name": "forecast_reference_time"}),
@@ -323,6 +323,6 @@ def _coordinates(
 
 
 def sync_chunks(store: Path, names: Sequence[str], chunk: Sequence[int]) -> None:
-    """Wait until the chunks with these first indices are on the disk itself; one of fill values has no file."""
+    """Flush the chunks with these first indices to the disk; chunks of fill values have no file."""
     for name in names:
         sync(*(path for path in Path(store, name, "c", *map(str, chunk)).rglob("*") if path.is_file()))

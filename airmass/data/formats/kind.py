@@ -1,4 +1,4 @@
-"""What a file or folder is, found from its first bytes: names lie, and a download that failed has the right one."""
+"""The kind of a file or folder, from its first bytes: suffixes may be wrong, as after a failed download."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from airmass.core.place import Place, is_url, local_path
 
 
 class Kind(Enum):
-    """What fields are read from."""
+    """Formats that fields are read from."""
 
     ZARR = "a Zarr store"
     NETCDF4 = "a NetCDF file"
@@ -26,7 +26,7 @@ _SPECIAL: tuple[tuple[Callable[[int], bool], str], ...] = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
-# First bytes, what they begin, and what to do about it.
+# First bytes of other formats, and what to do about them.
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"CDF\x05", "a NetCDF 3 file of 64-bit data (CDF-5), which `nccopy -k nc4 IN OUT` makes readable"),
     (b"GRIB", "GRIB, which ecCodes' `grib_to_netcdf` or `cdo -f nc4 copy IN OUT` turn into NetCDF"),
@@ -41,9 +41,9 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 
 
 def kind_of(place: Place) -> Kind:
-    """The kind of a store or file of fields; raises InputError that says what else it is.
+    """The kind of a store or file of fields; raises InputError, with what it is, for anything else.
 
-    An address is taken for a Zarr store. Nothing but regular files and folders is opened, so that nothing waits.
+    An address is assumed to be a Zarr store. Only regular files and folders are opened, since others may block.
     """
     if is_url(place):
         return Kind.ZARR
@@ -58,12 +58,12 @@ def kind_of(place: Place) -> Kind:
 
 
 def is_netcdf(place: Place) -> bool:
-    """True for a NetCDF file, old or new, and False for a Zarr store; raises InputError for anything else."""
+    """True for a NetCDF file, version 3 or 4, and False for a Zarr store; raises InputError for anything else."""
     return kind_of(place) is not Kind.ZARR
 
 
 def require_file(path: Path, most: int) -> None:
-    """Raise InputError unless `path` is a regular file of at most `most` bytes: a pipe would wait for ever."""
+    """Raise InputError unless `path` is a regular file of at most `most` bytes; reading a pipe would block."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise InputError(f"{path}: not a regular file")
@@ -82,7 +82,7 @@ def _mode(path: Path) -> int:
 
 def _kind_of_folder(path: Path) -> Kind:
     try:
-        held = set(os.listdir(path))  # noqa: PTH208  # names that are no text are listed too
+        held = set(os.listdir(path))  # noqa: PTH208  # lists names that are not valid text too
     except OSError as error:
         raise InputError(f"{path}: {os.strerror(error.errno or 0)}") from None
     if held.intersection(_ZARR_FILES):
@@ -103,9 +103,9 @@ def _kind_of_file(path: Path) -> Kind:
         raise InputError(f"{path}: {os.strerror(error.errno or 0)}") from None
     if first[:4] in (b"CDF\x01", b"CDF\x02"):
         return Kind.NETCDF3
-    if at_powers:  # a user block before it may be 512 bytes or a power of two times that
+    if at_powers:  # HDF5 allows a user block of 512 bytes times a power of two before it
         return Kind.NETCDF4
-    raise InputError(f"{path}: {_told(first)}; expected a Zarr store or NetCDF file")
+    raise InputError(f"{path}: {_described(first)}; expected a Zarr store or NetCDF file")
 
 
 def _at(file, offset: int) -> bytes:
@@ -113,8 +113,8 @@ def _at(file, offset: int) -> bytes:
     return file.read(len(_HDF5))
 
 
-def _told(first: bytes) -> str:
-    """What a file is that is neither Zarr nor NetCDF."""
+def _described(first: bytes) -> str:
+    """A description, from its first bytes, of a file that is neither Zarr nor NetCDF."""
     if not first:
         return "an empty file"
     if first.startswith((b"PK\x03\x04", b"PK\x05\x06")):
@@ -128,7 +128,7 @@ def _told(first: bytes) -> str:
         return "a web page or XML, as a failed download leaves behind"
     if text[:1] in (b"{", b"["):
         return "JSON"
-    return "text" if _printable(first) else "of no kind that is known"
+    return "text" if _printable(first) else "of an unknown format"
 
 
 def _named(name: bytes) -> str:

@@ -1,6 +1,6 @@
-"""The layout that fields are read in, and every way in which a dataset may breach it.
+"""The layout of stores of fields, and checks for every deviation from it.
 
-Nothing here computes with a coordinate before its type is known: `problems` never raises, whatever the dataset.
+Coordinates are used only after their types are checked: `problems` does not raise for any dataset.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ Problem = tuple[str, str]
 
 
 def problems(dataset: xr.Dataset) -> Iterator[Problem]:
-    """Every breach of the layout that `open_store` promises: (coordinate or variable, what is wrong with it)."""
+    """(coordinate or variable, problem) for every deviation from the layout of `open_store`."""
     yield from chunk_problems(dataset)
     yield from _grid_problems(dataset, hint=True)
     yield from level_problems(dataset)
@@ -33,17 +33,14 @@ def problems(dataset: xr.Dataset) -> Iterator[Problem]:
 
 
 def grid_of(dataset: xr.Dataset, path: str | Path) -> LatLonGrid:
-    """The grid of a dataset; raises InputError that names `path`."""
+    """The grid of a dataset; raises InputError, with `path`, for one that is not accepted."""
     for where, problem in _grid_problems(dataset):
         raise InputError(f"{path}: {where} {problem}")
     return LatLonGrid(dataset.latitude.values, dataset.longitude.values)
 
 
 def in_order(field: xr.DataArray, dims: Sequence[str], path: str | Path) -> xr.DataArray:
-    """A field with its dimensions in the order of `dims`, whatever their order in the file.
-
-    Raises InputError where it has others, fewer or more.
-    """
+    """A field transposed to the order of `dims`; raises InputError unless it has exactly these dimensions."""
     if len(field.dims) != len(dims) or set(map(str, field.dims)) != set(dims):
         raise InputError(f"{path}: {field.name} has dimensions {_names(field.dims)}, expected {tuple(dims)}")
     return field.transpose(*dims)
@@ -55,7 +52,7 @@ def minute(time: np.datetime64) -> str:
 
 
 def fill_hint(field: xr.DataArray) -> str:
-    """Why values may be missing that were written: Zarr v2 arrays whose fill_value, 0, readers take for missing."""
+    """A hint for missing values in Zarr v2 arrays with fill_value 0, which readers take as missing; else empty."""
     fill = field.encoding.get("_FillValue")
     if "chunks" in field.encoding and isinstance(fill, (int, float, np.number)) and fill == 0:
         return " (its Zarr v2 fill_value is 0, so zeros read as missing; `airmass data convert` restores them)"
@@ -63,7 +60,7 @@ def fill_hint(field: xr.DataArray) -> str:
 
 
 def axis_problem(dataset: xr.Dataset, name: str) -> str | None:
-    """What keeps a coordinate from being numbers along its own dimension: absent, empty, text, complex, NaN."""
+    """The reason why a coordinate is not finite numbers along its own dimension, None if it is."""
     if name not in dataset.coords:
         found = ", ".join(map(str, dataset.coords)) or "none"
         return (
@@ -72,7 +69,7 @@ def axis_problem(dataset: xr.Dataset, name: str) -> str | None:
             + (f"; coordinates found: {found}")
         )
     axis = dataset[name]
-    if axis.dims != (name,) and (axis.dims or name != "level"):  # one level may stand beside fields without levels
+    if axis.dims != (name,) and (axis.dims or name != "level"):  # a scalar level is accepted
         return f"has dimensions {_names(axis.dims)}, expected {(name,)}"
     if axis.dtype.kind not in "fiu":
         return f"is {axis.dtype}, expected numbers"
@@ -85,7 +82,7 @@ def axis_problem(dataset: xr.Dataset, name: str) -> str | None:
 
 
 def level_problems(dataset: xr.Dataset) -> Iterator[Problem]:
-    """Every breach of: levels in hPa, whole, rising, each once."""
+    """Problems of levels, which must be integers in hPa, rising, each once."""
     if "level" not in dataset.coords and "level" not in dataset.dims:
         return
     if problem := axis_problem(dataset, "level"):
@@ -146,7 +143,7 @@ def _time_problems(dataset: xr.Dataset) -> Iterator[Problem]:
 
 
 def _valid_time_problems(dataset: xr.Dataset) -> Iterator[Problem]:
-    """Every sign in other coordinates that `time` is not the time of the fields."""
+    """Problems of other time coordinates that show that `time` is not the valid time."""
     try:
         said = with_valid_time(dataset.drop_vars(list(dataset.data_vars)), "")[1]
     except InputError as error:
@@ -183,10 +180,10 @@ def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[Problem]:
 
 
 def _mendable(dataset: xr.Dataset, found: Sequence[str], expected: Sequence[str]) -> bool:
-    """True where conversion makes these dimensions the expected ones.
+    """True if conversion can turn these dimensions into the expected ones.
 
-    They may stand in another order, a time or level may be a single value without a dimension, axes may have length 1,
-    and static fields times.
+    It can change their order, add a dimension for a scalar time or level, drop axes of length 1, and drop the times of
+    static fields.
     """
     lacking, besides = set(expected) - set(found), set(found) - set(expected)
     sizes = {str(name): size for name, size in dataset.sizes.items()}
@@ -196,7 +193,7 @@ def _mendable(dataset: xr.Dataset, found: Sequence[str], expected: Sequence[str]
 
 
 def units_problem(field: xr.DataArray, variable: Variable) -> str | None:
-    """Units other than the table's; none at all are no problem."""
+    """The problem of units other than the table's; None if they agree or are absent."""
     units = field.attrs.get("units")
     if units is None or (isinstance(units, str) and same_units(units, variable.units)):
         return None
@@ -204,7 +201,7 @@ def units_problem(field: xr.DataArray, variable: Variable) -> str | None:
 
 
 def type_problem(field: xr.DataArray, variable: Variable) -> str | None:
-    """A type of values that no field has; whole numbers may be a mask, or lack the scale they were packed with."""
+    """The problem of a wrong dtype, None for a right one; integers are accepted for masks only."""
     if field.dtype.kind == "f" or (field.dtype.kind in "iu" and variable.units == "1"):
         return None
     if field.dtype.kind in "iu":
@@ -217,6 +214,6 @@ def _names(dims: Sequence) -> tuple[str, ...]:
 
 
 def _quoted(value: object) -> str:
-    """A value from a file on one line, cut where it is long."""
+    """The repr of a value from a file, on one line and shortened."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:80]} ..."

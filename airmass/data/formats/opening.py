@@ -1,4 +1,4 @@
-"""Opening what fields are read from, lazily: Zarr stores of both formats, here or remote, NetCDF 4 and NetCDF 3."""
+"""Opening stores and files of fields lazily: Zarr of both formats, local or remote, NetCDF 4 and NetCDF 3."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -12,31 +12,31 @@ from airmass.core.errors import InputError
 from airmass.core.place import Place, is_url
 from airmass.data.formats.kind import Kind, kind_of, require_file
 from airmass.data.formats.layout import HORIZONTAL
-from airmass.data.formats.reading import one_line, reading
+from airmass.data.formats.reading import error_line, reading
 from airmass.fields.variables import VARIABLES
 
-# Sizes that are told by metadata are believed up to here: an axis is read whole when a store is opened.
+# Longest axis that metadata may declare: axes are read completely when a store is opened.
 _LONGEST_AXIS = 20_000_000
 MOST_METADATA = 64 * 2**20
 METADATA = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
 
 _EXPECTED = {"time", "level", *HORIZONTAL, *VARIABLES}
 
-# scipy closes a NetCDF 3 file only when the last array of it is gone, and warns each time; nothing is lost.
+# scipy closes a NetCDF 3 file only when its last array is deleted, and warns each time; this is harmless.
 warnings.filterwarnings("ignore", "Cannot close a netcdf_file opened with mmap=True", RuntimeWarning)
 
 _ENGINES = {Kind.NETCDF4: "h5netcdf", Kind.NETCDF3: "scipy"}
 
 
 def open_unchecked(path: Place, dask: bool = True) -> xr.Dataset:
-    """Open a store or file lazily, whatever its layout. Raises InputError when it cannot be read at all."""
+    """Open a store or file lazily, in any layout. Raises InputError if it cannot be read."""
     kind = kind_of(path)
     chunks: dict | None = {} if dask else None
     if kind is Kind.ZARR:
         return _open_zarr(path, chunks)
     file = str(Path(path).absolute())
     _check_axes(file, kind, path)
-    options: dict[str, Any] = {"phony_dims": "sort"} if kind is Kind.NETCDF4 else {}  # else it warns of HDF5 files
+    options: dict[str, Any] = {"phony_dims": "sort"} if kind is Kind.NETCDF4 else {}  # avoids a warning for HDF5 files
     opened = partial(xr.open_dataset, file, engine=_ENGINES[kind], chunks=chunks, decode_timedelta=True, **options)
     return _opened(opened, path, lambda: map(str, opened(decode_cf=False).variables))
 
@@ -56,7 +56,7 @@ def _open_zarr(path: Place, chunks: dict | None) -> xr.Dataset:
     with reading(path), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Both zarr.json")  # of servers that answer anything with a page
         group = zarr.open_group(source, mode="r")
-        # Asked for outright: left to guess, xarray warns about every Zarr v3 store, which has none by the standard.
+        # Passed explicitly: by default xarray warns about every Zarr v3 store, as the standard has none.
         consolidated = group.metadata.consolidated_metadata
     names = list(_members(path, source) if consolidated is None else consolidated.metadata)
     for name in names:
@@ -67,22 +67,22 @@ def _open_zarr(path: Place, chunks: dict | None) -> xr.Dataset:
 
 
 def _opened(opened: Callable[..., xr.Dataset], path: Place, names: Callable[[], Iterable[str]]) -> xr.Dataset:
-    """What `opened` opens; raises InputError that names the variable, if one is at fault."""
+    """The dataset that `opened` returns; raises InputError with the name of the broken variable, if one is found."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", xr.SerializationWarning)  # of what `problems` refuses
-            warnings.filterwarnings("ignore", "Object at .* is not recognized")  # of folders that are no arrays
+            warnings.simplefilter("ignore", xr.SerializationWarning)  # `problems` refuses these cases
+            warnings.filterwarnings("ignore", "Object at .* is not recognized")  # folders that are not arrays
             return opened()
     except Exception as error:
         with reading(path):
             held = list(names())
         faults = {name: fault for name in held if (fault := _fault(opened, name, held))}
         name, fault = next(iter(faults.items())) if 0 < len(faults) < len(held) else ("", error)
-        raise InputError(f"{path}: {name}{' ' if name else ''}cannot be read: {one_line(fault)}") from error
+        raise InputError(f"{path}: {name}{' ' if name else ''}cannot be read: {error_line(fault)}") from error
 
 
 def _fault(opened: Callable[..., xr.Dataset], name: str, held: list[str]) -> Exception | None:
-    """What goes wrong when one variable alone is opened."""
+    """The exception raised when this variable alone is opened, None if it opens."""
     try:
         opened(drop_variables=[other for other in held if other != name]).close()
     except Exception as error:
@@ -91,7 +91,7 @@ def _fault(opened: Callable[..., xr.Dataset], name: str, held: list[str]) -> Exc
 
 
 def _check_files(path: Path) -> None:
-    """Raise InputError for metadata of a local store that are no regular files, or too large to be metadata."""
+    """Raise InputError for metadata files of a local store that are not regular files, or too large."""
     with reading(path):
         for folder in (path, *(entry for entry in path.iterdir() if entry.is_dir())):
             for file in METADATA:
@@ -108,11 +108,11 @@ def _members(path: Place, source: Any) -> Iterator[str]:
         if (entry / "zarr.json").exists() or (entry / ".zarray").exists():
             yield entry.name
         elif entry.is_dir() and entry.name in _EXPECTED:
-            raise InputError(f"{path}: {entry.name} has lost its metadata, {METADATA[0]} or {METADATA[1]}")
+            raise InputError(f"{path}: {entry.name} has no metadata file, {METADATA[0]} or {METADATA[1]}")
 
 
 def _check_array(path: Place, name: str, array: Any) -> None:
-    """Raise InputError for what zarr and xarray let pass, or name no array for."""
+    """Raise InputError for faults that zarr and xarray accept, or report without the array's name."""
     if not hasattr(array, "shape"):
         return  # a group
     _check_shape(path, name, array.shape)
@@ -132,7 +132,7 @@ def _check_array(path: Place, name: str, array: Any) -> None:
 
 
 def _check_axes(file: str, kind: Kind, path: Place) -> None:
-    """Raise InputError for a coordinate of a NetCDF file that is too long to be one."""
+    """Raise InputError for a coordinate of a NetCDF file that is too long."""
     import h5netcdf
     import scipy.io
 

@@ -1,4 +1,4 @@
-"""What the libraries that read files raise, turned into one line."""
+"""Errors of the libraries that read files, as one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,21 +11,21 @@ _LONGEST = 400
 
 @contextmanager
 def reading(path: str | Path, what: str = "") -> Iterator[None]:
-    """Raise InputError that names `path` and says `what` cannot be read, whatever a library raises inside.
+    """Turn any exception of a library into an InputError that `what` of `path` cannot be read.
 
-    What xarray, zarr, h5netcdf, scipy and tensorstore raise for broken bytes is documented by none of them: anything,
-    from KeyError to RecursionError. So only calls of theirs belong inside.
+    xarray, zarr, h5netcdf, scipy and tensorstore do not document what they raise for broken bytes: it may be anything,
+    from KeyError to RecursionError. So only calls of these libraries belong inside.
     """
     try:
         yield
     except InputError:
         raise
     except Exception as error:
-        raise InputError(f"{path}: {what}{' ' if what else ''}cannot be read: {one_line(error)}") from error
+        raise InputError(f"{path}: {what}{' ' if what else ''}cannot be read: {error_line(error)}") from error
 
 
-def one_line(error: BaseException) -> str:
-    """The message of an error on one line, without control characters, cut where it is very long."""
+def error_line(error: BaseException) -> str:
+    """The message of an error on one line, without control characters, shortened if very long."""
     text = " ".join(str(error).split()) or type(error).__name__
     text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,6 +1,6 @@
-"""Stores on object storage or a web server, read through tensorstore by both of the ways a store is read here.
+"""Stores on object storage or a web server, read through tensorstore, also when zarr-python opens them.
 
-zarr-python alone would need a library more for each kind of storage; tensorstore knows them all.
+zarr-python alone would need one more library for each kind of storage; tensorstore supports all of them.
 """
 
 import asyncio
@@ -21,21 +21,21 @@ from airmass.core.place import is_url, located
 from airmass.data.formats.climatology import EXTREMES, quantiles_name
 from airmass.fields.variables import spellings
 
-# Half a minute in all: long enough for a busy server, short enough to tell a person of a wrong name.
+# Half a minute in all: long enough for a busy server, short enough for a user with a wrong name.
 _RETRIES = {"max_retries": 5, "initial_delay": "1s", "max_delay": "16s"}
-# At first contact, so that a wrong address is told with its reason.
+# For the first request, so that a wrong address fails soon.
 _FEW_RETRIES = {"max_retries": 2, "initial_delay": "1s", "max_delay": "2s"}
-# Read by tensorstore when it first connects: a server that is silent or sends next to nothing is given up.
+# Read by tensorstore when it first connects: requests to a silent or very slow server are given up.
 os.environ.setdefault("TENSORSTORE_CURL_CONNECT_TIMEOUT_SECONDS", "10")
 os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_TIME_SECONDS", "10")
 os.environ.setdefault("TENSORSTORE_CURL_LOW_SPEED_LIMIT_BYTES", "256")
-# Seconds for the first answer of a server, and for documents of metadata after it, retries and all.
+# Seconds for the first response of a server, and for later metadata documents, including retries.
 FIRST_ANSWER, PATIENCE = 8.0, 40.0
-# Metadata are small. tensorstore takes a body as long as a server sends, so memory that grows by this is the sign.
+# Metadata are small, but tensorstore accepts a body of any length; a response is too long if memory grows by this.
 _MOST_BYTES = 512 * 2**20
 
 _DOCUMENTS = ("zarr.json", ".zarray", ".zattrs", ".zgroup", ".zmetadata")
-# Coordinates of stores, forecasts, climatologies and files as they are published.
+# Names of coordinates in stores, forecasts, climatologies and published files.
 _COORDINATES = (
     "time", "level", "latitude", "longitude", "init_time", "lead_time", "valid_time", "number", "prediction_timedelta",
     "hour", "dayofyear", "quantile", "quantile_day", "lat", "lon", "batch", "datetime", "step", "pressure_level",
@@ -44,7 +44,7 @@ _COORDINATES = (
 
 
 def kvstore_spec(path: str | Path, name: str = "", retries: dict = _RETRIES) -> dict:
-    """tensorstore's description of the folder `name` in a store: a local folder, or s3://, gs://, http(s)://."""
+    """The tensorstore spec of the folder `name` in a store: a local folder, or s3://, gs://, http(s)://."""
     if not is_url(path):
         return {"driver": "file", "path": f"{Path(path).resolve() / name}/"}
     scheme, _, rest = str(located(path)).partition("://")
@@ -63,10 +63,10 @@ def kvstore_spec(path: str | Path, name: str = "", retries: dict = _RETRIES) -> 
 
 
 class RemoteStore(Store):
-    """A store behind the few words of zarr-python that reading needs.
+    """A read-only store with the interface of zarr-python.
 
-    It cannot list what it holds: no web server can, and a listing of a large bucket takes minutes. A store without
-    consolidated metadata is asked for the names that airmass knows, and for those that their metadata name.
+    It does not list keys: web servers cannot, and listing a large bucket takes minutes. In a store without consolidated
+    metadata, arrays are looked up by the names that airmass knows, and by those in the metadata of arrays found.
     """
 
     supports_writes = False
@@ -102,25 +102,23 @@ class RemoteStore(Store):
         return None if value is None else (prototype or default_buffer_prototype()).buffer.from_bytes(value)
 
     async def _document(self, key: str) -> bytes | None:
-        """A document of metadata, each asked for once."""
+        """A metadata document; each is requested once."""
         if key not in self._documents:
             try:
                 found = await asyncio.wait_for(self._values.read(key), PATIENCE)
             except TimeoutError:
-                raise InputError(f"{self.url}/{key}: no whole answer in {PATIENCE:g} s") from None
+                raise InputError(f"{self.url}/{key}: no complete response in {PATIENCE:g} s") from None
             self._documents[key] = None if found.state == "missing" else found.value
         return self._documents[key]
 
     def require_present(self) -> None:
-        """Raise InputError unless there is a Zarr store."""
+        """Raise InputError if there is no Zarr store."""
         values = tensorstore.KvStore.open(kvstore_spec(self.url, retries=_FEW_RETRIES)).result()
         if not any(self._ask(["zarr.json", ".zgroup", ".zattrs", ".zmetadata"], values, FIRST_ANSWER).values()):
-            raise InputError(
-                f"{self.url}: no Zarr store is there, or none that may be read; other files are read locally"
-            )
+            raise InputError(f"{self.url}: no readable Zarr store; other formats are read from local files only")
 
     def members(self) -> list[str]:
-        """The arrays of the store that go by names that are known, and those that their metadata name."""
+        """Names of the store's arrays: known names, and names in the metadata of these arrays."""
         if self._names is None:
             found = self._present([*_COORDINATES, *spellings(), *map(quantiles_name, EXTREMES)])
             named = {name for about in found.values() for name in _named(about)} - found.keys()
@@ -128,7 +126,7 @@ class RemoteStore(Store):
         return self._names
 
     def _present(self, names: Sequence[str]) -> dict[str, dict]:
-        """Metadata of those of these arrays that are there."""
+        """Metadata of the existing arrays among `names`."""
         if self._ask(["zarr.json"])["zarr.json"] is not None:
             texts = self._ask([f"{name}/zarr.json" for name in names])
             return {name: _parsed(text) for name in names if (text := texts[f"{name}/zarr.json"]) is not None}
@@ -138,15 +136,15 @@ class RemoteStore(Store):
         return {name: {"attributes": _parsed(attributes[f"{name}/.zattrs"])} for name in held}
 
     def _ask(self, keys: Sequence[str], values: Any = None, patience: float = PATIENCE) -> dict[str, bytes | None]:
-        """Documents of metadata, asked for together."""
+        """Metadata documents by key, requested concurrently."""
         asked = {key: (values or self._values).read(key) for key in keys if key not in self._documents}
         began, memory = time.monotonic(), resident()
         for key, pending in asked.items():
             while not _waited(pending):
                 if time.monotonic() - began > patience:
-                    raise InputError(f"{self.url}/{key}: no whole answer in {patience:g} s")
+                    raise InputError(f"{self.url}/{key}: no complete response in {patience:g} s")
                 if resident() - memory > _MOST_BYTES:
-                    raise InputError(f"{self.url}/{key}: the answer is too long to be metadata")
+                    raise InputError(f"{self.url}/{key}: the response is too long to be metadata")
             self._documents[key] = _answer(pending)
         return {key: self._documents[key] for key in keys}
 
@@ -174,7 +172,7 @@ class RemoteStore(Store):
 
 
 def _waited(pending: Any) -> bool:
-    """True once there is an answer or an error; waits for one for a tenth of a second."""
+    """True if there is a response or an error within a tenth of a second."""
     try:
         pending.exception(timeout=0.1)
     except TimeoutError:
@@ -183,7 +181,7 @@ def _waited(pending: Any) -> bool:
 
 
 def _answer(pending: Any) -> bytes | None:
-    """None where nothing is, and where a bucket that may not be listed says that an absent one is forbidden."""
+    """The value of a key; None if absent, also where a bucket without list permission answers "forbidden"."""
     try:
         found = pending.result()
     except ValueError as error:
@@ -194,7 +192,7 @@ def _answer(pending: Any) -> bytes | None:
 
 
 def _parsed(text: bytes | None) -> dict:
-    """A JSON object; an empty one for what is none, which opening the array then says."""
+    """A JSON object; empty if the text is not one, which opening the array then reports."""
     try:
         found = json.loads(text or b"{}")
     except (ValueError, RecursionError):
@@ -203,7 +201,7 @@ def _parsed(text: bytes | None) -> dict:
 
 
 def _named(about: dict[str, Any]) -> set[str]:
-    """Names of other arrays in the metadata of one: its dimensions and coordinates."""
+    """Names of other arrays in an array's metadata: its dimensions and coordinates."""
     attributes = about.get("attributes")
     attributes = attributes if isinstance(attributes, dict) else {}
     dims = about.get("dimension_names") or attributes.get("_ARRAY_DIMENSIONS")

@@ -1,4 +1,4 @@
-"""Opening a Zarr store or NetCDF file of fields, with every promise that the rest relies on checked once."""
+"""Opening a Zarr store or NetCDF file of fields, with all checks of its layout."""
 
 import hashlib
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ from airmass.data.formats.layout import grid_of as grid_of
 from airmass.data.formats.layout import minute as minute
 from airmass.data.formats.layout import problems as problems
 from airmass.data.formats.opening import open_unchecked as open_unchecked
-from airmass.data.formats.reading import one_line
+from airmass.data.formats.reading import error_line
 from airmass.fields.variables import VARIABLES
 
 
@@ -23,14 +23,14 @@ def open_store(path: str | Path, dask: bool = True) -> xr.Dataset:
     """Open a store lazily and check coordinates, order of dimensions and units of every known variable.
 
     The layout is WeatherBench2's: dims ([time,] [level,] latitude, longitude), latitude south to north, level in hPa
-    rising. Without `dask`, values are read where they are asked for, which is several times faster block by block.
-    Raises InputError naming the file, the variable, what was found and what was expected.
+    rising. Without `dask`, values are read on access, which is several times faster for block-wise reading. Raises
+    InputError with the file, the variable, found and expected.
     """
     return checked(open_unchecked(path, dask), path)
 
 
 def checked(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
-    """The dataset itself; raises InputError at the first breach of the layout that `open_store` promises."""
+    """The dataset itself; raises InputError for its first deviation from the layout of `open_store`."""
     for where, problem in problems(dataset):
         raise InputError(f"{path}: {where} {problem}")
     return dataset
@@ -41,7 +41,7 @@ def read(field: xr.DataArray, path: str | Path) -> np.ndarray:
     try:
         return field.values
     except Exception as error:
-        raise InputError(f"{path}: {field.name} cannot be read{_span(field)}: {one_line(error)}") from error
+        raise InputError(f"{path}: {field.name} cannot be read{_span(field)}: {error_line(error)}") from error
 
 
 def _span(field: xr.DataArray) -> str:
@@ -50,7 +50,7 @@ def _span(field: xr.DataArray) -> str:
 
 
 def require(dataset: xr.Dataset, path: str | Path, names: Iterable[str], levels: Iterable[int] = ()) -> None:
-    """Raise InputError unless the dataset holds all these variables and, where they are on levels, all levels."""
+    """Raise InputError unless the dataset has all these variables and, for those on levels, all levels."""
     names, levels = list(names), list(levels)
     missing = [name for name in names if name not in dataset.data_vars]
     if missing:
@@ -65,7 +65,7 @@ def require(dataset: xr.Dataset, path: str | Path, names: Iterable[str], levels:
 
 
 def require_times(dataset: xr.Dataset, path: str | Path, times: Iterable[np.datetime64]) -> None:
-    """Raise InputError unless every time is in the store, naming the first absent one and the span held."""
+    """Raise InputError, with the first absent time and the store's span, unless every time is in the store."""
     wanted = np.asarray(list(times), "datetime64[ns]")
     held = dataset.time.values.astype("datetime64[ns]")
     absent = wanted[~np.isin(wanted, held)]
@@ -79,9 +79,9 @@ def require_times(dataset: xr.Dataset, path: str | Path, times: Iterable[np.date
 
 
 def require_finite(dataset: xr.Dataset, path: str | Path, names: Iterable[str]) -> None:
-    """Raise InputError at the first variable with NaN or infinite values where it must have none.
+    """Raise InputError for the first variable with NaN or infinite values, except those missing over land.
 
-    Says the variable, the first time it happens and how many values are affected. Reads the data.
+    The message has the variable, the first such time and the number of values. Reads the data.
     """
     for name in names:
         if VARIABLES[name].missing_over_land:
@@ -99,7 +99,7 @@ def require_finite(dataset: xr.Dataset, path: str | Path, names: Iterable[str]) 
 def fingerprint(dataset: xr.Dataset, path: str | Path) -> str:
     """16 hex digits that change with variables, coordinates or any value of the first, middle or last frame.
 
-    A sample, so that a store of terabytes can be told apart in seconds; not proof that all its frames are the same.
+    A sample of frames, so that a store of terabytes takes seconds; equal digits do not prove that all frames are equal.
     """
     digest = hashlib.sha256()
     for name in sorted(map(str, dataset.coords)):

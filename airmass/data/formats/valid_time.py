@@ -1,8 +1,8 @@
-"""The time for which fields are valid, decided from all time coordinates that a file has, by one rule.
+"""The valid time of fields, from all time coordinates of a file.
 
-Archives spell it in many ways: `valid_time` beside the reference time `time` and a `step` (cfgrib, CDS), a reference
+Archives store it in many ways: `valid_time` beside the reference time `time` and a `step` (cfgrib, CDS), a reference
 time and a lead time (`initial_time`, `forecast_reference_time`; `prediction_timedelta`), a duration `time` and
-`datetime` (DeepMind's example files). Each way gives valid times; all that a file gives must agree.
+`datetime` (DeepMind's example files). Each way gives valid times; all ways found in a file must agree.
 """
 
 from collections.abc import Iterator
@@ -20,10 +20,10 @@ _HOUR = np.timedelta64(1, "h")
 
 
 def with_valid_time(dataset: xr.Dataset, path: object) -> tuple[xr.Dataset, list[str]]:
-    """The dataset with its valid times as `time` and no other time coordinate, and what was done, in words.
+    """The dataset with its valid times as `time` and no other time coordinate, and a description of the changes.
 
-    A file with only `time`, or with none, comes back as it is. Raises InputError where coordinates contradict one
-    another, where a lead time stands alone, and where reference times and lead times are two axes.
+    A file with only `time`, or without times, is returned unchanged. Raises InputError for coordinates that contradict
+    one another, a lead time without reference time, and reference times and lead times as two axes.
     """
     if not any(name in dataset.coords or name in dataset.variables for name in TIMES[1:]):
         if _kind(dataset, "time") == "m":
@@ -47,7 +47,7 @@ def with_valid_time(dataset: xr.Dataset, path: object) -> tuple[xr.Dataset, list
 
 
 def _valid_times(dataset: xr.Dataset, path: object) -> Iterator[tuple[str, xr.DataArray]]:
-    """Every way in which a dataset says its valid times, by name."""
+    """The name and valid times of each way in which a dataset gives them."""
     for name in _STATED:
         if name in dataset.coords:
             yield name, _dates(dataset, name, path)
@@ -66,18 +66,18 @@ def _valid_times(dataset: xr.Dataset, path: object) -> Iterator[tuple[str, xr.Da
 
 
 def _is_reference(dataset: xr.Dataset, references: list[str], leads: list[str], stated: bool, path: object) -> bool:
-    """Whether `time` is when a forecast began rather than the time of its fields."""
+    """True if `time` is the reference time of a forecast rather than the valid time."""
     time = dataset["time"]
     if time.attrs.get("standard_name") == "forecast_reference_time" or "init" in str(time.attrs.get("long_name", "")):
         return True
-    if references:  # one of another name: time is the valid time unless it says the same
+    if references:  # a reference time of another name: `time` is the valid time unless the two are equal
         return bool(leads) and all(_equal(dataset[name], time) for name in references)
-    if stated:  # `valid_time` would not be there if `time` said the same, unless it does
+    if stated:  # beside a `valid_time`, `time` is the reference time unless the two are equal
         return not any(_equal(dataset[name], time) for name in _STATED if name in dataset.coords)
     if leads and time.attrs.get("standard_name") == "time" and not _all_zero(dataset, leads, path):
         raise InputError(
-            f"{path}: time has standard_name 'time' beside {leads[0]}, and nothing says whether it is the reference "
-            "time or the valid time; expected valid_time or forecast_reference_time"
+            f"{path}: time has standard_name 'time' beside {leads[0]}, so it may be the reference time or the valid "
+            "time; expected valid_time or forecast_reference_time"
         )
     return bool(leads)
 
@@ -85,13 +85,13 @@ def _is_reference(dataset: xr.Dataset, references: list[str], leads: list[str], 
 def _replaced(
     dataset: xr.Dataset, squeezed: xr.Dataset, valid: xr.DataArray, source: str
 ) -> tuple[xr.Dataset, list[str]]:
-    """With the dimension of `valid`, or a new one of one time, as `time`."""
+    """The dataset with the dimension of `valid`, or a new one of length 1, as `time`, and the changes."""
     dim = str(valid.dims[0]) if valid.ndim else None
     had = dataset["time"].values if "time" in dataset.coords else None
     bare = squeezed.drop_vars([name for name in TIMES if name in squeezed.coords])
     if dim is None:
         changing = [name for name, field in dataset.data_vars.items() if set(field.dims) & set(TIMES)]
-        # Where no field has a dimension of time, as in a file of one frame, nothing tells which are static.
+        # If no field has a time dimension, as in a file of one frame, static fields cannot be told apart.
         bare = bare.assign({name: bare[name].expand_dims("time") for name in changing or dataset.data_vars})
     elif dim != "time":
         bare = bare.rename({dim: "time"})
@@ -128,7 +128,7 @@ def _dates(dataset: xr.Dataset, name: str, path: object) -> xr.DataArray:
 
 
 def _durations(dataset: xr.Dataset, name: str, path: object) -> xr.DataArray:
-    """Lead times; numbers without units are not guessed at."""
+    """Lead times as durations; raises InputError for numbers without units."""
     values = dataset[name]
     if values.dtype.kind != "m":
         raise InputError(f"{path}: {name} has type {values.dtype}, expected durations with units such as 'hours'")

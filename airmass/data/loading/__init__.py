@@ -1,1 +1,1 @@
-"""What training reads: windows of frames, fast."""
+"""Loading for training: batches of windows of frames, read fast."""

@@ -1,4 +1,4 @@
-"""What the files of a store looked like when it was opened, to notice that it is no longer the same store."""
+"""Change detection: the state of a store's files when it was opened, compared later."""
 
 import hashlib
 import itertools
@@ -13,18 +13,18 @@ import xarray as xr
 from airmass.core.errors import InputError
 from airmass.core.place import is_url
 from airmass.data.formats.kind import is_netcdf
-from airmass.data.formats.reading import one_line, reading
+from airmass.data.formats.reading import error_line, reading
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
-# Chunks of a variable that are looked at: a local one costs microseconds, a remote one is read.
+# Largest number of chunks of a variable to compare: a local one takes microseconds, a remote one is read.
 _LOCAL_CHUNKS, _REMOTE_CHUNKS = 1024, 3
 
 
 class ChangeDetector:
-    """Metadata of arrays, and sizes and times of change of a sample of chunk files; remotely, the chunks' contents."""
+    """Metadata of arrays, with sizes and modification times (remotely: contents) of a sample of their chunks."""
 
     def __init__(self, path: str | Path, dataset: xr.Dataset, names: Iterable[str], rows: slice):
-        """Look at the arrays `names` of the store at `path`, at the chunks that hold `rows` of time."""
+        """Record the arrays `names` of the store at `path`, with chunks that contain `rows` of time."""
         self._path = path
         self._files: _Local | _Remote = _Remote(path) if is_url(path) else _Local(path)
         if is_netcdf(path):
@@ -41,17 +41,17 @@ class ChangeDetector:
         self._chunks = {key: self._files.stamp(key) for key in sampled}
 
     def require_same(self) -> None:
-        """Raise InputError that names the first file that was rewritten, has appeared or is gone."""
+        """Raise InputError with the first file that was changed, created or deleted."""
         for key, before in self._metadata.items():
-            if (now := self._files.read(key)) != before:
-                raise InputError(f"{self._path}: changed since it was opened: {key} {_difference(before, now)}")
+            if (text := self._files.read(key)) != before:
+                raise InputError(f"{self._path}: changed since it was opened: {key} {_difference(before, text)}")
         for key, stamp in self._chunks.items():
-            if (seen := self._files.stamp(key, stamp)) != stamp:
-                what = f"{key or 'the file'} {_told(stamp)}, now {_told(seen)}"
+            if (now := self._files.stamp(key, stamp)) != stamp:
+                what = f"{key or 'the file'} {_described(stamp)}, now {_described(now)}"
                 raise InputError(f"{self._path}: changed since it was opened: {what}")
 
     def _sample(self, key: str, about: dict, dataset: xr.Dataset, rows: slice) -> Iterator[str]:
-        """Keys of chunks evenly spaced over those of an array that hold `rows`."""
+        """Keys of evenly spaced chunks among those of an array that contain `rows`."""
         name = key.rsplit("/", 1)[0]
         sizes = about["chunk_grid"]["configuration"]["chunk_shape"] if "chunk_grid" in about else about["chunks"]
         counts = [range(-(-n // size)) for n, size in zip(about["shape"], sizes, strict=True)]
@@ -69,7 +69,7 @@ class ChangeDetector:
 
 
 def _cell(counts: Sequence[range], place: int) -> list[int]:
-    """The chunk at a place, counted along the last axis first."""
+    """The index of chunk number `place`, counted along the last axis first."""
     cell: list[int] = []
     for count in reversed(counts):
         place, i = divmod(place, len(count))
@@ -99,7 +99,7 @@ class _Local:
             return None
 
     def stamp(self, key: str, before: tuple | None = None) -> tuple | None:
-        """Size and time of change; reading alters neither."""
+        """Size and modification time, which reading does not change."""
         try:
             about = (self._root / key).stat()
         except OSError:
@@ -122,7 +122,7 @@ class _Remote:
         return None if found.state == "missing" else found.value
 
     def stamp(self, key: str, before: tuple | None = None) -> tuple | None:
-        """Digest and generation; where the server gives generations, an unchanged value is not sent again."""
+        """Digest and generation; a server with generations does not send an unchanged value again."""
         # A server without ETags gives every value the same generation of a single byte.
         known = before[1] if before and len(before[1]) > 1 else None
         found = self._get(key, known)
@@ -134,10 +134,10 @@ class _Remote:
         try:
             return self._values.read(key, if_not_equal=known).result()
         except Exception as error:
-            raise InputError(f"{self._values.url}{key}: cannot be read: {one_line(error)}") from error
+            raise InputError(f"{self._values.url}{key}: cannot be read: {error_line(error)}") from error
 
 
-def _told(stamp: tuple | None) -> str:
+def _described(stamp: tuple | None) -> str:
     if stamp is None:
         return "is not there"
     return ", ".join(part if isinstance(part, str) else f"generation {part.hex()}" for part in stamp)

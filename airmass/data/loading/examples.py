@@ -1,4 +1,4 @@
-"""Examples for training: which windows an update learns from, read ahead in threads while the update before runs."""
+"""Training examples: the batches of updates, prefetched in threads while the update before runs."""
 
 import threading
 import time
@@ -16,12 +16,12 @@ from airmass.data.loading.settings import LoaderSettings
 from airmass.fields.forcing import forcings
 
 _HOUR = np.timedelta64(1, "h")
-# Memory for forcings where frames are not held: five forcings of nine years at 64 x 32, of 231 days at 1.5 degrees.
+# Memory for forcings if frames are not cached: five forcings for nine years at 64 x 32, for 231 days at 1.5 degrees.
 _FORCING_BYTES = 512 * 2**20
 
 
 class Batch(NamedTuple):
-    """Examples side by side; `valid_time` is that of the last frame of history, in hours since 1970."""
+    """A batch of examples; `valid_time` is that of the last frame of history, in hours since 1970."""
 
     frames: Float[np.ndarray, "example time node target"]
     forcings: Float[np.ndarray, "example time node forcing"]
@@ -31,11 +31,11 @@ class Batch(NamedTuple):
 class Examples:
     """The batches of a run.
 
-    What is in the batch of an update follows from the seed, the update's number, the order, the length of rollout and
-    the store alone, so the number is all that a checkpoint has to keep.
+    The batch of an update depends only on the seed, the update's number, the order, the length of rollout and the
+    store, so a checkpoint has to store the number alone.
 
-    `share` says which examples of the global batch are read here and `nodes` on which run of grid nodes; nothing else
-    is read or kept. `waited` is the time in seconds that whoever takes batches has waited for them, all in all.
+    `share` is the slice of the global batch that this process reads, `nodes` the slice of grid nodes; nothing else is
+    read or cached. `waited` is the total time in seconds that the consumer has waited for batches.
     """
 
     def __init__(
@@ -47,15 +47,15 @@ class Examples:
         self.waited = 0.0
 
     def dropped(self, rollout: int) -> int:
-        """How many windows are left out because they touch a missing time."""
+        """The number of windows left out because of a missing time."""
         return self._frames.dropped(self._frames.task.history + rollout)
 
     def batches(self, first: int, last: int, rollout: int) -> Generator[Batch]:
-        """The batches of updates `first` to `last` - 1, read ahead; closing the iterator stops the threads.
+        """The batches of updates `first` to `last` - 1, prefetched; closing the iterator stops the threads.
 
-        Raises InputError when the period has no window, and for what cannot be read, at the update that needs it.
+        Raises InputError if the period has no window, and for unreadable values, at the update that needs them.
         """
-        import grain  # seconds to import
+        import grain  # takes seconds to import
 
         self.starts(first, rollout)
         length = self._frames.task.history + rollout
@@ -82,7 +82,7 @@ class Examples:
             iterator.close()
 
     def read(self, update: int, rollout: int) -> Batch:
-        """The batch of one update, read now."""
+        """The batch of one update, read at once."""
         frames, length = self._frames, self._frames.task.history + rollout
         starts = self.starts(update, rollout)[self._share]
         steps = np.arange(length) * frames.task.step * _HOUR
@@ -96,7 +96,7 @@ class Examples:
         return Batch(out, np.stack([known.at(wanted) for wanted in times]), valid_time)
 
     def starts(self, update: int, rollout: int) -> Int[np.ndarray, " example"]:
-        """Where the windows of an update's global batch start, as indices of the period's times."""
+        """The starts of the windows of an update's global batch, as indices of the period's times."""
         task, length = self._frames.task, self._frames.task.history + rollout
         starts = self._frames.starts(length)
         if not len(starts):
@@ -105,9 +105,9 @@ class Examples:
 
 
 class _Forcings:
-    """Forcings at the times of a period, computed when first asked for: kept up to a limit in bytes.
+    """Forcings at the times of a period, computed on first use and cached up to a limit in bytes.
 
-    Of a period that takes more, those of the `near` times asked for last are kept where that is not 0.
+    If the period needs more and `near` is not 0, the `near` most recently used ones are cached instead.
     """
 
     def __init__(self, frames: Frames, nodes: slice, limit: float, near: int = 0):

@@ -1,4 +1,4 @@
-"""Frames kept in memory: those of a whole period, those asked for last, those offered first."""
+"""Caches of frames in memory: of a whole period, of the most recently used, and of the first ones up to a limit."""
 
 import threading
 from collections import OrderedDict
@@ -21,16 +21,16 @@ class PeriodCache(NamedTuple):
     frames: Float[np.ndarray, "time node target"]
 
     def part(self, band: LatitudeBand) -> np.ndarray | None:
-        """The frames on these nodes, None where some are not held."""
+        """The frames on these nodes, None if some nodes are not cached."""
         if band.first < self.band.first or band.stop > self.band.stop:
             return None
         return self.frames[:, band.first - self.band.first : band.stop - self.band.first]
 
 
 class RecentCache:
-    """The `count` frames that were asked for last, in memory that is used again, since clearing new pages takes time.
+    """A cache of the `count` most recently used frames, which reuses its memory, since clearing new pages takes time.
 
-    Safe from several threads: what one of them reads, the others wait for.
+    Thread-safe: if one thread reads a frame, others wait for it.
     """
 
     def __init__(self, count: int, shape: tuple[int, ...]):
@@ -38,17 +38,17 @@ class RecentCache:
         self._slots, self._lock = OrderedDict[int, _Slot](), threading.Lock()
 
     def copy(self, numbers: Sequence[int], out: Iterable[np.ndarray], read: Read) -> None:
-        """Put the frames of these numbers into `out`; `read` is asked for those that are not here, in one call.
+        """Copy the frames of these numbers into `out`; one call of `read` fills those that are not cached.
 
-        It is given the arrays to fill, by number. What it raises comes to whoever needs a frame that cannot be read,
-        and to nobody else.
+        `read` gets the arrays to fill, by number. Its exceptions are raised only in threads that need a frame that
+        cannot be read.
         """
         slots, missing = self._taken(numbers)
         try:
             if missing:
                 self._fill(missing, read)
             for number, place in zip(numbers, out, strict=True):
-                # Where another thread failed, this frame may yet be read.
+                # Another thread failed; perhaps on another frame of its call, so this one is read again.
                 if slots[number].read.exception() is None:
                     place[...] = slots[number].frame
                 else:
@@ -59,7 +59,7 @@ class RecentCache:
                     slot.users -= 1
 
     def _taken(self, numbers: Sequence[int]) -> tuple[dict[int, "_Slot"], dict[int, "_Slot"]]:
-        """The slots of all, which nobody gives away meanwhile, and those of them that have to be filled here."""
+        """The slots of all numbers, protected from eviction, and those of them that this thread has to fill."""
         slots, missing = {}, {}
         with self._lock:
             for number in dict.fromkeys(numbers):
@@ -98,10 +98,10 @@ class _Slot:
 
 
 class FixedCache(dict[int, np.ndarray]):
-    """The arrays offered first, by number, up to `limit` bytes in all; nothing is ever dropped for something else.
+    """A cache of the arrays offered first, by number, up to `limit` bytes in all, without eviction.
 
-    Of windows that are drawn at random, or each once before any again, those read long ago are as likely to come next
-    as those read just now. Safe from several threads at once.
+    If windows are drawn at random, or once an epoch, old and recent ones are equally likely to be needed next, so
+    eviction would not help. Thread-safe.
     """
 
     def __init__(self, limit: float):
@@ -109,7 +109,7 @@ class FixedCache(dict[int, np.ndarray]):
         self._room, self._lock = limit, threading.Lock()
 
     def offer(self, number: int, array: np.ndarray) -> None:
-        """Keep a copy if there is room."""
+        """Store a copy if it fits."""
         with self._lock:
             if number not in self and array.nbytes <= self._room:
                 self._room -= array.nbytes

@@ -22,17 +22,17 @@ from airmass.data.formats.store import (
 from airmass.data.loading.change_detection import ChangeDetector
 from airmass.data.loading.frame_cache import PeriodCache, RecentCache
 from airmass.data.loading.latitude_band import LatitudeBand
-from airmass.data.loading.lazy_array import as_slice, joined, lazy_array
+from airmass.data.loading.lazy_array import as_slice, concatenated, lazy_array
 from airmass.data.loading.workspace import Workspace
 from airmass.data.plausible import FirstReading, Usual
 from airmass.data.preparation.statistics import between
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
 
 _HOUR = np.timedelta64(1, "h")
-# Frames are decoded into a block of this size, then turned into channels last: larger only costs memory.
+# Frames are decoded in blocks of this size, then transposed to channels last; larger blocks are not faster.
 _BLOCK_BYTES = 256 * 2**20
 ALL = slice(None)
 
@@ -40,10 +40,9 @@ ALL = slice(None)
 class Frames:
     """All target channels of a task at the times of a store, or of one period of it.
 
-    Checked when opened: variables, levels, units, order of coordinates, a step that divides the task's. A window that
-    reaches over a missing time is not offered; a NaN raises InputError when its frame is read. With `missing`, NaN is
-    allowed in variables that the table says are missing over land, in the same places at every time.
-    Reading is safe from several threads at once.
+    Variables, levels, units, order of coordinates and a step that divides the task's are checked when it is opened.
+    Windows across a missing time are left out; a NaN raises InputError when its frame is read. With `missing`, NaN is
+    allowed in variables that are missing over land, at the same nodes at every time. Reading is thread-safe.
     """
 
     def __init__(self, path: str | Path, task: Task, dates: tuple[str, str] | None = None, missing: bool = False):
@@ -52,7 +51,7 @@ class Frames:
         require(dataset, path, (*task.targets, *task.static), task.levels)
         _refuse_unsupported(dataset, task, path, missing)
         self.grid: LatLonGrid = grid_of(dataset, path)
-        self.layout = Layout.of(task.targets, task.levels)
+        self.layout = ChannelLayout.of(task.targets, task.levels)
         chosen = slice(
             *(ALL if dates is None else between(dataset.time.values, dates, path)).indices(dataset.sizes["time"])
         )
@@ -62,7 +61,7 @@ class Frames:
         self._first = chosen.start
         self.times = dataset.time.values.astype("datetime64[ns]")[chosen]
         self._arrays = {n: lazy_array(dataset[n], path, self.layout.levels(n)) for n in self.layout.variables}
-        self._all = joined(list(self._arrays.values()))
+        self._all = concatenated(list(self._arrays.values()))
         self._workspace = Workspace()
         self._starts: dict[int, Int[np.ndarray, " start"]] = {}
         self._held: PeriodCache | None = None
@@ -77,14 +76,14 @@ class Frames:
         if not self.task.static:
             return np.empty((self.grid.size, 0), np.float32)
         require_finite(self._dataset, self.path, self.task.static)
-        return Layout.of(self.task.static, self.task.levels).pack(self._dataset[list(self.task.static)])
+        return ChannelLayout.of(self.task.static, self.task.levels).pack(self._dataset[list(self.task.static)])
 
     def hold_against(self, usual: Usual) -> None:
-        """From now on also hold frames that are read for the first time against these means and spreads."""
+        """From now on, check frames at their first reading against these means and spreads too."""
         self._plausible = FirstReading(self.layout.channels, usual)
 
     def starts(self, length: int) -> Int[np.ndarray, " start"]:
-        """Indices of `times` from which `length` frames follow, one task step apart, with none missing."""
+        """Indices of `times` that start a complete window of `length` frames, one task step apart."""
         if length not in self._starts:
             whole = np.ones(len(self.times), bool)
             for k in range(1, length):
@@ -93,7 +92,7 @@ class Frames:
         return self._starts[length]
 
     def dropped(self, length: int) -> int:
-        """How many windows of the period `starts` leaves out because they touch a missing time."""
+        """The number of windows of the period that `starts` leaves out because of a missing time."""
         if len(self.times) < 2:
             return 0
         spacing = np.diff(self.times).min()
@@ -101,18 +100,18 @@ class Frames:
         return max(0, int(slots) - self.reach(length) + 1) - len(self.starts(length))
 
     def reach(self, length: int) -> int:
-        """How many times of the store lie from the first to the last frame of a window, both counted."""
+        """The number of the store's times from the first to the last frame of a window, both included."""
         spacing = np.diff(self.times).min()
         return int((length - 1) * self.task.step * _HOUR // spacing) + 1
 
     def window(self, start: int, length: int) -> Float[np.ndarray, "time node target"]:
-        """`length` frames one task step apart from `times[start]`."""
+        """A window of `length` frames, one task step apart, from `times[start]`."""
         return self.at(self.times[start] + np.arange(length) * self.task.step * _HOUR)
 
     def at(
         self, times: np.ndarray, nodes: slice = ALL, out: Float[np.ndarray, "time node target"] | None = None
     ) -> Float[np.ndarray, "time node target"]:
-        """The frames at these times on a run of nodes, in `out` if given; raises InputError for an absent time."""
+        """The frames at these times on a slice of nodes, in `out` if given; raises InputError for an absent time."""
         rows, band = np.searchsorted(self.times, times), LatitudeBand.of(nodes, self.grid)
         if not np.array_equal(self.times[np.minimum(rows, len(self.times) - 1)], times):
             require_times(self._dataset, self.path, times)
@@ -131,7 +130,7 @@ class Frames:
         self._read(np.array([*places]), band, [*places.values()])
 
     def hold(self, limit_gib: float = 4.0, nodes: slice = ALL) -> bool:
-        """Read these nodes of the whole period into memory if they take no more than that; says whether it did."""
+        """Cache these nodes of the whole period if they fit into `limit_gib`; True if they are cached."""
         band = LatitudeBand.of(nodes, self.grid)
         if self._held is not None and self._held.part(band) is not None:
             return True
@@ -144,16 +143,16 @@ class Frames:
         return True
 
     def keep_recent(self, count: int, nodes: slice = ALL) -> None:
-        """From now on keep these nodes of at least the `count` frames that `at` was last asked for."""
+        """From now on, cache these nodes of at least the `count` frames most recently read by `at`."""
         band = LatitudeBand.of(nodes, self.grid)
         if band not in self._recent or self._recent[band].count < count:
             self._recent[band] = RecentCache(count, (band.size, len(self.layout)))
 
     def require_unchanged(self) -> None:
-        """Raise InputError that says what differs if the store is no longer what it was when it was opened.
+        """Raise InputError, with the difference, if the store has changed since it was opened.
 
-        Compares metadata, and sizes and times of change of up to 1024 chunk files of each variable; of a remote store,
-        the contents of three chunks.
+        Compares metadata, and sizes and modification times of up to 1024 chunk files of each variable; for remote
+        stores, the contents of three chunks.
         """
         self._changes.require_same()
 
@@ -175,7 +174,7 @@ class Frames:
         return values
 
     def _unreadable(self, rows, error: InputError) -> InputError:
-        """The error that names the first variable and time that cannot be read, and the file or chunk that holds it."""
+        """An error with the first variable and time that cannot be read, and its file or chunk."""
         for name in self._arrays:
             for row in rows:
                 try:
@@ -185,7 +184,7 @@ class Frames:
         return InputError(f"{self.path}: cannot be read from {minute(self.times[rows[0]])} on: {error}")
 
     def _alone(self, name: str, row: int) -> Float[np.ndarray, "level latitude longitude"]:
-        """One field; raises InputError that names it."""
+        """One field at one time; raises InputError, with its name and time, if it cannot be read."""
         array = self._arrays[name]
         values = np.empty((1, array.size, *self.grid.shape), np.float32)
         try:
@@ -199,8 +198,8 @@ class Frames:
 
     def _require_valid(self, values: np.ndarray, rows, band: "LatitudeBand") -> None:
         with np.errstate(all="ignore"):
-            # A NaN or infinity shows in the sum, which is read once where a mask would be written and read. That of
-            # einsum takes half the time of numpy's pairwise one, and how it rounds does not matter here.
+            # NaN and infinity propagate to the sum, which reads values once, where a mask would be written and read.
+            # einsum's sum takes half the time of numpy's pairwise one; its rounding does not matter here.
             nodes = values.reshape(*values.shape[:2], -1)
             sums = np.einsum("tcn->tc", nodes)
             suspect = ~np.isfinite(sums).all(0)

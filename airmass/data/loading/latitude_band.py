@@ -1,4 +1,4 @@
-"""A part of the grid that is read by itself."""
+"""Latitude bands: parts of the grid that are read separately."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from airmass.fields.grid import LatLonGrid
 
 @dataclass(frozen=True)
 class LatitudeBand:
-    """A run of nodes, and the whole rows of the grid that have to be read for it."""
+    """A range of consecutive nodes, and the rows of the grid that contain it, which are read."""
 
     first: int
     stop: int
@@ -34,6 +34,6 @@ class LatitudeBand:
 
     @property
     def inner(self) -> slice:
-        """Where the nodes stand among those of the rows."""
+        """The slice of the nodes among those of the rows."""
         start = self.first - self.latitudes.start * self.longitudes
         return slice(start, start + self.size)

@@ -1,6 +1,7 @@
-"""Variables of a store, read in parts and into place, by the names of their dimensions and the values of their levels.
+"""Variables of a store, read in parts into given arrays, with dimensions by name and levels by value.
 
-Through tensorstore where it can, else through xarray, with the same decoding (`airmass.data.formats.decoding`).
+Read through tensorstore where possible, otherwise through xarray, with the same decoding
+(`airmass.data.formats.decoding`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +15,7 @@ import xarray as xr
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import Encoding, StoredArray, stored_array
 from airmass.data.formats.layout import in_order
-from airmass.data.formats.reading import one_line
+from airmass.data.formats.reading import error_line
 
 Index = slice | np.ndarray
 
@@ -24,22 +25,23 @@ class Pending(Protocol):
 
 
 class LazyArray(Protocol):
-    """Fields [time, level, latitude, longitude]; those on the surface have one level."""
+    """Fields [time, level, latitude, longitude] that are read on demand; single-level fields have one level."""
 
     size: int  # levels
 
     def into(self, place: np.ndarray, times: Index, latitudes: slice) -> Pending:
-        """Start to read all levels at these times on these rows into the array `place`.
+        """Start reading all levels at these times and rows into the array `place`.
 
-        The result raises InputError that says why it cannot be read, and which file where that is known.
+        The `result` of the returned object waits; it raises InputError, with the reason and the file if known, if the
+        values cannot be read.
         """
 
 
 def lazy_array(field: xr.DataArray, path: str | Path, levels: Sequence[int] = ()) -> LazyArray:
     """A lazy array of a variable of the store at `path`, of these levels in hPa if it has any.
 
-    Its dimensions may stand in any order. Raises InputError for other dimensions than time, level, latitude and
-    longitude, for a level that is not there, and for values that are not real numbers.
+    Its dimensions may be in any order. Raises InputError for dimensions other than time, level, latitude and
+    longitude, for an absent level, and for values that are not real numbers.
     """
     expected = ("time", *(("level",) if levels else ()), "latitude", "longitude")
     ordered = in_order(field, expected, path)
@@ -52,8 +54,8 @@ def lazy_array(field: xr.DataArray, path: str | Path, levels: Sequence[int] = ()
     return _Encoded(_ordered(stored, places), stored.encoding)
 
 
-def joined(arrays: Sequence[LazyArray]) -> LazyArray:
-    """The levels of several arrays one after another, in one request for neighbours that can be had so."""
+def concatenated(arrays: Sequence[LazyArray]) -> LazyArray:
+    """One array with the levels of several arrays, with one request for adjacent plain ones."""
     parts: list[LazyArray] = []
     for kind, group in groupby(arrays, type):
         found = list(group)
@@ -62,7 +64,7 @@ def joined(arrays: Sequence[LazyArray]) -> LazyArray:
 
 
 def as_slice(indices: np.ndarray) -> Index:
-    """Evenly spaced indices as a slice, for which tensorstore has a quicker way."""
+    """Evenly spaced indices as a slice, which tensorstore reads faster; other indices unchanged."""
     steps = np.diff(indices)
     if len(steps) and (np.any(steps != steps[0]) or steps[0] < 1):
         return indices
@@ -71,7 +73,7 @@ def as_slice(indices: np.ndarray) -> Index:
 
 
 def _places(field: xr.DataArray, path: str | Path, levels: Sequence[int]) -> Index:
-    """Where levels stand, by their values."""
+    """The indices of levels, by their values."""
     held = np.atleast_1d(field["level"].values)
     found = [np.flatnonzero(held == level) for level in levels]
     for level, places in zip(levels, found, strict=True):
@@ -81,7 +83,7 @@ def _places(field: xr.DataArray, path: str | Path, levels: Sequence[int]) -> Ind
 
 
 def _ordered(stored: StoredArray, places: Index | None) -> Any:
-    """Numbers as [time, level, latitude, longitude], without names and from 0 on, so that they can be joined."""
+    """Numbers as [time, level, latitude, longitude], without labels and with origin 0, ready to be concatenated."""
     import tensorstore
 
     numbers, rest = stored.numbers, ["latitude", "longitude"]
@@ -93,12 +95,12 @@ def _ordered(stored: StoredArray, places: Index | None) -> Any:
 
 
 def _part(numbers: Any, times: Index, latitudes: slice) -> Any:
-    part = numbers[times]  # one by one: index arrays given together would be paired
+    part = numbers[times]  # one index at a time: several index arrays would be paired
     return part if latitudes == slice(0, numbers.shape[2]) else part[:, :, latitudes]
 
 
 class _Plain:
-    """An array whose values are the numbers on disk: tensorstore itself puts them into place."""
+    """An array whose values are the numbers on disk: tensorstore copies them to their place."""
 
     def __init__(self, numbers: Any):
         self._numbers, self.size = numbers, numbers.shape[1]
@@ -123,7 +125,7 @@ class _Plain:
 
 
 class _Encoded:
-    """An array whose numbers are decoded once they are read."""
+    """An array whose numbers are decoded after reading."""
 
     def __init__(self, numbers: Any, encoding: Encoding):
         self._numbers, self._encoding, self.size = numbers, encoding, numbers.shape[1]
@@ -133,7 +135,7 @@ class _Encoded:
 
 
 class _Reading:
-    """What tensorstore reads; with an encoding, values go into place when it has."""
+    """A pending read of tensorstore; with an encoding, `result` decodes the numbers into place."""
 
     def __init__(self, pending: Pending, place: np.ndarray | None = None, encoding: Encoding | None = None):
         self._pending, self._place, self._encoding = pending, place, encoding
@@ -141,14 +143,14 @@ class _Reading:
     def result(self) -> None:
         try:
             numbers = self._pending.result()
-        except Exception as error:  # of many kinds: a file's, a server's, a codec's
-            raise InputError(one_line(error)) from error
+        except Exception as error:  # of any type: from a file, a server, a codec
+            raise InputError(error_line(error)) from error
         if self._place is not None and self._encoding is not None:
             self._place[...] = self._encoding.decoded(numbers)
 
 
 class _Labelled:
-    """An array that xarray reads, of dimensions in order."""
+    """An array that xarray reads, with dimensions in order."""
 
     def __init__(self, field: xr.DataArray, places: Index | None, size: int):
         self._field, self._places, self.size = field, places, size
@@ -161,7 +163,7 @@ class _Labelled:
 
 
 class _Later:
-    """A field that is read when it is asked for: xarray has no other way."""
+    """A field that is read by `result`: xarray has no asynchronous reads."""
 
     def __init__(self, field: xr.DataArray, place: np.ndarray):
         self._field, self._place = field, place
@@ -169,8 +171,8 @@ class _Later:
     def result(self) -> None:
         try:
             values = self._field.values
-        except Exception as error:  # of many kinds: zarr's, HDF5's, a codec's
-            raise InputError(one_line(error)) from error
+        except Exception as error:  # of any type: from zarr, HDF5, a codec
+            raise InputError(error_line(error)) from error
         self._place[...] = values
 
 
@@ -179,7 +181,7 @@ class _Several:
         self._arrays, self.size = arrays, sum(array.size for array in arrays)
 
     def into(self, place: np.ndarray, times: Index, latitudes: slice) -> Pending:
-        """All are asked for before any is waited for."""
+        """Start reading all arrays before waiting for any."""
         stops = np.cumsum([array.size for array in self._arrays])
         return _All(
             [

@@ -1,4 +1,4 @@
-"""Which windows the batch of an update holds, in each order: a matter of seed and update alone."""
+"""Sampling orders: the windows of an update's batch, as functions of seed and update alone."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,12 +12,12 @@ from airmass.core.typed import Range, check
 
 @dataclass(frozen=True)
 class SamplingOrder:
-    """How windows are drawn.
+    """The order in which windows are drawn.
 
-    "replacement" draws anew for each update. "epoch" visits every window once in a shuffled order, then again in
-    another. "blocks" does so with windows that share frames near each other: an epoch cuts the period into blocks of
-    `block` windows, at other places than the last, takes them in a shuffled order, and draws a window of a block at
-    random while the next `blocks_at_once` blocks are drawn from.
+    "replacement" draws with replacement for each update. "epoch" visits every window once in a shuffled order, then
+    again in another. "blocks" does so too, but draws windows that share frames close together: each epoch divides the
+    period into blocks of `block` windows at a random offset, shuffles the blocks, and draws the windows of about
+    `blocks_at_once` successive blocks mixed at random.
     """
 
     order: Literal["replacement", "epoch", "blocks"] = "replacement"
@@ -28,7 +28,7 @@ class SamplingOrder:
         check(self, "loader")
 
     def drawn(self, seed: int, update: int, batch: int, windows: int) -> Int[np.ndarray, " example"]:
-        """The numbers, below `windows`, of those in the update's global batch."""
+        """The numbers, below `windows`, of the windows in the update's global batch."""
         if self.order == "replacement":
             return np.random.default_rng((seed, update)).choice(windows, batch)
         epochs, places = np.divmod(np.arange(batch) + update * batch, windows)
@@ -41,10 +41,10 @@ class SamplingOrder:
         return _in_blocks(seed, epoch, windows, self.block, self.blocks_at_once)
 
     def near(self, reach: int) -> int:
-        """How many of the frames drawn last will be drawn again soon, of windows that reach over so many: 0 if random.
+        """The number of recent frames to cache for windows that span `reach` frames; 0 for random orders.
 
-        Blocks follow each other while others last, so that some frames stay for longer than `blocks_at_once` blocks
-        take. With a quarter more than these have, 1 or 2 in 100 were read twice (blocks of 12 to 24 windows of three).
+        Blocks overlap, so that some frames are needed for longer than `blocks_at_once` blocks. With a quarter more than
+        the frames of these blocks, 1 or 2 % were read twice (blocks of 12 to 24 windows of three).
         """
         return 0 if self.order != "blocks" else -(-5 * self.blocks_at_once * (self.block + reach - 1) // 4)
 

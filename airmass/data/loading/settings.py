@@ -1,4 +1,4 @@
-"""Settings of how examples are read, free of JAX."""
+"""Settings of the data loader, without JAX."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -9,12 +9,11 @@ from airmass.data.loading.sampling_order import SamplingOrder
 
 @dataclass(frozen=True)
 class LoaderSettings(SamplingOrder):
-    """How examples are drawn and read.
+    """Drawing and reading of examples.
 
-    `threads` read `ahead` batches before they are asked for; a period whose frames take up to `hold_gib` GiB is read
-    once and kept. Of a longer one, in the order "blocks", the frames are kept of blocks that are drawn from. Forcings
-    are kept besides, once computed: of all times where frames are, else up to 512 MiB. Only how windows are drawn
-    changes what a run computes.
+    `threads` threads prefetch `ahead` batches. A period whose frames take up to `hold_gib` GiB is read once and cached;
+    of a longer one, in the order "blocks", the frames of the current blocks are cached. Computed forcings are cached
+    too: all of them if frames are, otherwise up to 512 MiB. Only the sampling order changes the results of a run.
     """
 
     threads: Annotated[int, Range(1, 1024)] = 4

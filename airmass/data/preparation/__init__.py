@@ -1,1 +1,1 @@
-"""From an archive to what training needs: checks, conversion, statistics, climatology."""
+"""Preparation of an archive for training: checks, conversion, statistics, climatology."""

@@ -1,6 +1,6 @@
-"""Everything wrong with a store, found in one reading: coordinates, times, units, missing and impossible values.
+"""Checks of a whole store in one pass: coordinates, times, units, missing and implausible values.
 
-The tests are the readers' own (`store.problems`, `plausible`, `sea_mask`), so that what is found well is read well.
+The tests are those of the readers (`store.problems`, `plausible`, `sea_mask`), so a store without findings can be read.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _BLOCK_BYTES = 64 * 2**20
-# On Earth all is land south of this latitude, high up, and nearly nothing north of it.
+# On Earth nearly everything south of this latitude is high land, and nearly nothing north of it.
 _POLAR = 80.0
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing found: a coordinate or variable, what is the matter, and whether it is wrong or only worth knowing."""
+    """A problem of a coordinate or variable, or, if not `wrong`, a note."""
 
     where: str
     problem: str
@@ -38,7 +38,7 @@ class Finding:
 
 
 def check_store(path: str | Path) -> list[Finding]:
-    """Everything wrong with a store, and notes; all data are read once. Raises InputError if it cannot be opened."""
+    """All problems of a store, and notes; reads all data once. Raises InputError if it cannot be opened."""
     dataset = open_unchecked(path, dask=False)
     findings = [Finding(where, problem) for where, problem in problems(dataset)]
     findings += _known(dataset)
@@ -55,12 +55,12 @@ def check_store(path: str | Path) -> list[Finding]:
 
 
 def as_json(path: str | Path, findings: list[Finding]) -> str:
-    """The findings for other programs: a list of file, where, problem and wrong."""
+    """The findings as JSON: a list of objects with file, where, problem and wrong."""
     return json.dumps([{"file": str(path), **dataclasses.asdict(finding)} for finding in findings], indent=1)
 
 
 def report(path: str | Path, findings: list[Finding]) -> "Table":
-    """The findings as a table to print; one row that says so when all is well."""
+    """The findings as a table to print, with a row that says so if nothing is wrong."""
     from rich.table import Table
 
     from airmass.core.tables import plain
@@ -77,7 +77,7 @@ def report(path: str | Path, findings: list[Finding]) -> "Table":
 
 
 def _known(dataset: xr.Dataset) -> Iterator[Finding]:
-    """What every reader asks for first: some variable that is known, and times."""
+    """Findings for stores without known variables or without times, which every reader needs."""
     known = [str(name) for name in dataset.data_vars if name in VARIABLES and name not in COMPUTED]
     if not known:
         held = ", ".join(sorted(map(str, dataset.data_vars))) or "none"
@@ -89,7 +89,7 @@ def _known(dataset: xr.Dataset) -> Iterator[Finding]:
 
 
 def _upside_down(dataset: xr.Dataset, path: str | Path) -> Iterator[Finding]:
-    """Static fields stored north to south under latitudes that run south to north: the Antarctic in the north."""
+    """A finding for static fields stored north to south under rising latitudes: the Antarctic is in the north."""
     names = ("land_sea_mask", "geopotential_at_surface")
     if not all(name in dataset and dataset[name].dims == HORIZONTAL for name in names):
         return
@@ -102,7 +102,7 @@ def _upside_down(dataset: xr.Dataset, path: str | Path) -> Iterator[Finding]:
     try:
         land, height = (read(dataset[name], path) for name in names)
     except InputError:
-        return  # said where the variable is read
+        return  # reported where the variable is read
     if land[north].mean() > 0.9 > 0.5 > land[south].mean() and height[north].mean() > 1.5e4 > height[south].mean():
         yield Finding(
             "latitude", "is turned against the fields: high land around the North Pole, none around the South"
@@ -110,7 +110,7 @@ def _upside_down(dataset: xr.Dataset, path: str | Path) -> Iterator[Finding]:
 
 
 def _times(dataset: xr.Dataset) -> Iterator[Finding]:
-    """Gaps and steps that do not fit; repeated and backward times are among the problems of any store."""
+    """Findings on gaps and irregular steps; repeated and backward times are among `store.problems`."""
     if "time" not in dataset.dims or not np.issubdtype(dataset.time.dtype, np.datetime64):
         return
     times = np.unique(dataset.time.values)
@@ -136,7 +136,7 @@ def _times(dataset: xr.Dataset) -> Iterator[Finding]:
 
 @dataclass
 class _Tally:
-    """What has been seen of one variable so far; `low` and `high` by level."""
+    """Running counts and extremes of one variable; `low` and `high` by level."""
 
     low: np.ndarray
     high: np.ndarray
@@ -154,7 +154,7 @@ class _Tally:
     @classmethod
     def of(cls, values: xr.DataArray) -> "_Tally":
         levels: tuple[int | None, ...] = (None,) * values.sizes.get("level", 1)
-        if "level" in values.dims and values.level.dtype.kind in "fiu":  # else said of the coordinate
+        if "level" in values.dims and values.level.dtype.kind in "fiu":  # otherwise reported for the coordinate
             levels = tuple(values.level.values)
         return cls(np.full(len(levels), np.inf), np.full(len(levels), -np.inf), levels)
 
@@ -194,7 +194,7 @@ def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iter
     if "units" not in values.attrs:
         yield Finding(name, f"has no units; {variable.units!r} is assumed", wrong=False)
     if not _are_numbers(dataset, values):
-        return  # said among the problems of its coordinates and type
+        return  # reported among the problems of its coordinates and dtype
     tally = _tally(values, variable, path)
     for text in tally.unreadable:
         yield Finding(name, text)
@@ -216,13 +216,13 @@ def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iter
 
 
 def _are_numbers(dataset: xr.Dataset, values: xr.DataArray) -> bool:
-    """Whether there are values that can be held against ranges, on levels that are numbers."""
+    """True if there are numeric values, on numeric levels, that can be checked against ranges."""
     on_levels = "level" in values.dims and axis_problem(dataset, "level") is not None
     return values.dtype.kind in "fiu" and values.size > 0 and not on_levels
 
 
 def _more(tally: _Tally) -> str:
-    """How much else there is of what is not plausible."""
+    """The extent of further implausible values, in words."""
     if not tally.outside:
         return f", and {len(tally.doubts) - 1} frames more" if len(tally.doubts) > 1 else ""
     return f"; {tally.outside} values are outside, all run from {tally.low.min():g} to {tally.high.max():g}"
@@ -239,7 +239,7 @@ def _missing_over_land(dataset: xr.Dataset, name: str, tally: _Tally, path: str 
     try:
         problem = gap_problem(read(dataset[MASK], path), tally.first_mask)
     except InputError:
-        return  # said where the mask itself is read
+        return  # reported where the mask itself is read
     if problem:
         yield Finding(name, problem)
 
@@ -260,7 +260,7 @@ def _tally(values: xr.DataArray, variable: Variable, path: str | Path) -> _Tally
 
 
 def _tally_block(tally: _Tally, values: xr.DataArray, block: slice, variable: Variable, path: str | Path) -> None:
-    """Add a block of frames; one that cannot be read is tried again frame by frame."""
+    """Add a block of frames to the tally; an unreadable block is read again frame by frame."""
     part = values.isel(time=block).transpose("time", ...)
     try:
         frames: Iterator[np.ndarray] | np.ndarray = read(part, path)
@@ -283,7 +283,7 @@ def _when(part: xr.DataArray, i: int) -> str:
 
 
 def _unreadable(values: xr.DataArray, frame: int | None, path: str | Path) -> str:
-    """Names the chunks, by their numbers in the chunk grid, that cannot be decoded for one frame."""
+    """A message with the chunks of one frame, by their indices in the chunk grid, that cannot be decoded."""
     sizes = values.encoding.get("chunks") or values.shape
     grid = [range(-(-n // size)) for n, size in zip(values.shape, sizes, strict=True)]
     if frame is not None:

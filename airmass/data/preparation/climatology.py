@@ -1,16 +1,16 @@
-"""Climatology by hour and day of year: what is usual at a place and a date, from the training dates alone.
+"""Climatology by hour and day of year, from the training dates alone.
 
-Frames are summed by (hour, day of year). The climatology of a day is then the mean of the frames around it, weighted
-by 1 - distance / 31 out to 30 days on either side, around the turn of the year: the 61-day triangle of Jung and
-Leutbecher (2008, doi:10.1002/qj.289), as WeatherBench2 uses it. A day is held when a training date lies within 30 days
-of it, so that a month after (or before) a short training period is covered. Where the weights of its frames add up to
-less than `FULL_SAMPLE`, what they lack is filled with the mean over all training frames of that hour: with weights
-w_t and sum S, climatology = (sum of w_t x_t + max(0, FULL_SAMPLE - S) mean) / max(S, FULL_SAMPLE). (On 60 simulated
-days judged over the next 30, the error in Z500 was 820 m2 s-2 with 8, 844 with next to no filling and 845 with the mean
-alone; in T850 and T2m 16 was best by 1 %.)
+Frames are summed by (hour, day of year). The climatology of a day is the mean of the frames around it, weighted by
+1 - distance / 31 up to 30 days on either side, across the turn of the year: the 61-day triangle of Jung and Leutbecher
+(2008, doi:10.1002/qj.289), as WeatherBench2 uses it. A day is included if a training date is within 30 days of it, so
+that a month after (or before) a short training period is covered. If the weights of its frames add up to less than
+`FULL_SAMPLE`, the rest is filled with the mean over all training frames of that hour: with weights w_t and sum S,
+climatology = (sum of w_t x_t + max(0, FULL_SAMPLE - S) mean) / max(S, FULL_SAMPLE). (For 60 simulated days scored over
+the next 30, the error in Z500 was 820 m2 s-2 with 8, 844 with almost no filling and 845 with the mean alone; in T850
+and T2m 16 was best by 1 %.)
 
-Days are numbered 1 to 366 as calendars print them, so 1 March is 60 in common years and 61 in leap years, where 60 is
-29 February. Distances run around 366 days. The shift by a day at most is small beside the window.
+Days are numbered 1 to 366 as in calendars, so 1 March is 60 in common years and 61 in leap years, where 60 is
+29 February. Distances wrap around 366 days. The shift by at most a day is small compared with the window.
 """
 
 from pathlib import Path
@@ -34,8 +34,8 @@ _BLOCK_BYTES = 128 * 2**20
 class DaySums:
     """Sums of one variable by hour and day of year, filled frame by frame.
 
-    `times` are all frames that will come and `shape` is that of one frame, ([level,] latitude, longitude). Sums beyond
-    1 GiB live in a file in the folder `scratch`: 8 bytes a value, hour and day.
+    `times` are the times of all frames to be added and `shape` is that of one frame, ([level,] latitude, longitude).
+    Sums beyond 1 GiB are in a file in the folder `scratch`: 8 bytes a value, hour and day.
     """
 
     def __init__(self, times: np.ndarray, shape: tuple[int, ...], missing: bool, scratch: Path):
@@ -45,7 +45,7 @@ class DaySums:
         np.add.at(self.counts, self._bins(times), 1)
         full = (*self.counts.shape, *shape)
         self._sums = large_zeros(full, np.float64, scratch / "sums")
-        # How many frames have a value, point by point, where values may be missing.
+        # Number of frames with a value at each point, for variables with missing values.
         self._valid = large_zeros(full, np.int32, scratch / "valid") if missing else None
 
     def add(self, times: np.ndarray, values: Float[np.ndarray, "time *level latitude longitude"]) -> None:
@@ -59,7 +59,7 @@ class DaySums:
     def smoothed(
         self, hour: int, weights: Float[np.ndarray, "day bin"]
     ) -> Float[np.ndarray, "day *level latitude longitude"]:
-        """Weighted means at the hour of index `hour`, block by block of latitude; NaN where no frame has a value."""
+        """Weighted means at the hour of index `hour`; NaN where no frame has a value. Computed in latitude blocks."""
         used = np.flatnonzero(weights.any(axis=0))
         bins = slice(used[0], used[-1] + 1)
         out = np.empty((len(weights), *self._sums.shape[2:]), np.float32)

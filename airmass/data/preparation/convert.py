@@ -1,4 +1,4 @@
-"""The explicit rewrite that error messages recommend: any usual arrangement of a store into the one that is read."""
+"""Conversion of stores: a rewrite of the usual layouts of archives into the layout that airmass reads."""
 
 import re
 from collections.abc import Callable
@@ -29,7 +29,7 @@ Change = tuple[xr.Dataset, list[str]]
 
 
 def convert(source: str | Path, out: str | Path) -> list[str]:
-    """Rewrite `source` as the Zarr v3 store `out` in the layout of `open_store`; returns what was changed, in words.
+    """Rewrite `source` as the Zarr v3 store `out` in the layout of `open_store`; returns the changes, in words.
 
     Renames coordinates and variables, takes valid times as `time`, drops axes of length 1, merges ERA5 with ERA5T,
     turns latitude south to north and longitude to 0..360, sorts levels and takes them from Pa to hPa, orders
@@ -65,7 +65,10 @@ def _names(dataset: xr.Dataset) -> Change:
 
 
 def _variables(dataset: xr.Dataset) -> Change:
-    """Variables under the table's names; what is computed, unsure or unknown is said, and nothing known is refused."""
+    """The variables under the table's names; raises InputError if none is known.
+
+    Computed and ambiguous variables are left out, unknown ones are kept, all with a note.
+    """
     held = ", ".join(map(str, dataset.data_vars)) or "none"
     computed = [str(name) for name in dataset.data_vars if name in COMPUTED]
     changes = [f"left out, as computed from time and grid: {', '.join(computed)}"] if computed else []
@@ -96,9 +99,9 @@ def _table_name(dataset: xr.Dataset, name: str) -> str | None:
 
 
 def _hours_summed(field: xr.DataArray) -> int | None:
-    """Hours over which a field is summed, as its attributes say.
+    """Hours of accumulation of a field from its attributes, None without them.
 
-    A step tells nothing: after six hours ERA5's sum is over the last one, IFS's over all six.
+    A lead time does not tell: after six hours ERA5's sum is over the last hour, IFS's over all six.
     """
     if said := re.search(r"sum\b.*?interval: (\d+) ?h", str(field.attrs.get("cell_methods", ""))):
         return int(said[1])
@@ -108,7 +111,7 @@ def _hours_summed(field: xr.DataArray) -> int | None:
 
 
 def _expver(dataset: xr.Dataset) -> Change:
-    """ERA5 (1) and preliminary ERA5T (5) beside each other: at each time one of them has values."""
+    """ERA5 (expver 1) merged with preliminary ERA5T (5): at each time exactly one of them has values."""
     if "expver" not in dataset.dims:
         return dataset, []
     merged = {}
@@ -122,14 +125,14 @@ def _expver(dataset: xr.Dataset) -> Change:
                 f"expver has {field.sizes['expver']} versions, and {name} has values in more than one of them at one "
                 "time; expected exactly one, as ERA5 and ERA5T have: choose one version"
             )
-        # The version that has a value at a time gives all of that frame, NaN too.
+        # The version that has values at a time gives the whole frame, including its NaN.
         merged[name] = field.isel(expver=held.argmax("expver").compute()).drop_vars("expver", errors="ignore")
     dataset = dataset.assign(merged)
     return dataset.drop_dims("expver"), ["expver merged: at each time the version that has values"]
 
 
 def _single(dataset: xr.Dataset) -> Change:
-    """Without axes of length 1 that the layout does not have, and without more than one member."""
+    """The dataset without axes of length 1 that the layout lacks; raises InputError for longer ones, as of members."""
     known = [field for name, field in dataset.data_vars.items() if name in VARIABLES]
     dims = dict.fromkeys(str(d) for field in known for d in field.dims if d not in (*_DIMENSIONS, *TIMES))
     for name in dims:
@@ -142,7 +145,7 @@ def _single(dataset: xr.Dataset) -> Change:
 
 
 def _coordinates(dataset: xr.Dataset) -> Change:
-    """Only the coordinates that the layout has."""
+    """The dataset with the layout's coordinates only."""
     others = [str(name) for name in dataset.coords if name not in _DIMENSIONS and name not in dataset.dims]
     return dataset.drop_vars(others), [f"coordinates left out: {', '.join(others)}"] if others else []
 
@@ -158,7 +161,7 @@ def _one_time(dataset: xr.Dataset) -> Change:
 
 
 def _zeros(dataset: xr.Dataset) -> Change:
-    """Zarr v2's fill_value is what an unwritten chunk holds, which readers take for a mark of missing values."""
+    """The dataset with zeros restored that read as missing because of a Zarr v2 fill_value of 0."""
     changes = []
     for name in map(str, dataset.variables):
         over_land = name in VARIABLES and VARIABLES[name].missing_over_land
@@ -174,7 +177,7 @@ def _zeros(dataset: xr.Dataset) -> Change:
 
 
 def _numbers(dataset: xr.Dataset, name: str) -> bool:
-    """Whether a coordinate can be turned, rolled or sorted; others are left for the check to refuse."""
+    """True if a coordinate has finite numbers, and can be reversed, rolled or sorted; others are refused later."""
     values = dataset.indexes[name].values if name in dataset.indexes else np.array("")
     return values.dtype.kind in "fiu" and bool(np.isfinite(values).all())
 
@@ -243,7 +246,7 @@ def _one_level(dataset: xr.Dataset) -> Change:
 
 
 def _static(dataset: xr.Dataset) -> Change:
-    """Drop the time of static fields, if they are the same at all times; leave others to be refused."""
+    """The dataset with static fields without time, if they are constant; others are refused later."""
     changes = []
     for name in map(str, dataset.data_vars):
         if name not in VARIABLES or not VARIABLES[name].static or "time" not in dataset[name].dims:
@@ -267,7 +270,7 @@ def _dimensions(dataset: xr.Dataset) -> Change:
 
 
 def _attributes(dataset: xr.Dataset) -> Change:
-    """Our attributes where units are the table's or not given; other units stay, for the check to refuse."""
+    """The dataset with the table's attributes where units agree or are absent; other units are refused later."""
     assumed = []
     dataset = dataset.copy()
     for name, field in dataset.data_vars.items():
@@ -293,7 +296,7 @@ def _precision(dataset: xr.Dataset) -> Change:
 
 
 def _write(dataset: xr.Dataset, source: str | Path, out: str | Path) -> None:
-    """Write in chunks of one time, block by block, aside and then renamed."""
+    """Write the store in chunks of one time, to a temporary path that is then renamed."""
     dataset = dataset.chunk({d: 1 if d == "time" else -1 for d in dataset.dims})
     encoding: dict = {}
     for name, field in dataset.variables.items():

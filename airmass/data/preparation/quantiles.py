@@ -1,8 +1,8 @@
 """Quantiles of single-level fields by hour and time of year, from the training dates alone.
 
-Every tenth day of the year stands for the days around it and takes the frames of the 31 days centred on it, of all
-years, at one hour of day. An archive of less than a year has no times of year to tell apart: all its frames at that
-hour serve for every day. Quantiles are those of the sample, interpolated between its values (numpy's default).
+Every tenth day of the year represents the days around it, with the frames of the 31 days centred on it, of all years,
+at one hour of day. For an archive of less than a year, all frames at that hour are used for every day. Quantiles are
+sample quantiles with linear interpolation (numpy's default).
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ from airmass.data.loading.workspace import large_zeros
 HALF_WINDOW = 15
 SPACING = 10
 
-# A quantile with fewer frames than this beyond it, at some hour and time of year, says little and is left out.
+# A quantile with fewer frames than this beyond it, at some hour and time of year, is unreliable and left out.
 BEYOND = 3
 
 _BLOCK_BYTES = 128 * 2**20
@@ -25,8 +25,8 @@ _BLOCK_BYTES = 128 * 2**20
 class Quantiles:
     """Quantiles of one field from all its frames, added in order of time.
 
-    `times` are those of all frames that will come and `shape` is that of one, (latitude, longitude). Frames beyond
-    1 GiB live in a file in the folder `scratch`. `held` are the quantiles that the frames are enough for.
+    `times` are the times of all frames to be added and `shape` is that of one, (latitude, longitude). Frames beyond
+    1 GiB are in a file in the folder `scratch`. `held` are the quantiles with enough frames.
     """
 
     def __init__(self, times: np.ndarray, shape: tuple[int, ...], scratch: Path):
@@ -42,11 +42,11 @@ class Quantiles:
         self._frames = large_zeros((len(times), *shape), np.float32, scratch / "frames")
 
     def add(self, start: int, values: Float[np.ndarray, "time latitude longitude"]) -> None:
-        """Frames from the one numbered `start` on."""
+        """Add frames, beginning with number `start`."""
         self._frames[start : start + len(values)] = values
 
     def at(self, hour: int, day: int) -> Float[np.ndarray, "quantile latitude longitude"]:
-        """At the hour and the day of these indices, block by block of latitude."""
+        """The quantiles at the hour and day of these indices. Computed in latitude blocks."""
         used = np.flatnonzero(self._used[hour, day])
         out = np.empty((len(self.held), *self.shape), np.float32)
         rows = max(1, _BLOCK_BYTES // (4 * len(used) * self.shape[-1]))

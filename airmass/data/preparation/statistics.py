@@ -1,9 +1,9 @@
-"""Means and standard deviations by level, of fields and of their changes in time, over named training dates only.
+"""Means and standard deviations by level, of fields and of their changes in time, over the training dates only.
 
 The files are laid out as the published ones: `mean_by_level.nc`, `stddev_by_level.nc`, `diffs_stddev_by_level.nc`,
-`min_by_level.nc`. Every grid point counts alike, whatever its area, as in those. Sums are float64 and merged block by
-block (Chan, Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115), so a store larger than memory works and a
-mean far from zero costs no digits.
+`min_by_level.nc`. As in those, grid points are not weighted by area. Sums are float64 and merged block by block (Chan,
+Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115), so a store may be larger than memory and a mean far from
+zero loses no digits.
 """
 
 import shutil
@@ -38,7 +38,7 @@ _HOUR = np.timedelta64(1, "h")
 
 @dataclass(frozen=True)
 class Moments:
-    """Count, mean, sum of squared deviations and least value by level; two of them merge into that of both."""
+    """Count, mean, sum of squared deviations and minimum by level; moments of two samples can be merged."""
 
     count: Int[np.ndarray, "*level"]
     mean: Float[np.ndarray, "*level"]
@@ -51,7 +51,7 @@ class Moments:
 
     @classmethod
     def of(cls, values: Float[np.ndarray, "time *level latitude longitude"]) -> "Moments":
-        """Moments over all but level of what is not NaN."""
+        """Moments of the values that are not NaN, over all axes but level."""
         axes = (0, -2, -1)
         valid = ~np.isnan(values)
         count = valid.sum(axes)
@@ -111,11 +111,10 @@ def compute_statistics(
 ) -> Path:
     """Write statistics and climatology of a store over `dates` (both included) to the new folder `out_dir`.
 
-    `variables` may be long or short names; by default all that the table knows and that are not computed from time.
-    `step` is the interval of differences in hours, by default 6 or, where the store has no frames 6 h apart, its own
-    step. Pairs across a missing time are left out and counted. `progress` gets (variable, frames done, frames).
-    Raises InputError for dates the store does not cover, missing values where there must be none, and a field that
-    is constant, since nothing can be divided by its spread.
+    `variables` may be long or short names; by default all of the table that are not computed from time. `step` is the
+    interval of differences in hours, by default 6 or, if the store has no frames 6 h apart, its own step. Pairs across
+    a missing time are left out and counted. `progress` gets (variable, frames done, frames). Raises InputError for
+    dates that the store does not cover, unexpected missing values, and a constant field, which cannot be normalised.
     """
     refuse_existing(out_dir, store_path)
     dataset = _selected(store_path, dates, variables, levels)
@@ -143,7 +142,7 @@ def compute_statistics(
                 _write_quantiles(writer, name, dataset, store_path, scratch, progress)
                 shutil.rmtree(scratch)
         for kind, fields in tables.items():
-            # Through memory: on a full disk HDF5 itself neither closes its file nor says so in one error.
+            # Through memory: on a full disk HDF5 cannot close its file, and raises several errors.
             table = xr.Dataset(fields, attrs=attributes).to_netcdf(engine="h5netcdf")
             (aside / f"{kind}.nc").write_bytes(table)
     return Path(out_dir)
@@ -152,9 +151,9 @@ def compute_statistics(
 def load_statistics(
     folder: str | Path, names: Sequence[str] = (), levels: Sequence[int] = ()
 ) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    """Mean, standard deviation and standard deviation of changes, ours or the published ones, in memory.
+    """Mean, standard deviation and standard deviation of changes, from files of airmass or published ones, in memory.
 
-    Raises InputError for a missing file and, among `names` and `levels`, for one that a file lacks.
+    Raises InputError for a missing file, and for `names` and `levels` that a file lacks.
     """
     mean, stddev, diffs = (load_table(folder, kind) for kind in (MEAN, STDDEV, DIFFS_STDDEV))
     changing = [name for name in names if not VARIABLES[name].static]
@@ -166,9 +165,9 @@ def load_statistics(
 def require_statistics(
     dataset: xr.Dataset, path: str | Path, names: Sequence[str], levels: Sequence[int] = (), spread: bool = False
 ) -> None:
-    """Raise InputError unless a table holds a number for each of these variables, by level where it has levels.
+    """Raise InputError unless a table has a number for each of these variables, and each level if it has levels.
 
-    Of a `spread` it is above zero, else one that the variable may have, each in the table's units.
+    Numbers of a `spread` must be above zero, others in the variable's range, in the units of the table of variables.
     """
     require(dataset, path, names, levels)
     if any(VARIABLES[name].on_levels for name in names) and (problem := axis_problem(dataset, "level")):
@@ -197,7 +196,7 @@ def _require_number(path: str | Path, channel: tuple[str, int | None], value: fl
 
 
 def load_table(folder: str | Path, kind: str) -> xr.Dataset:
-    """One file of statistics, in memory: `mean_by_level`, `min_by_level` and so on."""
+    """One file of statistics (`mean_by_level`, `min_by_level`, ...), in memory; raises InputError if unreadable."""
     path = local_path(folder, "statistics") / f"{kind}.nc"
     if not path.exists():
         raise InputError(f"{path}: no such file; `airmass data stats` writes it")
@@ -227,7 +226,7 @@ def _selected(path, dates: tuple[str, str], variables: Sequence[str] | None, lev
 
 
 def between(times: np.ndarray, dates: tuple[str, str], path: str | Path) -> slice:
-    """Frames from the first date to the end of the last, which the store must cover to within its step."""
+    """The slice of frames from the first date to the end of the last, which the store must cover up to one step."""
     first, end = parse_dates(dates)
     spacing = np.diff(times).min() if len(times) > 1 else np.timedelta64(0)
     if not (times[0] <= first + spacing and times[-1] + spacing >= end):
@@ -237,7 +236,7 @@ def between(times: np.ndarray, dates: tuple[str, str], path: str | Path) -> slic
 
 
 def _step(times: np.ndarray, step: int | None, path: str | Path) -> int:
-    """The interval of differences in hours, which some two frames must have between them."""
+    """The interval of differences in hours; raises InputError if no two frames are that far apart."""
     if step is None:
         spacing = int(np.diff(times).min() / _HOUR) if len(times) > 1 else 6
         step = 6 if spacing and 6 % spacing == 0 else spacing
@@ -249,7 +248,7 @@ def _step(times: np.ndarray, step: int | None, path: str | Path) -> int:
 def _pass(
     field: xr.DataArray, step: int, path: str | Path, scratch: Path, progress: Progress | None
 ) -> tuple[Moments, Moments, DaySums]:
-    """Read a field once, and take moments, moments of changes and sums by day of year from it."""
+    """Moments, moments of changes and sums by day of year of a field, in one pass over its data."""
     times = field.time.values
     level_shape = field.shape[1:-2]
     moments, changes = Moments.none(level_shape), Changes(step * _HOUR, level_shape)
@@ -267,7 +266,7 @@ def _pass(
 def _write_quantiles(
     writer: ClimatologyWriter, name: str, dataset: xr.Dataset, path: str | Path, scratch: Path, progress
 ) -> None:
-    """Quantiles of one field, as far as the frames are enough for any."""
+    """Write the quantiles of one field that have enough frames."""
     parts = [dataset[part] for part in parts_of(name)]
     times, label = parts[0].time.values, quantiles_name(name)
     quantiles = Quantiles(times, parts[0].shape[1:], scratch)
@@ -281,7 +280,7 @@ def _write_quantiles(
 
 
 def _blocks(field: xr.DataArray) -> Iterator[slice]:
-    """Slices of time of about 64 MiB, or of one chunk on disk where that is more, so that each is decoded once."""
+    """Slices of time of about 64 MiB, in whole chunks of the file, so that each chunk is decoded once."""
     frame = 4 * int(np.prod(field.shape[1:]))
     chunk = (field.encoding.get("chunks") or (1,))[0]
     frames = max(1, _BLOCK_BYTES // frame // chunk) * chunk

@@ -1,6 +1,6 @@
-"""Simulated climate: months of global weather from a circulation model, for work without an archive at hand.
+"""Simulated climate: months of global weather from a circulation model, for work without an archive.
 
-Importing this is light; JAX and the circulation model are imported when `simulate` runs.
+Importing this module is fast; JAX and the circulation model are imported when `simulate` runs.
 """
 
 import tempfile
@@ -16,16 +16,15 @@ from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
 __all__ = ["SimulateSettings", "simulate"]
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many days of it are done and how many there are to do (0: not known)."""
+"""A callback with the current stage, its days done and its days in all (0: unknown)."""
 
 
 def simulate(out: str | Path, settings: SimulateSettings, progress: Progress | None = None) -> int:
-    """Simulate global weather into the Zarr store `out` until it holds `settings.days`; returns how many days it had.
+    """Simulate global weather into the Zarr store `out` until it has `settings.days`; returns its days before.
 
-    The store is in WeatherBench2's layout, six-hourly from `settings.start` 00 UTC. One that was begun with the same
-    settings is continued, with the same bytes as if it had been made in one go. Shows a progress bar unless `progress`
-    is given. Raises InputError when `out` is something else, was made with other settings, or cannot be written, and
-    when jcm is not installed.
+    The store is in WeatherBench2's layout, six-hourly from `settings.start` 00 UTC. An existing store with the same
+    settings is continued, with the same bytes as from a single run. Shows a progress bar unless `progress` is given.
+    Raises InputError if `out` is something else, has other settings, or cannot be written, and if jcm is not installed.
     """
     from airmass.data.simulate.archive import frames_held
 
@@ -39,7 +38,7 @@ def simulate(out: str | Path, settings: SimulateSettings, progress: Progress | N
 
 
 def _continue(out: Path, settings: SimulateSettings, held: int | None, progress: Progress | None) -> int:
-    if held is not None:  # found out before the minute's work that comes before the first block
+    if held is not None:  # fails now if the store cannot be written, not a minute later
         with tempfile.TemporaryFile(dir=out):
             pass
     with _bar() if progress is None else _given(progress) as report:

@@ -1,10 +1,10 @@
-"""The Zarr store of a simulated climate, which grows block by block and can be stopped at any moment.
+"""The Zarr store of a simulated climate, which grows block by block and can be interrupted at any time.
 
-What the store holds is what the consolidated metadata in its root `zarr.json` says: readers go by it, and it is
-replaced in one step, last of all. Before that come, in this order, the model's state at the end of the block (in a
-hidden file, named by the number of frames it belongs to) and the block's chunks, which lie beyond what the metadata
-speaks of. Whenever a run is killed, the store is therefore whole, and beside it lies the state that belongs to its
-last frame; frames half-written behind it are written again, with the same bytes.
+The consolidated metadata in the root `zarr.json` define the store's length for readers, and are replaced atomically as
+the last step of a block. Before that are written, in this order, the model's state at the end of the block (in a hidden
+file, named by its number of frames) and the block's chunks, which are beyond the length in the metadata. So whenever a
+run is killed, the store is valid and the state of its last frame exists; frames beyond it are written again, with the
+same bytes.
 """
 
 import json
@@ -29,7 +29,7 @@ from airmass.fields.variables import VARIABLES
 ATTRIBUTE = "airmass_simulated"
 _TIME_UNITS = "hours since 1900-01-01"
 _TIME_ORIGIN = np.datetime64("1900-01-01", "h")
-# One chunk of dates serves a year; every chunk of fields is one frame, which is what training reads.
+# A chunk of the time axis is a year; a chunk of a field is one frame, as training reads it.
 _TIMES_A_CHUNK = 366 * FRAMES_PER_DAY
 
 _COMMENTS = {
@@ -43,9 +43,9 @@ _COMMENTS = {
 
 
 def frames_held(path: Path, settings: SimulateSettings) -> int | None:
-    """Frames in the store at `path`, None where there is nothing yet.
+    """The number of frames in the store at `path`, None if it does not exist.
 
-    Raises InputError for anything but a simulated climate of the same settings, and for one that is longer than asked.
+    Raises InputError for anything but a simulated climate of the same settings, and for one longer than requested.
     """
     if not path.exists():
         return None
@@ -67,7 +67,7 @@ def frames_held(path: Path, settings: SimulateSettings) -> int | None:
 
 
 class Archive:
-    """A store open for writing. `frames` counts those it holds."""
+    """A store open for writing, with its number of `frames`."""
 
     def __init__(self, path: Path, frames: int):
         self.path, self.frames = path, frames
@@ -75,7 +75,7 @@ class Archive:
 
     @classmethod
     def create(cls, path: Path, settings: SimulateSettings, static: Mapping[str, np.ndarray], source: str) -> "Archive":
-        """An empty store: coordinates, static fields and no time yet."""
+        """A new store with coordinates, static fields and no times."""
         with new_output(path) as aside:
             group = zarr.open_group(aside, mode="w-", zarr_format=3, attributes=_attributes(settings, source))
             _create_coordinates(group, settings)
@@ -87,7 +87,10 @@ class Archive:
 
     @classmethod
     def resume(cls, path: Path, frames: int, source: str) -> "Archive":
-        """A store of `frames`, cleared of what a killed run left; InputError if another version of jcm made it."""
+        """An existing store of `frames`, without the remains of a killed run.
+
+        Raises InputError if another version of jcm made it.
+        """
         archive = cls(path, frames)
         made_by = archive._group.attrs["source"]
         if made_by != source:
@@ -96,9 +99,9 @@ class Archive:
         return archive
 
     def append(self, times: np.ndarray, fields: Mapping[str, np.ndarray], state: list[np.ndarray]) -> None:
-        """Add frames (time, [level,] latitude, longitude) and the model's state after the last of them.
+        """Append frames (time, [level,] latitude, longitude) and the model's state after the last of them.
 
-        Raises InputError when the disk is full or the folder cannot be written; the store then holds what it held.
+        Raises InputError if the disk is full or the folder cannot be written; the store is then as before.
         """
         end = self.frames + len(times)
         with writing(self.path):
@@ -115,7 +118,7 @@ class Archive:
         self.tidy()
 
     def state(self) -> list[np.ndarray]:
-        """The model's state after the last frame; raises InputError when it is not there."""
+        """The model's state after the last frame; raises InputError if it is missing or damaged."""
         try:
             with np.load(self._state_path(self.frames)) as arrays:
                 return [arrays[f"leaf{i}"] for i in range(len(arrays.files))]
@@ -126,7 +129,7 @@ class Archive:
             ) from None
 
     def tidy(self) -> None:
-        """Remove what a killed run left: files not yet renamed, and states of other frames than the last."""
+        """Remove the remains of a killed run: files not yet renamed, and states of frames other than the last."""
         for stray in [*self.path.rglob("*.partial"), *self.path.glob(".state-*.npz")]:
             if stray != self._state_path(self.frames):
                 stray.unlink(missing_ok=True)
@@ -185,10 +188,10 @@ def _create(group, name, dtype, dims, shape, chunks=None) -> zarr.Array:
 
 
 def _consolidate(path: Path) -> None:
-    """Gather the metadata of all arrays, by name, in the root's, and replace that in one step.
+    """Write the metadata of all arrays, sorted by name, into the root's, atomically.
 
-    The layout of zarr-python's consolidated metadata; written here because zarr-python's own order of arrays is that
-    in which the file system lists them, and equal runs are to give equal bytes.
+    The layout is that of zarr-python's consolidated metadata. zarr-python itself writes arrays in the order in which
+    the file system lists them, but equal runs must give equal bytes.
     """
     root = json.loads((path / "zarr.json").read_text())
     arrays = {child.parent.name: json.loads(child.read_text()) for child in sorted(path.glob("*/zarr.json"))}
@@ -197,7 +200,7 @@ def _consolidate(path: Path) -> None:
 
 
 def _replace(path: Path, write) -> None:
-    """Write a file aside, get it onto the disk, and rename it to `path`."""
+    """Replace the file `path` atomically: written to a temporary file, flushed to the disk, renamed."""
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     try:
         with aside.open("wb") as file:

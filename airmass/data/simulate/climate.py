@@ -1,11 +1,11 @@
-"""The circulation model, six hours at a time: state in, next state and the fields at its start out.
+"""The circulation model, in steps of six hours: from a state to the next one, with the fields at the start.
 
 The model is jcm 3: the spectral dynamical core of dinosaur under the physics of SPEEDY (Molteni 2003,
 doi:10.1007/s00382-002-0268-2), over real orography and a daily climatology of sea surface temperature, sea ice, snow
 and soil. Insolation is a daily mean, so there is no diurnal cycle.
 
-One thing is added. Left alone, the top layer cools in the polar night until 25 hPa is at 116 K in September, 75 K
-colder than observed; there it is drawn to 215 K within about 15 days.
+One term is added: the stratosphere is relaxed to 215 K with a time scale of 15 days. Without it the top layer cools in
+the polar night until 25 hPa is at 116 K in September, 75 K colder than observed.
 """
 
 import warnings
@@ -39,12 +39,12 @@ _WATER = 1000.0  # kg m-3
 _FREEZING = 271.4  # K, of sea water, as in SPEEDY
 _EPOCH = np.datetime64("1970-01-01", "s")
 
-# XLA's lower optimisation level: a third less time to compile and the same speed after (measured on two cores).
+# A lower optimisation level of XLA: a third less compile time at the same speed (measured on two cores).
 _COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
 
 
-class State(NamedTuple):
-    """All that a run continues from: the dynamical core's state, what physics carries, and rain of the last six hours.
+class ClimateState(NamedTuple):
+    """The state that a run is continued from: dynamical core, physics, and precipitation of the last six hours.
 
     `precipitation` is in metres of water on the model's grid (lon, lat).
     """
@@ -64,16 +64,16 @@ def _mild_polar_night(coords) -> UpperTemperatureRelaxation:
 
 @dataclass(frozen=True, eq=False)
 class Climate:
-    """The circulation model, ready to step. Compiles at its first step, for some twenty seconds."""
+    """The circulation model, ready to step. The first step compiles for about twenty seconds."""
 
     model: Model
     steps_per_frame: int
     forcing: ForcingData
     regrid: Regrid
     surface_geopotential: Float[np.ndarray, "lon lat"]
-    """Of the mountains that the dynamical core sees, in m2 s-2: smoother than those its physics sees."""
+    """Surface geopotential of the dynamical core in m2 s-2: smoother than that of the physics."""
     static: dict[str, Float[np.ndarray, "latitude longitude"]]
-    """Surface geopotential and the share of land on the output grid."""
+    """Surface geopotential and land fraction on the output grid."""
 
     @classmethod
     def build(cls, settings: SimulateSettings) -> "Climate":
@@ -86,7 +86,7 @@ class Climate:
         dycore = DinosaurDycore(coords, terrain, 60.0 * settings.time_step_minutes, compute_omega=True)
         model = Model(dycore, physics=speedy_physics(checkpoint_terms=False) + _mild_polar_night(coords))
         regrid = Regrid(coords.horizontal.nodal_shape, (settings.longitudes, settings.latitudes))
-        # Worked out here and not while compiling, so that a run is compiled alike wherever it begins.
+        # Computed here and not inside the compiled step, so that new and continued runs compile the same program.
         mountains = constants.grav * coords.horizontal.to_nodal(dycore.primitive.orography)
         static = {
             "geopotential_at_surface": np.asarray(regrid(mountains), np.float32),
@@ -94,15 +94,15 @@ class Climate:
         }
         return cls(model, settings.steps_per_frame, forcing, regrid, np.asarray(mountains), static)
 
-    def new_state(self, dynamics: Any) -> State:
-        """A state whose physics carries nothing from before."""
+    def new_state(self, dynamics: Any) -> ClimateState:
+        """A state of the dynamical core with initial physics and no precipitation."""
         nothing = jnp.zeros(self.model.coords.horizontal.nodal_shape)
-        return State(dynamics, jax.jit(self.model.initial_physics_carry)(), nothing)
+        return ClimateState(dynamics, jax.jit(self.model.initial_physics_carry)(), nothing)
 
-    def six_hours(self, state: State, time: np.datetime64) -> tuple[State, dict[str, jax.Array]]:
+    def six_hours(self, state: ClimateState, time: np.datetime64) -> tuple[ClimateState, dict[str, jax.Array]]:
         """The state six hours after `time` and the fields at `time`, on pressure levels and the output grid.
 
-        Fields at a time come with the state they belong to, precipitation with that of the six hours before it.
+        Precipitation is that of the six hours before `time`; all other fields are instantaneous.
         """
         days, seconds = divmod(int((time.astype("datetime64[s]") - _EPOCH).astype(int)), 86400)
         start = jdt.Datetime(jdt.Timedelta(days=jnp.int32(days), seconds=jnp.int32(seconds)))
@@ -112,7 +112,7 @@ class Climate:
     def _compiled(self):
         return jax.jit(self._six_hours, compiler_options=_COMPILER_OPTIONS)
 
-    def _six_hours(self, state: State, time: jdt.Datetime, forcing: ForcingData):
+    def _six_hours(self, state: ClimateState, time: jdt.Datetime, forcing: ForcingData):
         seconds = 60 * FRAME_MINUTES // self.steps_per_frame
 
         def step(carry, _):
@@ -127,21 +127,20 @@ class Climate:
         sea = forcing.select(DateData(time, jnp.int32(0), seconds)).sea_surface_temperature
         return after, self._fields(state, grid, air_temperature, u_wind, v_wind, sea)
 
-    def _step(self, state: State, forcing: ForcingData, seconds: int):
-        """One time step; also what the physics saw, and near-surface air and wind, at its start."""
+    def _step(self, state: ClimateState, forcing: ForcingData, seconds: int):
+        """One time step; returns the new state, and the gridded state, near-surface air and wind at its start."""
         grid = self.model.dycore.to_physics_state(state.dynamics)
         tendency, physics = compute_physics_step_gridpoint(
             grid, forcing, self.model.terrain, state.physics, physics=self.model.physics, time_step=seconds
         )
-        # Convective and large-scale precipitation, in kg m-2 s-1. Physics acts over the whole step, so this is all of
-        # the rain, not a sample of it.
+        # Convective and large-scale precipitation, in kg m-2 s-1, constant over the step: the sum over steps is exact.
         rain = physics["surface_exchange"].precipitation * seconds / _WATER
         surface = physics["_surface_flux"]
-        after = State(self.model.dycore.step(state.dynamics, tendency), physics, state.precipitation + rain)
+        after = ClimateState(self.model.dycore.step(state.dynamics, tendency), physics, state.precipitation + rain)
         return after, (grid, surface.t0, surface.u0, surface.v0)
 
-    def _fields(self, state: State, grid, air_temperature, u_wind, v_wind, sea) -> dict[str, jax.Array]:
-        """Fields by name, (level, latitude, longitude) or (latitude, longitude), from the model's grid."""
+    def _fields(self, state: ClimateState, grid, air_temperature, u_wind, v_wind, sea) -> dict[str, jax.Array]:
+        """Output fields by name, (level, latitude, longitude) or (latitude, longitude)."""
         humidity = jnp.maximum(grid.specific_humidity, 0)
         surface_pressure = grid.normalized_surface_pressure * constants.p0
         sigma = jnp.asarray(self.model.coords.vertical.centers)[:, None, None]
@@ -170,7 +169,7 @@ class Climate:
             "total_precipitation_6hr": state.precipitation,
         }
         regridded = {name: self.regrid(field) for name, field in fields.items()}
-        # The climatology gives the surface of sea ice where there is any; the water under it is at its freezing point.
+        # Over sea ice the climatology has the temperature of the ice; the water under it is at its freezing point.
         water = jnp.maximum(sea, _FREEZING)
         sea_surface = self.regrid.weighted(water, 1 - self.model.terrain.fmask)
         regridded["sea_surface_temperature"] = jnp.where(self.static["land_sea_mask"] > 0.5, jnp.nan, sea_surface)

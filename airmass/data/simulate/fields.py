@@ -1,4 +1,4 @@
-"""From the circulation model's layers and Gaussian grid to pressure levels and an evenly spaced grid."""
+"""Interpolation from the circulation model's layers and Gaussian grid to pressure levels and an even grid."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-# Of the standard atmosphere, in K m-1: what air below ground is taken to follow.
+# Lapse rate of the standard atmosphere in K m-1, assumed below ground.
 LAPSE_RATE = 0.0065
 
 
@@ -25,9 +25,9 @@ class Column(NamedTuple):
 class ToPressure:
     """Interpolation to pressure levels, linear in the logarithm of pressure.
 
-    Below the lowest layer, also below ground, temperature rises by 6.5 K a km and geopotential follows
-    hydrostatically, as is usual for analyses on pressure levels; everything else keeps the lowest layer's value, and
-    the uppermost's above the top layer. `levels` are in hPa, pressures in Pa.
+    Below the lowest layer, also below ground, temperature increases by 6.5 K a km and geopotential is hydrostatic, as
+    in analyses on pressure levels; other fields have the lowest layer's value there. Above the top layer all have the
+    top layer's value. `levels` are in hPa, pressures in Pa.
     """
 
     def __init__(self, levels: tuple[int, ...], column: Column, gravity: float, gas_constant: float):
@@ -38,7 +38,7 @@ class ToPressure:
         target = jnp.log(jnp.asarray(levels, jnp.float32) * 100)[:, None, None]
         x = column.log_pressure
         self.thickness = jnp.diff(x, axis=0)
-        # How far into each segment between two layers a level lies: 0 above it, 1 below it.
+        # Position of a level in each segment between two layers: 0 above it, 1 below it.
         self.fraction = jnp.clip((target[:, None] - x[:-1]) / self.thickness, 0, 1)
         self.below = jnp.maximum(target - x[-1], 0)
         self.above = jnp.minimum(target - x[0], 0)
@@ -50,9 +50,9 @@ class ToPressure:
         return self.linear(self.column.temperature) * jnp.exp(self.exponent * self.below)
 
     def geopotential(self) -> Float[jax.Array, "level lon lat"]:
-        """Hydrostatic between layers too: where virtual temperature is linear, geopotential is a parabola.
+        """Geopotential, hydrostatic between layers too: a parabola, since virtual temperature is linear there.
 
-        A straight line instead would be up to 30 m too low half-way between two layers.
+        Linear interpolation would be up to 30 m too low half-way between two layers.
         """
         warm = self.column.virtual_temperature
         bend = self.thickness * jnp.diff(warm, axis=0)
@@ -62,7 +62,7 @@ class ToPressure:
         return inside - self.gas_constant * (under + warm[0] * self.above)
 
     def mean_sea_level_pressure(self) -> Float[jax.Array, "lon lat"]:
-        """Surface pressure in Pa brought down to sea level through air at the lapse rate."""
+        """Surface pressure in Pa reduced to sea level with the lapse rate."""
         column = self.column
         depth = jnp.log(column.surface_pressure) - column.log_pressure[-1]
         surface_temperature = column.temperature[-1] * jnp.exp(self.exponent * depth)
@@ -73,8 +73,8 @@ class ToPressure:
 class Regrid:
     """Conservative remapping from a Gaussian grid to an evenly spaced one: area means of the source's cells.
 
-    A row of the Gaussian grid spans its quadrature weight in the sine of latitude, so that global means, of surface
-    pressure first of all, are those of the circulation model to rounding.
+    A row of the Gaussian grid has its quadrature weight as its width in the sine of latitude, so that global means,
+    above all of surface pressure, are those of the circulation model up to rounding.
     """
 
     def __init__(self, n_source: tuple[int, int], n_target: tuple[int, int]):
@@ -86,7 +86,7 @@ class Regrid:
         return jnp.einsum("ax,by,...xy->...ba", self.longitude, self.latitude, field)
 
     def weighted(self, field: Float[jax.Array, "lon lat"], weight: Float[jax.Array, "lon lat"]) -> jax.Array:
-        """Mean over the part of each target cell given by `weight`, without meaning where there is next to none."""
+        """Mean over each target cell weighted by `weight`; meaningless where the weight is near zero."""
         return self(field * weight) / jnp.maximum(self(weight), 1e-3)
 
 
@@ -98,14 +98,14 @@ def _latitude_overlaps(n_source: int, n_target: int) -> Float[np.ndarray, "targe
 
 
 def _longitude_overlaps(n_source: int, n_target: int) -> Float[np.ndarray, "target source"]:
-    """Both grids have the centre of their first cell at 0 degrees, so cells are compared a turn to either side too."""
+    """Overlaps in longitude; both grids have their first cell centred at 0 degrees, so overlaps wrap around."""
     source = (np.arange(-n_source, 2 * n_source + 1) - 0.5) / n_source
     target = (np.arange(n_target + 1) - 0.5) / n_target
     return _overlaps(source, target).reshape(n_target, 3, n_source).sum(axis=1)
 
 
 def _overlaps(source: Float[np.ndarray, " m"], target: Float[np.ndarray, " n"]) -> Float[np.ndarray, "n-1 m-1"]:
-    """The share of each target cell that lies in each source cell, from the cells' bounds."""
+    """The fraction of each target cell that is in each source cell, from the cells' bounds."""
     upper = np.minimum(target[1:, None], source[None, 1:])
     lower = np.maximum(target[:-1, None], source[None, :-1])
     return np.maximum(upper - lower, 0) / np.diff(target)[:, None]

@@ -1,7 +1,7 @@
-"""Where a run starts: spun-up states that ship with the package, made fit for any start date, seed and resolution.
+"""Initial states: spun-up states shipped with the package, adapted to any start date, seed and resolution.
 
-The file holds the spectral coefficients of a T31 run with 8 layers, one state for the first of each month, so that a
-run starts in the right season after a few days' adjustment instead of months of spin-up. Make it again, in about six
+The file has the spectral coefficients of a T31 run with 8 layers, one state for the first of each month, so that a run
+starts in the right season after a few days of adjustment instead of months of spin-up. Recreate it, in about six
 minutes on two cores, with
 
     python -m airmass.data.simulate.restart NEW.npz
@@ -17,25 +17,25 @@ from dinosaur.primitive_equations import State as Dynamics
 from jaxtyping import Float
 
 from airmass.core.files import new_output, write_arrays
-from airmass.data.simulate.climate import MEAN_SURFACE_PRESSURE, Climate, State
+from airmass.data.simulate.climate import MEAN_SURFACE_PRESSURE, Climate, ClimateState
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
 
 _FILE = resources.files("airmass") / "data/simulate/restart_t31l8.npz"
 _ARCHIVED = SimulateSettings(days=1, truncation=31, layers=8)
 _SIX_HOURS = np.timedelta64(6, "h")
 
-# Days from the archived state to the first frame: gravity waves leave within a day or two, and errors of the size
-# put in below grow on their own by then. Other layers ask for longer, their stratosphere being made up.
+# Days from the archived state to the first frame. Gravity waves decay within a day or two, and perturbations of the
+# size below start to grow. Other numbers of layers need longer, since their stratosphere is extrapolated.
 _ADJUSTMENT_DAYS = 10
 _ADJUSTMENT_DAYS_OTHER_LAYERS = 30
-# Relative size of the change that a seed makes to each wave.
+# Relative size of the random change of each wave.
 _PERTURBATION = 0.3
 
 Coefficients = dict[str, Float[np.ndarray, "layer order degree"]]
 
 
-def first_state(climate: Climate, settings: SimulateSettings, progress: Callable[[int, int], None]) -> State:
-    """The state at the first frame of a run: archived, perturbed with the seed, adjusted, of the right mass.
+def first_state(climate: Climate, settings: SimulateSettings, progress: Callable[[int, int], None]) -> ClimateState:
+    """The state at the first frame of a run: archived, perturbed with the seed, adjusted, with the right mass.
 
     Calls `progress` with the days of adjustment done and to do.
     """
@@ -50,7 +50,7 @@ def first_state(climate: Climate, settings: SimulateSettings, progress: Callable
 
 
 def archived(time: np.datetime64) -> Coefficients:
-    """The archived state nearest in the year, by name: full temperature in K, the rest as in the dynamical core."""
+    """The archived state nearest in the year, by name: full temperature in K, other fields as in the dynamical core."""
     with _FILE.open("rb") as file, np.load(file) as archive:
         day = (time.astype("datetime64[D]") - time.astype("datetime64[Y]")).astype(int)
         away = np.abs(archive["day_of_year"] - day)
@@ -59,9 +59,9 @@ def archived(time: np.datetime64) -> Coefficients:
 
 
 def perturb(coefficients: Coefficients, seed: int) -> Coefficients:
-    """Make every wave a random share stronger or weaker, in all variables and layers alike, and leave zonal means.
+    """Coefficients with every wave times a random factor, the same in all variables and layers; zonal means are kept.
 
-    So changed, wind and pressure stay near balance, which noise drawn for each variable would not.
+    A common factor keeps wind and pressure near balance, which independent noise for each variable would not.
     """
     shape = coefficients["vorticity"].shape[1:]
     factor = 1 + _PERTURBATION * np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
@@ -70,7 +70,7 @@ def perturb(coefficients: Coefficients, seed: int) -> Coefficients:
 
 
 def to_dynamics(climate: Climate, coefficients: Coefficients) -> Dynamics:
-    """The dynamical core's state, interpolated in sigma to its layers and cut or padded to its truncation."""
+    """The dynamical core's state, interpolated in sigma to its layers, truncated or padded to its truncation."""
     coords = climate.model.coords
     layers = _to_layers(coords.vertical.centers)
     fields = {}
@@ -91,7 +91,7 @@ def to_dynamics(climate: Climate, coefficients: Coefficients) -> Dynamics:
 
 
 def to_coefficients(climate: Climate, dynamics: Dynamics) -> Coefficients:
-    """The other way, without interpolation."""
+    """The inverse of `to_dynamics`, without interpolation."""
     temperature = np.array(dynamics.temperature_variation)
     temperature[:, 0, 0] += np.asarray(climate.model.dycore.primitive.reference_temperature) * _constant_one(climate)
     return {
@@ -104,10 +104,10 @@ def to_coefficients(climate: Climate, dynamics: Dynamics) -> Coefficients:
 
 
 def with_mean_surface_pressure(climate: Climate, dynamics: Dynamics, mean: float = MEAN_SURFACE_PRESSURE) -> Dynamics:
-    """Scale surface pressure everywhere so that its mean over the globe is `mean` Pa.
+    """The state with surface pressure scaled to the global mean `mean` in Pa.
 
-    Left to itself the model has the mass of a flat earth at 1000 hPa and more, with mountains put on top. Its
-    dynamical core holds the mean of the logarithm of surface pressure, so the mass set here stays.
+    Without this, the model's mass is that of a flat earth at more than 1000 hPa. Its dynamical core conserves the mean
+    of the logarithm of surface pressure, so the mass set here is kept.
     """
     from jcm import constants
 
@@ -120,7 +120,7 @@ def with_mean_surface_pressure(climate: Climate, dynamics: Dynamics, mean: float
 
 
 def make(path: str | Path, spin_up_days: int = 180) -> None:
-    """Spin up from rest and write the states of the first of each month of the year after."""
+    """Spin up from rest and write the states of the first of each month of the following year."""
     climate = Climate.build(_ARCHIVED)
     state = climate.new_state(with_mean_surface_pressure(climate, climate.model.initial_state()))
     start = np.datetime64("2001-01-01", "h")
@@ -153,7 +153,7 @@ def _to_layers(centers: Float[np.ndarray, " layer"]) -> Float[np.ndarray, "layer
 
 
 def _to_truncation(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Coefficients (layer, order, degree), orders 0, 1, -1, 2, ..., cut or padded with zeros."""
+    """Coefficients (layer, order, degree), orders 0, 1, -1, 2, ..., truncated or padded with zeros."""
     orders, degrees = (min(a, b) for a, b in zip(values.shape[1:], shape, strict=True))
     result = np.zeros((len(values), *shape), values.dtype)
     result[:, :orders, :degrees] = values[:, :orders, :degrees]

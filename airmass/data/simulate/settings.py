@@ -1,4 +1,4 @@
-"""What to simulate. Imports nothing heavy, so that the command line can show its help at once."""
+"""Settings of a simulation. Imports are light, so that the command line shows its help at once."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ _TIME_STEP_MINUTES = {21: 60, 31: 60, 42: 30}
 
 
 def _stable_time_step(truncation: int, layers: int) -> int:
-    """Minutes. With more layers the lowest is thinner, and SPEEDY's explicit surface drag asks for shorter steps."""
+    """The longest stable time step in minutes: with more layers the lowest is thinner, and its drag less stable."""
     if layers <= 8:
         return _TIME_STEP_MINUTES.get(truncation, 0)
     return 20 if layers <= 12 else 12
@@ -28,7 +28,7 @@ class SimulateSettings:
     """A simulated climate: how long, from when, at which resolution."""
 
     days: Annotated[int, Range(1, 36525)]
-    """Days to hold in the end, four frames each. A store that holds fewer is continued."""
+    """Length in days, four frames each. A shorter existing store is continued."""
     truncation: Literal[21, 31, 42] = 31
     """Spectral truncation of the circulation model: T21, T31 or T42 (5.6, 3.75 or 2.8 degrees)."""
     start: str = "2000-11-01"
@@ -49,8 +49,8 @@ class SimulateSettings:
         if not self.time_step_minutes:
             object.__setattr__(self, "time_step_minutes", _stable_time_step(self.truncation, self.layers))
         self._check_start()
-        # Shortwave radiation is computed every third step; a whole number of such threes fills every frame, so that
-        # a run is the same wherever it was stopped and continued.
+        # Shortwave radiation is computed every third step. A frame has a multiple of three steps, so that a continued
+        # run equals a single one.
         if 120 % self.time_step_minutes:
             raise InputError(f"time_step_minutes is {self.time_step_minutes}, expected a divisor of 120")
 
@@ -63,7 +63,7 @@ class SimulateSettings:
         return FRAME_MINUTES // self.time_step_minutes
 
     def without_days(self) -> dict[str, Any]:
-        """All that must be equal for a store to be continued."""
+        """The settings that must be equal for a store to be continued."""
         return {name: value for name, value in asdict(self).items() if name != "days"}
 
     def _check_start(self) -> None:
@@ -72,7 +72,7 @@ class SimulateSettings:
         start = parse_time(self.start)
         if start != start.astype("datetime64[D]"):
             raise InputError(f"start is {self.start!r}, expected a date, whose first frame is at 00 UTC")
-        # What numpy's nanosecond dates can hold, with room for the longest run.
+        # The range of datetime64[ns], with room for the longest run.
         if int(str(start)[:4]) > 2150:
             raise InputError(f"start is {self.start!r}, expected a year up to 2150")
         object.__setattr__(self, "start", str(start.astype("datetime64[D]")))

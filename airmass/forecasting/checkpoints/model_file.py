@@ -16,17 +16,17 @@ import numpy as np
 from jaxtyping import Float, PyTree
 
 import airmass
-from airmass.core.arrays import ArrayFile, StoredArray, as_declared
+from airmass.core.arrays import ArrayFile, NpzArray, as_declared
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, write_arrays
 from airmass.core.parameter_paths import path_name
 from airmass.core.place import local_path
 from airmass.core.strict_json import from_source, parse_json
 from airmass.core.typed import Range
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.harmonics import Harmonics
-from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.fields.variables import VARIABLES
 from airmass.models.family import new_network
@@ -56,7 +56,7 @@ class SavedModel:
     network: PyTree
     about: Mapping[str, str | int]
     fill: Float[np.ndarray, " prognostic"]
-    innovation: Innovation | None = None
+    innovation: LinearResidual | None = None
     calibration: Calibration | None = None
 
     def model(
@@ -169,7 +169,7 @@ def _grid(flat: ArrayFile, path: Path) -> LatLonGrid:
 
 def _fill(flat: ArrayFile, recipe: Recipe, path: Path) -> Float[np.ndarray, " prognostic"]:
     """Read `fill`: NaN for channels that may not be missing, else finite."""
-    channels = Layout.of(recipe.task.prognostic, recipe.task.levels).channels
+    channels = ChannelLayout.of(recipe.task.prognostic, recipe.task.levels).channels
     fill = as_declared(flat["fill"], np.empty(len(channels), np.float32), path, "fill", finite=False)
     for value, (name, _) in zip(fill, channels, strict=True):
         if np.isinf(value) or (np.isnan(value) and VARIABLES[name].missing_over_land):
@@ -183,27 +183,27 @@ def _require_positive(path: Path, scales: Normaliser) -> None:
             raise InputError(f"{path}: {name} holds a number that is not above 0")
 
 
-def innovation_arrays(innovation: Innovation | None) -> dict[str, np.ndarray]:
+def innovation_arrays(innovation: LinearResidual | None) -> dict[str, np.ndarray]:
     """Arrays to save for innovations: their statistics, without the harmonics, which follow from the grid."""
     return {} if innovation is None else {name: np.asarray(getattr(innovation, name)) for name in _INNOVATION}
 
 
 def innovation_from(
-    arrays: Mapping[str, StoredArray] | Mapping[str, np.ndarray], recipe: Recipe, grid: LatLonGrid, source: str | Path
-) -> Innovation | None:
+    arrays: Mapping[str, NpzArray] | Mapping[str, np.ndarray], recipe: Recipe, grid: LatLonGrid, source: str | Path
+) -> LinearResidual | None:
     """Rebuild from `innovation_arrays`; None if the recipe needs none. Raises InputError for other arrays."""
     if not recipe.needs_innovation:
         return None
-    channels, degrees = len(Layout.of(recipe.task.prognostic, recipe.task.levels)), grid.shape[1] // 2
+    channels, degrees = len(ChannelLayout.of(recipe.task.prognostic, recipe.task.levels)), grid.shape[1] // 2
     by_harmonic = np.empty((degrees, degrees, channels), np.float32)
     by_lag = np.empty((recipe.task.history, *by_harmonic.shape), np.complex64)
     shapes = np.empty((grid.size, channels), np.float32), by_lag, by_harmonic
     held = with_named_leaves(dict(zip(_INNOVATION, shapes, strict=True)), arrays, source)
-    return Innovation(**held, harmonics=Harmonics.build(grid.latitude, grid.longitude))
+    return LinearResidual(**held, harmonics=Harmonics.build(grid.latitude, grid.longitude))
 
 
 def _calibration_from(
-    arrays: Mapping[str, StoredArray], innovation: Innovation | None, source: str | Path
+    arrays: Mapping[str, NpzArray], innovation: LinearResidual | None, source: str | Path
 ) -> Calibration | None:
     """Calibration of a model file; None before it has been measured."""
     if innovation is None or not arrays:
@@ -218,7 +218,7 @@ def named_leaves(tree) -> dict[str, np.ndarray]:
     return {path_name(path): np.asarray(leaf) for path, leaf in leaves}
 
 
-def with_named_leaves(template, leaves: Mapping[str, StoredArray] | Mapping[str, np.ndarray], source: str | Path):
+def with_named_leaves(template, leaves: Mapping[str, NpzArray] | Mapping[str, np.ndarray], source: str | Path):
     """A tree like `template` with the given arrays; raises InputError for one that is missing,
     left over, of another shape or dtype, or not finite."""
     wanted = {path_name(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(template)[0]}
@@ -232,7 +232,7 @@ def with_named_leaves(template, leaves: Mapping[str, StoredArray] | Mapping[str,
 
 def _normaliser_template(recipe: Recipe) -> Normaliser:
     task = recipe.task
-    history, targets = Layout.of(task.prognostic, task.levels), Layout.of(task.targets, task.levels)
-    static, forcing = Layout.of(task.static, task.levels), task.forcing
+    history, targets = ChannelLayout.of(task.prognostic, task.levels), ChannelLayout.of(task.targets, task.levels)
+    static, forcing = ChannelLayout.of(task.static, task.levels), task.forcing
     h, f, s, t = (np.empty(len(x), np.float32) for x in (history, forcing, static, targets))
     return Normaliser(h, h, f, f, s, s, t, t, Normaliser.columns(task))

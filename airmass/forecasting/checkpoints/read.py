@@ -23,9 +23,9 @@ from airmass.data.preparation.statistics import (
     require_statistics,
 )
 from airmass.diffusion.noise_levels import SamplerSettings
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
-from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
@@ -73,7 +73,7 @@ class Checkpoint(Protocol):
     def noise(self) -> Any: ...
 
     @property
-    def innovation(self) -> Innovation | None: ...
+    def innovation(self) -> LinearResidual | None: ...
 
     @property
     def calibration(self) -> Calibration | None: ...
@@ -136,7 +136,7 @@ class OwnCheckpoint:
         return self.family.noise(self.saved.recipe)
 
     @property
-    def innovation(self) -> Innovation | None:
+    def innovation(self) -> LinearResidual | None:
         return self.saved.innovation
 
     @property
@@ -254,7 +254,7 @@ def missing_fill(task: Task, folder: str) -> Fill:
     names = [name for name in task.prognostic if VARIABLES[name].missing_over_land]
     minimum = load_table(folder, MINIMUM) if names else xr.Dataset()
     require_statistics(minimum, Path(folder) / f"{MINIMUM}.nc", names)
-    channels = Layout.of(task.prognostic, task.levels).channels
+    channels = ChannelLayout.of(task.prognostic, task.levels).channels
     return np.array([float(minimum[name]) if name in names else np.nan for name, _ in channels], np.float32)
 
 

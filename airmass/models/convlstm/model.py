@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
@@ -105,7 +105,7 @@ class ConvLSTM(eqx.Module):
     def space(self) -> None:
         """No devices share a grid."""
 
-    def ready(self, serving: bool = False) -> "ConvLSTM":
+    def ready(self, inference: bool = False) -> "ConvLSTM":
         """The same model with its network in `precision`; scaling, memory and states stay float32."""
         return dataclasses.replace(self, network=in_precision(self.network, self.precision))
 
@@ -163,5 +163,5 @@ def convlstm(
 
 def network_sizes(task: Task) -> tuple[int, int]:
     """Channels that one frame is read with (without position) and outputs of a network for `task`."""
-    prognostic, static = (len(Layout.of(names, task.levels)) for names in (task.prognostic, task.static))
-    return prognostic + 2 * len(task.forcing) + static, len(Layout.of(task.targets, task.levels))
+    prognostic, static = (len(ChannelLayout.of(names, task.levels)) for names in (task.prognostic, task.static))
+    return prognostic + 2 * len(task.forcing) + static, len(ChannelLayout.of(task.targets, task.levels))

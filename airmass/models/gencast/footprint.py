@@ -2,7 +2,7 @@
 
 from airmass.models.footprint import Footprint, Sizes, UpdateCosts, Work, fixed_channels, largest_first, parameter_bytes
 from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.mesh.counts import Counts, MeshWork, encoder_and_decoder, tables
+from airmass.models.mesh.counts import Counts, MeshWork, encoder_and_decoder, table_bytes
 from airmass.models.mesh.neighbours import BLOCK
 
 # Peak of whole forecasts on a 10 degree grid with a network of width 16 or 32, bytes.
@@ -26,7 +26,7 @@ def footprint(settings: GenCastSettings, sizes: Sizes) -> Footprint:
     parts = {
         "Python, JAX and compiling": 0 if sizes.accelerator else _BASE,
         "parameters": parameter_bytes(sizes, settings),
-        "edges and nodes before weather": tables(n) + geometry,
+        "edges and nodes before weather": table_bytes(n) + geometry,
         # At one noise level, and at the next, which JAX prepares meanwhile.
         "edges and nodes at a noise level": 2 * (geometry + row * n.mesh),
         "attention masks": masks,
@@ -57,7 +57,7 @@ def update_costs(settings: GenCastSettings, work: Work) -> UpdateCosts:
     scores = attention(settings, n.mesh)[1] / 2
     again = work.made_again + (settings.recompute > 0)
     flops = (3 + again) * footprint(settings, Sizes(work.task, work.shape)).flops + scores
-    return UpdateCosts(_BASE_OF_UPDATE, tables(n), _activations(settings, n, work), _FRAMES, flops, _OVERHEAD)
+    return UpdateCosts(_BASE_OF_UPDATE, table_bytes(n), _activations(settings, n, work), _FRAMES, flops, _OVERHEAD)
 
 
 def attention(settings: GenCastSettings, mesh: int) -> tuple[int, float]:

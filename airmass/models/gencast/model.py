@@ -13,14 +13,21 @@ from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
 from airmass.diffusion.precondition import denoise
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
-from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.graphcast.model import network_sizes, shared_axis
-from airmass.models.grid_mesh import Decoder, DecoderEmbedded, DecoderSeen, Encoder, EncoderEmbedded, EncoderSeen
+from airmass.models.grid_mesh import (
+    Decoder,
+    DecoderEmbedded,
+    DecoderPrecomputed,
+    Encoder,
+    EncoderEmbedded,
+    EncoderPrecomputed,
+)
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
@@ -76,13 +83,13 @@ class DenoiserNetwork(eqx.Module):
         """What depends on parameters and geometry alone."""
         return Embedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
 
-    def seen(self, embedded: "Embedded", sigma: Float[Array, ""]) -> "Seen":
+    def precomputed(self, embedded: "Embedded", sigma: Float[Array, ""]) -> "Precomputed":
         """What depends, besides, on the noise level: shared by all members."""
         condition = self.noise_encoder(sigma)
-        return Seen(
+        return Precomputed(
             condition,
-            self.encoder.seen(embedded.encoder, condition),
-            self.decoder.seen(embedded.decoder, condition),
+            self.encoder.precomputed(embedded.encoder, condition),
+            self.decoder.precomputed(embedded.decoder, condition),
         )
 
     def fixed(self, tiles: Tiles, x: Float[Array, "node channel"], tile) -> Float[Array, "node hidden"]:
@@ -98,7 +105,7 @@ class DenoiserNetwork(eqx.Module):
         self,
         tiles: Tiles,
         neighbours: Neighbours,
-        seen: "Seen",
+        precomputed: "Precomputed",
         fixed: Float[Array, "tile node hidden"],
         noisy: Float[Array, "grid target"],
     ) -> Float[Array, "grid target"]:
@@ -108,10 +115,10 @@ class DenoiserNetwork(eqx.Module):
         def first(tile):
             return fixed[tile] + tiles.rows(noisy, tile) @ for_noisy
 
-        condition, tile_by_tile = seen.condition, self.recompute > 0
-        grid, mesh = self.encoder(tiles, seen.encoder, first, condition, tile_by_tile)
+        condition, tile_by_tile = precomputed.condition, self.recompute > 0
+        grid, mesh = self.encoder(tiles, precomputed.encoder, first, condition, tile_by_tile)
         mesh = self.transformer(mesh, neighbours, condition, self.recompute)
-        return self.decoder(tiles, seen.decoder, grid, mesh, condition, tile_by_tile)
+        return self.decoder(tiles, precomputed.decoder, grid, mesh, condition, tile_by_tile)
 
 
 class Embedded(eqx.Module):
@@ -121,12 +128,12 @@ class Embedded(eqx.Module):
     decoder: DecoderEmbedded
 
 
-class Seen(eqx.Module):
+class Precomputed(eqx.Module):
     """The network's view of its graphs at one noise level."""
 
     condition: Float[Array, " condition"]
-    encoder: EncoderSeen
-    decoder: DecoderSeen
+    encoder: EncoderPrecomputed
+    decoder: DecoderPrecomputed
 
 
 class Frame(eqx.Module):
@@ -158,7 +165,7 @@ class GenCast(eqx.Module):
     fill: Float[Array, " prognostic"]
     step_hours: int = eqx.field(static=True)
     precision: str = eqx.field(static=True, default="float32")
-    innovation: Innovation | None = None
+    innovation: LinearResidual | None = None
     calibration: Calibration | None = None
     embedded: Embedded | None = None
 
@@ -167,11 +174,11 @@ class GenCast(eqx.Module):
         """The axis of devices that share the grid."""
         return self.tiles.space
 
-    def ready(self, serving: bool = False) -> "GenCast":
+    def ready(self, inference: bool = False) -> "GenCast":
         """The same model with the part that neither weather nor noise level enters computed.
 
         The network's arithmetic is done in `precision`; scaling, sampling, residual sums and states stay float32.
-        Whether a derivative will be taken, which `serving` denies, makes a difference to GraphCast alone.
+        Whether a derivative will be taken, which `inference` denies, makes a difference to GraphCast alone.
         """
         network, tiles = in_precision((self.network, self.tiles), self.precision)
         return dataclasses.replace(self, network=network, tiles=tiles, embedded=network.embedded(tiles))
@@ -188,10 +195,10 @@ class GenCast(eqx.Module):
         parts |= {"calibration": None if self.calibration is None else everywhere}
         return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
 
-    def seen(self, sigma: Float[Array, ""]) -> Seen:
+    def precomputed(self, sigma: Float[Array, ""]) -> Precomputed:
         """What the noise level alone decides, for `denoise`."""
         embedded = self.embedded or self.network.embedded(self.tiles)
-        return self.network.seen(embedded, sigma)
+        return self.network.precomputed(embedded, sigma)
 
     def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> Frame:
         """What every denoising of the frame after `state` shares.
@@ -211,18 +218,22 @@ class GenCast(eqx.Module):
             return None, self.network.fixed(self.tiles, x.astype(self.tiles.grid_features.dtype), tile)
 
         _, fixed_map = jax.lax.scan(fixed, None, jnp.arange(self.tiles.count))
-        expected = None if self.calibration is None else self.calibration.innovation.expected(history)
+        expected = None if self.calibration is None else self.calibration.residual.expected(history)
         return Frame(fixed_map, base, missing, expected)
 
     def denoise(
-        self, frame: Frame, noisy: Float[Array, "node target"], sigma: Float[Array, ""], seen: Seen | None = None
+        self,
+        frame: Frame,
+        noisy: Float[Array, "node target"],
+        sigma: Float[Array, ""],
+        precomputed: Precomputed | None = None,
     ) -> Float[Array, "node target"]:
         """Expected scaled targets given them plus noise of standard deviation `sigma`."""
-        seen = seen or self.seen(sigma)
+        precomputed = precomputed or self.precomputed(sigma)
 
         def network(scaled, _):
             low = scaled.astype(frame.fixed.dtype)
-            return self.network(self.tiles, self.neighbours, seen, frame.fixed, low).astype(jnp.float32)
+            return self.network(self.tiles, self.neighbours, precomputed, frame.fixed, low).astype(jnp.float32)
 
         return denoise(network, noisy, sigma)
 
@@ -276,7 +287,7 @@ def gencast(
     precision: str = "float32",
     parts: int = 1,
     attend: Attend | None = None,
-    innovation: Innovation | None = None,
+    innovation: LinearResidual | None = None,
     calibration: Calibration | None = None,
 ) -> GenCast:
     """GenCast on `grid`, as `graphcast`. `fill` replaces missing values, by prognostic channel.
@@ -308,5 +319,5 @@ def attention_here(settings: GenCastSettings, precision: str, gradient: bool = F
 def denoiser_sizes(task: Task, innovation: bool = False) -> tuple[int, int]:
     """Input channels (without the three structural ones) and outputs of a denoiser for `task`."""
     channels, outputs = network_sizes(task)
-    expected = len(Layout.of(task.prognostic, task.levels)) if innovation else 0
+    expected = len(ChannelLayout.of(task.prognostic, task.levels)) if innovation else 0
     return channels + expected + outputs, outputs

@@ -11,14 +11,14 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
-from airmass.diffusion.correlated_noise import draw_key, lasting
+from airmass.diffusion.correlated_noise import correlated_coefficients, draw_key
 from airmass.diffusion.noise_levels import SamplerSettings, require_degrees
 from airmass.diffusion.samplers import sample
 from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.forcing import forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
-from airmass.models.gencast.model import Frame, GenCast, Seen
+from airmass.models.gencast.model import Frame, GenCast, Precomputed
 from airmass.models.runner import NOTHING_WRITTEN, History, Written, member_key, whole_hours
 from airmass.models.state import State
 
@@ -111,8 +111,10 @@ class GenCastRunner:
         frames = [_prepare(model, state, window) for state in states]
 
         def denoiser(x, sigma):
-            seen = _seen(model, sigma)
-            return jnp.stack([_denoise(model, frame, one, sigma, seen) for frame, one in zip(frames, x, strict=True)])
+            precomputed = _precomputed(model, sigma)
+            return jnp.stack(
+                [_denoise(model, frame, one, sigma, precomputed) for frame, one in zip(frames, x, strict=True)]
+            )
 
         def draw(number):
             return jnp.stack([one(white, number) for one in draws])
@@ -129,12 +131,12 @@ class GenCastRunner:
         channels, sampler = self._held[0][0].normaliser.target_scale.shape[0], self._sampler
         large = None
         if sampler.memory:
-            large = lasting(member, frame, number, sampler.memory, sampler.memory_degrees, channels)
+            large = correlated_coefficients(member, frame, number, sampler.memory, sampler.memory_degrees, channels)
         return white.draw(draw_key(member, frame, number), channels, large)
 
 
 # Compiled once for all models of a kind and size: while training, one is made of the newest parameters now and again.
-_ready = jax.jit(lambda model: model.ready(serving=True))
+_ready = jax.jit(lambda model: model.ready(inference=True))
 
 
 @jax.jit
@@ -143,13 +145,15 @@ def _prepare(model: GenCast, state: State, window: Float[Array, "window node for
 
 
 @jax.jit
-def _seen(model: GenCast, sigma: Float[Array, ""]) -> Seen:
-    return model.seen(sigma)
+def _precomputed(model: GenCast, sigma: Float[Array, ""]) -> Precomputed:
+    return model.precomputed(sigma)
 
 
 @jax.jit
-def _denoise(model: GenCast, frame: Frame, x: Float[Array, "node target"], sigma: Float[Array, ""], seen: Seen):
-    return model.denoise(frame, x, sigma, seen)
+def _denoise(
+    model: GenCast, frame: Frame, x: Float[Array, "node target"], sigma: Float[Array, ""], precomputed: Precomputed
+):
+    return model.denoise(frame, x, sigma, precomputed)
 
 
 @jax.jit

@@ -3,7 +3,7 @@
 from airmass.models.footprint import Footprint, Sizes, UpdateCosts, Work, fixed_channels, largest_first, parameter_bytes
 from airmass.models.graphcast.model import network_sizes
 from airmass.models.graphcast.settings import GraphCastSettings
-from airmass.models.mesh.counts import Counts, MeshWork, encoder_and_decoder, tables
+from airmass.models.mesh.counts import Counts, MeshWork, encoder_and_decoder, table_bytes
 
 # Peak of whole forecasts on a 10 degree grid with a network of width 16 or 32, bytes.
 _BASE = 570e6
@@ -25,7 +25,7 @@ def footprint(settings: GraphCastSettings, sizes: Sizes) -> Footprint:
     parts = {
         "Python, JAX and compiling": 0 if sizes.accelerator else _BASE,
         "parameters": parameter_bytes(sizes, settings),
-        "edges and nodes before weather": tables(n)
+        "edges and nodes before weather": table_bytes(n)
         + row * (n.encoder_kinds + n.decoder_kinds + 2 * n.mesh + 2 * n.mesh_kinds),
         # In, out and on the host; the frame besides is held while it is written.
         "state and forcings": 4 * n.grid * (3 * task.history * prognostic + 3 * targets + fixed_channels(task)),
@@ -48,7 +48,7 @@ def update_costs(settings: GraphCastSettings, work: Work) -> UpdateCosts:
     n = Counts.of(settings, work.shape)
     again = work.made_again + _MADE_AGAIN[min(settings.recompute, 2)]
     flops = (3 + again) * footprint(settings, Sizes(work.task, work.shape)).flops
-    return UpdateCosts(_BASE_OF_UPDATE, tables(n), _activations(settings, n, work), _FRAMES, flops, _OVERHEAD)
+    return UpdateCosts(_BASE_OF_UPDATE, table_bytes(n), _activations(settings, n, work), _FRAMES, flops, _OVERHEAD)
 
 
 def _activations(settings: GraphCastSettings, n: Counts, work: Work) -> dict[str, float]:

@@ -13,19 +13,19 @@ from jax.sharding import PartitionSpec
 from jaxtyping import Float, Int, PRNGKeyArray
 
 from airmass.core.types import Array
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.graphcast.settings import GraphCastSettings
-from airmass.models.grid_mesh import Decoder, DecoderSeen, Encoder, EncoderSeen, embedded_rows
+from airmass.models.grid_mesh import Decoder, DecoderPrecomputed, Encoder, EncoderPrecomputed, embedded_rows
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.tiles import Tiles
 from airmass.models.nn.interaction import Interaction
 from airmass.models.nn.loops import over_groups
 from airmass.models.nn.mlp import MLP, in_precision
-from airmass.models.nn.processor import finish, interact
-from airmass.models.nn.summed import Behind, arriving_at
+from airmass.models.nn.processor import interact, last_step
+from airmass.models.nn.summed import LinearAfterSum, arriving_at
 from airmass.models.state import State
 
 
@@ -66,19 +66,19 @@ class Network(eqx.Module):
         mesh = self.process(tiles, geometry, mesh)
         return self.decoder(tiles, geometry.decoder, grid, mesh, None, tile_by_tile)
 
-    def geometry(self, tiles: Tiles, serving: bool = False) -> "Geometry":
+    def geometry(self, tiles: Tiles, inference: bool = False) -> "Geometry":
         """What depends on parameters and geometry alone, to be shared by every step, member and example.
 
-        `serving` says that no derivative will be taken, which leaves less to be done at every step.
+        `inference` says that no derivative will be taken, which leaves less to be done at every step.
         """
         mesh_edges = self.embed_mesh_edges.rescale(embedded_rows(self.embed_mesh_edges, tiles.mesh.table))
         on_mesh_edges = jax.tree.map(lambda leaf: leaf[0], self.processor).on_edges(mesh_edges)
-        encoder = self.encoder.seen(self.encoder.embedded(tiles))
-        decoder = self.decoder.seen(self.decoder.embedded(tiles))
+        encoder = self.encoder.precomputed(self.encoder.embedded(tiles))
+        decoder = self.decoder.precomputed(self.decoder.embedded(tiles))
         last = None
-        if serving and self.processor.edge_mlp.layers[0].bias.shape[0] > 1:
+        if inference and self.processor.edge_mlp.layers[0].bias.shape[0] > 1:
             count = arriving_at(tiles.mesh, len(tiles.mesh_features), tiles.space)
-            last = Behind(jax.tree.map(lambda leaf: leaf[-1], self.processor), count)
+            last = LinearAfterSum(jax.tree.map(lambda leaf: leaf[-1], self.processor), count)
         return Geometry(encoder, mesh_edges, on_mesh_edges, decoder, last)
 
     def process(
@@ -97,17 +97,17 @@ class Network(eqx.Module):
         if geometry.last is None:
             return carry[0]
         last = jax.tree.map(lambda leaf: leaf[-1], self.processor)
-        return finish(last, geometry.last, carry, tiles.mesh, tiles.space)
+        return last_step(last, geometry.last, carry, tiles.mesh, tiles.space)
 
 
 class Geometry(eqx.Module):
     """The network's view of its graphs before any weather."""
 
-    encoder: EncoderSeen
+    encoder: EncoderPrecomputed
     mesh_edges: Float[Array, "kind width"]
     on_mesh_edges: Float[Array, "kind hidden"]
-    decoder: DecoderSeen
-    last: Behind | None  # of the processor's last step, whose edges nothing reads
+    decoder: DecoderPrecomputed
+    last: LinearAfterSum | None  # of the processor's last step, whose edges nothing reads
 
 
 class GraphCast(eqx.Module):
@@ -126,14 +126,14 @@ class GraphCast(eqx.Module):
         """The axis of devices that share the grid."""
         return self.tiles.space
 
-    def ready(self, serving: bool = False) -> "GraphCast":
+    def ready(self, inference: bool = False) -> "GraphCast":
         """The same model with the part that no weather enters computed, for use over many steps.
 
         The network's arithmetic is done in `precision`; scaling, residual sums and states stay float32.
-        `serving` says that no derivative will be taken, which leaves less to be done at every step.
+        `inference` says that no derivative will be taken, which leaves less to be done at every step.
         """
         network, tiles = in_precision((self.network, self.tiles), self.precision)
-        return dataclasses.replace(self, network=network, tiles=tiles, geometry=network.geometry(tiles, serving))
+        return dataclasses.replace(self, network=network, tiles=tiles, geometry=network.geometry(tiles, inference))
 
     def specs(self) -> "GraphCast":
         """Where each array, or tree of arrays, lies on a mesh of devices that share an example: `tiles.specs`."""
@@ -193,7 +193,7 @@ def shared_axis(parts: int) -> str | None:
 
 def network_sizes(task: Task) -> tuple[int, int]:
     """Input channels (without the three structural ones) and outputs of a network for `task`."""
-    prognostic, forcing = len(Layout.of(task.prognostic, task.levels)), len(task.forcing)
-    static = len(Layout.of(task.static, task.levels))
+    prognostic, forcing = len(ChannelLayout.of(task.prognostic, task.levels)), len(task.forcing)
+    static = len(ChannelLayout.of(task.static, task.levels))
     channels = task.history * prognostic + (task.history + 1) * forcing + static
-    return channels, len(Layout.of(task.targets, task.levels))
+    return channels, len(ChannelLayout.of(task.targets, task.levels))

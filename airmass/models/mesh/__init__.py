@@ -1,1 +1,1 @@
-"""The icosahedral mesh, its graphs, and their order in memory."""
+"""The icosahedral mesh, its graphs, and their layout in memory."""

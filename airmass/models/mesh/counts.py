@@ -1,4 +1,4 @@
-"""Nodes and edges of a grid and a mesh, counted from their sizes, and what models on them take."""
+"""Numbers of nodes and edges of a grid and a mesh from their sizes, and the memory and flops of models on them."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,22 +6,22 @@ from typing import Protocol
 from airmass.models.footprint import Work
 from airmass.models.mesh.tiles import ROWS
 
-# Grid to mesh edges a grid node at radius fraction 0.6, from 1.56 to 1.62 on grids finer than 5 degrees.
+# Grid-to-mesh edges per grid node at radius fraction 0.6, from 1.56 to 1.62 on grids finer than 5 degrees.
 _ENCODER_EDGES = 1.6
-# Of all edges along the mesh, how many differ by more than a third of a turn and a mirror.
+# Fraction of the mesh's edges that differ by more than a rotation by a third of a turn and a reflection.
 _MESH_KINDS = 0.27
-# Rows as wide as the network that the backward pass finds of encoder and decoder: by grid node, by each of its three
-# edges from the mesh and by each of its edges to the mesh.
+# Rows of the network's width that encoder and decoder save for the backward pass: per grid node, per each of its three
+# edges from the mesh and per each of its edges to the mesh.
 _BY_NODE, _BY_CORNER, _BY_ENCODER_EDGE = 30, 7, 7
-# The same by kind of edge, whose embedding and first map are still equal: shared by all examples, and for each of them
-# besides the gradient. The rest of the embedding is made again tile by tile.
+# The same per kind of edge (edges with equal features have equal embeddings and first maps): shared by all examples,
+# plus a gradient for each example. The rest of the embedding is recomputed tile by tile.
 _BY_KIND = 3
-# Mesh nodes that are no step's: geometry, and of each example the gradients that tiles add to.
+# Rows per mesh node outside the steps: geometry, and for each example the gradients that tiles add to.
 _MESH_SHARED, _MESH_ROWS = 10, 25
 
 
 class MeshSettings(Protocol):
-    """Settings of a model on grid and mesh."""
+    """The settings of a model on grid and mesh that counts depend on."""
 
     @property
     def mesh_level(self) -> int: ...
@@ -38,7 +38,7 @@ class MeshSettings(Protocol):
 
 @dataclass(frozen=True)
 class Counts:
-    """How many of everything a network runs over."""
+    """Numbers of nodes, edges and kinds of edges of a network."""
 
     grid: int
     mesh: int
@@ -51,10 +51,10 @@ class Counts:
 
     @classmethod
     def of(cls, settings: MeshSettings, shape: tuple[int, int], finest_only: bool = False) -> "Counts":
-        """Counts from sizes alone. The edges along the mesh are those of all its levels, or of the finest only."""
+        """Counts from sizes alone. Mesh edges are those of all levels, or with `finest_only` of the finest."""
         grid = shape[0] * shape[1]
         encoder_edges = _ENCODER_EDGES * (settings.radius_fraction / 0.6) ** 2 * grid
-        # Columns that divide by three look the same after a third of a turn, as the mesh does.
+        # A grid whose columns divide by three is invariant under a third of a turn, as the mesh is.
         distinct = 1 / 3 if shape[1] % 3 == 0 else 1.0
         finest = 60 * 4**settings.mesh_level
         mesh_edges = finest if finest_only else 20 * (4 ** (settings.mesh_level + 1) - 1)
@@ -70,13 +70,13 @@ class Counts:
         )
 
 
-def tables(n: Counts) -> float:
-    """Indices and features."""
+def table_bytes(n: Counts) -> float:
+    """Bytes of the edges' indices and features."""
     return 12 * (n.encoder_edges + n.mesh_edges) + 36 * n.grid + 16 * (n.encoder_kinds + n.decoder_kinds)
 
 
 def encoder_and_decoder(n: Counts, width: int, hidden: int, targets: int) -> float:
-    """Products without the first map of grid nodes: embedding, messages and updates on the way in and out."""
+    """Multiplications of encoder and decoder, without the first map of grid nodes."""
     grid = hidden + 1 + (1 + hidden)  # embed, as senders, update without messages
     grid += 1 + 3 * hidden + 2 + hidden + hidden  # as receivers, messages of three edges, update, output
     edges, mesh = hidden * n.encoder_edges, (2 + hidden + 1) * n.mesh
@@ -85,7 +85,7 @@ def encoder_and_decoder(n: Counts, width: int, hidden: int, targets: int) -> flo
 
 @dataclass(frozen=True)
 class MeshWork:
-    """What the backward pass has on grid and mesh, with `latents` of a grid node between encoder and decoder."""
+    """Memory of the backward pass on grid and mesh, with `latents` rows per grid node between encoder and decoder."""
 
     n: Counts
     settings: MeshSettings
@@ -104,18 +104,18 @@ class MeshWork:
         return (self.work.size if self.work.accelerator else 4) * self.settings.width
 
     def of_edges(self, arrays: int) -> float:
-        """Bytes of a row of each of so many arrays that a step keeps."""
+        """Bytes per edge of `arrays` arrays that a step saves."""
         in_both = self.work.size == 2 and not self.work.accelerator
         return (4 * arrays + 2 if in_both else self.work.size * arrays) * self.settings.width
 
     def on_grid(self, nodes: float) -> float:
-        """What the encoder and the decoder have of some grid nodes, all of their edges with them."""
+        """Bytes that encoder and decoder save for some grid nodes and all of their edges."""
         edges = self.n.encoder_edges / self.n.grid
         return self.row * nodes * (_BY_NODE + 3 * _BY_CORNER + edges * _BY_ENCODER_EDGE)
 
     @property
     def tile(self) -> float:
-        """A tile of the decoder, which has more than the encoder's; of both where one tile is the whole grid."""
+        """Bytes of a tile of the decoder, which are more than the encoder's; of both if one tile is the whole grid."""
         nodes = self.work.nodes
         if nodes <= ROWS:
             return self.on_grid(nodes)
@@ -123,11 +123,11 @@ class MeshWork:
 
     @property
     def shared(self) -> dict[str, float]:
-        """Of encoder and decoder, and of nodes and edges before weather."""
+        """Bytes by part: encoder and decoder, and embeddings of mesh nodes and edges."""
         n, work = self.n, self.work
         grid = self.row * self.latents * work.nodes if self.settings.recompute else self.on_grid(work.nodes)
         on_mesh = n.mesh_kinds if self.edges_have_kinds else 0
-        # In bfloat16 half of the rows by kind are float32 all the same.
+        # In bfloat16 half of the rows by kind are float32 nevertheless.
         by_kind = (4 + work.size) / 2 * self.settings.width * (_BY_KIND + work.together)
         return {
             "activations on the grid": work.together * work.copies * grid,

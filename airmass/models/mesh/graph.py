@@ -1,4 +1,4 @@
-"""Edges between grid and mesh, with their features, built in numpy and kept on disk by content."""
+"""Edges between grid and mesh with their features, built in numpy and cached on disk by content."""
 
 import hashlib
 from functools import partial
@@ -9,14 +9,14 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
-from airmass.core.cache import kept
+from airmass.core.cache import read_or_make
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, write_arrays
 from airmass.core.types import Array
 from airmass.fields.grid import LatLonGrid
 from airmass.models.mesh.icosphere import Mesh, icosphere, multi_mesh_edges
 
-# Raised whenever the arithmetic below changes, so that cached graphs of an older one are not read.
+# Increased whenever the arithmetic below changes, so that cached graphs of an older version are not read.
 _VERSION = 3
 _ARRAYS = ("senders", "receivers", "kinds", "table")
 _SETS = ("grid_to_mesh", "mesh", "mesh_to_grid")
@@ -26,9 +26,9 @@ class EdgeSet(eqx.Module):
     """Directed edges sorted by receiver.
 
     An edge's features are chord length and the sender's position relative to the receiver in the receiver's local
-    frame, divided by the set's longest edge: row `kinds[edge]` of `table`. A mesh looks the same after a third of a
-    turn about the poles, and so does a grid whose columns divide by three, so most features occur three times and
-    what follows from them is computed once.
+    frame, divided by the set's longest edge: row `kinds[edge]` of `table`. A mesh is invariant under a third of a turn
+    about the poles, and so is a grid whose columns divide by three. Most features then occur three times, and values
+    that depend on features alone are computed once per kind.
     """
 
     senders: Int[Array, " edge"]
@@ -38,19 +38,19 @@ class EdgeSet(eqx.Module):
 
     @classmethod
     def sorted(cls, senders, receivers, features) -> "EdgeSet":
-        """Edges in any order, put in order of receiver, then sender."""
+        """The set of edges given in any order, sorted by receiver, then sender."""
         order = np.lexsort((senders, receivers))
         senders, receivers = np.asarray(senders, np.int32)[order], np.asarray(receivers, np.int32)[order]
         features = np.asarray(features)[order]
-        # Equal by symmetry means equal to the rounding of float64; anything further apart is another kind.
+        # Features equal by symmetry agree up to the rounding of float64; larger differences are another kind.
         _, first, kinds = np.unique(np.round(features * 2.0**32), axis=0, return_index=True, return_inverse=True)
-        # Kinds are numbered as they come, so that edges in order read the table nearly in order.
+        # Kinds are numbered by first occurrence, so that edges in order read the table nearly in order.
         rank = np.empty(len(first), np.int32)
         rank[np.argsort(first)] = np.arange(len(first))
         return cls(senders, receivers, rank[kinds.reshape(-1)], features[np.sort(first)].astype(np.float32))
 
     def is_within(self, senders: int, receivers: int) -> bool:
-        """Every edge joins one of so many senders to one of so many receivers, and is of a kind in the table."""
+        """True if all indices of senders, receivers and kinds are in range."""
         pairs = ((self.senders, senders), (self.receivers, receivers), (self.kinds, len(self.table)))
         return all(np.min(ends) >= 0 and np.max(ends) < count for ends, count in pairs)
 
@@ -61,10 +61,11 @@ class EdgeSet(eqx.Module):
 
 
 class Graphs(eqx.Module):
-    """Everything geometric that GraphCast needs; every field is an array, passed to compiled code as an argument.
+    """The graphs of a model on grid and mesh; every field is an array, passed to compiled code as an argument.
 
     Grid nodes are in the grid's order, mesh nodes in the icosphere's. Node features are cos(colatitude),
-    cos(longitude), sin(longitude). Each grid node receives from the three corners of the mesh triangle that it lies in.
+    cos(longitude), sin(longitude). Each grid node receives from the three corners of the mesh triangle that contains
+    it.
     """
 
     grid_to_mesh: EdgeSet
@@ -88,17 +89,17 @@ def build_graphs(
     corner_length: float | None = None,
     cache: bool = True,
 ) -> Graphs:
-    """The three edge sets for a grid and a mesh level: the multi-mesh of GraphCast, or its finest level for GenCast.
+    """The graphs of a grid and a mesh level: the multi-mesh of GraphCast, or with `finest_only` GenCast's mesh.
 
-    Grid to mesh joins every pair closer (by chord) than `radius_fraction` of the longest edge of the finest mesh.
-    Features from mesh to grid are divided by `corner_length` instead of the longest edge where it is given. Built once
-    for each grid and setting, then read from the cache folder (AIRMASS_CACHE, or ~/.cache/airmass) where there is one.
+    Grid-to-mesh edges join every pair closer (by chord) than `radius_fraction` of the longest edge of the finest mesh.
+    Features from mesh to grid are divided by `corner_length`, by default the longest edge. With `cache`, graphs are
+    built once for each grid and setting and then read from the cache folder (AIRMASS_CACHE, or ~/.cache/airmass).
     """
     build = partial(_build, grid, mesh_level, radius_fraction, finest_only, corner_length)
     if not cache:
         return build()
     name = _cache_name(grid, f"{mesh_level} {radius_fraction!r} {finest_only} {corner_length!r}")
-    return kept(name, build, partial(_read, grid), _write)
+    return read_or_make(name, build, partial(_read, grid), _write)
 
 
 def sphere_points(latitude: np.ndarray, longitude: np.ndarray) -> Float[np.ndarray, "node 3"]:
@@ -108,10 +109,10 @@ def sphere_points(latitude: np.ndarray, longitude: np.ndarray) -> Float[np.ndarr
 
 
 def _rounded_points(grid: LatLonGrid) -> Float[np.ndarray, "node 3"]:
-    """Points as float32 arithmetic places them, up to 1e-7 off.
+    """Points on the unit sphere with the rounding of float32 arithmetic, up to 1e-7 off.
 
-    About one point in 160 at 1 degree lies on the side of a triangle, where either triangle is right. The published
-    code works in float32, and its weights have learned from the triangle to whose side rounding moved the point.
+    About one point in 160 at 1 degree is on the side of a triangle, where either triangle is right. The published code
+    works in float32, and its weights were trained with the triangle that rounding chose.
     """
     latitude, longitude = (np.float32(values) for values in grid.nodes)
     theta, phi = np.deg2rad(90 - latitude), np.deg2rad(longitude)
@@ -172,7 +173,7 @@ def edge_features(
 
 
 def containing_faces(mesh: Mesh, points: Float[np.ndarray, "node 3"], candidates: int = 8) -> Int[np.ndarray, " node"]:
-    """The face whose cone from the centre of the sphere holds each point; on an edge, one of the two."""
+    """The face whose cone from the centre of the sphere contains each point; on an edge, one of the two."""
     corners = mesh.vertices[mesh.faces]
     _, near = cKDTree(corners.mean(axis=1)).query(points, k=candidates)
     # A point inside a face is a positive combination of its corners; the best face has the largest smallest weight.
@@ -190,7 +191,7 @@ def _within(points: np.ndarray, vertices: np.ndarray, radius: float) -> tuple[np
     neighbours = cKDTree(points).query_ball_point(vertices, radius)
     counts = [len(found) for found in neighbours]
     if not any(counts):
-        raise InputError("model.radius_fraction is too small: no grid point lies within it of any mesh node")
+        raise InputError("model.radius_fraction is too small: no grid point is within this radius of a mesh node")
     return np.concatenate(neighbours).astype(np.int64), np.repeat(np.arange(len(vertices)), counts)
 
 
@@ -206,7 +207,7 @@ def _write(path: Path, graphs: Graphs) -> None:
 
 
 def _read(grid: LatLonGrid, path: Path) -> Graphs:
-    """Graphs of a grid; raises whatever comes of a damaged file."""
+    """Graphs read from a cached file; raises an exception of any type for a damaged one."""
     with np.load(path, allow_pickle=False) as stored:
         graphs = _unflatten(stored)
     nodes, mesh = len(graphs.grid_features), len(graphs.mesh_features)

@@ -18,7 +18,7 @@ class Mesh:
     def edges(self) -> Int[np.ndarray, "edge 2"]:
         """Every edge in both directions, as (sender, receiver)."""
         faces = self.faces
-        # In a closed mesh of one orientation, the three sides of all faces are each edge once in each direction.
+        # In a closed, oriented mesh, the three sides of all faces have each edge once in each direction.
         return np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
 
     @property
@@ -30,7 +30,7 @@ class Mesh:
 
 @cache
 def icosphere(level: int) -> Mesh:
-    """The icosahedron refined `level` times: 10 * 4**level + 2 vertices, of which the first are those of level - 1."""
+    """The icosahedron refined `level` times: 10 * 4**level + 2 vertices, beginning with those of level - 1."""
     return _icosahedron() if level == 0 else _refine(icosphere(level - 1))
 
 
@@ -40,7 +40,7 @@ def multi_mesh_edges(level: int) -> Int[np.ndarray, "edge 2"]:
 
 
 def bisected(points: np.ndarray, block: int) -> Int[np.ndarray, " node"]:
-    """Nodes so ordered that every `block` in a row lie together: halved across their longest side again and again."""
+    """An order of nodes in which every `block` of consecutive ones is compact: bisected along the longest axis."""
     order = []
     todo = [np.arange(len(points))]
     while todo:
@@ -51,7 +51,7 @@ def bisected(points: np.ndarray, block: int) -> Int[np.ndarray, " node"]:
         centred = points[nodes] - points[nodes].mean(axis=0)
         _, axes = np.linalg.eigh(centred.T @ centred)
         ranked = nodes[np.argsort(centred @ axes[:, -1], kind="stable")]
-        # Whole blocks on one side, so that only the last block is short.
+        # The first half has whole blocks, so that only the last block is short.
         half = -(-len(nodes) // block) // 2 * block
         todo += [ranked[half:], ranked[:half]]
     return np.concatenate(order)
@@ -62,7 +62,7 @@ def _icosahedron() -> Mesh:
     corners = [(0.0, a, b * golden) for a in (-1, 1) for b in (-1, 1)]
     vertices = np.array([np.roll(corner, shift) for shift in range(3) for corner in corners])
     vertices /= np.linalg.norm(vertices[0])
-    # Turned about y so that two faces lie parallel to the equator and no vertex is a pole, as in the published models.
+    # Rotated about y so that two faces are parallel to the equator and no vertex is a pole, as in the published models.
     angle = (np.pi - 2 * np.arcsin(golden / np.sqrt(3))) / 2
     c, s = np.cos(angle), np.sin(angle)
     vertices = vertices @ np.array([[c, 0.0, -s], [0.0, 1.0, 0.0], [s, 0.0, c]]).T

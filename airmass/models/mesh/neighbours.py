@@ -1,4 +1,4 @@
-"""Which mesh nodes attend to which: those within some hops, in blocks of nodes that lie close together."""
+"""Neighbourhoods for local attention: mesh nodes within some hops, in blocks of nodes that are close together."""
 
 from collections.abc import Callable
 
@@ -11,17 +11,17 @@ from scipy.sparse import csr_array
 from airmass.core.types import Array
 from airmass.models.mesh.icosphere import Mesh, bisected
 
-# Larger blocks gather more keys that only some of their nodes attend to, smaller ones make smaller products.
+# Larger blocks gather more keys that only some of their nodes attend to; smaller ones have smaller products.
 BLOCK = 64
 
 
 class Neighbours(eqx.Module):
     """Queries in blocks, and for each block the union of its nodes' neighbours.
 
-    `queries` and `keys` number mesh nodes; `near[b, q, k]` says whether query q of block b attends to its key k. Short
-    blocks and short unions are filled up: a filling query is the number of nodes, one past the last; a filling key is
-    some node that no query is near. Nodes are near one another or neither is. `by` is what attends to them, a function
-    like `nn.attention.attend`; None is plain JAX.
+    `queries` and `keys` are indices of mesh nodes; `near[b, q, k]` is True if query q of block b attends to its key k.
+    Short blocks and short unions are padded: a padding query is the number of nodes, one past the last; a padding key
+    is an arbitrary node that no query is near. The relation is symmetric. `by` is the implementation of attention, a
+    function like `nn.attention.attend`; None is plain JAX.
     """
 
     queries: Int[Array, "block query"]
@@ -31,7 +31,7 @@ class Neighbours(eqx.Module):
 
     @classmethod
     def within(cls, mesh: Mesh, hops: int, block: int = BLOCK) -> "Neighbours":
-        """Nodes at most `hops` edges apart on the mesh's finest level, themselves included."""
+        """Neighbours at most `hops` edges apart on the mesh's finest level, including the node itself."""
         n = len(mesh.vertices)
         reach = hop_matrix(mesh, hops)
         blocks = np.split(bisected(mesh.vertices, block), range(block, n, block))
@@ -44,13 +44,13 @@ class Neighbours(eqx.Module):
             queries[number, : len(nodes)] = nodes
             keys[number, : len(union)] = union
             near[number, : len(nodes), : len(union)] = reach[nodes][:, union].toarray()
-        # A filling query needs someone to attend to, or its softmax would divide by zero.
+        # A padding query attends to one key, or its softmax would divide by zero.
         near[..., 0] |= ~near.any(axis=-1)
         return jax.device_put(cls(queries, keys, near))
 
 
 def hop_matrix(mesh: Mesh, hops: int) -> csr_array:
-    """Boolean [node, node]: at most `hops` edges apart."""
+    """Boolean sparse matrix [node, node] of pairs at most `hops` edges apart."""
     n = len(mesh.vertices)
     senders, receivers = mesh.edges.T
     step = csr_array((np.ones(len(senders), bool), (receivers, senders)), shape=(n, n))

@@ -1,7 +1,7 @@
-"""Graphs cut into tiles of grid nodes and of mesh edges, so that what is computed on edges never exists all at once.
+"""Graphs split into tiles of grid nodes and of mesh edges, so that values on all edges never exist at the same time.
 
-A tile of about two thousand rows of 512 numbers stays in a CPU's cache: the network is faster in tiles than whole,
-besides needing less memory (benchmarks/README.md).
+A tile of about two thousand rows of width 512 fits into a CPU's cache: besides needing less memory, the network is
+faster in tiles than without (benchmarks/README.md).
 """
 
 from typing import Any
@@ -19,15 +19,15 @@ from airmass.models.mesh.graph import EdgeSet, Graphs
 from airmass.models.mesh.icosphere import bisected
 
 ROWS = 2048
-# Edges along the mesh stand in groups of this many that share a receiver, as many as a node has on one level of the
-# multi-mesh (five of them at the twelve corners of the icosahedron): what a receiver adds is gathered once a group.
+# Mesh edges are in groups of this many with one receiver, as many as a node has on one level of the multi-mesh (five at
+# the twelve corners of the icosahedron): a receiver's values are gathered once a group.
 SHARED = 6
-# Mesh nodes are renumbered down to patches of this many.
+# Mesh nodes are renumbered in compact patches of this many.
 _NEAR = 64
 
 
 class EdgeTiles(eqx.Module):
-    """Edges in tiles of equal length; some may be padding, which no receiver counts."""
+    """Edges in tiles of equal length, with padding that no receiver counts."""
 
     senders: Int[Array, "tile edge"]
     receivers: Int[Array, "tile edge"]
@@ -36,13 +36,12 @@ class EdgeTiles(eqx.Module):
 
 
 class Tiles(eqx.Module):
-    """What a network needs of `Graphs`; every field is an array, passed to compiled code as an argument.
+    """`Graphs` in tiles, as a network reads them; every field is an array, passed to compiled code as an argument.
 
     Senders of `grid_to_mesh` are numbered within their tile, and a padding edge's receiver is the number of mesh
-    nodes, one past the last. Edges of `mesh` stand in groups of `SHARED` with one receiver. Each grid node's three
-    edges of `mesh_to_grid` stand beside each other. `space` names the axis of devices that share the tiles, inside
-    `jax.shard_map` along it: a device holds some of them, which are a range of grid nodes and some edges of the mesh,
-    and all mesh nodes.
+    nodes, one past the last. Edges of `mesh` are in groups of `SHARED` with one receiver. The three edges of each grid
+    node in `mesh_to_grid` are adjacent. `space` names the axis of devices that share the tiles, inside `jax.shard_map`
+    along it: a device has some tiles (a range of grid nodes and some edges of the mesh) and all mesh nodes.
     """
 
     grid_to_mesh: EdgeTiles
@@ -66,11 +65,11 @@ class Tiles(eqx.Module):
     def rows(
         self, field: Float[Array, "*lead grid channel"], tile: Int[Array, ""]
     ) -> Float[Array, "*lead node channel"]:
-        """The nodes of one tile."""
+        """The rows of `field` at the nodes of one tile."""
         return jax.lax.dynamic_slice_in_dim(jnp.asarray(field), tile * self.nodes, self.nodes, axis=-2)
 
     def specs(self) -> "Tiles":
-        """Where each array lies on a mesh of devices: tiles along `space`, the rest on every device."""
+        """Partition specs of the arrays on a mesh of devices: tiles along `space`, the rest on every device."""
         along: Any = PartitionSpec(self.space)
         everywhere: Any = PartitionSpec()
         edges = EdgeTiles(along, along, along, everywhere)
@@ -80,11 +79,10 @@ class Tiles(eqx.Module):
     def of(
         cls, graphs: Graphs, rows: int = ROWS, renumber: bool = False, parts: int = 1, space: str | None = None
     ) -> "Tiles":
-        """Tiles of about `rows` grid nodes, and of about `rows` edges along the mesh; `parts` divides how many.
+        """Tiles of about `rows` grid nodes, and of about `rows` mesh edges; their number is a multiple of `parts`.
 
-        Raises InputError where `parts` does not divide the grid's nodes. With `renumber`, mesh nodes are put in an
-        order in which neighbours are near in memory too. The multi-mesh reads them all over the sphere, and its steps
-        took a twentieth less time so.
+        Raises InputError where `parts` does not divide the grid's nodes. With `renumber`, mesh nodes are in an order in
+        which neighbours are close in memory too, which made the steps of the multi-mesh 5 % faster.
         """
         graphs = _renumbered(graphs) if renumber else graphs
         n_grid, n_mesh = len(graphs.grid_features), len(graphs.mesh_features)
@@ -127,7 +125,7 @@ def _in_order(edges: EdgeSet, senders: np.ndarray, receivers: np.ndarray) -> Edg
 
 
 def _divisor(n: int, rows: int) -> int:
-    """The fewest equal tiles of at most `rows`."""
+    """The smallest number of equal tiles of at most `rows`."""
     return next(count for count in range(max(1, -(-n // rows)), n + 1) if n % count == 0)
 
 
@@ -148,7 +146,7 @@ def _by_sender(graphs: Graphs, count: int) -> EdgeTiles:
 
 
 def _by_receiver(graphs: Graphs, rows: int, parts: int) -> EdgeTiles:
-    """The mesh's edges in groups of `SHARED` with one receiver, filled up where a receiver's edges do not divide."""
+    """The mesh's edges in groups of `SHARED` with one receiver, padded where a receiver's edges do not divide."""
     edges, n_mesh = graphs.mesh, len(graphs.mesh_features)
     receivers = np.asarray(edges.receivers)
     degrees = np.bincount(receivers, minlength=n_mesh)

@@ -1,1 +1,1 @@
-"""Layers: knows arrays, no weather."""
+"""Neural network layers. Arrays only, no meteorology."""

@@ -1,7 +1,7 @@
-"""Attention among neighbours only, block by block, in the forward and in the backward pass.
+"""Local attention, block by block, in the forward and in the backward pass.
 
-No score of a pair outside a block's union of neighbours is ever computed, and none is kept: the backward pass makes a
-block's scores again from the logarithm of their sum (Dao et al. 2022, arXiv:2205.14135).
+Scores are computed only for pairs in a block's union of neighbours, and none are stored: the backward pass recomputes a
+block's scores from the logarithm of their sum (Dao et al. 2022, arXiv:2205.14135).
 """
 
 import jax
@@ -18,9 +18,9 @@ def attend(
     value: Float[Array, "head node size"],
     neighbours: Neighbours,
 ) -> Float[Array, "head node size"]:
-    """Softmax attention over each node's neighbours, scores divided by the root of `size`; softmax in float32.
+    """Softmax attention over each node's neighbours, scores divided by the square root of `size`; softmax in float32.
 
-    By what was chosen for these neighbours (`attention_choice`), or else by plain JAX.
+    It runs the implementation chosen for these neighbours (`attention_choice`), by default plain JAX.
     """
     return (neighbours.by or attend_plainly)(query, key, value, neighbours)
 
@@ -34,7 +34,7 @@ def attend_plainly(
 ) -> Float[Array, "head node size"]:
     """`attend` in plain JAX.
 
-    Heads come first because a CPU multiplies a batch of matrices three times faster than interleaved ones.
+    Heads are the first axis because a CPU multiplies a batch of matrices three times faster than interleaved ones.
     """
     return _forward(query, key, value, neighbours)[0]
 
@@ -59,7 +59,7 @@ def _forward_for_gradient(query, key, value, neighbours: Neighbours):
 
 def _backward(kept, gradient):
     query, key, value, neighbours, out, log_sums = kept
-    # A softmax's derivative needs each row's mean derivative, which is this product (Dao et al. 2022, section B.2).
+    # The derivative of a softmax needs each row's mean derivative, which is this product (Dao et al. 2022, B.2).
     row_means = (gradient * out).sum(axis=-1)
 
     def block(carry, block_and_sums):
@@ -74,7 +74,7 @@ def _backward(kept, gradient):
         for_key = for_key.at[:, blocks.keys].add(jnp.einsum("hqk,hqs->hks", for_scores, _gather(query, blocks.queries)))
         return (for_key, for_value), jnp.einsum("hqk,hks->hqs", for_scores, key[:, blocks.keys])
 
-    # Many blocks add to one key: in float32, whatever the keys are.
+    # Many blocks add to one key, so gradients are summed in float32 at every precision.
     start = jnp.zeros(key.shape, jnp.float32), jnp.zeros(value.shape, jnp.float32)
     (for_key, for_value), for_query = jax.lax.scan(block, start, (neighbours, log_sums))
     for_query = _scatter(query, neighbours, for_query.astype(query.dtype))
@@ -90,7 +90,7 @@ def attend_densely(
     value: Float[Array, "head node size"],
     near: Bool[Array, "node node"],
 ) -> Float[Array, "head node size"]:
-    """The same over a full matrix of scores: the definition, to compare with."""
+    """Attention over the full matrix of scores: the definition, as a reference for tests."""
     scores = jnp.einsum("hqs,hks->hqk", query, key, preferred_element_type=jnp.float32) * query.shape[-1] ** -0.5
     weights = jax.nn.softmax(jnp.where(near, scores, -jnp.inf), axis=-1)
     return jnp.einsum("hqk,hks->hqs", weights.astype(value.dtype), value)
@@ -109,6 +109,6 @@ def _gather(nodes: Float[Array, "head node size"], queries) -> Float[Array, "hea
 def _scatter(
     like: Float[Array, "head node size"], neighbours: Neighbours, blocks: Float[Array, "block head query size"]
 ) -> Float[Array, "head node size"]:
-    """Every node is the query of one block, so that setting is enough."""
+    """Rows of blocks at their nodes; every node is the query of one block, so values are set, not added."""
     in_rows = blocks.swapaxes(0, 1).reshape(like.shape[0], -1, like.shape[-1])
     return jnp.zeros_like(like).at[:, neighbours.queries.reshape(-1)].set(in_rows, mode="drop")

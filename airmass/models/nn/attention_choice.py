@@ -1,6 +1,6 @@
-"""Which program for local attention is the fastest that is exact on this machine, found out as a model is loaded.
+"""Choice of the fastest exact implementation of local attention on this machine, measured when a model is loaded.
 
-Only on a GPU: elsewhere it is plain JAX, and nothing is tried. AIRMASS_ATTENTION names one, and then nothing is either.
+Only GPUs have a choice; elsewhere it is plain JAX. With AIRMASS_ATTENTION set to a name, nothing is measured.
 """
 
 import os
@@ -22,14 +22,14 @@ from airmass.models.nn.attention_gpu import attend_by_cudnn, attend_by_pallas
 Attend = Callable[[Array, Array, Array, Neighbours], Array]
 
 VARIABLE, PLAIN = "AIRMASS_ATTENTION", "plain"
-# How far results may lie from plain JAX's in full float32, as a share of the largest number.
+# Largest difference from plain JAX in full float32, relative to the largest value.
 TOLERANCE = {"float32": 1e-5, "bfloat16": 0.02}
 _RUNS = 10
 _NARROW = partial(attend_by_pallas, chunk=32)
 
 
 class Choice(NamedTuple):
-    """`attend` is None for plain JAX; `report` says why in a line, and nothing where there was no choice."""
+    """An implementation: `attend` is None for plain JAX; `report` is a line on the reason, empty without a choice."""
 
     name: str = PLAIN
     attend: Attend | None = None
@@ -37,7 +37,7 @@ class Choice(NamedTuple):
 
 
 def on_this_machine() -> Mapping[str, Attend]:
-    """What there is besides plain JAX."""
+    """Implementations besides plain JAX, by name."""
     if jax.local_devices()[0].platform != "gpu":
         return {}
     return {"pallas": attend_by_pallas, "pallas-32": _NARROW, "cudnn": attend_by_cudnn}
@@ -52,18 +52,18 @@ def choose(
     candidates: Mapping[str, Attend] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Choice:
-    """The fastest for `heads` of `size` in `precision` on a model's own neighbours, with its gradients if asked.
+    """The fastest implementation for `heads` of `size` in `precision` on a model's own neighbours.
 
-    One that raises anything is left out, and one whose results are further from plain JAX in full float32 than both
-    TOLERANCE and twice what plain JAX itself is off by in `precision`: a GPU rounds float32 before it multiplies it,
-    unless jax_default_matmul_precision says otherwise. `candidates` are by default those `on_this_machine`. Raises
-    InputError where AIRMASS_ATTENTION names what is not among them.
+    With `gradient`, the backward pass is timed and compared too. Candidates that raise are left out, and so are those
+    whose difference from plain JAX in full float32 exceeds both TOLERANCE and twice that of plain JAX in `precision`: a
+    GPU rounds float32 before it multiplies, unless jax_default_matmul_precision says otherwise. `candidates` are by
+    default those `on_this_machine`. Raises InputError where AIRMASS_ATTENTION is not the name of one.
     """
     candidates = on_this_machine() if candidates is None else candidates
     if name := os.environ.get(VARIABLE):
         if name not in (PLAIN, *candidates):
-            raise InputError(f"{VARIABLE} is {name}, expected one of those here: {', '.join((PLAIN, *candidates))}")
-        return Choice(name, candidates.get(name), f"{name}, as {VARIABLE} says")
+            raise InputError(f"{VARIABLE} is {name}, expected one of {', '.join((PLAIN, *candidates))}")
+        return Choice(name, candidates.get(name), f"{name}, set by {VARIABLE}")
     if not candidates:
         return Choice()
     times, left_out = _compared(candidates, neighbours(), heads, size, precision, gradient, clock)
@@ -82,8 +82,8 @@ def _compared(
     gradient: bool,
     clock: Callable[[], float],
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Seconds of those that are exact, the fastest first, and why others are not among them."""
-    # Queries large enough for weights far from equal.
+    """Seconds of the exact candidates, the fastest first, and the reasons why others are left out."""
+    # Queries large enough that attention weights are far from uniform.
     draws = jax.random.normal(jax.random.key(0), (4, heads, int(graph.keys.max()) + 1, size))
     given = [(scale * draw).astype(precision) for scale, draw in zip((3, 1, 1, 1), draws, strict=True)]
     with jax.default_matmul_precision("highest"):
@@ -98,17 +98,17 @@ def _compared(
             left_out[name] = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:80]}"
             continue
         apart = _apart(made, exact)
-        if apart <= allowed:  # not where it is no number
+        if apart <= allowed:  # false for NaN
             times[name] = seconds
         else:
-            left_out[name] = f"off by {apart:.0e}, allowed are {allowed:.0e}"
+            left_out[name] = f"error {apart:.0e}, allowed {allowed:.0e}"
     return dict(sorted(times.items(), key=lambda item: item[1])), left_out
 
 
 def _tried(
     attend: Attend, graph: Neighbours, given: list[jax.Array], gradient: bool, clock: Callable[[], float]
 ) -> tuple[list[jax.Array], float]:
-    """Output, and the gradients if asked for, and the seconds of the fastest of some runs."""
+    """The output, with the gradients if `gradient`, and the seconds of the fastest of several runs."""
 
     def results(graph, query, key, value, incoming):
         if not gradient:
@@ -126,12 +126,12 @@ def _tried(
 
 
 def _apart(made: list[jax.Array], exact: list[jax.Array]) -> float:
-    """As a share of the largest number; not a number where one of `made` is none."""
+    """The largest difference, relative to the largest exact value; NaN if `made` has a NaN."""
     return float(np.max([jnp.abs(a - b).max() / jnp.abs(b).max() for a, b in zip(made, exact, strict=True)]))
 
 
 def _agreed(best: str, names: list[str]) -> str:
-    """The first process's choice: all of a run must compile the same program."""
+    """The choice of the first process: all processes of a run must compile the same program."""
     if jax.process_count() == 1:
         return best
     from jax.experimental import multihost_utils

@@ -1,11 +1,11 @@
-"""Attention among neighbours as kernels for a GPU, in Pallas through Triton: the numbers of `attention.attend_plainly`.
+"""Local attention as GPU kernels, in Pallas through Triton: equal to `attention.attend_plainly` up to rounding.
 
-Each program has one head of one block of nodes and goes through the nodes that the block is near, some at a time. They
-are gathered as they are read, and only running sums are kept (Dao et al. 2022, arXiv:2205.14135): no score is ever
-written to memory. Being near goes both ways, so the same lists serve the derivatives of keys and values, which every
-program sums for its own block: nothing is added by several programs at once, and the same inputs give the same bits.
+Each program has one head of one block of nodes and loops over the block's neighbours in chunks. They are gathered as
+they are read, and only running sums are stored (Dao et al. 2022, arXiv:2205.14135): scores are never written to memory.
+Neighbourhood is symmetric, so the same lists serve the derivatives of keys and values, which every program sums for
+its own block: there are no atomic additions, and results are deterministic.
 
-Products are in the precision that JAX multiplies with, sums in float32. Importing this loads Pallas.
+Products have the default matmul precision of JAX, sums are float32. Importing this module imports Pallas.
 """
 
 import math
@@ -20,9 +20,9 @@ from jaxtyping import Float
 from airmass.core.types import Array
 from airmass.models.mesh.neighbours import Neighbours
 
-# What a running maximum starts from: below any score, and finite, so that no difference with it is undefined.
+# Start of a running maximum: below any score, and finite, so that differences with it are defined.
 _LOWEST = -1e30
-# Triton multiplies no narrower matrices.
+# The narrowest matrix that Triton multiplies.
 _NARROWEST = 16
 
 
@@ -34,15 +34,15 @@ def attend_by_kernel(
     chunk: int = 64,
     interpret: bool = False,
 ) -> Float[Array, "head node size"]:
-    """As `attention.attend_plainly`, reading `chunk` keys at a time; `interpret` runs it without a GPU, slowly.
+    """Attention as `attention.attend_plainly`, in chunks of `chunk` keys; `interpret` runs it slowly without a GPU.
 
-    Raises ValueError where blocks or `chunk` are no powers of two from 16 on, which Triton needs.
+    Raises ValueError unless blocks and `chunk` are powers of two from 16 on, which Triton needs.
     """
     for name, length in (("blocks", neighbours.queries.shape[1]), ("chunk", chunk)):
         if length < _NARROWEST or length & (length - 1):
             raise ValueError(f"{name} of {length} nodes, expected a power of two from {_NARROWEST} on")
     size = query.shape[-1]
-    # Zeros add nothing to a score, and give zeros.
+    # Padded with zeros, which do not change scores and give zeros.
     wide = ((0, 0), (0, 0), (0, max(_NARROWEST, pl.next_power_of_2(size)) - size))
     padded = (jnp.pad(x, wide) for x in (query, key, value))
     return _attend(*padded, neighbours, (size**-0.5, chunk, interpret))[..., :size]
@@ -71,10 +71,10 @@ _attend.defvjp(_forward, _backward)
 
 
 def _over_blocks(kernel, own, others, neighbours: Neighbours, how, outs):
-    """Run `kernel` on every block and head; arrays are [head, node, size] or [head, node].
+    """Results of `kernel` on every block and head; arrays are [head, node, size] or [head, node].
 
-    It reads those of `own` for its block and of `others` for the nodes near it, and writes arrays like `outs` for its
-    block; None stands for one float32 a node.
+    The kernel reads rows of `own` for its block and of `others` for its neighbours, and writes arrays like `outs` for
+    its block; None in `outs` is one float32 a node.
     """
     scale, chunk, interpret = how
     heads, nodes, size = own[0].shape
@@ -105,7 +105,7 @@ def _over_blocks(kernel, own, others, neighbours: Neighbours, how, outs):
         interpret=interpret,
     )(neighbours.keys, neighbours.near, *own, *others)
     rows = [x.reshape(heads, -1, *x.shape[3:]) for x in made]
-    # Every node is in one block; what fills the last block is dropped.
+    # Every node is in one block; the padding of the last block is dropped.
     return tuple(
         jnp.zeros(x.shape, x.dtype).at[:, queries.reshape(-1)].set(row, mode="drop")
         for x, row in zip(like, rows, strict=True)
@@ -113,7 +113,7 @@ def _over_blocks(kernel, own, others, neighbours: Neighbours, how, outs):
 
 
 def _near_by(chunk: int, keys_ref, near_ref, visit, start):
-    """Carry `start` through `visit(carry, numbers, near)` over a block's list, `chunk` nodes at a time."""
+    """The carry after `visit(carry, numbers, near)` over a block's list, `chunk` nodes at a time, from `start`."""
     union = keys_ref.shape[0]
 
     def some(step, carry):
@@ -166,7 +166,7 @@ def _key_kernel(
     scale, near_by, keys_ref, near_ref, key_ref, value_ref, query_ref, gradient_ref, log_sum_ref, mean_ref,
     for_key_ref, for_value_ref,
 ):  # fmt: skip
-    """Rows are the block's nodes as keys, columns the nodes near them as queries."""
+    """Gradients of keys and values: rows are the block's nodes as keys, columns their neighbours as queries."""
     key, value = key_ref[...], value_ref[...]
 
     def visit(carry, numbers, near):

@@ -1,4 +1,4 @@
-"""Loops over tiles and over layers, and what of them the backward pass makes again."""
+"""Loops over tiles and over layers, with recomputation in the backward pass (checkpointing)."""
 
 from functools import reduce
 
@@ -12,15 +12,15 @@ from airmass.core.types import Array
 _KEPT = "kept"
 
 
-def kept(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """A value that is small beside what it takes to make it again."""
+def saved_for_backward(x: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """`x`, marked as saved where a loop recomputes its activations: small, but expensive to recompute."""
     return checkpoint_name(x, _KEPT)
 
 
 def over_tiles(body, carry, xs, recompute: bool = False, reverse: bool = False):
-    """`jax.lax.scan` over the leading axis of `xs`, without a loop where there is one tile.
+    """`jax.lax.scan` over the leading axis of `xs`, without a loop for a single tile.
 
-    With `recompute` the backward pass makes each tile's activations again, all but what is `kept`.
+    With `recompute` the backward pass recomputes each tile's activations, except those `saved_for_backward`.
     """
     policy = jax.checkpoint_policies.save_only_these_names(_KEPT)
     body = jax.checkpoint(body, policy=policy) if recompute else body
@@ -31,33 +31,33 @@ def over_tiles(body, carry, xs, recompute: bool = False, reverse: bool = False):
 
 
 def at_place(array: Float[Array, "*n"], *place) -> Float[Array, "*rest"]:
-    """`array[place]` for numbers that are in range.
+    """`array[place]` for indices in range.
 
-    In a loop that changes the array where it is, indexing would copy the rows twice, and what guards against numbers
-    out of range a third time.
+    In a loop that updates the array in place, indexing would copy the rows twice, and its guard against indices out of
+    range a third time.
     """
     rows, start, count = _as_rows(array, place)
     return jax.lax.dynamic_slice_in_dim(rows, start, count)
 
 
 def with_place(array: Float[Array, "*n"], value: Float[Array, "*rest"], *place) -> Float[Array, "*n"]:
-    """`array` with `value` at a place as in `at_place`."""
+    """`array` with `value` at `place`, for indices in range."""
     rows, start, _ = _as_rows(array, place)
     return jax.lax.dynamic_update_slice_in_dim(rows, value, start, 0).reshape(array.shape)
 
 
 def _as_rows(array, place):
-    """The array as rows, and where and how many of them are `array[place]`."""
+    """The array as rows, with the first row and the number of rows of `array[place]`."""
     lead, (count, *rest) = array.shape[: len(place)], array.shape[len(place) :]
     number = reduce(lambda number, pair: number * pair[0] + pair[1], zip(lead, place, strict=True), 0)
     return array.reshape(-1, *rest), number * count, count
 
 
 def over_rows(run, rows: Float[Array, "row in"], most: int) -> Float[Array, "padded out"]:
-    """`run(rows)` that works row by row, at most so many at a time; up to a tile less one of no meaning follow.
+    """`run(rows)` for a function of single rows, in tiles of at most `most` rows; the result ends in padding rows.
 
-    The backward pass has the rows alone, and makes the rest of each tile again when its gradient has come: of what a
-    `jax.checkpoint` without a loop makes again, XLA on a CPU makes all at the start.
+    The backward pass saves the rows alone, and recomputes each tile when it needs it. With `jax.checkpoint` without a
+    loop, XLA on a CPU would recompute all tiles at the start.
     """
     tiles = -(-len(rows) // most)
     padded = jnp.pad(rows, ((0, -len(rows) % tiles), (0, 0)))
@@ -66,10 +66,10 @@ def over_rows(run, rows: Float[Array, "row in"], most: int) -> Float[Array, "pad
 
 
 def over_groups(run, carry, layers, size: int):
-    """`run(carry, some layers)` over a stack, `size` layers at a time; 0 runs all at once. None change nothing.
+    """The carry after `run(carry, layers)` over a stack, `size` layers at a time; 0 runs all at once.
 
-    The backward pass has each group's start and makes its activations again. Where `size` does not divide the stack,
-    the last group is smaller.
+    The backward pass saves the start of each group and recomputes its activations. If `size` does not divide the stack,
+    the last group is smaller. An empty stack returns the carry.
     """
     count = jax.tree.leaves(layers)[0].shape[0]
     if not count:
@@ -84,5 +84,5 @@ def over_groups(run, carry, layers, size: int):
 
 
 def summed_over(space: str | None, x: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """The sum over the devices of an axis that share an example; `x` itself where there is no such axis."""
+    """The sum of `x` over the devices of the axis `space`; `x` itself for None."""
     return x if space is None else jax.lax.psum(x, space)

@@ -1,4 +1,4 @@
-"""Linear maps, norms and the perceptron that every part of GraphCast and GenCast is made of."""
+"""Linear maps, norms and the multilayer perceptron of GraphCast and GenCast."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,7 +14,7 @@ from airmass.models.nn.product import product
 
 
 class Linear(eqx.Module):
-    """x @ weight + bias; weight is [in, out]."""
+    """A linear map x @ weight + bias; weight is [in, out]."""
 
     weight: Float[Array, "in out"]
     bias: Float[Array, " out"]
@@ -33,19 +33,19 @@ def unit_gain(key: PRNGKeyArray, size_in: int, size_out: int) -> Float[Array, "i
 
 
 def unit_variance(x: Float[Array, "*n width"]) -> Float[Array, "*n width"]:
-    """Zero mean and unit variance over the last axis (eps 1e-5), in float32 whatever `x` is."""
+    """`x` with zero mean and unit variance over the last axis (eps 1e-5), computed in float32."""
     wide = x.astype(jnp.float32)
     wide = wide - wide.mean(axis=-1, keepdims=True)
     return (wide * inverse_deviation(wide)).astype(x.dtype)
 
 
 def inverse_deviation(centred: Float[Array, "*n width"]) -> Float[Array, "*n 1"]:
-    """What brings rows of zero mean to unit variance."""
+    """Factors that bring rows of zero mean to unit variance."""
     return jax.lax.rsqrt(jnp.square(centred).mean(axis=-1, keepdims=True) + 1e-5)
 
 
 class LayerNorm(eqx.Module):
-    """Unit variance, then a learned scale and offset."""
+    """Layer norm: unit variance, then a learned scale and offset."""
 
     scale: Float[Array, " width"]
     offset: Float[Array, " width"]
@@ -58,16 +58,16 @@ class LayerNorm(eqx.Module):
 
 
 class ConditionalNorm(eqx.Module):
-    """Unit variance, then a scale and an offset that are linear in a condition (Price et al. 2025, supplement).
+    """Layer norm whose scale and offset are linear in a condition (Price et al. 2025, supplement).
 
-    The first half of the linear map's outputs is the scale minus one, the second the offset.
+    The first half of the linear map's outputs is the scale minus one, the second half the offset.
     """
 
     linear: Linear
 
     def __init__(self, width: int, size_condition: int, *, key: PRNGKeyArray):
         linear = Linear(size_condition, 2 * width, key=key)
-        # Starts as plain unit variance: a random map would shout over the network from the first update.
+        # Zero weights: the norm starts unconditional; random ones would dominate the first updates.
         self.linear = eqx.tree_at(lambda m: m.weight, linear, jnp.zeros_like(linear.weight))
 
     def __call__(self, x: Float[Array, "*n width"], condition: "Condition") -> Float[Array, "*n width"]:
@@ -84,9 +84,9 @@ Condition = Float[Array, " condition"] | None
 
 
 class MLP(eqx.Module):
-    """Linear maps with swish between, then a norm unless it is the last of a model.
+    """Linear maps with swish between, then a norm, except in a model's output MLP.
 
-    With `size_condition` the norm takes its scale and offset from a condition of that size.
+    With `size_condition` the norm's scale and offset come from a condition of that size.
     """
 
     layers: tuple[Linear, ...]
@@ -106,15 +106,15 @@ class MLP(eqx.Module):
         return self.rest(self.layers[0](x), condition)
 
     def rest(self, first: Float[Array, "*n hidden"], condition: Condition = None) -> Float[Array, "*n out"]:
-        """Everything after the first linear map, for callers that computed that map in parts."""
+        """The output from that of the first linear map, for callers that compute this map in parts."""
         return self.rescale(self.normed(first), condition)
 
     def normed(self, first: Float[Array, "*n hidden"]) -> Float[Array, "*n out"]:
-        """With unit variance, where there is a norm: everything that does not depend on a condition."""
+        """The part of `rest` that does not depend on the condition: up to unit variance where there is a norm."""
         return through(self.tail(), first) if self.norm is None else through_to_unit_variance(self.tail(), first)[0]
 
     def tail(self) -> tuple[Linear, ...]:
-        """The maps after the first. Before a norm, which would take the mean from its input, the last makes none."""
+        """The linear maps after the first. Before a norm, the last one is centred: its outputs have zero mean."""
         *others, last = self.layers[1:]
         if self.norm is not None:
             centred = last.weight - last.weight.mean(axis=-1, keepdims=True), last.bias - last.bias.mean()
@@ -122,7 +122,7 @@ class MLP(eqx.Module):
         return *others, last
 
     def rescale(self, x: Float[Array, "*n out"], condition: Condition = None) -> Float[Array, "*n out"]:
-        """What follows `normed`."""
+        """The output from `normed`: the norm's scale and offset applied."""
         if self.norm is None:
             return x
         scale, offset = self.norm.scale_and_offset(condition)
@@ -130,7 +130,7 @@ class MLP(eqx.Module):
 
 
 def through(tail: Sequence[Linear], first: Float[Array, "*n hidden"]) -> Float[Array, "*n out"]:
-    """What the maps of a `tail`, each after a swish, make of the first map's value."""
+    """The output of the maps of a `tail`, each after a swish, from the output `first` of the first map."""
     for layer in tail:
         first = layer(jax.nn.swish(first))
     return first
@@ -139,10 +139,10 @@ def through(tail: Sequence[Linear], first: Float[Array, "*n hidden"]) -> Float[A
 def through_to_unit_variance(
     tail: Sequence[Linear], first: Float[Array, "*n hidden"]
 ) -> tuple[Float[Array, "*n out"], Float[Array, "*n 1"]]:
-    """The same with unit variance, of a tail that makes zero mean, and what brought it there, in float32.
+    """`through` scaled to unit variance, for a centred tail, and the scale factors in float32.
 
-    Its reader and the sum of squares each add the last bias themselves: XLA would keep a sum that both read, and on a
-    CPU writing that takes an eighth of the product's time. The barrier keeps it from seeing that they are one.
+    The last bias is added twice, for the output and for the sum of squares. XLA would write a sum that both read to
+    memory, which takes a CPU an eighth of the product's time; the barrier keeps it from merging the two.
     """
     *others, last = tail
     wide = product(jax.nn.swish(through(others, first)), last.weight).astype(jnp.float32)
@@ -154,5 +154,5 @@ Tree = TypeVar("Tree")
 
 
 def in_precision(tree: Tree, precision: str) -> Tree:
-    """Every array of floats in float32 or bfloat16; training differentiates through this to float32 parameters."""
+    """`tree` with its float arrays cast to `precision`; training differentiates through this to float32 parameters."""
     return jax.tree.map(lambda x: x.astype(precision) if jnp.issubdtype(x.dtype, jnp.floating) else x, tree)

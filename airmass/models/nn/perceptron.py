@@ -1,4 +1,4 @@
-"""An interaction step's perceptrons with gradients where some of what they made is kept, for the processor."""
+"""The processor's perceptrons, with a backward pass from saved intermediate values."""
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ from airmass.models.nn.mlp import MLP, LayerNorm, Linear, through, through_to_un
 
 
 class Perceptron(eqx.Module):
-    """What follows the first map of a perceptron, and its gradient where some of that is known."""
+    """An MLP after its first linear map, and its gradient from saved intermediate values."""
 
     tail: tuple[Linear, ...]
     scale: Float[Array, " width"]
@@ -19,17 +19,17 @@ class Perceptron(eqx.Module):
 
     @classmethod
     def of(cls, mlp: MLP) -> "Perceptron":
-        # GenCast, whose norms have a condition, has a transformer in the processor's place.
+        # GenCast's norms are conditional, but it has a transformer as its processor.
         assert isinstance(mlp.norm, LayerNorm)
         return cls(mlp.tail(), *mlp.norm.scale_and_offset())
 
     def __call__(self, first: Float[Array, "*n hidden"]) -> tuple[Float[Array, "*n width"], Float[Array, "*n"]]:
-        """Rows of unit variance, and what brought them to it, in float32."""
+        """Rows scaled to unit variance, and the scale factors in float32."""
         normed, inverse = through_to_unit_variance(self.tail, first)
         return normed, inverse[..., 0]
 
     def scaled(self, normed: Float[Array, "*n width"]) -> Float[Array, "*n width"]:
-        """The output, of rows of unit variance."""
+        """The output from rows of unit variance."""
         return normed * self.scale + self.offset
 
     def back(
@@ -39,21 +39,21 @@ class Perceptron(eqx.Module):
         normed: Float[Array, "n width"] | None,
         gradient: Float[Array, "n width"],
     ) -> tuple[Float[Array, "n width"], "Perceptron", Float[Array, "n hidden"]]:
-        """Rows of unit variance, made again if None, and gradients of itself and of `first`."""
+        """Rows of unit variance (recomputed if `normed` is None), and gradients of the parameters and of `first`."""
         wide, back = jax.vjp(through, self.tail, first)
         normed = (wide * inverse[:, None]).astype(first.dtype) if normed is None else normed
-        # Kept from XLA, which would make this product once for each of its two sums, at a pass more than writing it.
+        # The barrier keeps XLA from computing this product twice, once for each sum, which is slower than storing it.
         along = jax.lax.optimization_barrier(gradient * normed)
         of_scale, of_offset = along.sum(axis=0), gradient.sum(axis=0)
-        # Scaling to unit variance takes away the gradient's part along the rows.
+        # Scaling to unit variance removes the gradient's component along the rows.
         mean = jnp.matmul(along, self.scale.astype(along.dtype), precision="highest")[:, None] / along.shape[-1]
         inner = inverse[:, None] * (gradient * self.scale - normed * mean)
         of_tail, for_first = back(inner.astype(first.dtype))
         return normed, Perceptron(of_tail, of_scale, of_offset), for_first
 
 
-class Parts(eqx.Module):
-    """An interaction by what its maps are applied to."""
+class InteractionMaps(eqx.Module):
+    """The maps of an interaction, by their inputs."""
 
     on_edges: Linear
     on_nodes: tuple[Float[Array, "width hidden"], ...]  # for senders, for receivers, for updates
@@ -62,7 +62,7 @@ class Parts(eqx.Module):
     updates: Perceptron
 
     @classmethod
-    def of(cls, interaction: Interaction) -> "Parts":
+    def of(cls, interaction: Interaction) -> "InteractionMaps":
         on_nodes = interaction.for_senders, interaction.for_receivers, interaction.for_updates
         first = interaction.node_mlp.layers[0]
         on_incoming = eqx.tree_at(lambda linear: linear.weight, first, interaction.for_incoming)

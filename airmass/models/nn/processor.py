@@ -1,9 +1,9 @@
-"""Interaction steps along a mesh, in tiles of edges, with a backward pass of their own.
+"""The processor: interaction steps along the mesh, in tiles of edges, with a hand-written backward pass.
 
-Differentiated as it stands, a loop over tiles that changes edges in place keeps a copy of all edges for each tile.
-Here the backward pass goes through the tiles again. Edges and mesh nodes before a step are those after it less what
-the step added, so that neither are kept. Of an edge its first map is, from which one product makes its message; of
-mesh nodes, which are few, whatever saves a product.
+The automatic gradient of a loop over tiles that updates edges in place would save a copy of all edges for each tile.
+Here the backward pass loops over the tiles again. Edges and mesh nodes before a step are those after it minus the
+step's increments, so neither are saved. Saved for each edge is the output of its first map, from which one product
+gives its message; for mesh nodes, which are few, every value that saves a product.
 """
 
 import dataclasses
@@ -16,19 +16,19 @@ from jaxtyping import Bool, Float
 
 from airmass.core.types import Array
 from airmass.models.mesh.tiles import SHARED, EdgeTiles
-from airmass.models.nn.interaction import Interaction, add_at_receivers, at_receivers, together
+from airmass.models.nn.interaction import Interaction, add_at_receivers, at_receivers, fused_matmul
 from airmass.models.nn.loops import at_place, over_tiles, summed_over, with_place
 from airmass.models.nn.mlp import Linear
-from airmass.models.nn.perceptron import Parts
+from airmass.models.nn.perceptron import InteractionMaps
 from airmass.models.nn.product import product
-from airmass.models.nn.summed import Behind
+from airmass.models.nn.summed import LinearAfterSum
 
 Nodes = Float[Array, "mesh width"]
 Edges = Float[Array, "tile edge width"]
 
 
 class Kept(eqx.Module):
-    """What the backward pass needs of each step, in the precision of products. `normed` is None where made again."""
+    """Values of each step saved for the backward pass, in the precision of products. `normed` is None if recomputed."""
 
     incoming: Float[Array, "step mesh width"]
     mesh_first: Float[Array, "step mesh hidden"]
@@ -48,11 +48,11 @@ def interact(
     edges: EdgeTiles,
     on_kinds: Float[Array, "kind hidden"] | None = None,
 ) -> tuple[Nodes, Edges]:
-    """Mesh nodes and edges, both in float32 whatever the weights are, after every step of the stack `steps`.
+    """Mesh nodes and edges after all steps of the stack `steps`, in float32 at every precision of the weights.
 
-    `on_kinds` stands in for the edges' part of the first map where edges of a kind are still equal: for one step alone.
-    With `keep`, no product over edges is made again in the backward pass, for twice the memory. `space` names the axis
-    of devices that share the edges; each of them has all nodes.
+    `on_kinds` replaces the edges' part of the first map while edges of a kind are still equal: for the first step only.
+    With `keep`, no product over edges is recomputed in the backward pass, for twice the memory. `space` names the axis
+    of devices that share the edges; each device has all nodes.
     """
     numbers = jnp.arange(_count(steps))
     return _forward(space, steps, edges, (*carry, None), numbers, on_kinds)[:2]
@@ -68,12 +68,12 @@ def _forward(space, steps: Interaction, edges: EdgeTiles, carry, numbers, on_kin
 
 def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_kinds):
     mesh, edge, kept = carry
-    parts = Parts.of(interaction)
+    parts = InteractionMaps.of(interaction)
     on_nodes, mapped = _rows_on_nodes(parts.on_nodes, mesh)
     low = mapped.dtype
 
     def tile(carry, rows):
-        # The edges are carried and changed in place: as inputs and outputs of the loop they would exist twice.
+        # The edges are carried and updated in place: as inputs and outputs of the loop they would exist twice.
         total, edge, kept = carry
         tile, senders, receivers, kinds = rows
         before = at_place(edge, tile)
@@ -94,15 +94,15 @@ def _step(space, number, interaction: Interaction, edges: EdgeTiles, carry, on_k
     return mesh + parts.updates.scaled(normed), edge, kept
 
 
-def finish(
-    interaction: Interaction, messages: Behind, carry: tuple[Nodes, Edges], edges: EdgeTiles, space: str | None
+def last_step(
+    interaction: Interaction, messages: LinearAfterSum, carry: tuple[Nodes, Edges], edges: EdgeTiles, space: str | None
 ) -> Nodes:
-    """Mesh nodes after one step more, the last, whose edges nothing reads.
+    """Mesh nodes after the last step, whose edges are not used.
 
-    For forecasts alone: the gradient of this loop takes longer than that of `interact`, which has one of its own.
+    For inference only: the gradient of this loop takes longer than the hand-written one of `interact`.
     """
     mesh, edge = carry
-    parts = Parts.of(interaction)
+    parts = InteractionMaps.of(interaction)
     on_nodes, mapped = _rows_on_nodes(parts.on_nodes, mesh)
 
     def tile(total, rows):
@@ -154,9 +154,9 @@ interact.defvjp(_forward_for_gradient, _backward)
 
 
 def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: Kept, carry):
-    """From gradients after a step to those before it and the step's own; nodes and edges themselves go back too."""
+    """Gradients before a step and of its parameters, from those after it; nodes and edges before it are restored."""
     for_mesh, for_edge, mesh, edge, for_kinds = carry
-    parts, back_to_interaction = jax.vjp(Parts.of, interaction)
+    parts, back_to_interaction = jax.vjp(InteractionMaps.of, interaction)
     inverse, normed = at_place(kept.mesh_inverse, number), at_place(kept.mesh_normed, number)
     _, of_updates, for_mapped = parts.updates.back(at_place(kept.mesh_first, number), inverse, normed, for_mesh)
     mesh = mesh - parts.updates.scaled(normed)
@@ -178,7 +178,7 @@ def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: 
         if for_kinds is None:
             _, back = jax.vjp(product, before.astype(first.dtype), parts.on_edges.weight)
             through_first, of_tile = back(for_first)
-            # Read again from the edges that it is put back into, what passes by would be copied first.
+            # Reading this again from the edges that are updated in place would make a copy first.
             passing = for_message - arriving
             for_edge, of_weight = with_place(for_edge, passing + through_first, tile), of_weight + of_tile
         else:
@@ -194,12 +194,12 @@ def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: 
     for_nodes = jnp.zeros((len(mesh), parts.on_edges.bias.size)), jnp.zeros((len(mesh), parts.on_edges.bias.size))
     carry, _ = over_tiles(tile, (edge, for_edge, for_nodes, for_kinds, *zeros), _numbered(edges))
     edge, for_edge, for_nodes, for_kinds, of_weight, of_messages = carry
-    # Each edge has one sender, so that the sum over senders is that over edges.
+    # Each edge has one sender, so the sum over senders is the sum over edges.
     of_bias = for_nodes[0].sum(axis=0) if for_kinds is None else jnp.zeros_like(parts.on_edges.bias)
     _, back = jax.vjp(_on_nodes, parts.on_nodes, mesh)
     of_nodes, through_nodes = back((*_like(for_nodes, parts.on_nodes[:2]), for_mapped))
     of_edges = eqx.tree_at(lambda linear: (linear.weight, linear.bias), parts.on_edges, (of_weight, of_bias))
-    of_parts = Parts(of_edges, of_nodes, of_incoming, of_messages, of_updates)
+    of_parts = InteractionMaps(of_edges, of_nodes, of_incoming, of_messages, of_updates)
     (of_step,) = back_to_interaction(_like(of_parts, parts))
     return (for_mesh + through_nodes, for_edge, mesh, edge, for_kinds), of_step
 
@@ -209,14 +209,14 @@ def _applied(linear: Linear, x):
 
 
 def _on_nodes(weights: tuple[Float[Array, "width hidden"], ...], mesh: Nodes):
-    """What a node is to the edges that it sends, to those that it receives, and to its own update."""
-    return tuple(together(mesh.astype(weights[0].dtype), *weights))
+    """A node's part of three first maps: as sender, as receiver, and in its own update."""
+    return tuple(fused_matmul(mesh.astype(weights[0].dtype), *weights))
 
 
 def _rows_on_nodes(weights: tuple[Float[Array, "width hidden"], ...], mesh: Nodes):
-    """The same three beside each other, a node's rows from three times its number on, and the last of them.
+    """`_on_nodes` as rows, three for each node, and the last of them.
 
-    Rows are gathered from the product as it lies: cut in three, it would be copied first.
+    Rows are gathered from the product as it is in memory; splitting it in three would copy it first.
     """
     rows = mesh.astype(weights[0].dtype) @ jnp.concatenate(weights, axis=-1)
     rows = rows.reshape(-1, weights[0].shape[-1])
@@ -224,18 +224,18 @@ def _rows_on_nodes(weights: tuple[Float[Array, "width hidden"], ...], mesh: Node
 
 
 def _from_nodes(on_nodes: Float[Array, "three_mesh hidden"], senders, receiver) -> Float[Array, "edge hidden"]:
-    """The nodes' part of the edges' first map; edges have a sender each, and each group one receiver."""
+    """The nodes' part of the edges' first map; each edge has a sender, each group one receiver."""
     return on_nodes[3 * senders] + _spread(at_receivers(on_nodes, 3 * receiver + 1))
 
 
 def _groups(receivers):
-    """Receivers by group of `SHARED`, and the one of each group; padding has the highest number."""
+    """Receivers by group of `SHARED`, and the receiver of each group; padding has the highest number."""
     groups = receivers.reshape(-1, SHARED)
     return groups, groups.min(axis=1)
 
 
 def _of_groups(values: Float[Array, "edge some"], counts: Bool[Array, "group shared"]) -> Float[Array, "group some"]:
-    """Sums over each group's edges that count, written out: for a reduction XLA would make all summands first."""
+    """Sums over each group's edges that count, as explicit additions: a reduction would materialise all summands."""
     values = values.reshape(*counts.shape, -1)
     summands = (jnp.where(counts[:, place, None], values[:, place], 0) for place in range(SHARED))
     return reduce(jnp.add, summands)
@@ -250,7 +250,7 @@ def _numbered(edges: EdgeTiles):
 
 
 def _put(kept: Kept | None, place: tuple, **values) -> Kept | None:
-    """`kept` with values at a place, where anything is kept."""
+    """`kept` with values at `place`; None if nothing is saved."""
     if kept is None:
         return None
     fields = {name: getattr(kept, name) for name in values}

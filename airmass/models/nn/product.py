@@ -1,4 +1,4 @@
-"""Products of rows with a weight, whose gradient a CPU makes as fast as the product."""
+"""Matrix products with a weight, whose gradient is as fast on a CPU as the product."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ from jaxtyping import Float
 
 from airmass.core.types import Array
 
-# Of fewer numbers the gradient takes no time worth a conditional.
+# For smaller arrays the gradient is too fast to need the conditional.
 _MANY = 2**19
 
 
@@ -32,11 +32,11 @@ product.defvjp(_product, _product_back)
 def summed_products(
     x: Float[Array, "row in"], y: Float[Array, "row out"], like: Float[Array, "some other"]
 ) -> Float[Array, "in out"]:
-    """`x.T @ y`, the gradient of a weight; `like` is any matrix that examples share.
+    """`x.T @ y`, the gradient of a weight; `like` is any matrix that is not batched over examples.
 
-    XLA on a CPU gives a product with a transposed left side to other code, slower than turning over `x` first. Where it
-    sees that, it lets whatever makes `x` turn it over, number by number, and copies what it is made of. It does not
-    look through a conditional, so this stands in one, whose other branch gives the same.
+    XLA on a CPU computes a product with a transposed left operand by code that is slower than transposing `x` first. An
+    explicit transpose would be fused into the computation of `x`, element by element, with copies of its inputs. XLA
+    does not fuse across a conditional, so the transpose is in one, whose other branch gives the same result.
     """
 
     def turned(x, y, like):

@@ -1,8 +1,8 @@
-"""Sums of messages at receivers, with the last map of messages behind the sum.
+"""Sums of messages at receivers, with the last linear map of the messages moved behind the sum.
 
-A message is scale * (s W + b) / deviation(s W + b) + offset, linear in s once its deviation is known: W can be applied
-to a sum and not to every message, in one product with the map that the receiver makes of the sum. What is left for
-every message is its deviation, the length of s W + b.
+A message is scale * (s W + b) / deviation(s W + b) + offset, linear in s for a known deviation. So W is applied to the
+sum instead of to every message, in one product with the receiver's map of the sum. For every message only the
+deviation is left to compute, the length of s W + b.
 """
 
 from collections.abc import Callable
@@ -15,22 +15,22 @@ from jaxtyping import Float
 from airmass.core.types import Array
 from airmass.models.mesh.tiles import EdgeTiles
 from airmass.models.nn.interaction import Interaction, add_at_receivers
-from airmass.models.nn.loops import kept, summed_over
+from airmass.models.nn.loops import saved_for_backward, summed_over
 from airmass.models.nn.mlp import Condition, Linear, through
 from airmass.models.nn.product import summed_products
 
-# The triangle is multiplied in this many blocks of columns.
+# The triangular matrix is multiplied in this many blocks of columns.
 _BLOCKS = 4
-Parts = tuple[Float[Array, "*n some"], ...]
-Arriving = Callable[[Parts], Float[Array, "receiver hidden"]]
+Sums = tuple[Float[Array, "*n some"], ...]
+Arriving = Callable[[Sums], Float[Array, "receiver hidden"]]
 
 
 class SquaredLength(eqx.Module):
-    """What the squared length of x W + b takes.
+    """Precomputed matrices for the squared length of x W + b.
 
-    Its value: a rotation of outputs leaves it, and one that makes W a triangle saves near half of the product. Its
-    derivative: that of x G x' + 2 h x' + b b' with G = W W' and h = W b, since the rotation of a W that is not of full
-    rank, such as one that makes no mean, has none.
+    The value is invariant under a rotation of outputs; one that makes W triangular saves nearly half of the product.
+    The derivative is that of x G x' + 2 h x' + b b' with G = W W' and h = W b, because the rotation is not
+    differentiable for a W without full rank, such as a centred one.
     """
 
     triangle: Float[Array, "hidden turned"]  # W with rotated outputs, of which output j reads inputs from j on
@@ -49,7 +49,7 @@ class SquaredLength(eqx.Module):
 
 @jax.custom_vjp
 def squared_length(of: SquaredLength, x: Float[Array, "*n hidden"]) -> Float[Array, "*n 1"]:
-    """Squared length of what a map makes of each row, in float32."""
+    """Squared length of the mapped rows x W + b, in float32."""
     size = -(-of.triangle.shape[-1] // _BLOCKS)
     total = jnp.zeros((), jnp.float32)
     for start in range(0, of.triangle.shape[-1], size):
@@ -77,8 +77,8 @@ def _squared_length_back(residuals, gradient):
 squared_length.defvjp(_squared_length, _squared_length_back)
 
 
-class Behind(eqx.Module):
-    """The last map of an interaction's messages, behind their sum."""
+class LinearAfterSum(eqx.Module):
+    """The last linear map of an interaction's messages, applied after their sum."""
 
     before: tuple[Linear, ...]
     weight: Float[Array, "hidden width"]
@@ -91,26 +91,26 @@ class Behind(eqx.Module):
         self.before, self.weight, self.bias, self.length = tuple(before), last.weight, last.bias, SquaredLength.of(last)
         self.count = count.astype(last.bias.dtype)
 
-    def start(self, receivers: int) -> Parts:
-        """Sums of nothing, in float32."""
+    def start(self, receivers: int) -> Sums:
+        """Zero sums, in float32."""
         return jnp.zeros((receivers, len(self.weight)), jnp.float32), jnp.zeros((receivers, 1), jnp.float32)
 
-    def parts(self, first: Float[Array, "*n hidden"]) -> Parts:
-        """What is to be summed over messages, of the value of their first map."""
+    def parts(self, first: Float[Array, "*n hidden"]) -> Sums:
+        """The terms to sum over messages, from the output of their first map."""
         last = jax.nn.swish(through(self.before, first))
-        square = kept(squared_length(self.length, last))
+        square = saved_for_backward(squared_length(self.length, last))
         inverse = jax.lax.rsqrt(square / self.weight.shape[-1] + 1e-5).astype(last.dtype)
         return last * inverse, inverse
 
     def arriving(self, interaction: Interaction, condition: Condition) -> Arriving:
-        """What sums of parts add to the first map of their receivers' update."""
+        """A function from sums of `parts` to their contribution to the first map of the receivers' update."""
         norm = interaction.edge_mlp.norm
-        assert norm is not None  # only outputs have none
+        assert norm is not None  # only output MLPs have none
         scale, offset = norm.scale_and_offset(condition)
         after = scale[:, None] * interaction.for_incoming
         weight, bias, always = self.weight @ after, self.bias @ after, offset @ interaction.for_incoming
 
-        def arrived(sums: Parts) -> Float[Array, "receiver hidden"]:
+        def arrived(sums: Sums) -> Float[Array, "receiver hidden"]:
             weighted, inverse = (part.astype(weight.dtype) for part in sums)
             return weighted @ weight + inverse * bias + self.count * always
 
@@ -118,6 +118,6 @@ class Behind(eqx.Module):
 
 
 def arriving_at(edges: EdgeTiles, receivers: int, space: str | None) -> Float[Array, "receiver 1"]:
-    """How many of the edges arrive at each receiver."""
+    """The number of edges that arrive at each receiver."""
     each = edges.receivers.reshape(-1)
     return summed_over(space, add_at_receivers(jnp.zeros((receivers, 1)), jnp.ones((len(each), 1)), each))

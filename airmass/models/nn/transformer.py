@@ -1,4 +1,4 @@
-"""A transformer over mesh nodes that attend to their neighbours, under a condition (Price et al. 2025, supplement)."""
+"""A transformer over mesh nodes with local attention and conditional norms (Price et al. 2025, supplement)."""
 
 import equinox as eqx
 import jax
@@ -8,13 +8,13 @@ from jaxtyping import Float, PRNGKeyArray
 from airmass.core.types import Array
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.nn.attention import attend
-from airmass.models.nn.interaction import together
+from airmass.models.nn.interaction import fused_matmul
 from airmass.models.nn.loops import over_groups
 from airmass.models.nn.mlp import ConditionalNorm, Linear, unit_gain
 
 
 class Block(eqx.Module):
-    """x + attention(norm x), then x + feedforward(norm x)."""
+    """A transformer block: x + attention(norm x), then x + feedforward(norm x)."""
 
     attention_norm: ConditionalNorm
     query: Float[Array, "width width"]
@@ -39,7 +39,7 @@ class Block(eqx.Module):
         self, x: Float[Array, "node width"], neighbours: Neighbours, condition: Float[Array, " condition"]
     ) -> Float[Array, "node width"]:
         normed = self.attention_norm(x, condition).astype(self.query.dtype)
-        maps = together(normed, self.query, self.key, self.value)
+        maps = fused_matmul(normed, self.query, self.key, self.value)
         query, key, value = (mapped.reshape(len(x), self.heads, -1).swapaxes(0, 1) for mapped in maps)
         out = attend(query, key, value, neighbours)
         x = x + self.attended(out.swapaxes(0, 1).reshape(x.shape))
@@ -48,7 +48,7 @@ class Block(eqx.Module):
 
 
 class Transformer(eqx.Module):
-    """Blocks, then a last norm."""
+    """Transformer blocks, then a last norm."""
 
     blocks: Block  # leaves are stacked over blocks
     norm: ConditionalNorm
@@ -65,9 +65,9 @@ class Transformer(eqx.Module):
         condition: Float[Array, " condition"],
         recompute: int = 0,
     ) -> Float[Array, "node width"]:
-        """The nodes after the last norm, in float32 whatever the weights are: sums over blocks are.
+        """The nodes after the last norm, in float32 at every precision of the weights, as sums over blocks are.
 
-        The backward pass makes the activations of `recompute` blocks at a time again; 0 keeps all.
+        The backward pass recomputes the activations of `recompute` blocks at a time; with 0 all are saved.
         """
 
         def step(x, block):

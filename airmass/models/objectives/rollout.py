@@ -12,7 +12,7 @@ from airmass.core.types import Array
 from airmass.models.model import Model
 from airmass.models.objectives.base import Example, Reported, of_this_device
 from airmass.models.objectives.losses.base import WeightedLoss
-from airmass.models.rollout import forcing_windows, rollout
+from airmass.models.rollout import rollout, sliding_windows
 from airmass.models.state import State
 
 
@@ -67,6 +67,6 @@ def rollout_loss(
         reached = model.advance(state, model.normaliser.restore(output, last))
         return reached, loss(output[None], model.normaliser.target(frame, last))
 
-    entries = forcing_windows(example.forcings, history), example.frames[history:]
+    entries = sliding_windows(example.forcings, history), example.frames[history:]
     _, (losses, terms) = rollout(step, start, entries, key=key, recompute=recompute)
     return losses.mean(), terms

@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.models.objectives.settings import LossSettings, known
 
@@ -32,7 +32,7 @@ def node_weights(settings: LossSettings, grid: LatLonGrid) -> Float[np.ndarray, 
     return LATITUDE_WEIGHTS[settings.latitude](grid)
 
 
-def channel_weights(settings: LossSettings, layout: Layout) -> Float[np.ndarray, " channel"]:
+def channel_weights(settings: LossSettings, layout: ChannelLayout) -> Float[np.ndarray, " channel"]:
     """Level weights divided by the number of levels, so that a sum over a variable's channels is its mean over levels.
 
     Weights have unit mean over levels; their mean over levels equals a sum with weights that sum to one.
@@ -44,7 +44,7 @@ def channel_weights(settings: LossSettings, layout: Layout) -> Float[np.ndarray,
     return np.concatenate(parts).astype(np.float32)
 
 
-def variable_weights(settings: LossSettings, layout: Layout) -> Float[np.ndarray, " variable"]:
+def variable_weights(settings: LossSettings, layout: ChannelLayout) -> Float[np.ndarray, " variable"]:
     """Weights in the order of `layout.variables`; raises InputError for a name that is not a target."""
     for name in settings.variable:
         known("variable", name, dict.fromkeys(layout.variables))

@@ -17,7 +17,7 @@ from airmass.core.arrays import ArrayFile, as_declared
 from airmass.core.errors import InputError
 from airmass.core.typed import Range, typed
 from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
 
@@ -108,11 +108,11 @@ def published_rows(task: Task, noisy_targets: bool) -> np.ndarray:
         for lag in ((0,) if name in task.static else lags)
         for level in (task.levels if VARIABLES[name].on_levels else (None,))
     ]
-    noisy = [(name, 1, level) for name, level in Layout.of(task.targets, task.levels).channels if noisy_targets]
+    noisy = [(name, 1, level) for name, level in ChannelLayout.of(task.targets, task.levels).channels if noisy_targets]
     at_target = [(name, 1, None) for name in task.forcing]
     order = [*inputs, *sorted([*at_target, *noisy], key=lambda channel: channel[0])]
-    prognostic = Layout.of(task.prognostic, task.levels).channels
-    static = Layout.of(task.static, task.levels).channels
+    prognostic = ChannelLayout.of(task.prognostic, task.levels).channels
+    static = ChannelLayout.of(task.static, task.levels).channels
     ours = [
         *((name, lag, level) for lag in lags for name, level in prognostic),
         *((name, lag, None) for lag in (*lags, 1) for name in task.forcing),

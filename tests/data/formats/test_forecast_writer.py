@@ -13,7 +13,7 @@ from airmass.core.files import new_output
 from airmass.data.formats import forecast_writer
 from airmass.data.formats.forecast_reader import open_forecast, read_lead_times
 from airmass.data.formats.forecast_writer import ForecastWriter
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.forecasting.forecast import forecast
@@ -29,7 +29,7 @@ STEPS = 5
 
 def frames(members: int = 1, seed: int = 0) -> np.ndarray:
     """[init_time, lead_time, number, node, channel]"""
-    shape = (len(INITS), STEPS, members, GRID.size, len(Layout.of(TASK.targets, TASK.levels)))
+    shape = (len(INITS), STEPS, members, GRID.size, len(ChannelLayout.of(TASK.targets, TASK.levels)))
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
@@ -48,7 +48,7 @@ def test_every_frame_lands_in_its_place(tmp_path, monkeypatch, suffix, chunk_byt
     monkeypatch.setattr(forecast_writer, "_CHUNK_BYTES", chunk_bytes)
     values = frames(members or 1)
     data = open_forecast(write(tmp_path / f"f{suffix}", values, members), ensemble=True)
-    expected = Layout.of(TASK.targets, TASK.levels).unpack(values, GRID)
+    expected = ChannelLayout.of(TASK.targets, TASK.levels).unpack(values, GRID)
     assert set(data.data_vars) == set(TASK.targets)
     for name, field in expected.items():
         field = field[:, :, 0] if members is None else field.swapaxes(1, 2)
@@ -77,7 +77,7 @@ def test_some_levels(tmp_path, suffix):
     values = frames()
     data = open_forecast(write(tmp_path / f"f{suffix}", values, levels=(850, 300)))
     np.testing.assert_array_equal(data.level, [300, 850])
-    expected = Layout.of(TASK.targets, TASK.levels).unpack(values[:, :, 0], GRID)
+    expected = ChannelLayout.of(TASK.targets, TASK.levels).unpack(values[:, :, 0], GRID)
     np.testing.assert_array_equal(data.temperature, expected["temperature"][:, :, [0, 2]])
     np.testing.assert_array_equal(data["2m_temperature"], expected["2m_temperature"])
 
@@ -146,7 +146,7 @@ class Members:
     group_size = 2
 
     def frames(self, history, init, members, made=NOTHING_WRITTEN):
-        channels = len(Layout.of(TASK.targets, TASK.levels))
+        channels = len(ChannelLayout.of(TASK.targets, TASK.levels))
         for step in count(made.count):
             yield (np.full((self.size, channels), self.start + 100 * step + m, np.float32) for m in members)
 

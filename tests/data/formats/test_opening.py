@@ -131,7 +131,7 @@ def test_faults_of_one_array_name_it(tmp_path, name, changes, said):
 def test_metadata_that_are_lost(tmp_path, name):
     path = make_store(tmp_path / "a.zarr", small())
     (path / name / "zarr.json").unlink()
-    assert f"{name} has lost its metadata" in refused(path)
+    assert f"{name} has no metadata file" in refused(path)
 
 
 @pytest.mark.parametrize("engine", ["h5netcdf", "scipy"])

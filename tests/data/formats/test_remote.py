@@ -71,7 +71,7 @@ def test_a_store_without_consolidated_metadata_is_asked_for_known_names(tmp_path
 
 
 def test_a_remote_store_that_is_not_there(web):
-    with pytest.raises(InputError, match=r"absent.zarr: no Zarr store is there, or none that may be read"):
+    with pytest.raises(InputError, match=r"absent.zarr: no readable Zarr store"):
         open_store(f"{web}/absent.zarr")
 
 

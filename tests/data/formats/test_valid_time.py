@@ -77,7 +77,7 @@ REFUSED = {
     "numbers for lead times": (cfgrib(step=6).drop_vars("valid_time"), "step has type int64, expected durations"),
     "time of either kind": (
         field(time=("time", START, {"standard_name": "time"}), step=SIX),
-        "nothing says whether it is the reference time or the valid time",
+        "so it may be the reference time or the valid time",
     ),
     "a date that is missing": (cfgrib(valid_time=("time", VALID.astype(str).astype("M8[ns]") + np.timedelta64("NaT"))),
                                "valid_time has type datetime64[ns], expected dates, none missing"),

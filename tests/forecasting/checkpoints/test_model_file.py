@@ -10,7 +10,7 @@ import pytest
 from airmass.core.errors import InputError
 from airmass.data.loading.frames import Frames
 from airmass.fields.harmonics import Harmonics
-from airmass.fields.innovation import Calibration, Innovation
+from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves, read_model, write_model
 from airmass.models.family import new_network
 from tests.conftest import make_store
@@ -44,7 +44,7 @@ def gencast(tmp_path) -> SavedModel:
     frames = Frames(make_store(tmp_path / "s.zarr"), recipe.task)
     network, scales = new_network(recipe.task, recipe.model, jax.random.key(7)), small_model(SMALL, frames).normaliser
     shape = 8, 8, len(scales.history_mean)
-    made = Innovation(
+    made = LinearResidual(
         rng.normal(size=(frames.grid.size, shape[2])).astype(np.float32),
         (rng.normal(size=(2, *shape)) + 1j).astype(np.complex64),
         rng.normal(size=shape).astype(np.float32),

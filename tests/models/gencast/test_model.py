@@ -29,7 +29,7 @@ def _state() -> State:
 
 
 def test_a_sample_under_fixed_noise_is_the_published_one():
-    model = _model().ready(serving=True)
+    model = _model().ready(inference=True)
     frame = jax.jit(lambda model: model.prepare(_state(), jnp.asarray(GOLDEN.forcings)))(model)
     denoise = jax.jit(lambda model, frame, x, sigma: model.denoise(frame, x, sigma))
     noise = jnp.asarray(GOLDEN.noise)

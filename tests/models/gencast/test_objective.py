@@ -11,12 +11,12 @@ import pytest
 from airmass.core.errors import InputError
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
-from airmass.data.preparation.innovations import innovation_of
+from airmass.data.preparation.linear_residuals import linear_residual_of
 from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise
 from airmass.diffusion.samplers import sample
 from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.harmonics import Harmonics
-from airmass.fields.innovation import Innovation
+from airmass.fields.linear_residual import LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import named_leaves, read_model
 from airmass.models.gencast.model import GenCast
@@ -101,7 +101,7 @@ def whitened(small_store):
     channels, n = len(model.normaliser.history_std), frames.grid.shape[1] // 2
     spread = np.linspace(2, 0.05, n)[:, None] * np.linspace(0.5, 1, channels)
     mean = frames.at(frames.times)[..., list(Normaliser.columns(TINY.task))].mean(axis=0)
-    innovation = Innovation(
+    innovation = LinearResidual(
         mean,
         np.full((2, n, n, channels), 0.25, np.complex64),
         np.broadcast_to(spread, (n, n, channels)).astype(np.float32),
@@ -110,7 +110,7 @@ def whitened(small_store):
     return frames, jax.tree.map(jnp.asarray, dataclasses.replace(model, innovation=innovation))
 
 
-def _variance(innovation: Innovation) -> np.ndarray:
+def _variance(innovation: LinearResidual) -> np.ndarray:
     """Of drawn innovations, by channel: as they fall with the degree alone, the same at every node."""
     degrees = np.arange(innovation.spread.shape[1])
     return np.einsum("d,dc->c", 2 * degrees + 1, np.square(innovation.spread[0])) / len(degrees) ** 2
@@ -188,11 +188,11 @@ def test_a_run_keeps_its_innovations_and_a_start_makes_its_own(small_store, tmp_
     short = dataclasses.replace(INNOVATION, training=TrainingSettings(updates=(2,), rollout=(1,)))
     first = read_model(train(short, small_store, tmp_path / "first"))
     frames = Frames(small_store, short.task)
-    expected = named_leaves(innovation_of(frames, first.normaliser.target_scale))
+    expected = named_leaves(linear_residual_of(frames, first.normaliser.target_scale))
     half = (str(frames.times[0])[:10], str(frames.times[len(frames.times) // 2])[:10])
     other = dataclasses.replace(short, training=dataclasses.replace(short.training, dates=half))
     second = read_model(train(other, small_store, tmp_path / "second", start=Start(tmp_path / "first" / "model.npz")))
-    own = named_leaves(innovation_of(Frames(small_store, short.task, half), second.normaliser.target_scale))
+    own = named_leaves(linear_residual_of(Frames(small_store, short.task, half), second.normaliser.target_scale))
     for name, leaf in named_leaves(first.innovation).items():
         np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
         np.testing.assert_allclose(named_leaves(second.innovation)[name], own[name], rtol=1e-5, err_msg=name)

@@ -25,9 +25,9 @@ def test_the_fast_network_is_the_plain_one():
     x, noisy = (jnp.asarray(rng.normal(size=(grid, size)), jnp.float32) for size in (CHANNELS, OUTPUTS))
 
     def fast(network):
-        seen = network.seen(network.embedded(tiles), SIGMA)
+        precomputed = network.precomputed(network.embedded(tiles), SIGMA)
         fixed = jnp.stack([network.fixed(tiles, tiles.rows(x, tile), tile) for tile in range(tiles.count)])
-        return network(tiles, neighbours, seen, fixed, noisy)
+        return network(tiles, neighbours, precomputed, fixed, noisy)
 
     def plain(network):
         return reference.network(network, GRAPHS, near, x, noisy, SIGMA)

@@ -28,7 +28,7 @@ from tests.golden_case import GOLDEN, STEPS
 @pytest.fixture(scope="module")
 def predictions() -> np.ndarray:
     """Three autoregressive steps with the golden edges: [step, node, target]."""
-    model = jax.tree.map(jnp.asarray, GOLDEN.model).ready(serving=True)
+    model = jax.tree.map(jnp.asarray, GOLDEN.model).ready(inference=True)
     step = jax.jit(lambda state, window: model.step(state, window))
     state, frames = State(jnp.asarray(GOLDEN.frames[:2]), jnp.int32(0)), []
     for number in range(STEPS):
@@ -93,14 +93,14 @@ def test_37_levels_have_the_published_channels():
     assert network_sizes(task) == (471, 227)
 
 
-@pytest.mark.parametrize("serving", [False, True])
-def test_geometry_computed_before_changes_nothing(serving):
+@pytest.mark.parametrize("inference", [False, True])
+def test_geometry_computed_before_changes_nothing(inference):
     state, window = State(jnp.asarray(GOLDEN.frames[:2]), jnp.int32(0)), GOLDEN.forcings[:3]
     model = jax.tree.map(jnp.asarray, GOLDEN.model)
     _, once = jax.jit(lambda: model.step(state, window))()
-    _, ready = jax.jit(lambda: model.ready(serving).step(state, window))()
+    _, ready = jax.jit(lambda: model.ready(inference).step(state, window))()
     spread = np.asarray(once).std(axis=0)
-    np.testing.assert_allclose(once / spread, ready / spread, atol=2e-5 if serving else 0, rtol=1e-6)
+    np.testing.assert_allclose(once / spread, ready / spread, atol=2e-5 if inference else 0, rtol=1e-6)
 
 
 def _gradient(recompute: int, precision: str = "float32"):

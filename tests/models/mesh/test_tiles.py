@@ -94,8 +94,8 @@ def _denoiser(rows: int):
     def run(network, tiles, x):
         known, noisy = x, jnp.cos(x[:, :OUTPUTS])
         fixed = jnp.stack([network.fixed(tiles, tiles.rows(known, tile), tile) for tile in range(tiles.count)])
-        seen = network.seen(network.embedded(tiles), jnp.float32(1.5))
-        return network(tiles, neighbours, seen, fixed, noisy)
+        precomputed = network.precomputed(network.embedded(tiles), jnp.float32(1.5))
+        return network(tiles, neighbours, precomputed, fixed, noisy)
 
     return run, network, Tiles.of(_graphs(True), rows)
 

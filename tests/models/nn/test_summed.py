@@ -9,7 +9,7 @@ import pytest
 from airmass.models.nn.interaction import Interaction, add_at_receivers
 from airmass.models.nn.loops import over_tiles
 from airmass.models.nn.mlp import Linear
-from airmass.models.nn.summed import Behind, SquaredLength, squared_length
+from airmass.models.nn.summed import LinearAfterSum, SquaredLength, squared_length
 
 WIDTH, EDGES, RECEIVERS = 10, 40, 7  # a width that no number of blocks divides
 
@@ -30,7 +30,7 @@ def _given(hidden: int, size_condition: int):
 
 def _arrived(interaction: Interaction, first, receivers, condition, tiles: int = 1, recompute: bool = False):
     count = np.bincount(receivers, minlength=RECEIVERS)[:, None].astype(np.float32)
-    messages = Behind(interaction, jnp.asarray(count))
+    messages = LinearAfterSum(interaction, jnp.asarray(count))
 
     def tile(total, rows):
         first, receivers = rows
@@ -89,7 +89,7 @@ def test_lengths_are_not_made_again(monkeypatch):
         return jax.jit(jax.value_and_grad(scalar)).lower(jnp.asarray(first)).compile().cost_analysis()["flops"]
 
     found = flops()
-    monkeypatch.setattr("airmass.models.nn.summed.kept", lambda square: square)
+    monkeypatch.setattr("airmass.models.nn.summed.saved_for_backward", lambda square: square)
     # Of a tile, all that a triangle in four blocks takes but its sums of squares.
     products = sum(2 * EDGES // 4 * (WIDTH - start) * min(3, WIDTH + 1 - start) for start in range(0, WIDTH, 3))
     assert found <= flops() - products

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from airmass.core.errors import InputError
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.models.family import families
 from airmass.models.objectives.losses import loss_named, loss_names
 from airmass.models.objectives.losses.base import WeightedLoss, require_members
 from airmass.models.objectives.settings import LossSettings
 
-GRID, LAYOUT = LatLonGrid.equiangular(4, 8), Layout.of(("temperature", "2m_temperature"), (500, 850))
+GRID, LAYOUT = LatLonGrid.equiangular(4, 8), ChannelLayout.of(("temperature", "2m_temperature"), (500, 850))
 every_loss = pytest.mark.parametrize("name", loss_names())
 
 

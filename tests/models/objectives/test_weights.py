@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airmass.core.errors import InputError
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.objectives.settings import LossSettings
@@ -17,7 +17,7 @@ levels_of = st.lists(st.integers(1, 1000), min_size=1, max_size=20, unique=True)
 
 @given(levels_of, st.integers(0, 2**32 - 1))
 def test_mean_over_levels_with_unit_mean_weights_is_sum_with_weights_that_sum_to_one(levels, seed):
-    grid, layout = LatLonGrid.equiangular(2, 4), Layout.of(("temperature",), levels)
+    grid, layout = LatLonGrid.equiangular(2, 4), ChannelLayout.of(("temperature",), levels)
     errors = np.random.default_rng(seed).normal(size=(grid.size, len(levels)))
     value, _ = WeightedLoss(LossSettings(), layout, grid)(errors[None], np.zeros_like(errors))
     pressure = np.array(levels, float)
@@ -27,7 +27,7 @@ def test_mean_over_levels_with_unit_mean_weights_is_sum_with_weights_that_sum_to
 
 
 def test_published_weights_by_default_and_by_name():
-    layout = Layout.of(("2m_temperature", "mean_sea_level_pressure", "temperature"), (500, 1000))
+    layout = ChannelLayout.of(("2m_temperature", "mean_sea_level_pressure", "temperature"), (500, 1000))
     np.testing.assert_allclose(variable_weights(LossSettings(), layout), [1, 0.1, 1])
     settings = LossSettings(variable={"mean_sea_level_pressure": 2.0, "temperature": 0.5})
     np.testing.assert_allclose(variable_weights(settings, layout), [1, 2, 0.5])
@@ -36,7 +36,7 @@ def test_published_weights_by_default_and_by_name():
 
 
 def test_uniform_latitude_weighs_poles_like_the_equator():
-    grid, layout = LatLonGrid.equiangular(4, 8), Layout.of(("2m_temperature",), ())
+    grid, layout = LatLonGrid.equiangular(4, 8), ChannelLayout.of(("2m_temperature",), ())
     polar, tropical = np.zeros((2, grid.size, 1))
     polar[:8] = tropical[8:16] = 1
     uniform, area = (WeightedLoss(LossSettings(latitude=name), layout, grid) for name in ("uniform", "area"))
@@ -47,7 +47,7 @@ def test_uniform_latitude_weighs_poles_like_the_equator():
 
 
 def test_unknown_names_are_refused():
-    layout = Layout.of(("2m_temperature",), ())
+    layout = ChannelLayout.of(("2m_temperature",), ())
     with pytest.raises(InputError, match=r"latitude weight 'aera'.*area, uniform"):
         LossSettings(latitude="aera")
     with pytest.raises(InputError, match="level weight 'presure'"):

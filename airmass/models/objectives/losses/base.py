@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.core.types import Array
-from airmass.fields.channels import Layout
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.models.objectives.losses import loss_named
 from airmass.models.objectives.settings import LossSettings
@@ -25,7 +25,7 @@ class Weights(eqx.Module):
     by_channel: Float[Array, "target variable"]
     by_variable: Float[Array, " variable"]
 
-    def __init__(self, settings: LossSettings, layout: Layout, grid: LatLonGrid):
+    def __init__(self, settings: LossSettings, layout: ChannelLayout, grid: LatLonGrid):
         self.nodes = node_weights(settings, grid) / grid.size
         table = np.zeros((len(layout), len(layout.variables)), np.float32)
         weights = channel_weights(settings, layout)
@@ -81,7 +81,7 @@ class WeightedLoss(eqx.Module):
     weights: Weights
     kind: Loss = eqx.field(static=True)
 
-    def __init__(self, settings: LossSettings, layout: Layout, grid: LatLonGrid):
+    def __init__(self, settings: LossSettings, layout: ChannelLayout, grid: LatLonGrid):
         self.weights, self.kind = Weights(settings, layout, grid), loss_named(settings.kind)
 
     def __call__(

@@ -1,4 +1,4 @@
-"""How much of each harmonic lives on over a step, from the frames of a period."""
+"""Fit of the linear model of the next frame, by harmonic, from the frames of a period."""
 
 import jax
 import jax.numpy as jnp
@@ -8,20 +8,20 @@ from jaxtyping import Float
 from airmass.core.types import Array
 from airmass.data.loading.frames import Frames
 from airmass.fields.harmonics import Harmonics
-from airmass.fields.innovation import Innovation
+from airmass.fields.linear_residual import LinearResidual
 from airmass.fields.normalise import Normaliser
 
-# Of a scaled target's spread: less than this is round-off, and whitening would make a signal of it.
+# Smallest spread, in units of the scaled target: less is rounding error, which whitening would amplify.
 _LEAST = 1e-3
-# Of the variance of a harmonic's past: combinations of frames with less than this say nothing about the next one.
+# Relative cut-off of the pseudo-inverse: combinations of past frames with less of the variance are ignored.
 _ALIKE = 1e-5
 
 
-def innovation_of(frames: Frames, scale: Float[Array, " target"]) -> Innovation:
-    """The innovations of the prognostic channels of `frames`, in units of `scale`.
+def linear_residual_of(frames: Frames, scale: Float[Array, " target"]) -> LinearResidual:
+    """The linear model of the prognostic channels of `frames`, with its residual in units of `scale`.
 
-    Each harmonic is regressed on itself in the frames of the history, by least squares over all windows of the period
-    and after the mean of all frames is taken off. Raises InputError for a grid with too few rows.
+    Each harmonic is regressed on itself in the frames of the history, by least squares over all windows of the period,
+    after subtracting the mean of all frames. Raises InputError for a grid with too few rows.
     """
     harmonics = jax.tree.map(jnp.asarray, Harmonics.build(frames.grid.latitude, frames.grid.longitude))
     columns = np.array(Normaliser.columns(frames.task))
@@ -43,7 +43,7 @@ def innovation_of(frames: Frames, scale: Float[Array, " target"]) -> Innovation:
     persistence = np.einsum("mlcs,mlcst->mlct", both, np.linalg.pinv(past, rcond=_ALIKE, hermitian=True))
     variance = after - np.einsum("mlct,mlct->mlc", persistence, both.conj()).real
     spread = np.sqrt(np.maximum(variance, 0)) / np.asarray(scale)[columns]
-    return Innovation(
+    return LinearResidual(
         mean.astype(np.float32),
         np.moveaxis(persistence, -1, 0).astype(np.complex64),
         np.maximum(spread, _LEAST).astype(np.float32),

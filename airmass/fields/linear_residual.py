@@ -1,4 +1,4 @@
-"""What a frame adds to what is expected after the frames before it, harmonic by harmonic."""
+"""Residuals of a linear model of the next frame, by spherical harmonic (`--model.innovation`)."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -9,13 +9,13 @@ from airmass.core.types import Array
 from airmass.fields.harmonics import Harmonics
 
 
-class Innovation(eqx.Module):
-    """Statistics of a task's prognostic channels by harmonic, and what they make of fields.
+class LinearResidual(eqx.Module):
+    """A linear model of the next frame of a task's prognostic channels, and the statistics of its residual.
 
-    Of a harmonic's deviation from `mean`, `persistence` of each frame of the history, oldest first, is expected in the
-    next one: its size says how much of a wave is left, its phase how far the wave has moved. The rest of the next frame
-    is its innovation, of standard deviation `spread` in units of a normaliser's scaled targets. What harmonics do not
-    resolve stays as it was in the last frame and has no innovation.
+    The expected coefficient of a harmonic, as a deviation from `mean`, is the sum over the frames of the history,
+    oldest first, of `persistence` times the frame's coefficient: the modulus damps a wave, the phase moves it. The
+    residual is the next frame minus the expected one, of standard deviation `spread` in units of a normaliser's scaled
+    targets. Unresolved scales persist from the last frame and have no residual.
     """
 
     mean: Float[Array, "node prognostic"]
@@ -24,13 +24,13 @@ class Innovation(eqx.Module):
     harmonics: Harmonics
 
     def expected(self, history: Float[Array, "time node prognostic"]) -> Float[Array, "node prognostic"]:
-        """The next frame without its innovation."""
+        """The next frame that the linear model expects."""
         known = jnp.stack([self.harmonics.analyse(frame - self.mean) for frame in history])
         change = jnp.sum(self.persistence * known, axis=0) - known[-1]
         return history[-1] + self.harmonics.synthesise(change)
 
     def whitened(self, residual: Float[Array, "node prognostic"]) -> Float[Array, "node prognostic"]:
-        """Scaled innovations with every harmonic brought to unit variance."""
+        """Scaled residuals divided by `spread`: unit variance in every harmonic."""
         return self.harmonics.filtered(residual, 1 / self.spread)
 
     def coloured(self, white: Float[Array, "node prognostic"]) -> Float[Array, "node prognostic"]:
@@ -39,24 +39,24 @@ class Innovation(eqx.Module):
 
     @property
     def size(self) -> Float[Array, " prognostic"]:
-        """Standard deviation of innovations at a node, the mean over the sphere."""
+        """Standard deviation of the residual at a node, averaged over the sphere."""
         orders, degrees = self.spread.shape[:2]
-        # Of each order but 0 there is a wave to either side; those above the degree are none.
+        # Each order but 0 counts twice, for its negative; orders above the degree do not exist.
         twice = np.where(np.arange(orders) > 0, 2, 1)[:, None] * (np.arange(orders)[:, None] <= np.arange(degrees))
         return jnp.sqrt(jnp.einsum("ml,mlc->c", twice, jnp.square(self.spread))) / degrees
 
 
 class Calibration(eqx.Module):
-    """How much is kept of a drawn frame's innovation, harmonic by harmonic, so that it has the spread of true ones.
+    """Gains by harmonic that bring the residuals of drawn frames to the spread of observed ones.
 
-    What harmonics do not resolve stays as it was in the last frame.
+    Unresolved scales persist from the last frame.
     """
 
-    innovation: Innovation
+    residual: LinearResidual
     gain: Float[Array, "order degree prognostic"]
 
     def __call__(
         self, drawn: Float[Array, "node prognostic"], expected: Float[Array, "node prognostic"]
     ) -> Float[Array, "node prognostic"]:
-        """The frame in place of `drawn`, given the one that is `expected` after the history."""
-        return expected + self.innovation.harmonics.filtered(drawn - expected, self.gain)
+        """The calibrated frame for a `drawn` one and the one `expected` after the history."""
+        return expected + self.residual.harmonics.filtered(drawn - expected, self.gain)

@@ -1,9 +1,9 @@
-"""Statistics of innovations from frames that were made of known ones."""
+"""Statistics of linear residuals from frames that were made of known ones."""
 
 import numpy as np
 import pytest
 
-from airmass.data.preparation.innovations import innovation_of
+from airmass.data.preparation.linear_residuals import linear_residual_of
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.harmonics import Harmonics
 from airmass.fields.task import Task
@@ -64,7 +64,7 @@ def test_persistence_and_spread_are_those_that_made_the_frames():
     persistence = np.stack([-one * other, one + other])
     spread = rng.uniform(0.1, 1, (N, N, 2))
     steps = 800
-    found = innovation_of(made(stirred(persistence, spread, steps)), SCALE)
+    found = linear_residual_of(made(stirred(persistence, spread, steps)), SCALE)
     assert found.mean.shape == (GRID.size, 2) and found.spread.shape == (N, N, 2)
     np.testing.assert_allclose(found.persistence[:, INSIDE], persistence[:, INSIDE], atol=5 / np.sqrt(steps))
     np.testing.assert_allclose(found.spread[INSIDE], spread[INSIDE], rtol=5 / np.sqrt(2 * steps))
@@ -74,7 +74,7 @@ def test_persistence_and_spread_are_those_that_made_the_frames():
 def test_a_wave_that_moves_without_change_persists_whole_with_its_phase():
     start, turn = random_coefficients(N, 2), np.exp(-0.3j * np.arange(N))[:, None, None]
     frames = made(np.stack([start * turn**step for step in range(80)]))
-    found = innovation_of(frames, SCALE)
+    found = linear_residual_of(frames, SCALE)
     moving = INSIDE & (np.arange(N)[:, None] > 0)
     # Both frames say the same: what is expected of a wave that rests in a frame that turns with it is that wave.
     left = found.persistence[0] / turn + found.persistence[1]
@@ -90,4 +90,4 @@ def test_a_wave_that_moves_without_change_persists_whole_with_its_phase():
 
 def test_a_grid_with_too_few_rows_is_refused():
     with pytest.raises(ValueError, match="4 latitudes, expected 8 or more"):
-        innovation_of(Made(np.zeros((3, 64, 3)), LatLonGrid.equiangular(4, 16)), SCALE)
+        linear_residual_of(Made(np.zeros((3, 64, 3)), LatLonGrid.equiangular(4, 16)), SCALE)
