@@ -13,8 +13,8 @@ class Variable:
     `name` is the ERA5/WeatherBench long name used on disk, `short_name` ECMWF's, `standard_name` CF's (empty where CF
     has none). `valid_range` holds the values of every valid archive, in `units`, with room for packing (a mask of
     1.0001) and for archives with the temperature of ice as that of the sea; every command refuses values beyond it.
-    `missing_over_land` marks fields that are NaN over land (sea surface temperature). `accumulation_hours` is the
-    length of the interval that ends at the valid time, 0 for instantaneous fields.
+    `missing_over_land` marks fields that are NaN over land (sea surface temperature), `around_cyclones` those
+    that are NaN except around tropical cyclones. `accumulation_hours` is the length of the interval that ends at the valid time, 0 for instantaneous fields.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Variable:
     valid_range: tuple[float, float]
     static: bool = False
     missing_over_land: bool = False
+    around_cyclones: bool = False
     accumulation_hours: int = 0
     aliases: tuple[str, ...] = ()
 
@@ -40,7 +41,7 @@ class Variable:
 
 
 _WIND = (-200.0, 200.0)
-_TABLE = (
+_TABLE: tuple[Variable, ...] = (
     Variable("geopotential", "geopotential", "z", "m2 s-2", True, (-1.0e4, 5.5e5)),
     Variable("temperature", "air_temperature", "t", "K", True, (140.0, 350.0)),
     Variable("u_component_of_wind", "eastward_wind", "u", "m s-1", True, _WIND),
@@ -50,6 +51,8 @@ _TABLE = (
     Variable("2m_temperature", "air_temperature", "2t", "K", False, (160.0, 345.0), aliases=("t2m",)),
     Variable("10m_u_component_of_wind", "eastward_wind", "10u", "m s-1", False, (-120.0, 120.0), aliases=("u10",)),
     Variable("10m_v_component_of_wind", "northward_wind", "10v", "m s-1", False, (-120.0, 120.0), aliases=("v10",)),
+    Variable("100m_u_component_of_wind", "eastward_wind", "100u", "m s-1", False, (-130.0, 130.0), aliases=("u100",)),
+    Variable("100m_v_component_of_wind", "northward_wind", "100v", "m s-1", False, (-130.0, 130.0), aliases=("v100",)),
     Variable("mean_sea_level_pressure", "air_pressure_at_mean_sea_level", "msl", "Pa", False, (8.5e4, 1.15e5)),
     Variable("surface_pressure", "surface_air_pressure", "sp", "Pa", False, (4.0e4, 1.12e5)),
     Variable(
@@ -71,6 +74,23 @@ _TABLE = (
     Variable("day_progress_sin", "", "dps", "1", False, (-1.0, 1.0)),
     Variable("day_progress_cos", "", "dpc", "1", False, (-1.0, 1.0)),
 )  # fmt: skip
+
+# Of tropical cyclones, from best tracks (IBTrACS) put on the grid: how near a centre is, and around each centre the
+# storm's own values, missing elsewhere. Winds and radii are those of the archive: knots, and km to 34, 50 and 64 knots.
+CYCLONE_EXISTS = "cyclone_exists_gaussian_unit_mode"
+CYCLONE_DISCS = (
+    Variable("cyclone_all_wind_disc", "", "cwnd", "knot", False, (0.0, 250.0), around_cyclones=True),
+    Variable("cyclone_usa_wind_disc", "", "cuswnd", "knot", False, (0.0, 250.0), around_cyclones=True),
+    *(
+        Variable(f"cyclone_usa_r{speed}_{quadrant}_radius_disc", "", f"cr{speed}{quadrant}", "km", False, (0.0, 2000.0),
+                 around_cyclones=True)
+        for speed in (34, 50, 64)
+        for quadrant in ("ne", "se", "sw", "nw")
+    ),
+    Variable("cyclone_usa_rmw_disc", "", "crmw", "km", False, (0.0, 1000.0), around_cyclones=True),
+    Variable("cyclone_usa_pres_disc", "", "cpres", "hPa", False, (800.0, 1100.0), around_cyclones=True),
+)  # fmt: skip
+_TABLE = (*_TABLE, Variable(CYCLONE_EXISTS, "", "cex", "1", False, (0.0, 20.0)), *CYCLONE_DISCS)
 
 VARIABLES: dict[str, Variable] = {variable.name: variable for variable in _TABLE}
 

@@ -16,6 +16,7 @@ from airmass.models.mesh.tiles import ROWS, Tiles
 from airmass.models.nn.interaction import Interaction, add_at_receivers, at_receivers, fused_matmul
 from airmass.models.nn.loops import over_rows, over_tiles, summed_over
 from airmass.models.nn.mlp import MLP, Condition
+from airmass.models.nn.product import product
 from airmass.models.nn.summed import LinearAfterSum, arriving_at
 
 # A function from a tile's number to the output of the first linear map on its grid nodes.
@@ -34,7 +35,7 @@ class EncoderPrecomputed(eqx.Module):
     """Inputs of the step to the mesh other than the grid: first maps of edges and mesh nodes, and the mesh nodes."""
 
     on_edges: Float[Array, "kind hidden"]
-    on_receivers: Float[Array, "mesh hidden"]
+    on_receivers: Float[Array, "mesh hidden"] | None  # None where messages do not read them
     mapped: Float[Array, "mesh hidden"]
     mesh: Float[Array, "mesh width"]
     messages: LinearAfterSum
@@ -68,27 +69,54 @@ class Encoder(eqx.Module):
     interaction: Interaction
     grid_update: MLP
 
-    def __init__(self, channels: int, width: int, hidden_layers: int, *, key: PRNGKeyArray, size_condition: int = 0):
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        hidden_layers: int,
+        *,
+        key: PRNGKeyArray,
+        size_condition: int = 0,
+        mesh_channels: int | None = None,
+        edge_width: int | None = None,
+        reads_receivers: bool = True,
+        divisor: float = 1.0,
+    ):
         keys = iter(jax.random.split(key, 5))
-        tail = [width] * (hidden_layers + 1)
+        tail, edge_tail = [width] * (hidden_layers + 1), [edge_width or width] * (hidden_layers + 1)
+        of_mesh = channels if mesh_channels is None else mesh_channels
         self.embed_grid = MLP([channels + 3, *tail], key=next(keys), size_condition=size_condition)
-        self.embed_mesh = MLP([channels + 3, *tail], key=next(keys), size_condition=size_condition)
-        self.embed_edges = MLP([4, *tail], key=next(keys), size_condition=size_condition)
-        self.interaction = Interaction(width, hidden_layers, key=next(keys), size_condition=size_condition)
+        self.embed_mesh = MLP([of_mesh + 3, *tail], key=next(keys), size_condition=size_condition)
+        self.embed_edges = MLP([4, *edge_tail], key=next(keys), size_condition=size_condition)
+        self.interaction = Interaction(
+            width, hidden_layers, key=next(keys), size_condition=size_condition, edge_width=edge_width,
+            reads_receivers=reads_receivers, divisor=divisor,
+        )  # fmt: skip
         self.grid_update = MLP([width, *tail], key=next(keys), size_condition=size_condition)
 
     def embedded(self, tiles: Tiles) -> EncoderEmbedded:
-        # All channels of mesh nodes are zero, so only the rows of their three geometric features matter.
-        first = self.embed_mesh.layers[0]
-        mesh = self.embed_mesh.normed(tiles.mesh_features @ first.weight[-3:] + first.bias)
         edges = embedded_rows(self.embed_edges, tiles.grid_to_mesh.table)
-        count = arriving_at(tiles.grid_to_mesh, len(mesh), tiles.space)
-        return EncoderEmbedded(edges, mesh, LinearAfterSum(self.interaction, count))
+        count = arriving_at(tiles.grid_to_mesh, len(tiles.mesh_features), tiles.space)
+        return EncoderEmbedded(edges, self.embedded_mesh(tiles), LinearAfterSum(self.interaction, count))
+
+    def embedded_mesh(
+        self, tiles: Tiles, channels: Float[Array, " channel"] | None = None
+    ) -> Float[Array, "mesh width"]:
+        """Mesh nodes up to the scale of their norm, from channels that all of them share.
+
+        Without any, all channels are zero, so only the rows of the three geometric features matter.
+        """
+        first = self.embed_mesh.layers[0]
+        shared = first.bias if channels is None else channels @ first.weight[:-3] + first.bias
+        return self.embed_mesh.normed(tiles.mesh_features @ first.weight[-3:] + shared)
 
     def precomputed(self, embedded: EncoderEmbedded, condition: Condition = None) -> EncoderPrecomputed:
         mesh = self.embed_mesh.rescale(embedded.mesh, condition)
         on_edges = self.interaction.on_embedded(embedded.edges, self.embed_edges, condition)
-        on_receivers, mapped = fused_matmul(mesh, self.interaction.for_receivers, self.interaction.for_updates)
+        if self.interaction.reads_receivers:
+            on_receivers, mapped = fused_matmul(mesh, self.interaction.for_receivers, self.interaction.for_updates)
+        else:
+            on_receivers, mapped = None, product(mesh, self.interaction.for_updates)
         return EncoderPrecomputed(on_edges, on_receivers, mapped, mesh, embedded.messages)
 
     def __call__(
@@ -106,9 +134,9 @@ class Encoder(eqx.Module):
             number, senders, receivers, kinds = number_and_edges
             grid = self.embed_grid.rest(first(number), condition)
             on_senders, mapped = fused_matmul(grid, self.interaction.for_senders, update.weight)
-            hidden = (
-                precomputed.on_edges[kinds] + on_senders[senders] + at_receivers(precomputed.on_receivers, receivers)
-            )
+            hidden = precomputed.on_edges[kinds] + on_senders[senders]
+            if precomputed.on_receivers is not None:
+                hidden = hidden + at_receivers(precomputed.on_receivers, receivers)
             parts = precomputed.messages.parts(hidden)
             total = tuple(add_at_receivers(*summed, receivers) for summed in zip(total, parts, strict=True))
             return total, grid + self.grid_update.rest(mapped + update.bias, condition)
@@ -129,11 +157,22 @@ class Decoder(eqx.Module):
     mesh_update: MLP  # in published checkpoints, but without use: nothing reads its output
     output: MLP
 
-    def __init__(self, outputs: int, width: int, hidden_layers: int, *, key: PRNGKeyArray, size_condition: int = 0):
+    def __init__(
+        self,
+        outputs: int,
+        width: int,
+        hidden_layers: int,
+        *,
+        key: PRNGKeyArray,
+        size_condition: int = 0,
+        edge_width: int | None = None,
+    ):
         keys = iter(jax.random.split(key, 4))
-        tail = [width] * (hidden_layers + 1)
-        self.embed_edges = MLP([4, *tail], key=next(keys), size_condition=size_condition)
-        self.interaction = Interaction(width, hidden_layers, key=next(keys), size_condition=size_condition)
+        tail, edge_tail = [width] * (hidden_layers + 1), [edge_width or width] * (hidden_layers + 1)
+        self.embed_edges = MLP([4, *edge_tail], key=next(keys), size_condition=size_condition)
+        self.interaction = Interaction(
+            width, hidden_layers, key=next(keys), size_condition=size_condition, edge_width=edge_width
+        )
         self.mesh_update = MLP([width, *tail], key=next(keys), size_condition=size_condition)
         self.output = MLP([*tail, outputs], key=next(keys), norm=False)
 

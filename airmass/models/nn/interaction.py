@@ -14,25 +14,45 @@ from airmass.models.nn.product import product
 
 
 class Interaction(eqx.Module):
-    """Messages m = MLP([edge, sender, receiver]); updates receiver + MLP([receiver, sum of m]) and edge + m.
+    """Messages m = MLP([edge, sender, receiver]); updates receiver + MLP([receiver, sum of m / divisor]) and edge + m.
 
     The first linear map of the messages is split by rows of its weight. Nodes are mapped before they are gathered to
-    the more numerous edges, and the part of edges that do not change is computed once for many steps.
+    the more numerous edges, and the part of edges that do not change is computed once for many steps. Without
+    `reads_receivers` messages do not depend on receivers. Edges may be narrower than nodes.
     """
 
     edge_mlp: MLP
     node_mlp: MLP
+    reads_receivers: bool = eqx.field(static=True)
+    divisor: float = eqx.field(static=True)
 
-    def __init__(self, width: int, hidden_layers: int, *, key: PRNGKeyArray, size_condition: int = 0):
+    def __init__(
+        self,
+        width: int,
+        hidden_layers: int,
+        *,
+        key: PRNGKeyArray,
+        size_condition: int = 0,
+        edge_width: int | None = None,
+        reads_receivers: bool = True,
+        divisor: float = 1.0,
+    ):
         edge_key, node_key = jax.random.split(key)
         tail = [width] * (hidden_layers + 1)
-        self.edge_mlp = MLP([3 * width, *tail], key=edge_key, size_condition=size_condition)
+        rows = (width if edge_width is None else edge_width) + (1 + reads_receivers) * width
+        self.edge_mlp = MLP([rows, *tail], key=edge_key, size_condition=size_condition)
         self.node_mlp = MLP([2 * width, *tail], key=node_key, size_condition=size_condition)
+        self.reads_receivers, self.divisor = reads_receivers, divisor
 
     @property
     def width(self) -> int:
         """Width of messages and receivers."""
-        return self.node_mlp.layers[0].weight.shape[0] // 2
+        return self.node_mlp.layers[0].weight.shape[-2] // 2
+
+    @property
+    def edge_width(self) -> int:
+        """Width of edges."""
+        return self.edge_mlp.layers[0].weight.shape[-2] - (1 + self.reads_receivers) * self.width
 
     @property
     def dtype(self) -> jnp.dtype:
@@ -57,17 +77,17 @@ class Interaction(eqx.Module):
     def for_edges(self) -> Linear:
         """The edges' rows of the first map, with its bias."""
         first = self.edge_mlp.layers[0]
-        return eqx.tree_at(lambda linear: linear.weight, first, self._rows(0))
+        return eqx.tree_at(lambda linear: linear.weight, first, first.weight[: self.edge_width])
 
     @property
     def for_senders(self) -> Float[Array, "width hidden"]:
         """The senders' rows of the first map."""
-        return self._rows(1)
+        return self.edge_mlp.layers[0].weight[self.edge_width : self.edge_width + self.width]
 
     @property
     def for_receivers(self) -> Float[Array, "width hidden"]:
-        """The receivers' rows of the first map."""
-        return self._rows(2)
+        """The receivers' rows of the first map; none where messages do not read them."""
+        return self.edge_mlp.layers[0].weight[self.edge_width + self.width :]
 
     @property
     def for_updates(self) -> Float[Array, "width hidden"]:
@@ -76,11 +96,9 @@ class Interaction(eqx.Module):
 
     @property
     def for_incoming(self) -> Float[Array, "width hidden"]:
-        """The rows of the update's first map for the sum of messages."""
-        return self.node_mlp.layers[0].weight[self.width :]
-
-    def _rows(self, part: int) -> Float[Array, "width hidden"]:
-        return self.edge_mlp.layers[0].weight[part * self.width : (part + 1) * self.width]
+        """The rows of the update's first map for the sum of messages, divided by the divisor."""
+        weight = self.node_mlp.layers[0].weight[self.width :]
+        return weight if self.divisor == 1 else weight / self.divisor
 
     def updated(
         self,

@@ -1,0 +1,78 @@
+"""What trains a functional generative network: the score of a few members over a rollout, each with its own noise."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, PRNGKeyArray
+
+from airmass.core.types import Array
+from airmass.models.fgn.model import FGN
+from airmass.models.objectives.base import Example, Reported
+from airmass.models.objectives.losses.base import WeightedLoss
+from airmass.models.rollout import rollout, sliding_windows
+from airmass.models.state import State
+
+
+class MembersObjective(eqx.Module):
+    """The mean loss over a rollout of `members`, each from its own frames, with gradients through all of it."""
+
+    loss: WeightedLoss
+    history: int = eqx.field(static=True)
+    members: int = eqx.field(static=True, default=2)
+    recompute: bool = eqx.field(static=True, default=True)
+
+    def __call__(
+        self, model: FGN, example: Example, key: PRNGKeyArray
+    ) -> tuple[Float[Array, ""], Float[Array, "step target"]]:
+        noise = self.noise(model, key, len(example.frames) - self.history)
+        return members_loss(model, self.loss, example, self.history, noise, self.recompute)
+
+    def noise(self, model: FGN, key: PRNGKeyArray, steps: int) -> Float[Array, "step member noise"]:
+        """The noise of every step and member."""
+        return jax.random.normal(key, (steps, self.members, model.noise_channels))
+
+    def reported(self, terms: Float[np.ndarray, "step target"], scale: Float[np.ndarray, " target"]) -> Reported:
+        return Reported(self.loss.kind.reports, self.loss.kind.unit, self.loss.kind.reported(terms, scale))
+
+
+def members_loss(
+    model: FGN,
+    loss: WeightedLoss,
+    example: Example,
+    history: int,
+    noise: Float[Array, "step member noise"],
+    recompute: bool = True,
+) -> tuple[Float[Array, ""], Float[Array, "step target"]]:
+    """Mean over steps of the loss of each step, and its terms by step and channel.
+
+    Members go on from their own frames, so the changes that lead to the one target differ. They are compared as states:
+    each member's change is moved by how far its target lies from the mean of all members' targets, and that mean is the
+    target. Missing values of prognostic fields are filled before anything else, and filled points count.
+    """
+    model = model.ready()
+    start = model.normaliser.prognostic(example.frames[:history])
+    members = noise.shape[1]
+    states = State(
+        jnp.broadcast_to(start, (members, *start.shape)),
+        jnp.broadcast_to(jnp.asarray(example.valid_time), (members,)),
+    )
+
+    def step(states, entry, *, key):
+        window, frame, of_members = entry
+        newest = model.filled(model.normaliser.prognostic(frame))
+        filled = model.normaliser.with_prognostic(frame, newest)
+
+        def member(state, noise):
+            inputs = model.prepare(state, window)
+            output = model.predict(inputs, noise)
+            reached = model.advance(state, model.restore(inputs, output))
+            return reached, output, model.target(inputs, filled)
+
+        reached, outputs, targets = jax.vmap(member)(states, of_members)
+        mean = targets.mean(axis=0)
+        return reached, loss(outputs - (targets - mean), mean)
+
+    entries = sliding_windows(example.forcings, history), example.frames[history:], noise
+    _, (losses, terms) = rollout(step, states, entries, key=jax.random.key(0), recompute=recompute)
+    return losses.mean(), terms
