@@ -13,8 +13,9 @@ class Variable:
     `name` is the ERA5/WeatherBench long name used on disk, `short_name` ECMWF's, `standard_name` CF's (empty where CF
     has none). `valid_range` holds the values of every valid archive, in `units`, with room for packing (a mask of
     1.0001) and for archives with the temperature of ice as that of the sea; every command refuses values beyond it.
-    `missing_over_land` marks fields that are NaN over land (sea surface temperature), `around_cyclones` those
-    that are NaN except around tropical cyclones. `accumulation_hours` is the length of the interval that ends at the valid time, 0 for instantaneous fields.
+    `missing_over_land` marks fields that are NaN over land (sea surface temperature), `around_cyclones` those that are
+    NaN except around tropical cyclones. `accumulation_hours` is the length of the interval that ends at the valid time,
+    0 for instantaneous fields.
     """
 
     name: str
