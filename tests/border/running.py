@@ -85,8 +85,8 @@ def listing(*folders: Path) -> dict[str, tuple]:
             for name in (*inner, *names):
                 path = os.path.join(parent, name)  # noqa: PTH118  names that no text decodes
                 held = os.lstat(path)
-                is_folder = name in inner
-                found[os.fsdecode(path)] = (is_folder, None if is_folder else (held.st_size, held.st_mtime_ns))
+                only_there = name in inner or name == b"lock"  # an empty file that every run of a command opens
+                found[os.fsdecode(path)] = (name in inner, None if only_there else (held.st_size, held.st_mtime_ns))
     return found
 
 

@@ -6,8 +6,6 @@ from tests.border.commands import WAYS
 from tests.border.corpus import CASES, MEMBERS, name_of, quick
 from tests.border.judging import problem
 
-pytestmark = pytest.mark.slow  # until what these inputs show is mended
-
 
 def test_the_corpus_has_two_hundred_inputs_each_with_its_own_name():
     names = [case.name for case in CASES]

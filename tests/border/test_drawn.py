@@ -322,7 +322,6 @@ def _drawn(name: str, check: Callable, home: Home, examples: int, again: bool) -
     chosen(given(st.data())(lambda data: check(home, name, data)))()
 
 
-@pytest.mark.slow  # until what they show is mended
 @pytest.mark.parametrize(("name", "check"), DRAWN, ids=[name for name, _ in DRAWN])
 def test_a_few_drawn_faults(name, check, home):
     _drawn(name, check, home, 12, again=True)

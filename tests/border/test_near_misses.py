@@ -16,8 +16,6 @@ from tests.border.stores import arithmetic, attribute, put
 from tests.conftest import make_store
 from tests.served import served
 
-pytestmark = pytest.mark.slow  # until what these inputs show is mended
-
 _T2 = "2m_temperature"
 
 
