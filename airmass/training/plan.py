@@ -1,5 +1,6 @@
 """Plan of a training run: estimated memory and time here, and settings that would fit if it does not."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
@@ -182,6 +183,6 @@ def _cost(proposal: Proposal) -> str:
 def grid_shape(text: str) -> tuple[int, int]:
     """Rows and columns of a grid such as 181x360."""
     rows, _, columns = text.partition("x")
-    if not (rows.isdigit() and columns.isdigit() and min(int(rows), int(columns)) > 1):
-        raise InputError(f"grid {text}: expected rows x columns such as 181x360")
+    if not (re.fullmatch(r"\d{1,5}", rows) and re.fullmatch(r"\d{1,5}", columns) and min(int(rows), int(columns)) > 1):
+        raise InputError(f"grid {text}: expected rows x columns such as 181x360, up to 99999 of each")
     return int(rows), int(columns)

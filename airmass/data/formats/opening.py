@@ -53,7 +53,8 @@ def _open_zarr(path: Place, chunks: dict | None) -> xr.Dataset:
             source.require_present()
     else:
         _check_files(Path(path))
-    with reading(path):
+    with reading(path), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Both zarr.json")  # of servers that answer anything with a page
         group = zarr.open_group(source, mode="r")
         # Asked for outright: left to guess, xarray warns about every Zarr v3 store, which has none by the standard.
         consolidated = group.metadata.consolidated_metadata
