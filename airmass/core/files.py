@@ -269,6 +269,8 @@ def refuse_inside(path: str | Path, *inputs: str | Path | None) -> None:
 
 def _within(path: str | Path, folder: str | Path) -> bool:
     """Whether `path`, which need not exist, is `folder` or lies in it."""
+    if "\0" in str(path):
+        return False  # no name that a file can have; its reader says so
     resolved = Path(os.path.realpath(path))
     sought = _identity(folder)
     return sought is not None and any(_identity(place) == sought for place in (resolved, *resolved.parents))
