@@ -277,6 +277,8 @@ def refuse_inside(path: str | Path, *inputs: str | Path | None) -> None:
 
 def _within(path: str | Path, folder: str | Path) -> bool:
     """True if `path`, which need not exist, is `folder` or inside it."""
+    if "\0" in str(path):
+        return False  # not a name that a file can have: its reader raises for it
     resolved = Path(os.path.realpath(path))
     sought = _identity(folder)
     return sought is not None and any(_identity(parent) == sought for parent in (resolved, *resolved.parents))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,6 @@ def put(name: str, values: Any, dims: Sequence[str] | None = None, attributes: d
             kept.pop("_FillValue", None)
         old = group[name].metadata.dimension_names if name in group else None
         shutil.rmtree(store / name, ignore_errors=True)
-        import warnings
-
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # zarr on dtypes of no standard, which is the point
             group.create_array(name, data=of, dimension_names=dims or old, attributes=kept)
@@ -367,7 +366,9 @@ def netcdf(change: Callable[[xr.Dataset], xr.Dataset], engine: str = "h5netcdf",
 
     def make(home: Home, folder: Path) -> Path:
         options.setdefault("invalid_netcdf", True) if engine == "h5netcdf" else None
-        change(dataset()).to_netcdf(folder / "bad.nc", engine=engine, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of what is invalid, which is the point
+            change(dataset()).to_netcdf(folder / "bad.nc", engine=engine, **options)
         return folder / "bad.nc"
 
     return make
