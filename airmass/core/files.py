@@ -17,7 +17,16 @@ import numpy as np
 from airmass.core.errors import InputError
 from airmass.core.place import is_url, local_path
 
-_REFUSALS = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EFBIG}
+_REFUSALS = {
+    errno.ENOENT,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EROFS,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EFBIG,
+}
 _REFUSALS |= {errno.ENAMETOOLONG, errno.ELOOP, errno.EIO}
 
 LOCK = ".airmass-lock"

@@ -148,7 +148,7 @@ def nan_in(dataset: xr.Dataset, name: str) -> xr.Dataset:
         (lambda kind, d: None if "diffs" in kind else d, "diffs_stddev_by_level.nc: no such file"),
         (lambda kind, d: nan_in(d, "temperature"), "mean_by_level.nc: temperature has 13 NaN or infinite values of 13"),
         (lambda kind, d: d.isel(level=0), "missing level [100,"),
-        (lambda kind, d: d * 0, "the standard deviation of"),
+        (lambda kind, d: d * 0 if kind.startswith("stddev") else d, "stddev_by_level.nc: "),
     ],
 )
 def test_wrong_statistics(refused, tmp_path, change, words):
@@ -199,7 +199,7 @@ def test_initial_frames_that_do_not_fit(refused, tmp_path, case):
 def test_an_initial_file_cut_short(refused, tmp_path):
     whole = (FOLDER / "dataset.nc").read_bytes()
     (tmp_path / "cut.nc").write_bytes(whole[: len(whole) // 2])
-    assert "cut.nc: cannot be read as a Zarr store or NetCDF file" in refused(initial=tmp_path / "cut.nc")
+    assert "cut.nc: cannot be read: " in refused(initial=tmp_path / "cut.nc")
 
 
 @pytest.mark.parametrize(
@@ -209,9 +209,9 @@ def test_an_initial_file_cut_short(refused, tmp_path):
         (["--lead-time", "7h"], "lead time 7h: expected a multiple of the model's step of 6 h"),
         (["--levels", "500", "510"], "levels [510] hPa: the model has [50, 100,"),
         (["--init-time", "2020-01-01T12", "2020-01-01T12"], "each may be given once"),
-        (["--memory-limit", "0"], "memory limit is 0 GB, expected above 0"),
+        (["--memory-limit", "0"], "--memory-limit is 0.0, expected a number above 0"),
         (["--members", "2"], "GraphCast is deterministic: --members 2 has no effect"),
-        (["--members", "0"], "members is 0, expected 1 or more"),
+        (["--members", "0"], "--members is 0, expected 1 to "),
         (["--seed", "0"], "deterministic: --seed 0 has no effect"),
         (["--initial-noise", "noise.nc"], "deterministic: --initial-noise noise.nc has no effect"),
         (["--sampler", "ddim"], "deterministic: --sampler ddim has no effect"),
@@ -317,11 +317,11 @@ def test_the_sampler_may_be_named(sampled, tmp_path):
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (["--sampler", "dpmpp"], "sampler: kind is 'dpmpp'; did you mean dpmpp-2s"),
-        (["--noise-levels", "1"], "sampler: levels is 1, expected a whole number of 2 or more"),
-        (["--churn", "-1"], "sampler: churn is -1.0"),
-        (["--noise-memory", "1"], "sampler: memory is 1.0, expected 0 or more, below 1"),
-        (["--noise-memory-degrees", "0"], "sampler: memory_degrees is 0"),
+        (["--sampler", "dpmpp"], "sampler.kind is 'dpmpp'"),
+        (["--noise-levels", "1"], "sampler.levels is 1, expected 2 to "),
+        (["--churn", "-1"], "--churn is -1.0, expected "),
+        (["--noise-memory", "1"], "sampler.memory is 1.0, expected 0 or more, below 1"),
+        (["--noise-memory-degrees", "0"], "sampler.memory_degrees is 0"),
         (["--noise-memory", "0.5", "--noise-memory-degrees", "19"], "memory_degrees is 19, expected at most 18"),
         (["--noise-memory", "0.5", "--initial-noise", "n.nc"], "fixes the noise, so --noise-memory 0.5 has no effect"),
     ],
@@ -413,7 +413,7 @@ def test_noise_that_is_not_there(refused, tmp_path):
 
 @pytest.mark.parametrize("members", ["0", "-1"])
 def test_an_ensemble_of_none(refused, members):
-    assert f"members is {members}, expected 1 or more" in refused(case=GENCAST, more=[f"--members={members}"])
+    assert f"--members is {members}, expected 1 to " in refused(case=GENCAST, more=[f"--members={members}"])
 
 
 def test_a_lead_time_between_frames_of_gencast(refused):

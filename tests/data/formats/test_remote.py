@@ -97,6 +97,6 @@ def test_all_stores_that_airmass_writes_are_read_from_a_web_server(tmp_path, web
 def test_a_server_that_does_not_answer_is_given_up(kind, monkeypatch):
     monkeypatch.setattr(remote, "FIRST_ANSWER", 1.0)
     began = time.monotonic()
-    with stubborn(kind) as address, pytest.raises(InputError, match=r"zarr.json: no whole answer in 1 s"):
+    with stubborn(kind) as address, pytest.raises(InputError, match=r"zarr.json: no complete response in 1 s"):
         open_store(f"{address}/s.zarr")
     assert time.monotonic() - began < 5

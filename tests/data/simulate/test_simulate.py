@@ -24,6 +24,7 @@ from airmass.data.simulate.fields import Regrid, _latitude_overlaps
 from airmass.data.simulate.settings import LEVELS
 from airmass.fields.grid import latitude_weights
 from airmass.fields.variables import VARIABLES
+from tests.conftest import NAMES
 
 SETTINGS = SimulateSettings(days=3, truncation=21)
 QUIET = lambda stage, done, total: None  # noqa: E731
@@ -77,9 +78,7 @@ def test_store_is_of_the_layout(dataset):
 
 
 def test_every_variable_is_named_measured_and_possible(dataset):
-    expected = {name for name in VARIABLES if name not in ("total_precipitation_12hr", "toa_incident_solar_radiation")}
-    expected -= {f"{what}_progress_{of}" for what in ("year", "day") for of in ("sin", "cos")}
-    assert set(dataset.data_vars) == expected
+    assert set(dataset.data_vars) == {*NAMES} - {"total_precipitation_12hr"}
     for name, field in dataset.data_vars.items():
         assert field.dtype == np.float32
         assert VARIABLES[name].attributes.items() <= field.attrs.items()

@@ -77,7 +77,7 @@ def test_a_network_that_says_nothing_is_off_by_the_noise_or_by_the_change(small_
 
 @pytest.mark.parametrize(("training", "sampling"), [((0.03, 88.0), (0.03, 80.0)), ((0.02, 80.0), (0.03, 80.0))])
 def test_noise_ranges_that_touch_are_refused(training, sampling):
-    with pytest.raises(InputError, match="expected training to be wider on both ends"):
+    with pytest.raises(InputError, match="expected a range wider on both ends"):
         DiffusionSettings(
             TrainingNoise(min_noise=training[0], max_noise=training[1]),
             SamplerSettings(min_noise=sampling[0], max_noise=sampling[1]),
