@@ -180,7 +180,7 @@ def test_every_stage_rises_and_falls_between_its_own_rates():
         ({"schedule": "cosin"}, "unknown schedule 'cosin'.*cosine, constant, stages"),
         ({"schedule": "stages"}, "'stages' needs them"),
         ({"stage_rates": STAGE_RATES}, "schedule 'cosine' with stage_rates"),
-        ({"rates": {"encoder.*": 0.0}}, r"'encoder\.\*' has the factor 0, expected above 0"),
+        ({"rates": {"encoder.*": 0.0}}, r"rates\.'encoder\.\*' is 0\.0, expected above 0"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(settings, message):
