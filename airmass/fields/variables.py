@@ -168,9 +168,12 @@ def variable_at_level(text: str) -> tuple[Variable, int | None]:
     return found, level
 
 
-def same_units(a: str, b: str) -> bool:
-    """True if two spellings are one unit: `m**2 s**-2`, `m2 s-2` and `m^2/s^2` are; `hPa` and `Pa` are not."""
-    return _canonical(a) == _canonical(b)
+def same_units(a: object, b: str) -> bool:
+    """True if two spellings are one unit: `m**2 s**-2`, `m2 s-2` and `m^2/s^2` are; `hPa` and `Pa` are not.
+
+    False where `a`, an attribute of a file, is no text at all.
+    """
+    return isinstance(a, str) and _canonical(a) == _canonical(b)
 
 
 _SPELLINGS = {

@@ -73,6 +73,7 @@ _UNUSUAL: dict[str, Callable[[Path], object]] = {
     "fields of high bytes first": put(_T2, lambda v: v.astype(">f4")),
     "units spelt another way": attribute("geopotential", units="m**2 s**-2"),
     "no units": attribute(_T2, units="K", long_name="[/bold] <b>"),
+    "attributes that NetCDF cannot hold": attribute("level", units=None, long_name=None, notes={"by": [None]}),
     "another chunking": put(_T2, lambda v: v),
 }
 

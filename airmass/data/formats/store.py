@@ -10,6 +10,7 @@ import xarray as xr
 from airmass.core.errors import InputError
 from airmass.data.formats.layout import HECTOPASCALS as HECTOPASCALS
 from airmass.data.formats.layout import HORIZONTAL as HORIZONTAL
+from airmass.data.formats.layout import axis_problem
 from airmass.data.formats.layout import fill_hint as fill_hint
 from airmass.data.formats.layout import grid_of as grid_of
 from airmass.data.formats.layout import minute as minute
@@ -57,6 +58,8 @@ def require(dataset: xr.Dataset, path: str | Path, names: Iterable[str], levels:
         held = ", ".join(sorted(map(str, dataset.data_vars)))
         raise InputError(f"{path}: missing variable {', '.join(missing)}; the store holds {held}")
     if levels and any(VARIABLES[name].on_levels for name in names):
+        if "level" in dataset.coords and (problem := axis_problem(dataset, "level")):
+            raise InputError(f"{path}: level {problem}")
         held_levels = [float(level) for level in np.atleast_1d(dataset.level.values)] if "level" in dataset else []
         absent = [level for level in levels if level not in held_levels]
         if absent:

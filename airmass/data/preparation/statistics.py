@@ -312,7 +312,8 @@ def _tabulate(tables: dict, field: xr.DataArray, moments: Moments, changes: Mome
             f"{path}: {name} is constant or empty on some level (standard deviation {moments.stddev}), "
             "which cannot be normalised; leave it out with --variables"
         )
-    coords = {"level": field.level.astype(np.int32)} if dims else {}
+    # Only what the layout says of levels: other attributes of a store may be nothing that NetCDF can hold.
+    coords = {"level": ("level", field.level.values.astype(np.int32), {"units": "hPa"})} if dims else {}
     units = {"units": VARIABLES[name].units, "long_name": VARIABLES[name].name.replace("_", " ")}
 
     def put(kind: str, values: np.ndarray) -> None:
