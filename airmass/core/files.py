@@ -18,7 +18,6 @@ from airmass.core.errors import InputError
 from airmass.core.place import is_url, local_path
 
 _REFUSALS = {
-    errno.ENOENT,
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EACCES,
@@ -151,7 +150,10 @@ def hold(folder: Path, name: str = LOCK) -> BinaryIO | str:
     Returns HELD_BY_ANOTHER if another process has the lock, NO_LOCKS if the disk has no file locks.
     """
     while True:
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileNotFoundError as error:  # where no folder can be made, as in /proc
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(folder)) from error
         try:
             lock = (folder / name).open("a+b")
         except FileNotFoundError:  # the process that held the folder has just removed it
