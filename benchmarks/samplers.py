@@ -27,7 +27,7 @@ STOCHASTIC = ("ddpm", "reverse-sde", "predictor-corrector", "langevin")
 
 
 def evaluations(name: str, settings: SamplerSettings) -> int:
-    """How often the denoiser runs."""
+    """Number of calls of the denoiser."""
     seen = []
     SAMPLERS[name](lambda y, level: seen.append(level) or y / 2, lambda number: jnp.ones(1), settings)
     return len(seen)

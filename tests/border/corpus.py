@@ -13,7 +13,7 @@ def name_of(member: tuple[Case, str]) -> str:
 
 
 def quick(member: tuple[Case, str]) -> bool:
-    """Whether a member runs in `make test`: every input with one command or two, each pair in turn; others are slow."""
+    """True for a member that runs in `make test`: every input with one command or two; others are slow."""
     case, way = member
     place, others = case.ways.index(way), len(case.ways) - 1
     return place == 0 or place == 1 + _NUMBER[case.name] % others

@@ -23,7 +23,7 @@ _ROOM = 6 << 30  # bytes that a command may ask for beyond what the process has
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended. `trace` is the traceback of what came out of `main`, empty where nothing did."""
+    """The end of a command. `trace` is the traceback of what came out of `main`, empty where nothing did."""
 
     status: int | None
     out: str
@@ -33,7 +33,7 @@ class Outcome:
 
     @property
     def lines(self) -> list[str]:
-        """What a person reads on stderr."""
+        """Lines that a person reads on stderr."""
         return [line for line in self.err.splitlines() if line.strip()]
 
 

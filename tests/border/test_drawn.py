@@ -170,7 +170,7 @@ def _spoilt(array: np.ndarray, draw: Callable) -> np.ndarray:
 
 
 def draw_model(home: Home, _: str, data: st.DataObject) -> None:
-    """What is read of a spoilt file is finite and of float32; else it is refused."""
+    """Arrays read from a spoilt file are finite float32; else it is refused."""
     with np.load(home.model) as held:
         flat = dict(held)
     for name in data.draw(st.lists(st.sampled_from(sorted(flat)), min_size=1, max_size=2, unique=True)):

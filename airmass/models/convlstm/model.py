@@ -44,7 +44,7 @@ class Cell(eqx.Module):
     def __call__(
         self, frames: Float[Array, "time row column width"], on_poles: bool
     ) -> Float[Array, "time row column width"]:
-        """What it gives after each frame, the oldest first; the memory is float32 at every precision."""
+        """Outputs after each frame, the oldest first; the memory is float32 at every precision."""
         gates, memory = self.incoming(frames, on_poles) + self.bias, jnp.float32(0)
         found: list[Array] = []
         for number in range(len(frames)):
@@ -137,7 +137,7 @@ class ConvLSTM(eqx.Module):
         return State(jnp.concatenate([state.history[1:], newest[None]]), state.valid_time + jnp.int32(self.step_hours))
 
     def _inputs(self, frame, now, target_time) -> Float[Array, "node channel"]:
-        """What one frame is read with: forcings of its own time and of the target's, static fields, position."""
+        """Fields read with one frame: forcings of its own time and of the target's, static fields, position."""
         scaled = self.normaliser.inputs(frame[None], jnp.stack([now, target_time]), self.static)
         return jnp.concatenate([scaled, self.positions], axis=-1)
 

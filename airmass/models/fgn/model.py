@@ -10,7 +10,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import PartitionSpec
 from jaxtyping import Float, PRNGKeyArray
 
@@ -19,14 +18,9 @@ from airmass.fields.channels import ChannelLayout
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.fgn.settings import FGNSettings
-from airmass.models.graphcast.model import shared_axis
 from airmass.models.grid_mesh import Decoder, DecoderEmbedded, Encoder, EncoderEmbedded
-from airmass.models.mesh.graph import build_graphs
-from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.mesh.tiles import Tiles
-from airmass.models.model import Trained
-from airmass.models.nn.attention_choice import Attend, Choice, choose
 from airmass.models.nn.mlp import ConditionalNorm, in_precision
 from airmass.models.nn.transformer import Transformer
 from airmass.models.state import State
@@ -66,11 +60,11 @@ class Network(eqx.Module):
         self.recompute = settings.recompute
 
     def embedded(self, tiles: Tiles) -> "Embedded":
-        """What depends on parameters and geometry alone."""
+        """The part that depends on parameters and geometry alone."""
         return Embedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
 
     def condition(self, noise: Float[Array, " noise"]) -> Float[Array, " condition"]:
-        """What every norm reads, of a member's noise."""
+        """The condition that every norm reads, from a member's noise."""
         return noise.astype(self.condition_encoder.dtype) @ self.condition_encoder
 
     def first_map(self, tiles: Tiles, x: Float[Array, "node channel"], tile) -> Float[Array, "node hidden"]:
@@ -102,7 +96,7 @@ class Embedded(eqx.Module):
 
 
 class Inputs(eqx.Module):
-    """What a step reads besides noise, shared by members that start from one state.
+    """Inputs of a step other than noise, shared by members that start from one state.
 
     `first` is the value of the first map on grid nodes, `on_mesh` the channels of all mesh nodes, `base` the newest
     frame with missing values filled, and `missing` says where any frame of the history had none.
@@ -150,7 +144,7 @@ class FGN(eqx.Module):
         return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
 
     def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> Inputs:
-        """What every member of a step from `state` shares.
+        """Inputs that all members of a step from `state` share.
 
         `forcing` holds the frames at the history's times and at the target time.
         """
@@ -176,7 +170,7 @@ class FGN(eqx.Module):
         return output
 
     def target(self, inputs: Inputs, physical: Float[Array, "node target"]) -> Float[Array, "node target"]:
-        """What `predict` should answer for a physical frame without missing values: the inverse of `restore`."""
+        """The target of `predict` for a physical frame without missing values: the inverse of `restore`."""
         return self.normaliser.target(physical, inputs.base)
 
     def restore(self, inputs: Inputs, output: Float[Array, "node target"]) -> Float[Array, "node target"]:
@@ -205,7 +199,7 @@ class FGN(eqx.Module):
 
     @property
     def noise_channels(self) -> int:
-        """How many numbers a member's noise of a step has."""
+        """Size of a member's noise of a step."""
         return self.network.condition_encoder.shape[0]
 
     @property
@@ -221,38 +215,6 @@ class FGN(eqx.Module):
     def filled(self, history: Float[Array, "*lead prognostic"]) -> Float[Array, "*lead prognostic"]:
         """Without missing values."""
         return jnp.where(jnp.isnan(history), self.fill, history)
-
-
-def fgn(
-    trained: Trained,
-    static: Float[np.ndarray, "node static"],
-    precision: str = "float32",
-    parts: int = 1,
-    attend: Attend | None = None,
-) -> FGN:
-    """The model on the grid it was trained for or is to run on; `attend` is what `attention_here` chose."""
-    settings, task = trained.settings, trained.task
-    assert isinstance(settings, FGNSettings) and trained.fill is not None
-    graphs = build_graphs(
-        trained.grid, settings.mesh_level, settings.radius_fraction, finest_only=True,
-        corner_length=settings.corner_length,
-    )  # fmt: skip
-    neighbours = dataclasses.replace(Neighbours.within(icosphere(settings.mesh_level), settings.hops), by=attend)
-    tiles = Tiles.of(graphs, parts=parts, space=shared_axis(parts))
-    model = FGN(
-        trained.network, tiles, neighbours, trained.normaliser, static, trained.fill, task.step,
-        uniform_columns(task), unit_interval_columns(task), precision,
-    )  # fmt: skip
-    return jax.tree.map(jnp.asarray, model)
-
-
-def attention_here(settings: FGNSettings, precision: str, gradient: bool = False) -> Choice:
-    """What attends fastest on this machine in a model of these settings; nothing is tried on a CPU."""
-
-    def neighbours() -> Neighbours:
-        return Neighbours.within(icosphere(settings.mesh_level), settings.hops)
-
-    return choose(neighbours, settings.heads, settings.width // settings.heads, precision, gradient)
 
 
 def sizes(task: Task) -> tuple[int, int, int]:

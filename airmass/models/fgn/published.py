@@ -63,7 +63,7 @@ _KINDS = {"weight": "w", "bias": "b"}
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the published configuration says, in our terms; `fill` is one number a prognostic channel, or NaN."""
+    """The published configuration in our terms; `fill` is one number a prognostic channel, or NaN."""
 
     task: Task
     settings: FGNSettings
@@ -271,7 +271,7 @@ def _normaliser(task: Task, scales: Mapping[str, Any], source: str) -> Normalise
 
 
 def _fill(task: Task, filling: Mapping[str, Any]) -> np.ndarray:
-    """What replaces missing values, one number a prognostic channel; NaN where none may be."""
+    """Fill values for missing data, one number a prognostic channel; NaN where none may be."""
     cleaned, values = filling["var_to_clean"], filling["fill_value"]
     channels = ChannelLayout.of(task.prognostic, task.levels).channels
     return np.array([float(values[cleaned]) if name == cleaned else np.nan for name, _ in channels], np.float32)

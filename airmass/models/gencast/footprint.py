@@ -82,7 +82,7 @@ def _counts(settings: GenCastSettings, shape: tuple[int, int]) -> Counts:
 
 
 def _activations(settings: GenCastSettings, n: Counts, work: Work) -> dict[str, float]:
-    """What the backward pass has of activations; on several devices each has all of the transformer."""
+    """Bytes of activations in the backward pass; on several devices each has all of the transformer."""
     on_mesh, every = MeshWork(n, settings, work, _LATENTS, False), settings.recompute
     inner = _BLOCK_INNER * settings.feedforward / settings.width
     block = on_mesh.row * n.mesh * (_BLOCK_ROWS + inner)

@@ -80,11 +80,11 @@ class DenoiserNetwork(eqx.Module):
         self.recompute = settings.recompute
 
     def embedded(self, tiles: Tiles) -> "Embedded":
-        """What depends on parameters and geometry alone."""
+        """The part that depends on parameters and geometry alone."""
         return Embedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
 
     def precomputed(self, embedded: "Embedded", sigma: Float[Array, ""]) -> "Precomputed":
-        """What depends, besides, on the noise level: shared by all members."""
+        """The part that depends on the noise level too, shared by all members."""
         condition = self.noise_encoder(sigma)
         return Precomputed(
             condition,
@@ -137,7 +137,7 @@ class Precomputed(eqx.Module):
 
 
 class Frame(eqx.Module):
-    """What is known of a frame before it is sampled.
+    """The known part of a frame before it is sampled.
 
     `fixed` is the conditioning part of the first map, `base` what targets are added to: the newest frame with missing
     values filled, or what is expected after the history. `missing` says where any frame of the history had none.
@@ -196,12 +196,12 @@ class GenCast(eqx.Module):
         return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
 
     def precomputed(self, sigma: Float[Array, ""]) -> Precomputed:
-        """What the noise level alone decides, for `denoise`."""
+        """The part of `denoise` that depends on the noise level alone."""
         embedded = self.embedded or self.network.embedded(self.tiles)
         return self.network.precomputed(embedded, sigma)
 
     def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> Frame:
-        """What every denoising of the frame after `state` shares.
+        """Inputs shared by every denoising of the frame after `state`.
 
         `forcing` holds the frames at the history's times and at the target time.
         """
@@ -238,7 +238,7 @@ class GenCast(eqx.Module):
         return denoise(network, noisy, sigma)
 
     def target(self, frame: Frame, physical: Float[Array, "node target"]) -> Float[Array, "node target"]:
-        """What `denoise` should answer for a physical frame without missing values: the inverse of `restore`."""
+        """The target of `denoise` for a physical frame without missing values: the inverse of `restore`."""
         scaled = self.normaliser.target(physical, frame.base)
         if self.innovation is None:
             return scaled
@@ -308,7 +308,7 @@ def gencast(
 
 
 def attention_here(settings: GenCastSettings, precision: str, gradient: bool = False) -> Choice:
-    """What attends fastest on this machine in a model of these settings; nothing is tried on a CPU."""
+    """The fastest attention on this machine for a model of these settings; nothing is tried on a CPU."""
 
     def neighbours() -> Neighbours:
         return Neighbours.within(icosphere(settings.mesh_level), settings.hops)

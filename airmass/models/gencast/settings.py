@@ -50,7 +50,7 @@ class GenCastSettings(ModelSettings):
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """What the innovations of a trained denoiser are measured on (docs/decisions/0016).
+    """Forecasts on which the innovations of a trained denoiser are measured (docs/decisions/0016).
 
     Forecasts of `frames` frames from `starts` times spread over the training dates; without starts there is no
     calibration. Harmonics of a degree below `first_degree` are left as they are drawn.

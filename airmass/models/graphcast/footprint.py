@@ -52,7 +52,7 @@ def update_costs(settings: GraphCastSettings, work: Work) -> UpdateCosts:
 
 
 def _activations(settings: GraphCastSettings, n: Counts, work: Work) -> dict[str, float]:
-    """What the backward pass has of activations."""
+    """Bytes of activations in the backward pass."""
     on_mesh, every, layers = MeshWork(n, settings, work, _LATENTS, True), settings.recompute, settings.steps
     # The first step, whose edges are still geometry, stands by itself; of the others some are groups' starts only.
     kept = layers if every <= 1 else 1 + min(every, layers - 1)

@@ -67,7 +67,7 @@ class Network(eqx.Module):
         return self.decoder(tiles, geometry.decoder, grid, mesh, None, tile_by_tile)
 
     def geometry(self, tiles: Tiles, inference: bool = False) -> "Geometry":
-        """What depends on parameters and geometry alone, to be shared by every step, member and example.
+        """The part that depends on parameters and geometry alone, shared by every step, member and example.
 
         `inference` says that no derivative will be taken, which leaves less to be done at every step.
         """

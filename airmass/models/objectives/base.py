@@ -41,7 +41,7 @@ class Objective(Protocol):
     ) -> tuple[Float[Array, ""], Float[Array, "step target"]]: ...
 
     def reported(self, terms: Float[np.ndarray, "step target"], scale: Float[np.ndarray, " target"]) -> Reported:
-        """What training's log says of the terms; `scale` is the unit of scaled targets, by channel."""
+        """The terms as training logs them; `scale` is the unit of scaled targets, by channel."""
         ...
 
 

@@ -154,7 +154,7 @@ def setting(flat: Flat, key: str, path: str | Path):
 
 
 def corner_length(flat: Flat, config: str) -> float | None:
-    """What mesh to grid features are divided by, where a checkpoint gives it."""
+    """The divisor of mesh to grid features, where a checkpoint gives it."""
     return number(flat, f"{config}:mesh2grid_edge_normalization_factor")
 
 

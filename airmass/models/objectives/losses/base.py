@@ -16,7 +16,7 @@ from airmass.models.objectives.weights import channel_weights, node_weights, var
 
 
 class Weights(eqx.Module):
-    """How errors add up: mean over latitude, longitude and level, then a weighted sum over variables.
+    """Weights of errors: mean over latitude, longitude and level, then a weighted sum over variables.
 
     Lam et al. 2023, equation 19.
     """
