@@ -5,6 +5,7 @@ A range is declared with its field, `width: Annotated[int, Range(1, 16384)]`, so
 
 import dataclasses
 import math
+import re
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -51,6 +52,20 @@ class Range:
         return ", ".join(parts) or "a finite number"
 
 
+@dataclass(frozen=True)
+class Form:
+    """Texts that match the regular expression `pattern` completely; `name` is their name in messages."""
+
+    pattern: str
+    name: str
+
+    def __contains__(self, value: str) -> bool:
+        return re.fullmatch(self.pattern, value) is not None
+
+    def __str__(self) -> str:
+        return self.name
+
+
 def check(settings: Any, place: str) -> None:
     """Raise InputError for the first field of a dataclass that is not of its declared type or out of its range.
 
@@ -64,9 +79,9 @@ def check(settings: Any, place: str) -> None:
 def typed(value: Any, kind: Any, place: str, later: frozenset[str] | None = None) -> Any:
     """`value`, from JSON or Python, as `kind`; lists become tuples, and objects dataclasses, where `kind` has them.
 
-    `kind` is a dataclass, a union, a container or scalar, `Any`, or one of these annotated with a `Range`. The only
-    conversion is from an integer to a float. Fields with a default may be missing; with `later`, only those whose path
-    is in it. Raises InputError that begins with the path of the wrong field.
+    `kind` is a dataclass, a union, a container or scalar, `Any`, or one of these annotated with a `Range` or `Form`.
+    The only conversion is from an integer to a float. Fields with a default may be missing; with `later`, only those
+    whose path is in it. Raises InputError that begins with the path of the wrong field.
     """
     origin, args = get_origin(kind), get_args(kind)
     if kind is Any:
@@ -151,7 +166,7 @@ def _scalar(value: Any, kind: Any, place: str) -> Any:
 
 def _in_range(value: Any, marks: tuple, place: str) -> Any:
     for mark in marks:
-        if isinstance(mark, Range) and value not in mark:
+        if isinstance(mark, Range | Form) and value not in mark:
             raise _wrong(place, value, str(mark))
     return value
 

@@ -14,7 +14,7 @@ from typing import Annotated, TypeVar
 from airmass.core.errors import InputError
 from airmass.core.place import local_path
 from airmass.core.strict_json import read_json
-from airmass.core.typed import Range
+from airmass.core.typed import Form, Range
 from airmass.evaluation.metrics import known_metrics
 from airmass.fields.derived import WIND_SPEED, scored
 from airmass.fields.variables import VARIABLES, variable_at_level
@@ -50,6 +50,7 @@ Level = Annotated[int, Range(1, 2000)]
 # Up to ten years, so that plots against lead time stay finite in size.
 Hours = Annotated[float, Range(0, 87_840)]
 Finite = Annotated[float, Range()]
+Minute = Annotated[str, Form(r"\d{4}-\d\d-\d\dT\d\d:\d\d", "a time such as 2020-01-31T12:00")]
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class LeftOut:
     variable: str
     levels: list[Level] | None
     lead_time_hours: Hours
-    init_times: list[str]
+    init_times: list[Minute]
     what: str
     reason: str
 
@@ -115,7 +116,7 @@ class Evaluation:
     truth: str
     grid: str
     lead_time_hours: list[Hours]
-    init_times: list[str]
+    init_times: list[Minute]
     climatology: str | None = None
     members: dict[str, Annotated[int, Range(1)]] = field(default_factory=dict)
     extremes: dict[str, list[Annotated[float, Range(0, 1)]]] = field(default_factory=dict)

@@ -213,6 +213,8 @@ CASES += [
     for fault, changes in {
         "initial times are a number": {"init_times": 7},
         "initial times hold numbers": {"init_times": [1, 2]},
+        "initial times are no dates": {"init_times": ["yesterday"]},
+        "initial times have a line after them": {"init_times": ["2000-11-01T06:00\n"]},
         "grid is a list": {"grid": [[1]]},
         "forecasts are nested": {"forecasts": [[["a"]]]},
         "lead times are text": {"lead_time_hours": ["6"]},

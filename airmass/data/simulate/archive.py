@@ -13,11 +13,11 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
-from zipfile import BadZipFile
 
 import numpy as np
 import zarr
 
+from airmass.core.arrays import ArrayFile
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, writing
 from airmass.core.strict_json import parse_json, read_json
@@ -120,9 +120,9 @@ class Archive:
     def state(self) -> list[np.ndarray]:
         """The model's state after the last frame; raises InputError if it is missing or damaged."""
         try:
-            with np.load(self._state_path(self.frames)) as arrays:
-                return [arrays[f"leaf{i}"] for i in range(len(arrays.files))]
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+            arrays = ArrayFile(self._state_path(self.frames))
+            return [np.asarray(arrays[f"leaf{i}"]) for i in range(len(arrays))]
+        except (OSError, KeyError, InputError):
             raise InputError(
                 f"{self.path}: cannot be continued, {self._state_path(self.frames).name} is missing or damaged in it; "
                 "the store itself is whole"
