@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -17,7 +18,10 @@ DISTRIBUTIONS = packages_distributions()
 # xarray finds these by name: engines of NetCDF 4 and 3, and lazy arrays.
 BY_NAME = {"h5py": "airmass/data/formats", "scipy": "airmass/data/formats", "dask": "airmass/data/formats"}
 # May only be imported by what needs the extra.
-OPTIONAL = {"simulate": "airmass/data/simulate/"}
+OPTIONAL = {
+    "simulate": "airmass/data/simulate/", "grib": "airmass/data/", "clients": "airmass/data/",
+    "icechunk": "airmass/data/", "cluster": "airmass/",
+}  # fmt: skip
 
 
 def imports(path: Path) -> Iterator[str]:
@@ -53,3 +57,11 @@ def test_every_import_is_declared(module):
     assert extras, f"{module} ({', '.join(distributions)}) is imported by {foreign()[module]} and declared nowhere"
     strangers = [path for path in foreign()[module] if not path.startswith(OPTIONAL[extras[0]])]
     assert not strangers, f"{strangers} import {module}, which only the extra {extras[0]} brings"
+
+
+def test_grib_and_maps_live_in_one_process():
+    """Newer eccodeslib brings a PROJ of its own, with which pyproj fails here and the process aborts at its end."""
+    both = "import eccodes, pyproj; print(eccodes.codes_get_api_version(), pyproj.CRS('EPSG:4326').name)"
+    ended = subprocess.run([sys.executable, "-c", both], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "WGS 84" in ended.stdout
