@@ -63,10 +63,10 @@ class ModelFamily(Protocol):
     """One kind of model.
 
     `settings` is the type of its sizes. An `ensemble` has members, at most `most_together` of them computed in one
-    batch; other models are deterministic. The loss compares `training_members` of one example, and validation scores
-    the mean of `validation_members`. `lead_time` is the default length of forecasts. With `may_be_missing`, variables
-    that are missing over land in the table of variables may be NaN there. With `saves_in_bfloat16`, a forecast in that
-    precision takes notably less memory. `published` is None without published files.
+    batch; other models are deterministic. Validation scores the mean of `validation_members`. `lead_time` is the
+    default length of forecasts. With `may_be_missing`, variables that are missing over land in the table of variables
+    may be NaN there. With `saves_in_bfloat16`, a forecast in that precision takes notably less memory. `published` is
+    None without published files.
 
     Builders take the trained parameters as one value, `Trained`, from a model file or a published one, and `attend`,
     the implementation of attention, which is chosen once for all models of a process. Footprints take `Sizes` and
@@ -78,7 +78,6 @@ class ModelFamily(Protocol):
     settings: ClassVar[type]
     ensemble: ClassVar[bool] = False
     most_together: ClassVar[int] = 1
-    training_members: ClassVar[int] = 1
     validation_members: ClassVar[int] = 1
     lead_time: ClassVar[str] = "10d"
     may_be_missing: ClassVar[bool] = False
@@ -105,6 +104,10 @@ class ModelFamily(Protocol):
     def needs_innovation(self, recipe: RecipeParts) -> bool:
         """True if a recipe needs the statistics of the linear model's residual."""
         return False
+
+    def training_members(self, settings: Any) -> int:
+        """The number of members of one example that the loss compares."""
+        return 1
 
     def calibrated(self, recipe: RecipeParts) -> bool:
         """True if drawn frames are calibrated after training to the spread of the linear model's residual."""

@@ -11,6 +11,7 @@ from airmass.diffusion.noise_levels import SamplerSettings
 from airmass.fields.task import Task
 from airmass.models.convlstm.settings import ConvLSTMSettings
 from airmass.models.family import ModelFamily, family_named, family_of
+from airmass.models.fgn.settings import FGNSettings
 from airmass.models.gencast.settings import CalibrationSettings, DiffusionSettings, GenCastSettings
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.objectives.settings import LossSettings
@@ -225,6 +226,33 @@ RECIPES: dict[str, Recipe] = {
         optimiser=OptimiserSettings(peak_rate=1e-4, tail_rate=0.0),
         diffusion=DiffusionSettings(),
         cost="not measured by us; the paper's second stage",
+        expect=_NOT_YET,
+    ),
+    "fgn-demo": Recipe(
+        task=_DEMO,
+        model=FGNSettings(
+            mesh_level=2,
+            width=64,
+            layers=4,
+            heads=4,
+            hops=8,
+            feedforward=256,
+            edge_width=16,
+            noise_channels=16,
+            condition=16,
+            divisor=1.0,
+            recompute=0,
+        ),
+        training=TrainingSettings(updates=(1500, 300, 200), rollout=(1, 2, 3)),
+        optimiser=OptimiserSettings(
+            kind="muon",
+            schedule="stages",
+            stage_rates=((6e-3, 1e-3), (3e-3, 1e-3), (3e-3, 6e-6)),
+            warmup=100,
+            average=0.995,
+        ),
+        loss=LossSettings(kind="fair_crps"),
+        cost="not measured",
         expect=_NOT_YET,
     ),
     "convlstm-demo": Recipe(

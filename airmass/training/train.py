@@ -78,7 +78,7 @@ def train(
     join_processes(recipe.devices)
     mesh = mesh_of(recipe.devices, recipe.training)
     run, console = local_path(run, "run"), console or Console(quiet=not leads())
-    require_members(recipe.loss.kind, recipe.family.training_members, recipe.family.title)
+    require_members(recipe.loss.kind, recipe.family.training_members(recipe.model), recipe.family.title)
     frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.family.may_be_missing)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)

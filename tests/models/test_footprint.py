@@ -13,12 +13,11 @@ from airmass.fields.grid import LatLonGrid
 from airmass.models import footprint as module
 from airmass.models.deterministic import compiled_step
 from airmass.models.footprint import fitting, footprint, parameter_count
-from airmass.models.gencast.footprint import attended
 from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.graphcast.model import Network, network_sizes
 from airmass.models.graphcast.published import to_published
 from airmass.models.graphcast.settings import GraphCastSettings
-from airmass.models.mesh.counts import Counts
+from airmass.models.mesh.counts import Counts, attended
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours

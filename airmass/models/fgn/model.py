@@ -10,6 +10,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.sharding import PartitionSpec
 from jaxtyping import Float, PRNGKeyArray
 
@@ -18,9 +19,14 @@ from airmass.fields.channels import ChannelLayout
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.fgn.settings import FGNSettings
+from airmass.models.graphcast.model import shared_axis
 from airmass.models.grid_mesh import Decoder, DecoderEmbedded, Encoder, EncoderEmbedded
+from airmass.models.mesh.graph import build_graphs
+from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.mesh.tiles import Tiles
+from airmass.models.model import Trained
+from airmass.models.nn.attention_choice import Attend
 from airmass.models.nn.mlp import ConditionalNorm, in_precision
 from airmass.models.nn.transformer import Transformer
 from airmass.models.state import State
@@ -215,6 +221,33 @@ class FGN(eqx.Module):
     def filled(self, history: Float[Array, "*lead prognostic"]) -> Float[Array, "*lead prognostic"]:
         """Without missing values."""
         return jnp.where(jnp.isnan(history), self.fill, history)
+
+
+def fgn(
+    trained: Trained,
+    static: Float[np.ndarray, "node static"],
+    precision: str = "float32",
+    parts: int = 1,
+    attend: Attend | None = None,
+) -> FGN:
+    """The model on the grid of `trained`, over static fields; every leaf is an array of JAX.
+
+    With `parts` above 1 it is for that many devices along the axis `space`. `attend` is what `attention_here` chose, by
+    default plain JAX.
+    """
+    settings, task = trained.settings, trained.task
+    assert isinstance(settings, FGNSettings) and trained.fill is not None
+    level = settings.mesh_level
+    graphs = build_graphs(
+        trained.grid, level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
+    )
+    neighbours = dataclasses.replace(Neighbours.within(icosphere(level), settings.hops), by=attend)
+    tiles = Tiles.of(graphs, parts=parts, space=shared_axis(parts))
+    model = FGN(
+        trained.network, tiles, neighbours, trained.normaliser, static, trained.fill, task.step, uniform_columns(task),
+        unit_interval_columns(task), precision,
+    )  # fmt: skip
+    return jax.tree.map(jnp.asarray, model)
 
 
 def sizes(task: Task) -> tuple[int, int, int]:

@@ -62,7 +62,7 @@ class GenCastFamily(ModelFamily):
         return DenoiserNetwork(settings, *denoiser_sizes(task, settings.innovation), key=key)
 
     def attention(self, settings: GenCastSettings, precision: str, gradient: bool = False):
-        from airmass.models.gencast.model import attention_here
+        from airmass.models.nn.attention_choice import attention_here
 
         return attention_here(settings, precision, gradient)
 

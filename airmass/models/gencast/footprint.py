@@ -2,7 +2,14 @@
 
 from airmass.models.footprint import Footprint, Sizes, UpdateCosts, Work, fixed_channels, largest_first, parameter_bytes
 from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.mesh.counts import Counts, MeshWork, encoder_and_decoder, table_bytes
+from airmass.models.mesh.counts import (
+    Counts,
+    attended,
+    attention,
+    encoder_and_decoder,
+    table_bytes,
+    transformer_activations,
+)
 from airmass.models.mesh.neighbours import BLOCK
 
 # Peak of whole forecasts on a 10 degree grid with a network of width 16 or 32, bytes.
@@ -13,8 +20,6 @@ _BASE_OF_UPDATE = 1980e6
 _OVERHEAD = 1.25
 # Latents between encoder and decoder, of the conditioning and the gradients of both; scaled frames, noise with them.
 _LATENTS, _FRAMES = 4, 8
-# Of a block of the transformer, by mesh node: rows as wide as the network, and as wide as its inner layer.
-_BLOCK_ROWS, _BLOCK_INNER = 13, 6
 
 
 def footprint(settings: GenCastSettings, sizes: Sizes) -> Footprint:
@@ -60,21 +65,9 @@ def update_costs(settings: GenCastSettings, work: Work) -> UpdateCosts:
     return UpdateCosts(_BASE_OF_UPDATE, table_bytes(n), _activations(settings, n, work), _FRAMES, flops, _OVERHEAD)
 
 
-def attention(settings: GenCastSettings, mesh: int) -> tuple[int, float]:
-    """Bytes of the masks, and flops of all layers' products of queries with keys and of weights with values."""
-    pairs = -(-mesh // BLOCK) * BLOCK * attended(settings, mesh)
-    return pairs, 4.0 * settings.layers * pairs * settings.width
-
-
 def noise_tables(shape: tuple[int, int]) -> float:
     """Of Legendre functions that noise is drawn with: a triangle of degrees and orders over half of the rows."""
     return 2.0 * (shape[1] // 2) ** 2 * ((shape[0] + 1) // 2)
-
-
-def attended(settings: GenCastSettings, mesh: int) -> int:
-    """Nodes that some node of a block attends to: those within a few more hops of one node, six neighbours each."""
-    reach = settings.hops + 5
-    return min(mesh, 3 * reach * (reach + 1) + 1)
 
 
 def _counts(settings: GenCastSettings, shape: tuple[int, int]) -> Counts:
@@ -83,13 +76,4 @@ def _counts(settings: GenCastSettings, shape: tuple[int, int]) -> Counts:
 
 def _activations(settings: GenCastSettings, n: Counts, work: Work) -> dict[str, float]:
     """Bytes of activations in the backward pass; on several devices each has all of the transformer."""
-    on_mesh, every = MeshWork(n, settings, work, _LATENTS, False), settings.recompute
-    inner = _BLOCK_INNER * settings.feedforward / settings.width
-    block = on_mesh.row * n.mesh * (_BLOCK_ROWS + inner)
-    starts = -(-settings.layers // every) * on_mesh.wide * n.mesh if every else 0
-    return on_mesh.shared | {
-        "noise tables": noise_tables(work.shape),
-        "attention masks": attention(settings, n.mesh)[0],
-        "activations of the transformer": work.together * (starts if every else settings.layers * block),
-        "blocks or a tile gone back through": work.together * max(every * block, on_mesh.tile) if every else 0,
-    }
+    return transformer_activations(settings, n, work, _LATENTS) | {"noise tables": noise_tables(work.shape)}

@@ -32,7 +32,7 @@ from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.mesh.tiles import Tiles
-from airmass.models.nn.attention_choice import Attend, Choice, choose
+from airmass.models.nn.attention_choice import Attend
 from airmass.models.nn.mlp import Linear, in_precision
 from airmass.models.nn.transformer import Transformer
 from airmass.models.state import State
@@ -305,15 +305,6 @@ def gencast(
         network, tiles, neighbours, normaliser, static, fill, step_hours, precision, innovation, calibration
     )
     return jax.tree.map(jnp.asarray, model)
-
-
-def attention_here(settings: GenCastSettings, precision: str, gradient: bool = False) -> Choice:
-    """The fastest attention on this machine for a model of these settings; nothing is tried on a CPU."""
-
-    def neighbours() -> Neighbours:
-        return Neighbours.within(icosphere(settings.mesh_level), settings.hops)
-
-    return choose(neighbours, settings.heads, settings.width // settings.heads, precision, gradient)
 
 
 def denoiser_sizes(task: Task, innovation: bool = False) -> tuple[int, int]:

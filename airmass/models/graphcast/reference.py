@@ -61,9 +61,9 @@ def interact(
     condition: Condition = None,
 ) -> tuple[Edges, Nodes]:
     """Messages on edges, and receivers after the sum of those that reach them (supplement 3.5)."""
-    ends = [edge, senders[edges.senders], receivers[edges.receivers]]
+    ends = [edge, senders[edges.senders], *([receivers[edges.receivers]] if interaction.reads_receivers else [])]
     messages = perceptron(interaction.edge_mlp, jnp.concatenate(ends, axis=-1), condition)
-    incoming = jax.ops.segment_sum(messages, edges.receivers, len(receivers))
+    incoming = jax.ops.segment_sum(messages, edges.receivers, len(receivers)) / interaction.divisor
     change = perceptron(interaction.node_mlp, jnp.concatenate([receivers, incoming], axis=-1), condition)
     return messages, receivers + change
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from airmass.models.footprint import Work
+from airmass.models.mesh.neighbours import BLOCK
 from airmass.models.mesh.tiles import ROWS
 
 # Grid-to-mesh edges per grid node at radius fraction 0.6, from 1.56 to 1.62 on grids finer than 5 degrees.
@@ -18,6 +19,8 @@ _BY_NODE, _BY_CORNER, _BY_ENCODER_EDGE = 30, 7, 7
 _BY_KIND = 3
 # Rows per mesh node outside the steps: geometry, and for each example the gradients that tiles add to.
 _MESH_SHARED, _MESH_ROWS = 10, 25
+# Of a block of the transformer, by mesh node: rows as wide as the network, and as wide as its inner layer.
+_BLOCK_ROWS, _BLOCK_INNER = 13, 6
 
 
 class MeshSettings(Protocol):
@@ -34,6 +37,22 @@ class MeshSettings(Protocol):
 
     @property
     def recompute(self) -> int: ...
+
+
+class TransformerSettings(MeshSettings, Protocol):
+    """The settings of a model with local attention on its mesh."""
+
+    @property
+    def layers(self) -> int: ...
+
+    @property
+    def heads(self) -> int: ...
+
+    @property
+    def hops(self) -> int: ...
+
+    @property
+    def feedforward(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -134,3 +153,28 @@ class MeshWork:
             "kinds of edges": by_kind * (n.decoder_kinds + n.encoder_kinds + on_mesh),
             "mesh nodes and their gradients": self.wide * n.mesh * (_MESH_SHARED + work.together * _MESH_ROWS),
         }
+
+
+def attended(settings: TransformerSettings, mesh: int) -> int:
+    """Nodes that some node of a block attends to: those within a few more hops of one node, six neighbours each."""
+    reach = settings.hops + 5
+    return min(mesh, 3 * reach * (reach + 1) + 1)
+
+
+def attention(settings: TransformerSettings, mesh: int) -> tuple[int, float]:
+    """Bytes of the masks, and flops of all layers' products of queries with keys and of weights with values."""
+    pairs = -(-mesh // BLOCK) * BLOCK * attended(settings, mesh)
+    return pairs, 4.0 * settings.layers * pairs * settings.width
+
+
+def transformer_activations(settings: TransformerSettings, n: Counts, work: Work, latents: int) -> dict[str, float]:
+    """Bytes by part of the backward pass of an encoder, a transformer and a decoder; each device has all blocks."""
+    on_mesh, every = MeshWork(n, settings, work, latents, False), settings.recompute
+    inner = _BLOCK_INNER * settings.feedforward / settings.width
+    block = on_mesh.row * n.mesh * (_BLOCK_ROWS + inner)
+    starts = -(-settings.layers // every) * on_mesh.wide * n.mesh if every else 0
+    return on_mesh.shared | {
+        "attention masks": attention(settings, n.mesh)[0],
+        "activations of the transformer": work.together * (starts if every else settings.layers * block),
+        "blocks or a tile gone back through": work.together * max(every * block, on_mesh.tile) if every else 0,
+    }

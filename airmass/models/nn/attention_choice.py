@@ -15,6 +15,8 @@ import numpy as np
 
 from airmass.core.errors import InputError
 from airmass.core.types import Array
+from airmass.models.mesh.counts import TransformerSettings
+from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
 from airmass.models.nn.attention import attend_plainly
 from airmass.models.nn.attention_gpu import attend_by_cudnn, attend_by_pallas
@@ -41,6 +43,15 @@ def on_this_machine() -> Mapping[str, Attend]:
     if jax.local_devices()[0].platform != "gpu":
         return {}
     return {"pallas": attend_by_pallas, "pallas-32": _NARROW, "cudnn": attend_by_cudnn}
+
+
+def attention_here(settings: TransformerSettings, precision: str, gradient: bool = False) -> Choice:
+    """The fastest attention on this machine for a model of these settings; nothing is tried on a CPU."""
+
+    def neighbours() -> Neighbours:
+        return Neighbours.within(icosphere(settings.mesh_level), settings.hops)
+
+    return choose(neighbours, settings.heads, settings.width // settings.heads, precision, gradient)
 
 
 def choose(

@@ -140,7 +140,7 @@ def test_a_system_is_made_with_what_was_chosen_and_says_so(monkeypatch):
 def test_pallas_is_not_imported_without_a_gpu():
     code = (
         "import sys, airmass.forecasting.forecast, airmass.training.train\n"
-        "from airmass.models.gencast.model import attention_here\n"
+        "from airmass.models.nn.attention_choice import attention_here\n"
         "from airmass.models.gencast.settings import GenCastSettings\n"
         "assert attention_here(GenCastSettings(), 'float32', True).name == 'plain'\n"
         # Other libraries load parts of it; what defines kernels is neither ours nor theirs to need.

@@ -6,10 +6,10 @@ import pytest
 from airmass.core.errors import InputError
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
-from airmass.models.family import families
 from airmass.models.objectives.losses import loss_named, loss_names
 from airmass.models.objectives.losses.base import WeightedLoss, require_members
 from airmass.models.objectives.settings import LossSettings
+from airmass.recipes.recipes import RECIPES
 
 GRID, LAYOUT = LatLonGrid.equiangular(4, 8), ChannelLayout.of(("temperature", "2m_temperature"), (500, 850))
 every_loss = pytest.mark.parametrize("name", loss_names())
@@ -47,8 +47,8 @@ def test_errors_k_times_as_large_are_reported_k_times_as_large_in_a_unit(name):
 def test_members_that_a_loss_does_not_take_are_refused():
     with pytest.raises(InputError, match="squared_error, for members: 1, but FGN trains with 2"):
         require_members("squared_error", 2, "FGN")
-    for family in families().values():
-        require_members("squared_error", family.training_members, family.title)
+    for recipe in RECIPES.values():
+        require_members(recipe.loss.kind, recipe.family.training_members(recipe.model), recipe.family.title)
 
 
 def test_an_unknown_loss_is_refused():

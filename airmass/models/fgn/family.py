@@ -1,0 +1,74 @@
+"""Functional generative networks as a family of models."""
+
+from airmass.fields.task import Task
+from airmass.models.family import ModelFamily, RecipeParts
+from airmass.models.fgn.settings import FGNSettings
+
+
+class FGNFamily(ModelFamily):
+    name = "fgn"
+    title = "FGN"
+    settings = FGNSettings
+    ensemble = True
+    lead_time = "15d"
+    validation_members = 2
+    may_be_missing = True
+    saves_in_bfloat16 = True
+
+    def training_members(self, settings: FGNSettings) -> int:
+        return settings.members
+
+    def network(self, task: Task, settings: FGNSettings, key):
+        from airmass.models.fgn.model import Network, sizes
+
+        return Network(settings, *sizes(task), key=key)
+
+    def attention(self, settings: FGNSettings, precision: str, gradient: bool = False):
+        from airmass.models.nn.attention_choice import attention_here
+
+        return attention_here(settings, precision, gradient)
+
+    def build(self, trained, static, precision="float32", parts=1, attend=None):
+        from airmass.models.fgn.model import fgn
+
+        return fgn(trained, static, precision, parts, attend)
+
+    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1):
+        from airmass.models.fgn.runner import FGNRunner
+
+        return FGNRunner(model, task, grid, seed, noise)
+
+    def objective(self, recipe: RecipeParts, loss, grid):
+        from airmass.models.fgn.objective import MembersObjective
+
+        return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute)
+
+    def footprint(self, settings: FGNSettings, sizes):
+        from airmass.models.fgn.footprint import footprint
+
+        return footprint(settings, sizes)
+
+    def update_costs(self, settings: FGNSettings, work):
+        from airmass.models.fgn.footprint import update_costs
+
+        return update_costs(settings, work)
+
+    def parameter_layout(self, task: Task, settings: FGNSettings):
+        from airmass.models.transfer import ParameterLayout, input_channels, output_channels
+
+        return ParameterLayout(
+            tuple(input_channels(task, noisy=False)),
+            tuple(output_channels(task)),
+            first=("encoder.embed_grid.layers.0.weight",),
+            last=f"decoder.output.layers.{settings.hidden_layers}.",
+            stacked="transformer.blocks.",
+            depth="layers",
+            closing=tuple(f".{part}.{leaf}" for part in ("attended", "down") for leaf in ("weight", "bias")),
+            fixed=(
+                *("width", "hidden_layers", "heads", "feedforward", "edge_width"),
+                *("noise_channels", "condition", "divisor"),
+            ),
+        )
+
+
+FAMILY = FGNFamily()
