@@ -21,6 +21,8 @@ _WORDS = {
 }  # fmt: skip
 # Larger integers would overflow in int64 arithmetic.
 _MOST_INTEGER = 2**63 - 1
+# JAX's random keys use 32 bits of a seed.
+MOST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
