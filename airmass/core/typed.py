@@ -6,7 +6,7 @@ A range is declared with its field, `width: Annotated[int, Range(1, 16384)]`, so
 import dataclasses
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -58,9 +58,18 @@ def check(settings: Any, place: str) -> None:
 
     `place` is the dataclass's name in options and files, such as "sampler". Call it from `__post_init__`.
     """
+    _check(settings, lambda name: _in(place, name))
+
+
+def check_options(options: Any) -> None:
+    """Raise InputError as `check` does, with each field named as an option: `--memory-limit` for `memory_limit`."""
+    _check(options, lambda name: f"--{name.replace('_', '-')}")
+
+
+def _check(settings: Any, named: Callable[[str], str]) -> None:
     of: Any = type(settings)
     for name, kind in fields_of(of).items():
-        typed(getattr(settings, name), kind, f"{place}.{name}" if place else name)
+        typed(getattr(settings, name), kind, named(name))
 
 
 def typed(value: Any, kind: Any, place: str, later: frozenset[str] | None = None) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from airmass.core.errors import InputError
 from airmass.core.place import local_path
-from airmass.core.typed import MOST_SEED, Range, check
+from airmass.core.typed import MOST_SEED, Range, check_options
 
 SUFFIXES = (".zarr", ".nc")
 # Options that change no value of a forecast, and files, which are recorded by their contents.
@@ -75,7 +75,7 @@ class ForecastRequest:
     """Memory limit, GB; by default the free memory. A forecast that needs more is refused before it compiles."""
 
     def __post_init__(self):
-        check(self, "")
+        check_options(self)
         out = local_path(self.out, "output")
         if out.suffix not in SUFFIXES:
             raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
