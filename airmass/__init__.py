@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 # Public name -> its module, imported on first use: `import airmass` is fast and does not load JAX.
 _PUBLIC = {
     "ForecastModel": "airmass.forecasting.model",
+    "ForecastRequest": "airmass.forecasting.request",
     "ForecastState": "airmass.forecasting.model",
     "InputError": "airmass.core.errors",
     "RECIPES": "airmass.recipes.recipes",
@@ -34,6 +35,7 @@ __all__ = [
     "RECIPES",
     "VARIABLES",
     "ForecastModel",
+    "ForecastRequest",
     "ForecastState",
     "InputError",
     "__version__",
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
     from airmass.fields.variables import VARIABLES
     from airmass.forecasting.forecast import forecast
     from airmass.forecasting.model import ForecastModel, ForecastState, load
+    from airmass.forecasting.request import ForecastRequest
     from airmass.recipes.recipes import RECIPES
     from airmass.training.train import train
 

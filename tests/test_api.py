@@ -57,9 +57,8 @@ def test_a_dataset_forecasts_as_its_file_does(model):
 
 
 def test_the_command_writes_what_the_notebook_gets(model, tmp_path):
-    airmass.forecast(
-        GRAPHCAST / "checkpoint.npz", GRAPHCAST / "dataset.nc", [], "6h", tmp_path / "f.zarr", statistics=GRAPHCAST
-    )
+    checkpoint, initial = GRAPHCAST / "checkpoint.npz", GRAPHCAST / "dataset.nc"
+    airmass.forecast(airmass.ForecastRequest(checkpoint, initial, tmp_path / "f.zarr", GRAPHCAST, lead_time="6h"))
     (frame,) = model.forecast(GRAPHCAST / "dataset.nc", steps=1)
     written = open_forecast(tmp_path / "f.zarr").isel(init_time=0, lead_time=0)
     for name in written.data_vars:

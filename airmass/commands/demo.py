@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from airmass.commands.options import MOST_SEED, parse, require_between
+from airmass.commands.options import parse, require_between
+from airmass.core.typed import MOST_SEED
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,7 @@ def _forecast(
     run: Path, store: Path, init_times: Sequence[str], lead_time: str, out: Path, console: Console, **options
 ) -> None:
     from airmass.forecasting.forecast import forecast
+    from airmass.forecasting.request import ForecastRequest
 
     with Progress(console=console) as shown:
         bar = shown.add_task("forecasting", total=None)
@@ -181,7 +182,7 @@ def _forecast(
         def progress(done: int, total: int) -> None:
             shown.update(bar, completed=done, total=total)
 
-        forecast(run, store, init_times, lead_time, out, progress, **options)
+        forecast(ForecastRequest(run, store, out, None, tuple(init_times), lead_time, **options), progress)
 
 
 def _evaluate(forecasts: Sequence[Path], store: Path, scores: Path, console: Console, **options) -> None:

@@ -6,7 +6,8 @@ from typing import Literal
 
 import tyro
 
-from airmass.commands.options import MOST_SEED, parse, require_between
+from airmass.commands.options import parse, require_between
+from airmass.core.typed import MOST_SEED
 
 
 @dataclass(frozen=True)

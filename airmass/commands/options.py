@@ -13,8 +13,6 @@ import tyro
 from airmass.core.errors import InputError
 
 _T = TypeVar("_T")
-# JAX's random keys use 32 bits of a seed.
-MOST_SEED = 2**32 - 1
 
 
 class _Option(NamedTuple):

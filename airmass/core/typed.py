@@ -7,7 +7,7 @@ import dataclasses
 import math
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -22,6 +22,8 @@ _WORDS = {
 }  # fmt: skip
 # Larger integers would overflow in int64 arithmetic.
 _MOST_INTEGER = 2**63 - 1
+# JAX's random keys use 32 bits of a seed.
+MOST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,18 @@ def check(settings: Any, place: str) -> None:
 
     `place` is the dataclass's name in options and files, such as "sampler". Call it from `__post_init__`.
     """
+    _check(settings, lambda name: _in(place, name))
+
+
+def check_options(options: Any) -> None:
+    """Raise InputError as `check` does, with each field named as an option: `--memory-limit` for `memory_limit`."""
+    _check(options, lambda name: f"--{name.replace('_', '-')}")
+
+
+def _check(settings: Any, named: Callable[[str], str]) -> None:
     of: Any = type(settings)
     for name, kind in fields_of(of).items():
-        typed(getattr(settings, name), kind, f"{place}.{name}" if place else name)
+        typed(getattr(settings, name), kind, named(name))
 
 
 def typed(value: Any, kind: Any, place: str, later: frozenset[str] | None = None) -> Any:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,13 @@ from airmass.core.cache import keep_compiled
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing, refuse_inside
 from airmass.core.memory import keep_freed_memory
-from airmass.core.place import local_path
 from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.formats.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
 from airmass.data.formats.store import minute
 from airmass.data.initial import Initial, open_initial, read_noise
 from airmass.fields.clock import parse_time
 from airmass.forecasting.perturbed import perturbed
+from airmass.forecasting.request import ForecastRequest
 from airmass.forecasting.resume import SETTINGS, ResumableOutput, folder_of, require_room
 from airmass.forecasting.system import System, check_grid, load_system, with_sampler
 from airmass.forecasting.trajectories import Trajectories
@@ -30,101 +31,113 @@ from airmass.models.nn.attention_choice import PLAIN, VARIABLE
 
 Progress = Callable[[int, int], None]
 
-SUFFIXES = (".zarr", ".nc")
-# Field of the sampler's settings -> option that changes it.
-_SAMPLER_OPTIONS = {
-    "kind": "--sampler",
-    "levels": "--noise-levels",
-    "churn": "--churn",
-    "memory": "--noise-memory",
-    "memory_degrees": "--noise-memory-degrees",
-}
+
+@dataclass(frozen=True, eq=False)
+class ResolvedForecast:
+    """A forecast whose inputs are open and checked, and whose options all have values.
+
+    `request` has the lead time, members, seed and levels that it left open. `numbers` are the members, None for a
+    deterministic system.
+    """
+
+    request: ForecastRequest
+    system: System
+    start: Initial
+    inits: np.ndarray
+    steps: int
+    numbers: range | None
+    static: Float[np.ndarray, "node static"]
+    noise: Float[np.ndarray, "node target"] | None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of initial times and of members."""
+        return len(self.inits), len(self.numbers or range(1))
+
+    def settings(self) -> dict[str, Any]:
+        """Everything that determines the bits of this forecast.
+
+        All initial frames are read here, which also checks them, and read again when needed: together they may not fit
+        in memory.
+        """
+        start, system = self.start, self.system
+        parts = chain((start.grid.latitude, start.grid.longitude, self.static), map(start.history, self.inits))
+        attention = {} if system.attention == PLAIN else {VARIABLE: system.attention}
+        noise = {} if self.noise is None else {"initial_noise": _digest([self.noise])}
+        return {
+            **attention,
+            "airmass": airmass.__version__,
+            "jax": f"{jax.__version__} on {jax.local_devices()[0].device_kind}",
+            "checkpoint": system.fingerprint,
+            "initial frames": _digest(parts),
+            "init_times": [minute(init) for init in self.inits],
+            **self.request.record(system.ensemble),
+            **noise,
+        }
 
 
-def forecast(
-    checkpoint: str | Path,
-    initial: str | Path,
-    init_times: Sequence[str],
-    lead_time: str | None,
-    out: str | Path,
-    progress: Progress | None = None,
-    *,
-    statistics: str | Path | None = None,
-    members: int | None = None,
-    first_member: int = 0,
-    add: bool = False,
-    seed: int | None = None,
-    initial_noise: str | Path | None = None,
-    perturb: float | None = None,
-    perturb_length: float = 1200.0,
-    levels: Sequence[int] = (),
-    precision: str = "float32",
-    memory_limit: float | None = None,
-    sampler: str | None = None,
-    noise_levels: int | None = None,
-    churn: float | None = None,
-    noise_memory: float | None = None,
-    noise_memory_degrees: int | None = None,
-) -> Path:
-    """Forecast from frames of `initial` at each of `init_times`; write a Zarr store or NetCDF file to `out`.
+def forecast(request: ForecastRequest, progress: Progress | None = None) -> Path:
+    """Run a forecast; write a Zarr store or NetCDF file to `request.out`, and return its path.
 
     The dims are (init_time, [number,] lead_time, [level,] latitude, longitude); only ensembles have `number`.
-    `init_times` may be empty if `initial` has only one initial time. `lead_time` is text such as `10d` or `72h`, by
-    default the system's own. `statistics` is needed for published checkpoints. `members` (numbered from
-    `first_member`), `seed` and `initial_noise` (unit variance, the same for every member) are for ensembles. `perturb`
-    and `perturb_length` (km) perturb the initial states, which makes an ensemble with a deterministic model and a wider
-    one with a generative model (see `perturbed`). `levels` are the levels to write, by default all. `sampler`,
-    `noise_levels`, `churn`, `noise_memory` and `noise_memory_degrees` replace the checkpoint's sampler settings
-    (`diffusion.noise_levels.SamplerSettings`). `progress` gets (frames done, all frames).
+    `progress` gets (frames done, all frames).
 
-    A Zarr store is written beside `out` and renamed when complete (see `resume`). The same call resumes a stopped
-    forecast, bit for bit: from the last frames on disk if they contain everything that a step reads, else from the
-    initial state. With `add`, missing members are added to a finished store. Raises InputError, before anything is
+    A Zarr store is written beside its final path and renamed when complete (see `resume`). The same request resumes a
+    stopped forecast, bit for bit: from the last frames on disk if they contain everything that a step reads, else from
+    the initial state. With `add`, missing members are added to a finished store. Raises InputError, before anything is
     compiled or written, for inputs that do not fit together, missing or invalid initial frames, and a full disk.
     """
-    out = local_path(out, "output")
-    _check_out(out, add)
-    refuse_inside(out, initial)
+    _check_output(request)
     keep_freed_memory()
     keep_compiled()
-    system = load_system(checkpoint, statistics, precision, memory_limit)
-    system = system if perturb is None else perturbed(system, perturb, perturb_length)
+    return _run(resolve(request), progress)
+
+
+def resolve(request: ForecastRequest) -> ResolvedForecast:
+    """Open and check the inputs of a forecast, and give a value to each option that was left open."""
+    system = _system(request)
     task = system.task
-    sampling: dict[str, Any] = {"kind": sampler, "levels": noise_levels, "churn": churn}
-    sampling |= {"memory": noise_memory, "memory_degrees": noise_memory_degrees}
-    given: dict[str, Any] = {"--seed": seed, "--initial-noise": initial_noise, "--first-member": first_member or None}
-    given |= {"--add": add or None} | {_SAMPLER_OPTIONS[name]: value for name, value in sampling.items()}
-    numbers = _numbers(system, checkpoint, members, first_member, given)
-    if initial_noise is not None and noise_memory:
-        raise InputError(f"--initial-noise fixes the noise, so --noise-memory {noise_memory:g} has no effect")
-    if changes := {name: value for name, value in sampling.items() if value is not None}:
-        system = with_sampler(system, changes)
-    steps = _steps(lead_time or system.lead_time, task.step)
-    levels = chosen_levels(task, levels)
-    start = open_initial(initial, task, system.usual)
-    check_grid(system, checkpoint, start)
-    inits = _inits(init_times, start)
-    static = start.static()
-    noise = None if initial_noise is None else read_noise(initial_noise, task, start.grid)
-    own: dict[str, Any] = {"seed": seed or 0, "initial_noise": None if noise is None else _digest([noise])}
-    own |= {"perturb": perturb, "perturb_length": perturb and perturb_length}
-    own |= {"sampler": changes} if changes else {}
-    made_with = {"lead_time": f"{steps * task.step}h", "levels": list(levels), "precision": precision}
-    settings = _settings(system, start, inits, static) | made_with
-    if numbers is not None:
-        settings |= {"members": len(numbers), "first_member": numbers.start} | own
-    shape = len(inits), len(numbers or range(1))
-    output = ResumableOutput(out, settings, shape, steps, add) if out.suffix == ".zarr" else None
-    left = shape[0] * shape[1] * steps - (output.done if output else 0)
-    require_room(out, left * bytes_a_frame(task, start.grid, levels), f"{left} frames")
-    runner = system.runner(start.grid, static, seed or 0, noise)
-    attributes = _attributes(system, start, settings)
+    steps = _steps(request.lead_time or system.lead_time, task.step)
+    levels = chosen_levels(task, request.levels)
+    start = open_initial(request.initial, task, system.usual)
+    check_grid(system, request.checkpoint, start)
+    inits = _inits(request.init_time, start)
+    noise = None if request.initial_noise is None else read_noise(request.initial_noise, task, start.grid)
+    numbers = request.numbers(system.ensemble)
+    lead_time, members = f"{steps * task.step}h", len(numbers or range(1))
+    request = replace(request, lead_time=lead_time, members=members, seed=request.seed or 0, levels=tuple(levels))
+    return ResolvedForecast(request, system, start, inits, steps, numbers, start.static(), noise)
+
+
+def _system(request: ForecastRequest) -> System:
+    """The system of a request's checkpoint, perturbed and with another sampler where the request says so."""
+    system = load_system(request.checkpoint, request.statistics, request.precision, request.memory_limit)
+    if request.perturb is not None:
+        system = perturbed(system, request.perturb, request.perturb_length)
+    if not system.ensemble:
+        request.refuse_ensemble_options(f"{request.checkpoint}: {system.title}")
+    changes = request.sampler_changes
+    return with_sampler(system, changes) if changes else system
+
+
+def _run(plan: ResolvedForecast, progress: Progress | None) -> Path:
+    """Compute and write the frames that are not on disk yet."""
+    request, system, grid = plan.request, plan.system, plan.start.grid
+    out, settings, (rows, members) = request.output, plan.settings(), plan.shape
+    output = ResumableOutput(out, settings, plan.shape, plan.steps, request.add) if request.resumable else None
+    total = rows * members * plan.steps
+    left = total - (output.done if output else 0)
+    require_room(out, left * bytes_a_frame(system.task, grid, request.levels), f"{left} frames")
+    runner = system.runner(grid, plan.static, request.seed or 0, plan.noise)
+    attributes = _attributes(system, plan.start, settings)
 
     def writer(path: Path, resume: bool = False) -> ForecastWriter:
-        return ForecastWriter(path, task, start.grid, inits, steps, attributes, numbers, levels, resume)
+        return ForecastWriter(
+            path, system.task, grid, plan.inits, plan.steps, attributes, plan.numbers, request.levels, resume
+        )
 
-    trajectories = Trajectories(runner, start, inits, steps, numbers or range(1))
-    wrote = _frame_counter(progress, shape[0] * shape[1] * steps, left)
+    trajectories = Trajectories(runner, plan.start, plan.inits, plan.steps, plan.numbers or range(1))
+    wrote = _frame_counter(progress, total, left)
     if output is not None:
         _write_zarr(output, writer, trajectories, wrote)
         return out
@@ -145,25 +158,6 @@ def _write_zarr(
         output.finish()
 
 
-def _settings(
-    system: System, start: Initial, inits: np.ndarray, static: Float[np.ndarray, "node static"]
-) -> dict[str, Any]:
-    """Everything besides the options that determines a forecast's bits.
-
-    All initial frames are read here, which also checks them, and read again when needed: together they may not fit in
-    memory.
-    """
-    frames = _digest(chain((start.grid.latitude, start.grid.longitude, static), map(start.history, inits)))
-    attention = {} if system.attention == PLAIN else {VARIABLE: system.attention}
-    return attention | {
-        "airmass": airmass.__version__,
-        "jax": f"{jax.__version__} on {jax.local_devices()[0].device_kind}",
-        "checkpoint": system.fingerprint,
-        "initial frames": frames,
-        "init_times": [minute(init) for init in inits],
-    }
-
-
 def _frame_counter(progress: Progress | None, total: int, left: int) -> Callable[[], None]:
     """Make a function that counts written frames. Frames that a resumed run computes again are not counted twice."""
     done = total - left
@@ -177,13 +171,10 @@ def _frame_counter(progress: Progress | None, total: int, left: int) -> Callable
     return wrote
 
 
-def _check_out(out: Path, add: bool) -> None:
-    if out.suffix not in SUFFIXES:
-        raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    if add and out.suffix != ".zarr":
-        raise InputError(f"{out}: members can be added only to a Zarr store")
-    if not add and not folder_of(out).exists():
-        refuse_existing(out)
+def _check_output(request: ForecastRequest) -> None:
+    if not request.add and not folder_of(request.output).exists():
+        refuse_existing(request.output)
+    refuse_inside(request.output, request.initial)
 
 
 def _inits(texts: Sequence[str], start: Initial) -> np.ndarray:
@@ -200,20 +191,6 @@ def _steps(lead_time: str, step: int) -> int:
     if hours < step or hours % step:
         raise InputError(f"lead time {lead_time}: expected a multiple of the model's step of {step} h")
     return hours // step
-
-
-def _numbers(system: System, checkpoint, members: int | None, first: int, given: Mapping[str, Any]) -> range | None:
-    """Members to run; None for a deterministic system. Raises InputError if one is given an option for ensembles."""
-    if members is not None and members < 1:
-        raise InputError(f"members is {members}, expected 1 or more")
-    if first < 0:
-        raise InputError(f"first member is {first}, expected 0 or more")
-    if system.ensemble:
-        return range(first, first + (members or 1))
-    for option, value in {"--members": members if members != 1 else None, **given}.items():
-        if value is not None:
-            raise InputError(f"{checkpoint}: {system.title} is deterministic: {option} {value} has no effect")
-    return None
 
 
 def _digest(arrays: Iterable[np.ndarray]) -> str:

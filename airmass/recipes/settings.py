@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from airmass.core.errors import InputError
-from airmass.core.typed import Range, check
+from airmass.core.typed import MOST_SEED, Range, check
 
 # The names in training/optimiser.py; a test keeps them equal.
 OPTIMISER_KINDS = ("adamw", "muon")
@@ -32,7 +32,7 @@ class TrainingSettings:
     rollout: tuple[Annotated[int, Range(1, 10_000)], ...]
     batch: Annotated[int, Range(1, 10**6)] = 1
     accumulate: Annotated[int, Range(1, 10**6)] = 1
-    seed: Annotated[int, Range(0, 2**32 - 1)] = 0
+    seed: Annotated[int, Range(0, MOST_SEED)] = 0
     dates: tuple[str, str] | None = None
     recompute: bool = True
     precision: str = "float32"

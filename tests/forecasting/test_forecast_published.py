@@ -209,7 +209,7 @@ def test_an_initial_file_cut_short(refused, tmp_path):
         (["--lead-time", "7h"], "lead time 7h: expected a multiple of the model's step of 6 h"),
         (["--levels", "500", "510"], "levels [510] hPa: the model has [50, 100,"),
         (["--init-time", "2020-01-01T12", "2020-01-01T12"], "each may be given once"),
-        (["--memory-limit", "0"], "--memory-limit is 0.0, expected a number above 0"),
+        (["--memory-limit", "0"], "--memory-limit is 0.0, expected above 0"),
         (["--members", "2"], "GraphCast is deterministic: --members 2 has no effect"),
         (["--members", "0"], "--members is 0, expected 1 to "),
         (["--seed", "0"], "deterministic: --seed 0 has no effect"),

@@ -23,6 +23,7 @@ from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 from airmass.forecasting import resume
 from airmass.forecasting.forecast import forecast
+from airmass.forecasting.request import ForecastRequest
 from airmass.forecasting.resume import ResumableOutput
 from airmass.forecasting.system import System
 from airmass.models.runner import NOTHING_WRITTEN
@@ -75,7 +76,7 @@ def run(out, initial, members=MEMBERS, stop_after=None, ensemble=True, pause=0.0
         patch.setattr("airmass.forecasting.forecast.load_system", lambda *_: system(ensemble))
         patch.setattr(forecast_writer, "_CHUNK_BYTES", 3072)  # two frames of three levels
         options = {"members": members if ensemble else None, "seed": 1 if ensemble else None} | options
-        forecast("x.npz", initial, INITS, None, out, **options)
+        forecast(ForecastRequest("x.npz", initial, out, None, tuple(INITS), **options))
     return Chaotic.made
 
 

@@ -17,6 +17,7 @@ from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.forecasting.forecast import forecast
+from airmass.forecasting.request import ForecastRequest
 from airmass.forecasting.system import System
 from airmass.models.runner import NOTHING_WRITTEN
 from tests.conftest import make_store
@@ -155,11 +156,11 @@ def test_an_ensemble_has_an_axis_of_members(tmp_path, monkeypatch):
     system = System("gencast", "GenCast", TASK, None, 0, {"license": "none"}, True, "15d", Members)
     monkeypatch.setattr("airmass.forecasting.forecast.load_system", lambda *_: system)
     store = make_store(tmp_path / "store.zarr", days=0.5)
-    forecast("x.npz", store, [], "12h", tmp_path / "f.zarr", members=3, seed=2)
+    forecast(ForecastRequest("x.npz", store, tmp_path / "f.zarr", lead_time="12h", members=3, seed=2))
     data = open_forecast(tmp_path / "f.zarr", ensemble=True)
     assert data.temperature.dims == ("init_time", "number", "lead_time", "level", "latitude", "longitude")
     np.testing.assert_array_equal(data.temperature[0, :, :, 0, 0, 0], [[2000, 2100], [2001, 2101], [2002, 2102]])
     assert data.attrs["airmass_seed"] == 2 and data.attrs["source"].endswith("GenCast")
-    forecast("x.npz", store, [], None, tmp_path / "long.nc")
+    forecast(ForecastRequest("x.npz", store, tmp_path / "long.nc"))
     sizes = open_forecast(tmp_path / "long.nc", ensemble=True).sizes
     assert (sizes["number"], sizes["lead_time"]) == (1, 60)
