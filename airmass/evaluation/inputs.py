@@ -146,7 +146,7 @@ def open_verification(
         chosen_times(systems, "init_time", init_times),
         chosen_times(systems, "lead_time", lead_times),
         chosen_times(systems, "lead_time", spectra) if spectra else np.array([], "timedelta64[ns]"),
-        open_store(truth),
+        open_store(truth, dask=False),
         located(truth),
         None if path is None else _open_climatology(path),
         path,

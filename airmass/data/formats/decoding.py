@@ -74,20 +74,24 @@ class StoredArray:
 
 
 def stored_array(
-    field: xr.DataArray, path: str | Path, gaps: bool = False, names: Mapping[str, str] | None = None
+    field: xr.DataArray,
+    path: str | Path,
+    gaps: bool = False,
+    names: Mapping[str, str] | None = None,
+    context: Any = None,
 ) -> StoredArray | None:
     """A variable through tensorstore, None where only xarray can read it: a NetCDF file, a rare codec or encoding.
 
     `names` maps names of dimensions on disk to those of the field, where they differ. An absent chunk stands for a
     constant field. That is right for precipitation, which may be zero everywhere; for all other variables reading an
     absent chunk is an error, where tensorstore's default would be zeros. With `gaps`, absent chunks whose fill value is
-    NaN are read as NaN.
+    NaN are read as NaN. `context` is a tensorstore.Context, such as one with a cache of decoded chunks.
     """
     encoding = Encoding.of(field)
     if encoding is None or not is_zarr(field):
         return None
     try:
-        numbers = _opened(str(field.name), path, gaps, names or {})
+        numbers = _opened(str(field.name), path, gaps, names or {}, context)
     except Exception as error:  # whatever zarr and tensorstore raise for metadata
         raise InputError(f"{path}: {field.name} cannot be opened: {error_line(error)}") from error
     if numbers is None or dict(zip(numbers.domain.labels, numbers.shape, strict=True)) != dict(field.sizes):
@@ -113,7 +117,7 @@ def chunk_problems(dataset: xr.Dataset) -> Iterator[tuple[str, str]]:
             yield str(name), f"{found}; this machine has {memory / 2**30:.0f} GiB of memory"
 
 
-def _opened(name: str, path: str | Path, gaps: bool, names: Mapping[str, str]):
+def _opened(name: str, path: str | Path, gaps: bool, names: Mapping[str, str], context: Any):
     """The labelled tensorstore of an array on disk; None for one that tensorstore cannot read."""
     import tensorstore
     import zarr
@@ -131,7 +135,7 @@ def _opened(name: str, path: str | Path, gaps: bool, names: Mapping[str, str]):
         "fill_missing_data_reads": absent_is_nan or VARIABLES[name].accumulation_hours > 0,
     }
     try:
-        numbers = tensorstore.open(spec, open=True, read=True).result()
+        numbers = tensorstore.open(spec, open=True, read=True, context=context).result()
     except ValueError:  # an unknown codec; xarray reports a broken file
         return None
     labels = [names.get(dim, dim) for dim in map(str, dims or ())]

@@ -9,6 +9,7 @@ as those of WeatherBench2, and returns a dataset in this layout.
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,9 @@ _OTHER_NAMES = {
 _CANONICAL = ("init_time", MEMBER, "lead_time", "level", *HORIZONTAL)
 # Units of hours that xarray does not decode as durations.
 _HOURS = ("h", "hr", "hrs", "hour")
+
+# Decoded chunks of forecasts kept in memory, all files together.
+_CACHE_BYTES = 256 << 20
 
 # Keys of `Dataset.encoding`, in which xarray stores properties of the file.
 _TURNED, _NOTES, _STORED = "airmass_turned", "airmass_notes", "airmass_stored"
@@ -134,8 +138,16 @@ def _stored(dataset: xr.Dataset, path: str | Path, name: str) -> StoredArray | N
     """A variable through tensorstore, opened once."""
     opened = dataset.encoding.setdefault(_STORED, {})
     if name not in opened:
-        opened[name] = stored_array(dataset[name], path, gaps=True, names=_OTHER_NAMES)
+        opened[name] = stored_array(dataset[name], path, gaps=True, names=_OTHER_NAMES, context=_chunk_cache())
     return opened[name]
+
+
+@cache
+def _chunk_cache():
+    """Cache of decoded chunks, which often span several initial times; without it each would be decoded for each."""
+    import tensorstore
+
+    return tensorstore.Context({"cache_pool": {"total_bytes_limit": _CACHE_BYTES}})
 
 
 def _read(stored: StoredArray, dims: Sequence, init_index: int, leads: slice | np.ndarray) -> np.ndarray:
