@@ -46,11 +46,15 @@ class Source:
     runs: tuple[Run, ...]
 
     @property
+    def axis(self) -> str:
+        return "time" if "time" in self.dataset.dims else "lead_time"
+
+    @property
     def times(self) -> np.ndarray:
         """Valid times of all runs, sorted."""
-        if "time" in self.dataset.dims:
+        if self.axis == "time":
             return self.dataset.time.values
-        return np.unique(self.dataset.init_time.values[:, None] + self.dataset.lead_time.values)
+        return np.unique([run.init_time + self.dataset.lead_time.values for run in self.runs if run.init_time is not None])
 
 
 def open_source(path: Place) -> Source:
@@ -88,9 +92,8 @@ def require_channels(source: Source, channels: Sequence[Channel]) -> None:
 
 def frames(source: Source, run: Run, channels: Sequence[Channel]) -> Iterator[Frame]:
     """Yield the frames of a run in order of time."""
-    dataset, axis = source.dataset, "time"
+    dataset, axis = source.dataset, source.axis
     if run.init_time is not None:
-        axis = "lead_time"
         dataset = dataset.isel(init_time=run.place[0])
         dataset = dataset.isel({MEMBER: run.place[1]}) if MEMBER in dataset.dims else dataset
     times = dataset[axis].values if run.init_time is None else run.init_time + dataset[axis].values

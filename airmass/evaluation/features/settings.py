@@ -35,7 +35,9 @@ class TropicalSettings:
     contour: float = 2.0
     """Rise of pressure around the centre in all directions, hPa."""
     contour_radius: float = 5.5
-    """Distance within which pressure rises by --tropical.contour."""
+    """Distance within which pressure rises."""
+    follow: float = 1.0
+    """Rise of pressure, hPa, that is enough to go on with a track."""
     warm_core: WarmCore = "thickness"
     """Warm core by the thickness of 300 to 500 hPa or by the mean temperature of these levels."""
     thickness: float = 6.0

@@ -32,7 +32,7 @@ class Reach:
 
 @dataclass
 class Chain:
-    """A track that grows; `observed` points come before the run and are not of the track."""
+    """A track that grows; the first `observed` points come before the run and are not of the track."""
 
     name: str
     points: list[Point]
@@ -52,7 +52,7 @@ class Stitcher:
     """Chains of points, from one frame to the next."""
 
     def __init__(self, reach: Reach, observed: Mapping[str, tuple[Point, ...]]):
-        self._reach, self._begun, self._ended = reach, 0, list[Chain]()
+        self._reach, self._ended = reach, list[Chain]()
         self._live = [Chain(name, list(points), len(points)) for name, points in observed.items()]
         self._last = max((chain.points[-1].time for chain in self._live), default=None)
 
@@ -71,8 +71,7 @@ class Stitcher:
         for i, j in linked:
             self._live[i].points.append(points[j])
         for j in sorted(set(range(len(points))) - {j for _, j in linked}):
-            self._live.append(Chain(str(self._begun), [points[j]]))
-            self._begun += 1
+            self._live.append(Chain("", [points[j]]))
         self._last = time
 
     def _links(self, live: Sequence[Chain], points: Sequence[Point], time: np.datetime64) -> list[tuple[int, int]]:

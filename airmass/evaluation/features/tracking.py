@@ -1,7 +1,6 @@
 """`airmass track`: tracks in forecasts and stores, written as one table."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +11,7 @@ from airmass.core.errors import InputError
 from airmass.core.place import Place
 from airmass.core.tables import progress
 from airmass.data.formats.store import minute
-from airmass.evaluation.features.base import Point, Track, Tracker
+from airmass.evaluation.features.base import Frame, Point, Track, Tracker
 from airmass.evaluation.features.frames import Run, Source, frames, open_source, require_channels
 from airmass.evaluation.features.table import table_of
 from airmass.fields.clock import parse_time
@@ -60,24 +59,60 @@ def track(
 ) -> pd.DataFrame:
     """The table of all tracks in the runs of some files.
 
-    `observed` are storms to continue, by initial time. Runs are independent; with more than one of `workers`, processes
-    take one run each.
+    `observed` are storms to continue, by initial time. Runs are independent: with several `workers`, Dask's processes
+    take one run each. One frame of each process is in memory at a time.
     """
-    tasks = [(source, run, observed.get(run.init_time, {})) for source in sources for run in source.runs]
-    found = []
     with progress(console) as bar:
-        shown = bar.add_task("Tracking", total=len(tasks))
-        for task, tracks in zip(tasks, _results(tasks, tracker, workers), strict=True):
-            found.append((task[1], tracks))
-            bar.advance(shown)
+        if workers == 1:
+            n_frames = sum(len(source.dataset[source.axis]) * len(source.runs) for source in sources)
+            shown = bar.add_task("Tracking", total=n_frames)
+            found = [
+                (run, _track(source, run, tracker, observed, lambda: bar.advance(shown)))
+                for source in sources
+                for run in source.runs
+            ]
+        else:
+            shown = bar.add_task("Tracking", total=sum(len(source.runs) for source in sources))
+            found = _by_processes(sources, tracker, observed, workers, lambda: bar.advance(shown))
     return table_of(found, tuple(tracker.columns))
 
 
-Task = tuple[Source, Run, Observed]
+def _track(
+    source: Source, run: Run, tracker: Tracker, observed: Mapping[np.datetime64, Observed], done: Callable[[], None]
+) -> list[Track]:
+    def counted() -> Iterator[Frame]:
+        for frame in frames(source, run, tracker.channels):
+            yield frame
+            done()
+
+    start = observed.get(run.init_time, {}) if run.init_time is not None else {}
+    return tracker.tracks(counted(), start)
 
 
-def _results(tasks: Sequence[Task], tracker: Tracker, workers: int) -> Iterator[list[Track]]:
-    if workers == 1:
-        yield from (tracker.tracks(frames(source, run, tracker.channels), start) for source, run, start in tasks)
-        return
-    from dask.distributed import Client, LocalCluster
+def _by_processes(
+    sources: Sequence[Source],
+    tracker: Tracker,
+    observed: Mapping[np.datetime64, Observed],
+    workers: int,
+    done: Callable[[], None],
+) -> list[tuple[Run, list[Track]]]:
+    import dask
+    from dask.callbacks import Callback
+
+    runs = [run for source in sources for run in source.runs]
+    tasks = [dask.delayed(_in_process, pure=False)(run, tracker, dict(observed)) for run in runs]
+    # One run a task and none fused: they take minutes each.
+    with Callback(posttask=lambda *_: done()), dask.config.set({"multiprocessing.context": "spawn"}):
+        results = dask.compute(*tasks, scheduler="processes", num_workers=workers, chunksize=1, optimize_graph=False)
+    for result in results:
+        if isinstance(result, str):
+            raise InputError(result)
+    return list(zip(runs, results, strict=True))
+
+
+def _in_process(run: Run, tracker: Tracker, observed: Mapping[np.datetime64, Observed]) -> list[Track] | str:
+    """Tracks of a run, or the words of an InputError: raised in a process, it would come back with a traceback."""
+    try:
+        return _track(open_source(run.path), run, tracker, observed, lambda: None)
+    except InputError as error:
+        return str(error)

@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.evaluation.features.base import Frame
+from airmass.evaluation.features.neighbourhood import window
 from airmass.evaluation.features.sphere import KM_PER_DEGREE, bearing, distance, extrapolated
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
@@ -55,8 +56,21 @@ def hourly(start: str, steps: int, hours: int = 6) -> np.ndarray:
     return np.datetime64(start, "ns") + np.arange(steps) * np.timedelta64(hours, "h")
 
 
+_KEPT: dict = {}
+
+
 def background(grid: LatLonGrid, time: np.datetime64, seed: int = 0) -> dict:
-    """Fields of CHANNELS at a time, without a tropical cyclone."""
+    """Fields of CHANNELS at a time, without a tropical cyclone; those of coarse grids are kept."""
+    key = (grid.shape, time, seed)
+    if key not in _KEPT:
+        made = _background(grid, time, seed)
+        if grid.size > 1e5:
+            return made
+        _KEPT[key] = made
+    return {channel: field.copy() for channel, field in _KEPT[key].items()}
+
+
+def _background(grid: LatLonGrid, time: np.datetime64, seed: int) -> dict:
     lat = np.deg2rad(grid.latitude)[:, None]
     hours = float((time - np.datetime64("2000-01-01", "ns")) / np.timedelta64(1, "h"))
     middle = np.exp(-(((np.abs(lat) - np.deg2rad(50)) / np.deg2rad(15)) ** 2))
@@ -87,17 +101,19 @@ def _waves(grid: LatLonGrid, hours: float, seed: int, numbers: tuple[int, int]) 
 
 def plant(grid: LatLonGrid, fields: dict, lat: float, lon: float, deficit: float, radius: float, b: float) -> None:
     """Add a vortex to fields, averaged over boxes of the grid (a coarse grid does not see the core)."""
-    parts = max(1, int(np.ceil((grid.latitude[1] - grid.latitude[0]) / 0.5)))
     step = grid.latitude[1] - grid.latitude[0]
     across = 360 / len(grid.longitude)
+    parts = max(1, int(np.ceil(step / 0.5)))
     offsets = (np.arange(parts) + 0.5) / parts - 0.5
+    nodes = window(grid, lat, lon, 25 + step)
+    row, column = np.divmod(nodes, len(grid.longitude))
     total = 0.0
     for i in offsets:
         for j in offsets:
-            y = np.clip(grid.latitude + i * step, -90, 90)[:, None]
-            total = total + np.stack(_vortex(y, (grid.longitude + j * across)[None], lat, lon, deficit, radius, b))
+            y = np.clip(grid.latitude[row] + i * step, -90, 90)
+            total = total + np.stack(_vortex(y, grid.longitude[column] + j * across, lat, lon, deficit, radius, b))
     for channel, change in zip(CHANNELS, total / parts**2, strict=True):
-        fields[channel] += change
+        fields[channel].reshape(-1)[nodes] += change
 
 
 def _vortex(lat, lon, clat, clon, deficit, radius, b) -> tuple:

@@ -1,1 +1,1 @@
-"""Trackers, one file each; `TRACKERS` in `airmass/evaluation/features/tracking.py` names them."""
+"""Trackers, one file each."""

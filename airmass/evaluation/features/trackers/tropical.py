@@ -85,12 +85,13 @@ def cyclones(frame: Frame, settings: TropicalSettings) -> list[Point]:
     rows, columns = minima(grid, msl, _FARTHEST)
     lat, lon = centres(grid, msl, rows, columns)
     lowest = msl[rows, columns].astype(np.float64)
-    held = closed(grid, msl, lat, lon, lowest, 100 * settings.contour, settings.contour_radius)
+    held = closed(grid, msl, lat, lon, lowest, 100 * min(settings.follow, settings.contour), settings.contour_radius)
     lat, lon, lowest = lat[held], lon[held], lowest[held]
     held = deepest(lat, lon, lowest, settings.merge * KM_PER_DEGREE)
     lat, lon, lowest = lat[held], lon[held], lowest[held]
     wind, spin = _strongest(frame, lat, lon, settings.near * KM_PER_DEGREE)
     tropical = (np.abs(lat) <= settings.latitude) & (wind >= settings.wind) & (spin >= settings.vorticity)
+    tropical &= closed(grid, msl, lat, lon, lowest, 100 * settings.contour, settings.contour_radius)
     tropical &= warm(frame, lat, lon, settings)
     if settings.sea:
         tropical &= ~over_land(lat, lon)
@@ -145,13 +146,15 @@ def _highest(grid: LatLonGrid, field: Field, lat: float, lon: float, reach: floa
 
 def _tropical(chains: list[Chain], settings: TropicalSettings) -> list[Track]:
     """Tracks of tropical cyclones, from the first point that meets all criteria, or from the observed storm on."""
-    found = []
+    found: list[Track] = []
+    new = 0
     for chain in chains:
         points = chain.points[chain.observed :]
         if not chain.observed:
             points = points[next((i for i, p in enumerate(points) if p.values["tropical"]), len(points)) :]
         if points and (chain.observed or _lasts(points, settings)):
-            found.append(Track(chain.name, tuple(points)))
+            found.append(Track(chain.name if chain.observed else str(new), tuple(points)))
+            new += not chain.observed
     return found
 
 
