@@ -20,8 +20,7 @@ class Track:
     out: Path | None = None
     """Table of tracks to write: .parquet, .csv or .nc."""
     best_tracks: str | None = None
-    """Best tracks, IBTrACS as CSV or NetCDF: storms observed at the initial time are continued, and all tracks verified.
-    """
+    """Best tracks (IBTrACS, CSV or NetCDF): storms observed at the initial time are continued, all tracks verified."""
     agency: str = "wmo"
     """Agency whose wind and pressure are taken, such as usa or tokyo; wmo is the one responsible for the basin."""
     plots: Path | None = None

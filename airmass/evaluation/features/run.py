@@ -49,6 +49,7 @@ class TrackResult:
     best: pd.DataFrame | None = None
     verification: TrackVerification | None = None
     matched: pd.DataFrame | None = None
+    system: str = "forecast"
 
 
 def track_features(
@@ -74,19 +75,21 @@ def track_features(
         if out is not None:
             raise InputError(f"{files[0]}: is a table of tracks already, so --out {out} has no use")
         tracks = _chosen(read_tracks(files[0]), files[0], init_times)
-        runs = _runs_of_table(tracks)
+        runs, system = _runs_of_table(tracks), Path(files[0]).stem
     else:
-        tracks, runs = _tracked(files, out, best, best_tracks, init_times, workers, tropical, console)
+        tracks, runs, system = _tracked(files, out, best, best_tracks, init_times, workers, tropical, console)
     if best is None or best_tracks is None:
-        return TrackResult(tracks, runs)
+        return TrackResult(tracks, runs, system=system)
     if runs is None:
         raise InputError(f"{where[0]}: has no initial times; tracks of an analysis are not verified")
     made, found = verify(tracks, runs, best, within_km, where, str(best_tracks), agency)
     print_scores(made, console)
-    return TrackResult(tracks, runs, best, made, found)
+    return TrackResult(tracks, runs, best, made, found, system)
 
 
-def _tracked(files, out, best, best_path, init_times, workers, tropical, console) -> tuple[pd.DataFrame, Runs | None]:
+def _tracked(
+    files, out, best, best_path, init_times, workers, tropical, console
+) -> tuple[pd.DataFrame, Runs | None, str]:
     if out is None:
         raise InputError("missing --out, the table of tracks to write")
     check_suffix(out)
@@ -99,7 +102,7 @@ def _tracked(files, out, best, best_path, init_times, workers, tropical, console
     tracks = track(sources, tracker, _observed(best, runs), workers, console)
     _write(out, tracks, tracker)
     say(console, f"{tracks.track_id.nunique()} tracks in {sum(len(source.runs) for source in sources)} runs")
-    return tracks, runs
+    return tracks, runs, sources[0].runs[0].system
 
 
 def _write(out: str | Path, tracks: pd.DataFrame, tracker: Tracker) -> None:

@@ -75,9 +75,16 @@ def test_errors_are_those_planted(best):
         metres = WGS84.inv(rows.best_lon.values, rows.best_lat.values, rows.lon.values, rows.lat.values)[2]
         np.testing.assert_allclose(rows.distance, metres / 1000, rtol=0.006)
     scores = {(s.metric, s.lead_time_hours): s for s in error_scores(found) if s.storm == "all"}
-    assert scores["position_error", 24].value == pytest.approx((100 + 50 + 100) / 3) and scores["position_error", 24].cases == 3
-    assert scores["along_track", 48].value == pytest.approx(40 / 3) and scores["cross_track", 48].value == pytest.approx(10)
-    assert scores["wind_bias", 48].value == pytest.approx(2) and scores["pressure_error", 48].value == pytest.approx(300)
+    assert (
+        scores["position_error", 24].value == pytest.approx((100 + 50 + 100) / 3)
+        and scores["position_error", 24].cases == 3
+    )
+    assert scores["along_track", 48].value == pytest.approx(40 / 3) and scores[
+        "cross_track", 48
+    ].value == pytest.approx(10)
+    assert scores["wind_bias", 48].value == pytest.approx(2) and scores["pressure_error", 48].value == pytest.approx(
+        300
+    )
 
 
 def test_hits_and_false_alarms(best):
@@ -89,7 +96,9 @@ def test_hits_and_false_alarms(best):
     runs = Runs(np.array([INIT]), (0, 1), leads)
     made, _ = verify(tracks, runs, best, 300, ["f"], "b")
     # Only Hagibis at 6 h, seen by member 0 and missed by member 1, whose two tracks are false.
-    assert made.value("hit_rate", 6) == pytest.approx(0.5) and made.value("false_alarm_ratio", 6) == pytest.approx(2 / 3)
+    assert made.value("hit_rate", 6) == pytest.approx(0.5) and made.value("false_alarm_ratio", 6) == pytest.approx(
+        2 / 3
+    )
     # Melissa's forerunner is there too at 24 h, and found by member 0.
     assert made.value("hit_rate", 24) == pytest.approx(2 / 4)
     assert made.value("false_alarm_ratio", 24) == pytest.approx(2 / 4)
@@ -147,7 +156,7 @@ def dense_points(rows) -> list[tuple[float, float]]:
     points = []
     for a, b in zip(rows.iloc[:-1].itertuples(), rows.iloc[1:].itertuples(), strict=True):
         points += [(y, x) for x, y in SPHERE.npts(a.lon, a.lat, b.lon, b.lat, 20, initial_idx=0)]
-    return points
+    return [*points, (b.lat, b.lon)]
 
 
 def test_brier_scores_by_hand():
