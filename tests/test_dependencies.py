@@ -17,7 +17,7 @@ DISTRIBUTIONS = packages_distributions()
 # xarray finds these by name: engines of NetCDF 4 and 3, and lazy arrays.
 BY_NAME = {"h5py": "airmass/data/formats", "scipy": "airmass/data/formats", "dask": "airmass/data/formats"}
 # May only be imported by what needs the extra.
-OPTIONAL = {"simulate": "airmass/data/simulate/"}
+OPTIONAL = {"simulate": "airmass/data/simulate/", "grib": "airmass/data/sources/"}
 
 
 def imports(path: Path) -> Iterator[str]:
