@@ -15,6 +15,7 @@ from airmass.core.signals import number_of, stoppable
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Simulate, train, forecast, evaluate and plot, in minutes."),
     "simulate": ("simulate", "Simulate weather with a general circulation model."),
+    "data names": ("data_names", "Show how each archive calls the quantities that airmass reads."),
     "data stats": ("data_stats", "Compute statistics and climatology of a store over training dates."),
     "data check": ("data_check", "List every problem of a store."),
     "data convert": ("data_convert", "Rewrite a store in the layout that airmass reads."),
