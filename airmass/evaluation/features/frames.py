@@ -1,0 +1,134 @@
+"""Frames of fields read from forecasts and stores, one run after another and a few frames at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from airmass.core.errors import InputError
+from airmass.core.place import Place, located
+from airmass.data.formats.forecast_reader import MEMBER, open_forecast, system_of
+from airmass.data.formats.opening import open_unchecked
+from airmass.data.formats.reading import error_line
+from airmass.data.formats.store import checked, grid_of, minute, require
+from airmass.data.plausible import require_plausible
+from airmass.evaluation.features.base import Channel, Frame
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.variables import VARIABLES
+
+# Of each variable, read at once.
+_READ_BYTES = 32 * 2**20
+
+
+@dataclass(frozen=True)
+class Run:
+    """One initial time and member of a forecast, or all times of a store (an analysis, with `init_time` None)."""
+
+    path: Place
+    system: str
+    init_time: np.datetime64 | None
+    number: int
+    place: tuple[int, int]  # index of the initial time and of the member in the file
+
+    @property
+    def name(self) -> str:
+        return self.system if self.init_time is None else f"{minute(self.init_time)} member {self.number}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened file and its runs."""
+
+    path: Place
+    dataset: xr.Dataset
+    grid: LatLonGrid
+    runs: tuple[Run, ...]
+
+    @property
+    def axis(self) -> str:
+        return "time" if "time" in self.dataset.dims else "lead_time"
+
+    @property
+    def times(self) -> np.ndarray:
+        """Valid times of all runs, sorted."""
+        if self.axis == "time":
+            return self.dataset.time.values
+        return np.unique([run.init_time + self.dataset.lead_time.values for run in self.runs if run.init_time is not None])
+
+
+def open_source(path: Place) -> Source:
+    """Open a forecast or a store of any times, lazily, with all checks of `open_forecast` or `open_store`."""
+    path = located(path)
+    dataset = open_unchecked(path)
+    if {"lead_time", "prediction_timedelta"} & {*map(str, dataset.dims)}:
+        dataset = open_forecast(path, ensemble=True)
+        runs = _runs(path, dataset)
+    else:
+        dataset = checked(dataset, path)
+        if "time" not in dataset.dims:
+            raise InputError(f"{path}: has neither lead times nor times, expected a forecast or a store of fields")
+        runs = (Run(path, system_of(dataset, path), None, 0, (0, 0)),)
+    return Source(path, dataset, grid_of(dataset, path), runs)
+
+
+def _runs(path: Place, dataset: xr.Dataset) -> tuple[Run, ...]:
+    numbers = np.atleast_1d(dataset[MEMBER].values) if MEMBER in dataset.coords else np.array([0])
+    system = system_of(dataset, path)
+    return tuple(
+        Run(path, system, init_time, int(number), (i, j))
+        for i, init_time in enumerate(dataset.init_time.values)
+        for j, number in enumerate(numbers)
+    )
+
+
+def require_channels(source: Source, channels: Sequence[Channel]) -> None:
+    """Raise InputError naming the variables or levels that a file lacks."""
+    require(source.dataset, source.path, dict.fromkeys(name for name, _ in channels))
+    for name, level in channels:
+        if level is not None:
+            require(source.dataset, source.path, [name], [level])
+
+
+def frames(source: Source, run: Run, channels: Sequence[Channel]) -> Iterator[Frame]:
+    """Yield the frames of a run in order of time."""
+    dataset, axis = source.dataset, source.axis
+    if run.init_time is not None:
+        dataset = dataset.isel(init_time=run.place[0])
+        dataset = dataset.isel({MEMBER: run.place[1]}) if MEMBER in dataset.dims else dataset
+    times = dataset[axis].values if run.init_time is None else run.init_time + dataset[axis].values
+    fields = {channel: _field(dataset, channel, axis) for channel in channels}
+    block = _block(dataset, channels, axis, source.grid.size)
+    for start in range(0, len(times), block):
+        part = {channel: field.isel({axis: slice(start, start + block)}) for channel, field in fields.items()}
+        values = {channel: _read(source.path, channel, field, times[start:]) for channel, field in part.items()}
+        for i, time in enumerate(times[start : start + block]):
+            yield Frame(time, source.grid, {channel: held[i] for channel, held in values.items()})
+
+
+def _field(dataset: xr.Dataset, channel: Channel, axis: str) -> xr.DataArray:
+    name, level = channel
+    field = dataset[name] if level is None else dataset[name].sel(level=level)
+    return field.transpose(axis, "latitude", "longitude")
+
+
+def _block(dataset: xr.Dataset, channels: Sequence[Channel], axis: str, nodes: int) -> int:
+    """Number of times to read at once: whole chunks, so that each is read once, unless these are very large."""
+    chunks = [(dataset[name].chunksizes or {}).get(axis, (1,))[0] for name, _ in channels]
+    most = max(1, _READ_BYTES // (4 * nodes))
+    return min(max(chunks), most) if max(chunks) > 1 else min(most, 16)
+
+
+def _read(path: Place, channel: Channel, field: xr.DataArray, times: np.ndarray) -> np.ndarray:
+    try:
+        values = np.asarray(field.compute(scheduler="synchronous").values, np.float32)
+    except Exception as error:  # of any type: from a file, a server, a codec
+        raise InputError(f"{path}: {channel[0]} cannot be read at {minute(times[0])}: {error_line(error)}") from error
+    name, level = channel
+    shown = values[:, None] if level is not None else values
+    require_plausible(path, name, shown, () if level is None else (level,), times, forecast=True)
+    if not VARIABLES[name].around_cyclones and not np.isfinite(values).all():
+        bad = ~np.isfinite(values.reshape(len(values), -1))
+        first = minute(times[np.argmax(bad.any(axis=1))])
+        raise InputError(f"{path}: {name} has {int(bad.sum())} NaN or infinite values, first at {first}; expected none")
+    return values

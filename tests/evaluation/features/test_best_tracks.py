@@ -1,0 +1,122 @@
+"""Best tracks: the typhoon Hagibis as it was, and one table from every format."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from airmass.core.errors import InputError
+from airmass.evaluation.features.best_tracks import KNOT, landfalls, read_best_tracks
+
+FILE = Path(__file__).with_name("ibtracs_october_2019.csv")
+HAGIBIS = "2019278N16165"
+
+
+@pytest.fixture(scope="module")
+def best():
+    return read_best_tracks(FILE)
+
+
+def test_hagibis(best):
+    storm = best[best.track_id == HAGIBIS]
+    assert storm.slp.min() == 91500 and storm.wind.max() == pytest.approx(105 * KNOT)
+    assert storm.time.iloc[0] == np.datetime64("2019-10-04T12") and storm.lon.iloc[-1] == 182.0
+    assert storm.wind.isna().sum() == 12 and storm.slp.isna().sum() == 2
+    first = landfalls(storm).iloc[0]
+    # The Izu peninsula of Honshu, before 19:00 Japanese time (Japan Meteorological Agency).
+    assert np.datetime64("2019-10-12T08") < first.time < np.datetime64("2019-10-12T11")
+    assert 34.5 < first.lat < 35.4 and 138.6 < first.lon < 139.3
+    assert set(landfalls(storm).time.dt.date) == {first.time.date()}
+
+
+def test_basin_na_is_the_north_atlantic(best):
+    atlantic = best[best.basin == "NA"]
+    assert set(atlantic.track_id) == {"2019282N35286", "2019288N13341"} and not best.basin.isna().any()
+
+
+def ibtracs(best: pd.DataFrame, agency: str = "TOKYO") -> pd.DataFrame:
+    """The same rows in IBTrACS' own columns; the other agency's winds are 10 kt higher, its positions 0.5 degrees east."""
+    text = pd.DataFrame({"SID": best.track_id, "SEASON": best.season.astype(str), "BASIN": best.basin, "NAME": "X"})
+    text["ISO_TIME"] = best.time.dt.strftime("%Y-%m-%d %H:%M:%S")
+    text["LAT"], text["LON"] = best.lat.map("{:.1f}".format), (((best.lon + 180) % 360) - 180).map("{:.1f}".format)
+    text["WMO_WIND"] = (best.wind / KNOT).map("{:.0f}".format)
+    text["WMO_PRES"] = (best.slp / 100).map("{:.0f}".format)
+    text[f"{agency}_LAT"], text[f"{agency}_LON"] = text.LAT, (best.lon + 0.5).map("{:.1f}".format)
+    text[f"{agency}_WIND"] = (best.wind / KNOT + 10).map("{:.0f}".format)
+    text[f"{agency}_PRES"] = text.WMO_PRES
+    text["TRACK_TYPE"] = "main"
+    text = text.replace("nan", " ")
+    units = {name: " " for name in text} | {"LAT": "degrees_north", "LON": "degrees_east"}
+    units |= {name: "kts" if name.endswith("WIND") else "mb" for name in text if name.endswith(("WIND", "PRES"))}
+    return pd.concat([pd.DataFrame([units]), text])
+
+
+def test_ibtracs_in_csv(best, tmp_path):
+    text = ibtracs(best)
+    spur = text.iloc[5:6].assign(TRACK_TYPE="spur", LAT="0.0")
+    pd.concat([text, spur]).to_csv(tmp_path / "ibtracs.csv", index=False)
+    found = read_best_tracks(tmp_path / "ibtracs.csv")
+    pd.testing.assert_frame_equal(found.drop(columns="name"), best.drop(columns="name"))
+    tokyo = read_best_tracks(tmp_path / "ibtracs.csv", "tokyo")
+    np.testing.assert_allclose(tokyo.wind, best.wind + 10 * KNOT)
+    np.testing.assert_allclose(tokyo.lon, (best.lon + 0.5) % 360)
+
+
+def test_ibtracs_in_netcdf(best, tmp_path):
+    storms = [rows for _, rows in best.groupby("track_id", sort=False)]
+    shape = (len(storms), max(map(len, storms)))
+    arrays = {name: np.full(shape, np.nan) for name in ("lat", "lon", "wmo_wind", "wmo_pres")}
+    time, basin = np.full(shape, "NaT", "datetime64[ns]"), np.full(shape, b"", "S2")
+    for i, rows in enumerate(storms):
+        for name, values in (
+            ("lat", rows.lat), ("lon", rows.lon), ("wmo_wind", rows.wind / KNOT), ("wmo_pres", rows.slp / 100),
+        ):  # fmt: skip
+            arrays[name][i, : len(rows)] = values
+        time[i, : len(rows)], basin[i, : len(rows)] = rows.time, rows.basin.astype("S2")
+    axes = ("storm", "date_time")
+    made = xr.Dataset({name: (axes, values) for name, values in arrays.items()} | {"basin": (axes, basin)})
+    made["time"] = (axes, time)
+    made["sid"] = ("storm", np.array([rows.track_id.iloc[0] for rows in storms], "S13"))
+    made["name"], made["season"] = ("storm", np.array(["X"] * len(storms), "S9")), ("storm", [2019] * len(storms))
+    made.wmo_wind.attrs["units"], made.wmo_pres.attrs["units"] = "kts", "mb"
+    made = made.set_coords("time")
+    made.to_netcdf(tmp_path / "i.nc", engine="h5netcdf", encoding={"time": {"units": "days since 1858-11-17", "dtype": "f8"}})
+    found = read_best_tracks(tmp_path / "i.nc")
+    pd.testing.assert_frame_equal(found.drop(columns="name"), best.drop(columns="name"))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda text: text.replace("track_id", "storm"), "missing column track_id, expected best tracks"),
+        (lambda text: text.replace("915.0", "91500.0"), "slp is 91500 in track 2019278N16165 at 2019-10-07 12:00:00"),
+        (lambda text: text.replace(",105.0,", ",1050,"), "wind is 1050"),
+        (lambda text: text.replace("182.0,57.4", "182.0,97.4"), "lat is 97.4"),
+        (lambda text: text.replace("2019-10-14 18:00:00,182.0", "2019-10-14 12:00:00,182.0"), "12:00:00 twice"),
+        (lambda text: text.replace("915.0", "low", 1), "slp is 'low' in row"),
+        (lambda text: text.replace("2019-10-14 18:00:00", "tomorrow", 1), "time is 'tomorrow' in row"),
+        (lambda text: text.splitlines()[0] + "\n", "holds no positions"),
+        (lambda text: "", "cannot be read"),
+    ],
+)
+def test_bad_files_are_refused(change, words, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text(change(FILE.read_text()))
+    with pytest.raises(InputError, match=r"bad\.csv") as raised:
+        read_best_tracks(bad)
+    assert words in str(raised.value)
+
+
+def test_longitudes_from_minus_180_are_the_same(best, tmp_path):
+    table = pd.read_csv(FILE, keep_default_na=False, na_values=[""])
+    table.assign(lon=(table.lon + 180) % 360 - 180).to_csv(tmp_path / "west.csv", index=False)
+    pd.testing.assert_frame_equal(read_best_tracks(tmp_path / "west.csv"), best)
+
+
+def test_agencies(tmp_path):
+    with pytest.raises(InputError, match="expected one of wmo, usa"):
+        read_best_tracks(FILE, "nasa")
+    with pytest.raises(InputError, match="winds of one agency only"):
+        read_best_tracks(FILE, "usa")

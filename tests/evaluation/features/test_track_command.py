@@ -1,0 +1,118 @@
+"""`airmass track` as a person meets it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from airmass.commands.main import main
+from airmass.evaluation.features.table import COLUMNS, read_tracks
+from airmass.fields.grid import LatLonGrid
+from tests.evaluation.features.planting import dataset, forecast, hourly, straight
+from tests.forecasts import write_forecast
+
+GRID = LatLonGrid.equiangular(60, 120)
+INIT = np.datetime64("2019-10-08", "ns")
+LEADS = tuple(range(6, 67, 6))
+TIMES = hourly("2019-10-08T06", len(LEADS))
+
+
+@pytest.fixture(scope="module")
+def planted():
+    members = [[straight(TIMES, (12, 170), (18 + i, -176), 7000, radius=90)] for i in range(2)]
+    return forecast(GRID, INIT, LEADS, [*members, []])
+
+
+@pytest.fixture(scope="module")
+def ensemble(planted, tmp_path_factory):
+    return write_forecast(tmp_path_factory.mktemp("forecast") / "f.zarr", planted)
+
+
+def refused(words, capsys) -> str:
+    assert main([str(word) for word in words]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    return told
+
+
+def test_an_ensemble_in_every_format(ensemble, tmp_path):
+    tables = []
+    for suffix in (".parquet", ".csv", ".nc"):
+        out = tmp_path / f"tracks{suffix}"
+        assert main(["track", str(ensemble), "--out", str(out)]) == 0
+        tables.append(read_tracks(out))
+    first = tables[0]
+    assert tuple(first.columns) == COLUMNS
+    assert set(first.track_id) == {"2019100800_00_0", "2019100800_01_0"}
+    assert (first.time - first.init_time == first.lead_time).all()
+    assert set(first.lead_time / np.timedelta64(1, "h")) == set(LEADS)
+    for other in tables[1:]:
+        pd.testing.assert_frame_equal(first, other)
+
+
+def test_processes_give_the_same(ensemble, tmp_path):
+    for workers in (1, 2):
+        assert main(["track", str(ensemble), "--out", f"{tmp_path / str(workers)}.csv", "--workers", str(workers)]) == 0
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
+
+
+def test_a_store_is_one_run_without_initial_time(tmp_path):
+    storm = straight(TIMES, (12, 170), (18, -176), 7000, radius=90)
+    dataset(GRID, TIMES, [storm]).to_netcdf(tmp_path / "analysis.nc")
+    assert main(["track", str(tmp_path / "analysis.nc"), "--out", str(tmp_path / "t.parquet")]) == 0
+    table = read_tracks(tmp_path / "t.parquet")
+    assert list(table.time) == list(TIMES) and table.init_time.isna().all() and (table.number == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.drop_vars("mean_sea_level_pressure"), "missing variable mean_sea_level_pressure"),
+        (lambda d: d.sel(level=[300, 500]), "missing level [850] hPa"),
+        (lambda d: _units(d, "10m_u_component_of_wind", "knots"), "has units 'knots', expected 'm s-1'"),
+        (lambda d: _units(d, "mean_sea_level_pressure", "hPa"), "has units 'hPa', expected 'Pa'"),
+        (lambda d: d.assign(mean_sea_level_pressure=d.mean_sea_level_pressure / 100), "are these hPa?"),
+        (lambda d: d.assign_coords(longitude=d.longitude - 180), "longitude runs -180 to"),
+        (lambda d: d.where(d.latitude < 80), "NaN or infinite values, first at 2019-10-08T06:00"),
+    ],
+)
+def test_a_bad_forecast_is_one_line(planted, change, words, tmp_path, capsys):
+    bad = write_forecast(tmp_path / "bad.zarr", change(planted.isel(number=[0]).copy(deep=True)))
+    assert words in refused(["track", bad, "--out", tmp_path / "t.csv"], capsys)
+    assert list(tmp_path.iterdir()) == [bad]
+
+
+def _units(dataset: xr.Dataset, name: str, units: str) -> xr.Dataset:
+    dataset[name].attrs["units"] = units
+    return dataset
+
+
+def test_bad_options_are_one_line(ensemble, tmp_path, capsys):
+    out = tmp_path / "t.csv"
+    assert "expected .parquet, .csv, .nc" in refused(["track", ensemble, "--out", tmp_path / "t.txt"], capsys)
+    assert "no initial time 2020-01-01T00:00" in refused(
+        ["track", ensemble, "--out", out, "--init-times", "2020-01-01"], capsys
+    )
+    assert "is also in" in refused(["track", ensemble, ensemble, "--out", out], capsys)
+    assert "--tropical.contour is -1.0" in refused(["track", ensemble, "--out", out, "--tropical.contour", "-1"], capsys)
+    assert "--workers is 0" in refused(["track", ensemble, "--out", out, "--workers", "0"], capsys)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: t.drop(columns="slp"), "missing column slp"),
+        (lambda t: t.assign(slp=t.slp / 100), "slp is 9"),
+        (lambda t: pd.concat([t, t]), "twice, expected each time once"),
+        (lambda t: t.assign(lat=np.nan), "row 1 has no lat"),
+    ],
+)
+def test_a_bad_table_is_refused(ensemble, change, words, tmp_path):
+    assert main(["track", str(ensemble), "--out", str(tmp_path / "t.parquet")]) == 0
+    change(pd.read_parquet(tmp_path / "t.parquet")).to_parquet(tmp_path / "bad.parquet")
+    from airmass.core.errors import InputError
+
+    with pytest.raises(InputError, match="bad.parquet") as raised:
+        read_tracks(tmp_path / "bad.parquet")
+    assert words in str(raised.value)
