@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "inspect": ("inspect", "Show a checkpoint's kind, inputs and outputs, and its memory and time here."),
     "evaluate": ("evaluate", "Score forecasts against truth, persistence and climatology."),
     "plot": ("plot", "Plot maps, score curves and an animation of a forecast."),
+    "view": ("view", "Show forecasts on a map in a browser, from one self-contained page."),
     "report": ("report", "Write one self-contained HTML page of scores and plots."),
 }
 
