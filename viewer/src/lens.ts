@@ -27,7 +27,7 @@ const RADIANS = Math.PI / 180;
 export class Lens {
   readonly projection: GeoProjection;
   readonly flat: boolean;
-  private made: { scale: number; raster: Raster } | null = null;
+  private rasters = new Map<number, Raster>();
   private nodes: Float32Array | null = null;
 
   constructor(readonly grid: Grid, view: State, readonly width: number, readonly height: number) {
@@ -58,8 +58,9 @@ export class Lens {
   }
 
   raster(scale: number): Raster {
-    if (this.made?.scale !== scale) this.made = { scale, raster: this.makeRaster(scale) };
-    return this.made.raster;
+    const made = this.rasters.get(scale) ?? this.makeRaster(scale);
+    this.rasters.set(scale, made);
+    return made;
   }
 
   private makeRaster(scale: number): Raster {

@@ -4,7 +4,7 @@ import { readAbout, timesOf } from "./about";
 import { Archive, Embedded, Selection, Served } from "./archive";
 import { drawChart, Line, lines } from "./charts";
 import { button, fill, leadText, make, menu, toggle, utc } from "./dom";
-import { Panel, place } from "./panel";
+import { Haste, Panel, place } from "./panel";
 import { fromHash, initial, Projection, PROJECTIONS, State, toHash, Wind, WINDS } from "./state";
 
 const about = readAbout();
@@ -12,7 +12,7 @@ const root = document.getElementById("app")!;
 const failure = make("div", { id: "failure", class: "failure" });
 const archive: Archive = about.served ? new Served(about, () => redraw(), (words) => (failure.textContent = words)) : new Embedded(about);
 let state: State = fromHash(location.hash, about, initial(about));
-let quick = false, dirty = true, playing = 0;
+let haste: Haste = "none", settled = 0, dirty = true, playing = 0;
 
 const PROJECTION_NAMES: Record<Projection, string> = {
   "equal-earth": "Equal Earth", "plate-carree": "Plate carrée", globe: "globe", north: "north pole", south: "south pole",
@@ -25,7 +25,7 @@ const clock = make("output", { id: "clock", class: "clock" });
 const slider = make("input", { id: "time", label: "Time" });
 slider.type = "range";
 slider.step = "1";
-slider.addEventListener("input", () => update({ time: times()[Number(slider.value)] }));
+slider.addEventListener("input", () => move(times()[Number(slider.value)]));
 const play = button("play", "▶", "Play or stop (space)", () => setPlaying(!playing));
 const projection = menu("projection", "Projection", (index) => update({ projection: PROJECTIONS[index], centre: [0, 0], zoom: 1 }));
 const wind = menu("wind", "Wind", (index) => update({ wind: WINDS[index] }));
@@ -114,13 +114,24 @@ function nearest(all: number[], time: number): number {
   return all.reduce((best, other) => (Math.abs(other - time) < Math.abs(best - time) ? other : best));
 }
 
+/** Another time, drawn a little coarser until time stands still. */
+function move(time: number): void {
+  haste = "moving";
+  clearTimeout(settled);
+  settled = window.setTimeout(() => {
+    haste = "none";
+    redraw();
+  }, 200);
+  update({ time });
+}
+
 function redraw(): void {
   dirty = true;
 }
 
 function step(count: number): void {
   const all = times(), at = all.indexOf(state.time) + count;
-  update({ time: all[Math.min(Math.max(at, 0), all.length - 1)] });
+  move(all[Math.min(Math.max(at, 0), all.length - 1)]);
 }
 
 function stepHours(hours: number): void {
@@ -132,7 +143,7 @@ function setPlaying(on: boolean): void {
   playing = on ? window.setInterval(() => {
     const all = times();
     if (archive.at(state.panels[0], state.time) === undefined) return; // still on its way
-    update({ time: all[(all.indexOf(state.time) + 1) % all.length] });
+    move(all[(all.indexOf(state.time) + 1) % all.length]);
   }, 150) : 0;
   play.textContent = on ? "❚❚" : "▶";
 }
@@ -168,7 +179,8 @@ function listen(panel: Panel): void {
     if (!from) return;
     const [x, y] = at(event);
     if (Math.hypot(x - from.x, y - from.y) < 5 && !from.moved) return;
-    from.moved = quick = true;
+    from.moved = true;
+    haste = "dragged";
     const degrees = 57.3 / panel.lens.projection.scale();
     const north = state.zoom > 1 || state.projection === "globe" ? from.centre[1] + (y - from.y) * degrees : from.centre[1];
     const east = from.centre[0] - (x - from.x) * degrees;
@@ -180,7 +192,7 @@ function listen(panel: Panel): void {
       if (found) update({ point: [found[1], found[0]] });
     }
     from = null;
-    quick = false;
+    haste = "none";
     redraw();
   };
   stage.addEventListener("pointerup", end);
@@ -295,13 +307,14 @@ function frame(): void {
   if (dirty) {
     dirty = false;
     showControls();
-    for (const panel of state.two ? panels : [panels[0]]) panel.draw(quick);
+    for (const panel of state.two ? panels : [panels[0]]) panel.draw(haste);
     void showCharts();
     if (failure.textContent && about.served) failure.textContent = "";
     clearTimeout(saved);
     saved = window.setTimeout(() => {
       if (location.hash !== toHash(state)) history.replaceState(null, "", toHash(state));
     }, 300);
+    root.dataset.link = toHash(state);
     root.dataset.drawn = `${Number(root.dataset.drawn ?? 0) + 1}`;
   }
   for (const panel of state.two ? panels : [panels[0]]) panel.flow();

@@ -15,7 +15,12 @@ import { anchors, Components, drawArrows, Particles } from "./wind";
 
 const topology = world as unknown as Topology;
 const LAND = feature(topology, topology.objects.land);
+// Pixels of a map that are computed; while time moves, fewer.
 const MOST_PIXELS = 450_000;
+const MOVING_PIXELS = 200_000;
+
+/** How finely to draw: `dragged` maps coarsely and without isolines and wind, `moving` ones a little coarser. */
+export type Haste = "none" | "moving" | "dragged";
 const NAMES: Record<Product, string> = {
   value: "forecast", mean: "mean of members", member: "member", spread: "spread (standard deviation)",
   above: "probability above", difference: "difference to truth",
@@ -38,7 +43,7 @@ export class Panel {
   private raster = document.createElement("canvas");
   private lattice: { lens: Lens; held: ReturnType<typeof anchors> } | null = null;
   private particles: Particles | null = null;
-  private quick = false;
+  private haste: Haste = "none";
 
   constructor(
     private number: 0 | 1, private archive: Archive, private state: () => State,
@@ -175,9 +180,9 @@ export class Panel {
     return product === "above" ? "%" : product === "difference" || product === "spread" ? this.field.difference_units : this.field.units;
   }
 
-  /** Draw everything for the present state; coarsely while a map is dragged. */
-  draw(quick: boolean): void {
-    this.quick = quick;
+  /** Draw everything for the present state. */
+  draw(haste: Haste): void {
+    this.haste = haste;
     this.showControls();
     this.look();
     const values = this.archive.at(this.selection, this.state().time);
@@ -241,8 +246,8 @@ export class Panel {
     context.fillStyle = "#d9d9d9"; // where values are missing
     context.fillRect(0, 0, lens.width, lens.height);
     if (values) {
-      const full = Math.min(devicePixelRatio, Math.sqrt(MOST_PIXELS / (lens.width * lens.height)));
-      const raster = lens.raster(this.quick ? full / 3 : full);
+      const most = this.haste === "none" ? MOST_PIXELS : this.haste === "moving" ? MOVING_PIXELS : MOST_PIXELS / 9;
+      const raster = lens.raster(Math.min(devicePixelRatio, Math.sqrt(most / (lens.width * lens.height))));
       const { raster: canvas } = this, paint = canvas.getContext("2d")!;
       if (canvas.width !== raster.width || canvas.height !== raster.height) {
         [canvas.width, canvas.height] = [raster.width, raster.height];
@@ -259,13 +264,13 @@ export class Panel {
   private overlays(values: Float32Array | null): void {
     const { lens } = this, state = this.state(), context = this.canvases[2].getContext("2d")!;
     context.clearRect(0, 0, lens.width, lens.height);
-    if (!this.quick && state.isolines && values) {
+    if (this.haste !== "dragged" && state.isolines && values) {
       context.strokeStyle = "rgba(20, 20, 20, 0.75)";
       context.lineWidth = 0.9;
       const own = ["value", "mean", "member"].includes(this.selection.product) ? this.field.isolines : 0;
       drawIsolines(context, values, lens, spacing(own, this.scale));
     }
-    const wind = this.quick || state.wind !== "arrows" ? null : this.wind();
+    const wind = this.haste === "dragged" || state.wind !== "arrows" ? null : this.wind();
     if (wind) {
       if (this.lattice?.lens !== lens) this.lattice = { lens, held: anchors(lens) };
       context.strokeStyle = "#101010";
@@ -309,7 +314,7 @@ export class Panel {
   /** One step of the particles; called for each frame of the screen. */
   flow(): void {
     const context = this.canvases[3].getContext("2d")!;
-    const wind = this.state().wind === "particles" && !this.quick ? this.wind() : null;
+    const wind = this.state().wind === "particles" && this.haste !== "dragged" ? this.wind() : null;
     if (!wind) {
       if (this.particles) context.clearRect(0, 0, this.lens.width, this.lens.height);
       this.particles = null;

@@ -12,7 +12,7 @@ from airmass.plots.viewer.packing import step_for
 from airmass.plots.viewer.sources import Contents, ForecastSource, TruthSource, ViewField, holds
 
 # Numbers that a field's range is divided into, by how many values a page holds at most with so many.
-_LEVELS = ((15e6, 2000), (45e6, 500), (np.inf, 250))
+_LEVELS = ((15e6, 2000), (100e6, 500), (np.inf, 250))
 _MOST_MEMBERS = 8
 _SPEED = Style("m/s", colours="viridis")
 
