@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("evaluate", "Score forecasts against truth, persistence and climatology."),
     "track": ("track", "Track tropical cyclones, and verify the tracks against best tracks."),
     "plot": ("plot", "Plot maps, score curves and an animation of a forecast."),
+    "view": ("view", "Show forecasts on a map in a browser, from one self-contained page."),
     "report": ("report", "Write one self-contained HTML page of scores and plots."),
 }
 
