@@ -45,9 +45,9 @@ def inspection(checkpoint: str | Path, grid: str | None, precision: str, members
         expected = "1 or more" if family.ensemble else f"1 for {family.title}"
         raise InputError(f"{source}: members is {members}, expected {expected}")
     shape, which = _shape(held, grid, source)
-    levels = held.sampler.levels if held.sampler else 1
+    evaluations = held.sampler.evaluations if held.sampler else 1
     together = min(members, family.most_together)
-    needed = footprint(task, settings, shape, precision, together, levels, on_accelerator())
+    needed = footprint(task, settings, shape, precision, together, evaluations, on_accelerator())
     about = _about(held) | {"grid": f"{shape[1]} x {shape[0]} ({which})"}
     if attention := family.attention(settings, precision).report:
         about |= {"attention": attention}

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.data.initial import Initial
 from airmass.data.plausible import Usual, usual
-from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.samplers import changed
+from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
@@ -51,7 +52,7 @@ class System:
     lead_time: str
     runner: MakeRunner
     residual_std: Float[np.ndarray, " prognostic"] | None = None
-    sampler: SamplerSettings | None = None
+    sampler: Sampler | None = None
     attention: str = PLAIN
     usual: Usual | None = None
     fingerprint: str = ""
@@ -81,9 +82,7 @@ def load_system(
         trained = Trained(task, settings, held.network, grid, scales, fill, held.innovation, held.calibration)
         return family.build(trained, static, precision, attend=attention.attend)
 
-    def runner(
-        grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: SamplerSettings | None = held.sampler
-    ) -> Runner:
+    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: Sampler | None = held.sampler) -> Runner:
         together = fitting(held.path, task, settings, grid.shape, precision, memory_limit)
         model = build(grid, static)
         return family.runner(model, task, grid, sampler=sampler, seed=seed, noise=noise, together=together)
@@ -139,7 +138,7 @@ def with_sampler(system: System, changes: Mapping[str, Any]) -> System:
     """Change settings of a system's sampler. Raises InputError if it has none, and for invalid values."""
     if system.sampler is None:
         raise InputError(f"{system.title} has no sampler: its {', '.join(changes)} cannot be set")
-    chosen = replace(system.sampler, **changes)
+    chosen = changed(system.sampler, changes)
     about = dict(system.about) | {f"sampler_{name}": value for name, value in changes.items()}
     runner: Any = system.runner  # that of a diffusion model also takes `sampler`
     return replace(system, sampler=chosen, about=about, runner=partial(runner, sampler=chosen))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import airmass.models
 from airmass.core.errors import InputError
-from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.task import Task
 from airmass.models.settings import ModelSettings
 
@@ -93,7 +93,7 @@ class ModelFamily(Protocol):
         """Raise InputError for a grid that a recipe cannot be trained on."""
         return
 
-    def sampler(self, recipe: RecipeParts) -> SamplerSettings | None:
+    def sampler(self, recipe: RecipeParts) -> Sampler | None:
         """The sampler that draws frames, None for models that do not sample."""
         return None
 
@@ -143,7 +143,7 @@ class ModelFamily(Protocol):
         task: Task,
         grid: "LatLonGrid",
         *,
-        sampler: SamplerSettings | None = None,
+        sampler: Sampler | None = None,
         seed: int = 0,
         noise: "np.ndarray | None" = None,
         together: int = 4,

@@ -33,7 +33,7 @@ class Footprint:
 
     parts: Mapping[str, float]
     flops: float
-    evaluations: int
+    evaluations: int = 1
 
     @property
     def peak(self) -> float:
@@ -50,7 +50,7 @@ class Sizes:
     """Sizes that determine the footprint of a forecast.
 
     A grid of `shape` (rows, columns); `size` bytes per number in the network's arithmetic; batches of `together`
-    members, with `levels` noise levels if the family samples. On an accelerator only its own memory counts; on a CPU,
+    members, each frame taking `evaluations` of the network. On an accelerator only its own memory counts; on a CPU,
     that of the whole process.
     """
 
@@ -58,7 +58,7 @@ class Sizes:
     shape: tuple[int, int]
     size: int = 4
     together: int = 1
-    levels: int = 20
+    evaluations: int = 1
     accelerator: bool = False
 
     @property
@@ -128,12 +128,12 @@ def footprint(
     shape: tuple[int, int],
     precision: str = "float32",
     together: int = 1,
-    levels: int = 20,
+    evaluations: int = 1,
     accelerator: bool = False,
 ) -> Footprint:
     """Memory and arithmetic of a forecast on a grid of `shape` (rows, columns): see `Sizes`."""
     size = 2 if precision == "bfloat16" else 4
-    return family_of(settings).footprint(settings, Sizes(task, shape, size, together, levels, accelerator))
+    return family_of(settings).footprint(settings, Sizes(task, shape, size, together, evaluations, accelerator))
 
 
 @cache

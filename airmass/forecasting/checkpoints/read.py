@@ -22,7 +22,7 @@ from airmass.data.preparation.statistics import (
     load_table,
     require_statistics,
 )
-from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.linear_residual import Calibration, LinearResidual
@@ -67,7 +67,7 @@ class Checkpoint(Protocol):
     def spacing(self) -> float: ...
 
     @property
-    def sampler(self) -> SamplerSettings | None: ...
+    def sampler(self) -> Sampler | None: ...
 
     @property
     def noise(self) -> Any: ...
@@ -128,7 +128,7 @@ class OwnCheckpoint:
         return self.saved.grid
 
     @property
-    def sampler(self) -> SamplerSettings | None:
+    def sampler(self) -> Sampler | None:
         return self.family.sampler(self.saved.recipe)
 
     @property
@@ -191,7 +191,7 @@ class PublishedCheckpoint:
         return self.published.resolution
 
     @property
-    def sampler(self) -> SamplerSettings | None:
+    def sampler(self) -> Sampler | None:
         return self.published.sampler
 
     @property

@@ -16,7 +16,8 @@ import numpy as np
 from airmass.core.arrays import ArrayFile, as_declared
 from airmass.core.errors import InputError
 from airmass.core.typed import Range, typed
-from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise
+from airmass.diffusion.noise_levels import TrainingNoise
+from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
@@ -36,7 +37,7 @@ class PublishedModel:
     description: str
     license: str
     resolution: float = 0.0
-    sampler: SamplerSettings | None = None
+    sampler: Sampler | None = None
     training_noise: TrainingNoise | None = None
 
 
