@@ -12,21 +12,25 @@ from airmass.core.errors import one_line
 class Forecast:
     """Run a forecast from a checkpoint and an initial state."""
 
-    checkpoint: Path
-    """A run's folder, a model file, or a published GraphCast or GenCast `.npz`."""
+    checkpoint: tuple[Path, ...]
+    """A run's folder, a model file, or a published `.npz` of GraphCast, GenCast or WeatherNext 2. Several are one
+    system, to which members are dealt out in turn."""
     initial: str
     """Zarr store or NetCDF file with the initial frames and the static fields."""
     out: Path
     """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A stopped Zarr forecast stays in OUT.partial and is resumed
     by the same command; a NetCDF file starts over."""
     statistics: Path | None = None
-    """Folder with the published statistics (mean_by_level.nc, ...); needed for published checkpoints."""
+    """Folder with the published statistics (mean_by_level.nc, ...); needed for published GraphCast and GenCast."""
+    config: Path | None = None
+    """Published configuration, such as WeatherNext2.json; needed for published WeatherNext 2 weights."""
     init_time: tuple[str, ...] = ()
     """One or more initial times, UTC, such as 2001-01-05T06; optional if the input has only one."""
     lead_time: str | None = None
-    """Length of the forecast, such as 10d, 72h or 5d12h; by default 10d for GraphCast and 15d for GenCast."""
+    """Length of the forecast, such as 10d, 72h or 5d12h; by default 10d for GraphCast and 15d for ensemble models."""
     members: int | None = None
-    """Ensemble size; by default 1. A member depends only on the seed, the initial time and its number."""
+    """Ensemble size; by default one for each checkpoint. A member depends only on the checkpoints, the seed, the
+    initial time and its number."""
     first_member: int = 0
     """Number of the first member, to split an ensemble over several machines."""
     add: bool = False
@@ -39,7 +43,8 @@ class Forecast:
     perturb_length: float = 1200.0
     """Correlation length of the perturbations, km."""
     initial_noise: Path | None = None
-    """NetCDF file with noise of unit variance, used in place of random noise."""
+    """NetCDF file with noise of unit variance, used in place of random noise: a field for GenCast, `noise` (sample,
+    time, noise_channels) for FGN."""
     sampler: str | None = None
     """Sampler of GenCast: dpmpp-2s (as published), dpmpp-2m, heun, ddim, ...; by default the checkpoint's."""
     noise_levels: int | None = None
@@ -67,7 +72,9 @@ def run(arguments: list[str]) -> None:
     require_between("--churn", options["churn"], 0)
     require_positive("--memory-limit", options["memory_limit"])
 
-    from airmass.core.tables import progress
+    from rich.console import Console
+
+    from airmass.core.tables import progress, say
     from airmass.forecasting.forecast import forecast
 
     init_times = options.pop("init_time")
@@ -77,6 +84,7 @@ def run(arguments: list[str]) -> None:
             forecast(
                 init_times=init_times,
                 progress=lambda done, total: shown.update(bar, completed=done, total=total),
+                say=lambda words: say(Console(stderr=True), words, soft_wrap=True),
                 **options,
             )
     except KeyboardInterrupt as stop:

@@ -20,9 +20,10 @@ from airmass.core.place import local_path
 from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.formats.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
 from airmass.data.formats.store import minute
-from airmass.data.initial import Initial, open_initial, read_noise
+from airmass.data.initial import Initial, open_initial
 from airmass.fields.clock import parse_time
 from airmass.forecasting.perturbed import perturbed
+from airmass.forecasting.pooled import dealt, pooled
 from airmass.forecasting.resume import SETTINGS, ResumableOutput, folder_of, require_room
 from airmass.forecasting.system import System, check_grid, load_system, with_sampler
 from airmass.forecasting.trajectories import Trajectories
@@ -42,7 +43,7 @@ _SAMPLER_OPTIONS = {
 
 
 def forecast(
-    checkpoint: str | Path,
+    checkpoint: str | Path | Sequence[str | Path],
     initial: str | Path,
     init_times: Sequence[str],
     lead_time: str | None,
@@ -50,6 +51,7 @@ def forecast(
     progress: Progress | None = None,
     *,
     statistics: str | Path | None = None,
+    config: str | Path | None = None,
     members: int | None = None,
     first_member: int = 0,
     add: bool = False,
@@ -65,17 +67,19 @@ def forecast(
     churn: float | None = None,
     noise_memory: float | None = None,
     noise_memory_degrees: int | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Path:
     """Forecast from frames of `initial` at each of `init_times`; write a Zarr store or NetCDF file to `out`.
 
     The dims are (init_time, [number,] lead_time, [level,] latitude, longitude); only ensembles have `number`.
-    `init_times` may be empty if `initial` has only one initial time. `lead_time` is text such as `10d` or `72h`, by
-    default the system's own. `statistics` is needed for published checkpoints. `members` (numbered from
-    `first_member`), `seed` and `initial_noise` (unit variance, the same for every member) are for ensembles. `perturb`
+    Several checkpoints are one system, whose members are dealt out to them by number. `init_times` may be empty if
+    `initial` has only one initial time. `lead_time` is text such as `10d` or `72h`, by default the system's own.
+    Published checkpoints need `statistics` or `config`. `members` (numbered from `first_member`), `seed` and
+    `initial_noise` (in place of every draw: see the family's `read_noise`) are for ensembles. `perturb`
     and `perturb_length` (km) perturb the initial states, which makes an ensemble with a deterministic model and a wider
     one with a generative model (see `perturbed`). `levels` are the levels to write, by default all. `sampler`,
     `noise_levels`, `churn`, `noise_memory` and `noise_memory_degrees` replace the checkpoint's sampler settings
-    (`diffusion.noise_levels.SamplerSettings`). `progress` gets (frames done, all frames).
+    (`diffusion.noise_levels.SamplerSettings`). `progress` gets (frames done, all frames), `say` remarks.
 
     A Zarr store is written beside `out` and renamed when complete (see `resume`). The same call resumes a stopped
     forecast, bit for bit: from the last frames on disk if they contain everything that a step reads, else from the
@@ -87,7 +91,7 @@ def forecast(
     refuse_inside(out, initial)
     keep_freed_memory()
     keep_compiled()
-    system = load_system(checkpoint, statistics, precision, memory_limit)
+    system, checkpoint = _loaded(checkpoint, statistics, precision, memory_limit, config)
     system = system if perturb is None else perturbed(system, perturb, perturb_length)
     task = system.task
     sampling: dict[str, Any] = {"kind": sampler, "levels": noise_levels, "churn": churn}
@@ -105,7 +109,11 @@ def forecast(
     check_grid(system, checkpoint, start)
     inits = _inits(init_times, start)
     static = start.static()
-    noise = None if initial_noise is None else read_noise(initial_noise, task, start.grid)
+    noise = None
+    if initial_noise is not None and numbers is not None and system.read_noise is not None:
+        noise = system.read_noise(initial_noise, start.grid, numbers, steps)
+    if say and numbers is not None and (words := dealt(system, numbers)):
+        say(words)
     own: dict[str, Any] = {"seed": seed or 0, "initial_noise": None if noise is None else _digest([noise])}
     own |= {"perturb": perturb, "perturb_length": perturb and perturb_length}
     own |= {"sampler": changes} if changes else {}
@@ -131,6 +139,25 @@ def forecast(
     with new_output(out) as aside, writer(aside) as file:
         trajectories.write(file, None, wrote)
     return out
+
+
+def _loaded(
+    checkpoints: str | Path | Sequence[str | Path],
+    statistics: str | Path | None,
+    precision: str,
+    memory_limit: float | None,
+    config: str | Path | None,
+) -> tuple[System, str]:
+    """The system of one checkpoint or of several, and the checkpoints' names in messages."""
+    paths = [checkpoints] if isinstance(checkpoints, str | Path) else list(checkpoints)
+    if not paths:
+        raise InputError("no checkpoint, expected one or more")
+    if len({Path(path) for path in paths}) < len(paths):
+        raise InputError(f"checkpoints {', '.join(map(str, paths))}: each may be given once")
+    count = len(paths)
+    systems = {Path(path): load_system(path, statistics, precision, memory_limit, config, count) for path in paths}
+    name = str(paths[0]) if count == 1 else f"{paths[0]} and {count - 1} more"
+    return next(iter(systems.values())) if count == 1 else pooled(systems), name
 
 
 def _write_zarr(
@@ -208,12 +235,27 @@ def _numbers(system: System, checkpoint, members: int | None, first: int, given:
         raise InputError(f"members is {members}, expected 1 or more")
     if first < 0:
         raise InputError(f"first member is {first}, expected 0 or more")
+    if system.most_members is not None:
+        numbers = range(first, first + (members or system.most_members))
+        if numbers.stop > system.most_members:
+            raise InputError(
+                f"{checkpoint}: {system.title} are deterministic and make {system.most_members} different members, "
+                f"but --members asks for number {numbers.stop - 1}, counted from 0; more need --perturb"
+            )
+        drawing = {name: value for name, value in given.items() if name not in ("--first-member", "--add")}
+        _refuse_without_effect(system, checkpoint, drawing)
+        return numbers
     if system.ensemble:
-        return range(first, first + (members or 1))
-    for option, value in {"--members": members if members != 1 else None, **given}.items():
+        return range(first, first + (members or len(system.models)))
+    _refuse_without_effect(system, checkpoint, {"--members": members if members != 1 else None, **given})
+    return None
+
+
+def _refuse_without_effect(system: System, checkpoint, given: Mapping[str, Any]) -> None:
+    """Raise InputError for an option of random members, which a deterministic system has not."""
+    for option, value in given.items():
         if value is not None:
             raise InputError(f"{checkpoint}: {system.title} is deterministic: {option} {value} has no effect")
-    return None
 
 
 def _digest(arrays: Iterable[np.ndarray]) -> str:
@@ -234,6 +276,8 @@ def _attributes(system: System, start: Initial, settings: Mapping[str, Any]) -> 
         "airmass_initial_fingerprint": start.fingerprint,
         SETTINGS: json.dumps(settings),
     }
+    if len(system.models) > 1:
+        attributes["airmass_models"] = ", ".join(system.models)
     if system.ensemble:
         attributes["airmass_seed"] = settings["seed"]
     return attributes | {f"airmass_{name}": value for name, value in system.about.items()}
