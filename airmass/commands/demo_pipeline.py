@@ -182,7 +182,9 @@ def _forecast(
         def progress(done: int, total: int) -> None:
             shown.update(bar, completed=done, total=total)
 
-        forecast(ForecastRequest(run, store, out, None, tuple(init_times), lead_time, **options), progress)
+        forecast(
+            ForecastRequest((run,), store, out, init_time=tuple(init_times), lead_time=lead_time, **options), progress
+        )
 
 
 def _evaluate(forecasts: Sequence[Path], store: Path, scores: Path, console: Console, **options) -> None:
