@@ -15,10 +15,12 @@ from airmass.core.signals import number_of, stoppable
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Simulate, train, forecast, evaluate and plot, in minutes."),
     "simulate": ("simulate", "Simulate weather with a general circulation model."),
+    "data ingest": ("data_ingest", "Take in archives and analyses of any origin as a store to train on."),
     "data names": ("data_names", "Show how each archive calls the quantities that airmass reads."),
     "data stats": ("data_stats", "Compute statistics and climatology of a store over training dates."),
     "data check": ("data_check", "List every problem of a store."),
     "data convert": ("data_convert", "Rewrite a store in the layout that airmass reads."),
+    "initial": ("initial", "Make a checkpoint's initial state from archives and analyses."),
     "train": ("train", "Train a recipe on a store."),
     "plan": ("plan", "Estimate memory and time of training a recipe, without compiling."),
     "forecast": ("forecast", "Run a forecast from a checkpoint and an initial state."),
