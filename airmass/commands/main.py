@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("train", "Train a recipe on a store."),
     "plan": ("plan", "Estimate memory and time of training a recipe, without compiling."),
     "forecast": ("forecast", "Run a forecast from a checkpoint and an initial state."),
+    "download": ("download", "Download published checkpoints, statistics and samples."),
     "inspect": ("inspect", "Show a checkpoint's kind, inputs and outputs, and its memory and time here."),
     "evaluate": ("evaluate", "Score forecasts against truth, persistence and climatology."),
     "track": ("track", "Track tropical cyclones, and verify the tracks against best tracks."),

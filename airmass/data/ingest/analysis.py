@@ -156,8 +156,19 @@ class Analysis:
             _require_finite(name, values, time, self.levels, regridder, self.describe(name))
         frame = regridder(values)
         times = None if time is None else np.array([time])
-        require_plausible(self.describe(name), name, frame[None], self.levels if variable.on_levels else (), times)
+        self._require_plausible(name, frame, times)
         return frame
+
+    def _require_plausible(self, name: str, frame: np.ndarray, times: np.ndarray | None) -> None:
+        """Raise InputError for implausible values, with the units that were converted, if any were."""
+        levels = self.levels if VARIABLES[name].on_levels else ()
+        try:
+            require_plausible(self.describe(name), name, frame[None], levels, times)
+        except InputError as error:
+            pieces = [p for quantity in self.origin(name).inputs for p in self._pieces[quantity]]
+            changed = [p.field.attrs.get("units") for p in pieces if p.factor != 1 or p.offset]
+            hint = f"; the file's units {changed[0]!r} were converted: are they right?" if changed else ""
+            raise InputError(f"{error}{hint}") from None
 
     def centres(self) -> list[str]:
         """The centres that made the fields, where files tell."""
@@ -284,7 +295,8 @@ class Analysis:
         if (fall := float(np.nanmin(total))) < -LARGEST_FALL:
             raise InputError(
                 f"{self.describe(name)}: {quantity} falls by {-fall:g} m within the "
-                f"{VARIABLES[name].accumulation_hours} h to {minute(time)}, expected sums that rise: do they start again in between?"
+                f"{VARIABLES[name].accumulation_hours} h to {minute(time)}, expected sums that rise: do they start "
+                "again in between?"
             )
         return np.maximum(total, 0).astype(np.float32), self._regridder(pieces[terms[0].interval.piece])
 

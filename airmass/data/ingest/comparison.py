@@ -121,7 +121,7 @@ def _largest(a: Values, b: Values, field: xr.DataArray, times: np.ndarray) -> tu
 
 
 def _misfit(a: Values, b: Values) -> float:
-    """Root mean square difference in spreads of the sample's levels, over points where both have values; inf if few have."""
+    """Root mean square difference in spreads of the sample's levels, where both have values; inf if few have."""
     both = np.isfinite(a) & np.isfinite(b)
     if both.sum() < 0.2 * np.isfinite(b).sum():
         return np.inf

@@ -356,7 +356,7 @@ def _create(path: Path, opened: Opened, settings: dict[str, Any]) -> None:
 
 def _coordinate(group: zarr.Group, name: str, values: np.ndarray, attributes: Any) -> None:
     layout: dict[str, Any] = {"shape": values.shape, "chunks": values.shape, "dtype": values.dtype}
-    whole = {"write_empty_chunks": True}
+    whole: Any = {"write_empty_chunks": True}
     array = group.create_array(name, **layout, dimension_names=(name,), attributes=attributes, config=whole)
     array[...] = values
 

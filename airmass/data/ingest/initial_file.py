@@ -107,8 +107,8 @@ def _require_centre(opened: Opened, centre: str | None) -> None:
         if centre and held and held != centre:
             raise InputError(
                 f"the fields are of the centre {held}, the checkpoint was trained on those of {centre}: another "
-                "model's orography, moisture and biases are outside of what it learned, and its forecast starts with an "
-                "adjustment; give --any-analysis to go on"
+                "model's orography, moisture and biases are outside of what it learned, and its forecast starts with "
+                "an adjustment; give --any-analysis to go on"
             )
 
 
