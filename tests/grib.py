@@ -51,7 +51,9 @@ def messages(dataset: xr.Dataset, names: Mapping[str, str], edition: int = 2, **
             for level in frame.level.values if "level" in frame.dims else (None,):
                 values = frame.sel(level=level).values if level is not None else frame.values
                 placed = {"level": int(level)} if level is not None else {}
-                yield message(values, {"shortName": short, **placed, **dated, **keys}, level is not None, edition)
+                # By short name ecCodes takes the "specified" sea surface temperature, which is in °C.
+                parameter = {"paramId": 34} if short == "sst" else {"shortName": short}
+                yield message(values, {**parameter, **placed, **dated, **keys}, level is not None, edition)
 
 
 def write(path: Path, parts: Iterable[bytes]) -> Path:

@@ -1,9 +1,8 @@
 """The protocol of a source of fields, and what several sources share."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Protocol
-
-import warnings
 
 import xarray as xr
 

@@ -89,7 +89,17 @@ class _Index:
             found.setdefault(field.short_name, []).append(field)
         if first is None:
             raise InputError(f"{path}: no field that airmass knows; it holds {_some(list(others)) or 'no message'}")
-        return cls(_by_window(found), geometry(path, *first), first[0].centre, first[0].edition)
+        return cls(_by_window(_by_place(found)), geometry(path, *first), first[0].centre, first[0].edition)
+
+
+def _by_place(found: dict[str, list[Field]]) -> dict[str, list[Field]]:
+    """Fields by variable. Where a name has fields on levels and at the surface, as `z`, the latter are `z_surface`."""
+    split: dict[str, list[Field]] = {}
+    for name, fields in found.items():
+        both = len({f.on_levels for f in fields}) > 1
+        for f in fields:
+            split.setdefault(f"{name}_surface" if both and not f.on_levels else name, []).append(f)
+    return split
 
 
 def _by_window(found: dict[str, list[Field]]) -> dict[str, list[Field]]:
@@ -220,7 +230,8 @@ class _GribArray(BackendArray):
             out[at] = self._field(tuple(int(axis[i]) for axis, i in zip(lead, at, strict=True)))
         single = tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in key[: len(lead)])
         for axis, k in enumerate(inner):
-            out = out[(*[slice(None)] * (len(lead) + axis), k if not isinstance(k, int | np.integer) else [k])]
+            before: list[Any] = [slice(None)] * (len(lead) + axis)
+            out = out[(*before, [k] if isinstance(k, int | np.integer) else k)]
         last = tuple(0 if isinstance(k, int | np.integer) else slice(None) for k in inner)
         return out[(*single, *last)]
 
@@ -238,4 +249,4 @@ class _GribArray(BackendArray):
 
 
 def _plain(value: Any) -> Any:
-    return np.datetime64(value, "ns").astype(int) if isinstance(value, np.datetime64) else float(value)
+    return int(np.array(value, "datetime64[ns]").astype(int)) if isinstance(value, np.datetime64) else float(value)

@@ -157,7 +157,7 @@ def _field(held: Any, position: Position, names: Names, where: str) -> Field:
 
 
 def _attributes(held: Any) -> dict[str, Any]:
-    said = {"units": "units", "name": "long_name", "stepType": "GRIB_stepType", "dataType": "GRIB_dataType"}
+    said = {"units": "units", "name": "long_name", "shortName": "GRIB_shortName", "stepType": "GRIB_stepType"}
     return {name: str(value) for key, name in said.items() if (value := _get(held, key)) is not None}
 
 

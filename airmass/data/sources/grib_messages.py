@@ -69,7 +69,7 @@ def _next_start(path: Path, file: BinaryIO, at: int, size: int, number: int) -> 
         return at + found
     rest = size - at
     if rest <= _LONGEST_GAP or not ahead.strip(b"\0"):
-        if 0 < rest and any(ahead[:4]) and _START.startswith(ahead[-3:].strip(b"\r\n\0\3") or b"?"):
+        if rest > 0 and any(ahead[:4]) and _START.startswith(ahead[-3:].strip(b"\r\n\0\3") or b"?"):
             raise InputError(f"{path}: truncated after message {number}, at byte {at}")
         return size
     raise InputError(f"{path}: {rest} bytes after message {number}, at byte {at}, are no GRIB message; is it damaged?")

@@ -54,7 +54,9 @@ class Source:
         """Valid times of all runs, sorted."""
         if self.axis == "time":
             return self.dataset.time.values
-        return np.unique([run.init_time + self.dataset.lead_time.values for run in self.runs if run.init_time is not None])
+        return np.unique(
+            [run.init_time + self.dataset.lead_time.values for run in self.runs if run.init_time is not None]
+        )
 
 
 def open_source(path: Place) -> Source:

@@ -140,7 +140,9 @@ def holds(source: ForecastSource | TruthSource, field: ViewField) -> bool:
 
 def fields_of(dataset: xr.Dataset) -> list[ViewField]:
     """All fields of a dataset that change with time, in the table's order."""
-    named = [VARIABLES[n] for n in VARIABLES if n in dataset.data_vars and not VARIABLES[n].static and n not in COMPUTED]
+    named = [
+        VARIABLES[n] for n in VARIABLES if n in dataset.data_vars and not VARIABLES[n].static and n not in COMPUTED
+    ]
     levels = [int(level) for level in np.atleast_1d(dataset.level.values)] if "level" in dataset.coords else []
     return [ViewField(v, level) for v in named for level in (levels if v.on_levels else [None])]
 

@@ -51,8 +51,10 @@ def _table(path: str | Path) -> dict[str, list]:
             raise InputError(f"{path}: holds {opened.metadata.num_rows} positions, expected at most {_MOST_ROWS}")
         names = opened.schema_arrow.names
         if missing := [name for name in COLUMNS if name not in names]:
-            raise InputError(f"{path}: has no column {', '.join(missing)}, only {', '.join(names)}; expected a table of "
-                             "cyclone tracks")
+            raise InputError(
+                f"{path}: has no column {', '.join(missing)}, only {', '.join(names)}; expected a table of "
+                "cyclone tracks"
+            )
         table = opened.read(columns=list(COLUMNS))
         columns: dict[str, list] = {}
         for name in COLUMNS:

@@ -82,7 +82,7 @@ def test_sums_tell_their_windows(tmp_path):
 
 def test_missing_values_are_nan(tmp_path):
     frame = np.where(FRAME % 3 == 0, np.nan, FRAME)
-    ours = opened(write(tmp_path / "f.grib", [message(frame, {"shortName": "sst", **DAY}, False)]))
+    ours = opened(write(tmp_path / "f.grib", [message(frame, {"paramId": 34, **DAY}, False)]))
     np.testing.assert_array_equal(ours.sst.values[0], frame)
 
 

@@ -82,7 +82,9 @@ def test_ibtracs_in_netcdf(best, tmp_path):
     made["name"], made["season"] = ("storm", np.array(["X"] * len(storms), "S9")), ("storm", [2019] * len(storms))
     made.wmo_wind.attrs["units"], made.wmo_pres.attrs["units"] = "kts", "mb"
     made = made.set_coords("time")
-    made.to_netcdf(tmp_path / "i.nc", engine="h5netcdf", encoding={"time": {"units": "days since 1858-11-17", "dtype": "f8"}})
+    made.to_netcdf(
+        tmp_path / "i.nc", engine="h5netcdf", encoding={"time": {"units": "days since 1858-11-17", "dtype": "f8"}}
+    )
     found = read_best_tracks(tmp_path / "i.nc")
     pd.testing.assert_frame_equal(found.drop(columns="name"), best.drop(columns="name"))
 

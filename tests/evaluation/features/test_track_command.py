@@ -94,7 +94,9 @@ def test_bad_options_are_one_line(ensemble, tmp_path, capsys):
         ["track", ensemble, "--out", out, "--init-times", "2020-01-01"], capsys
     )
     assert "is also in" in refused(["track", ensemble, ensemble, "--out", out], capsys)
-    assert "--tropical.contour is -1.0" in refused(["track", ensemble, "--out", out, "--tropical.contour", "-1"], capsys)
+    assert "--tropical.contour is -1.0" in refused(
+        ["track", ensemble, "--out", out, "--tropical.contour", "-1"], capsys
+    )
     assert "--workers is 0" in refused(["track", ensemble, "--out", out, "--workers", "0"], capsys)
     assert not any(tmp_path.iterdir())
 

@@ -211,10 +211,15 @@ def test_values_at_ten_points_are_those_of_the_store(page, written):
         away = abs(stored.longitude.values[int(found["column"])] - longitude) % 360
         assert min(away, 360 - away) <= 360 / 16 / 2 + 0.01
         error = records[key]["error"]
-        assert abs(float(found["value"]) - style_of(VARIABLES[name]).shown(value)) <= error * 1.001 + 1e-4, (number, found)
+        assert abs(float(found["value"]) - style_of(VARIABLES[name]).shown(value)) <= error * 1.001 + 1e-4, (
+            number,
+            found,
+        )
 
 
-@pytest.mark.parametrize(("product", "expected"), [("mean", "mean"), ("spread", "spread"), ("difference", "difference")])
+@pytest.mark.parametrize(
+    ("product", "expected"), [("mean", "mean"), ("spread", "spread"), ("difference", "difference")]
+)
 def test_products_are_those_of_numpy(page, written, product, expected):
     choose(page, "source-a", "gencast")
     choose(page, "variable-a", "2m temperature")
@@ -223,7 +228,9 @@ def test_products_are_those_of_numpy(page, written, product, expected):
     page.click(x + width * 0.4, y + height * 0.4)
     settle(page)
     found = page.value("Object.assign({}, document.getElementById('value-a').dataset)")
-    members = ENSEMBLE["2m_temperature"].isel(init_time=0, lead_time=0).values[:, int(found["row"]), int(found["column"])]
+    members = (
+        ENSEMBLE["2m_temperature"].isel(init_time=0, lead_time=0).values[:, int(found["row"]), int(found["column"])]
+    )
     truth = TRUTH["2m_temperature"].sel(time=ENSEMBLE.valid_time.values[0, 0])
     truth = float(truth.values[int(found["row"]), int(found["column"])])
     wanted = {"mean": members.mean() - 273.15, "spread": members.std(ddof=1), "difference": members.mean() - truth}
@@ -283,7 +290,12 @@ def test_one_time_and_one_field(page, tmp_path, written):
 def test_frames_a_second_while_the_slider_moves(page, tmp_path, rows, columns, members, least):
     """On a machine that does nothing else."""
     truth = synthetic_dataset(
-        days=4, names=("2m_temperature", "geopotential"), levels=(500,), n_latitude=rows, n_longitude=columns, poles=rows % 2 == 1
+        days=4,
+        names=("2m_temperature", "geopotential"),
+        levels=(500,),
+        n_latitude=rows,
+        n_longitude=columns,
+        poles=rows % 2 == 1,
     )
     options = {"init_indices": (0,), "lead_hours": range(6, 66, 6)}
     dataset = ensemble_dataset(truth, members, **options) if members > 1 else forecast_dataset(truth, **options)
