@@ -100,7 +100,9 @@ class Page:
     def key(self, name: str, shift: bool = False) -> None:
         text = name if len(name) == 1 else ""
         for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=name, text=text * (kind == "keyDown"), modifiers=8 * shift)
+            self.call(
+                "Input.dispatchKeyEvent", type=kind, key=name, text=text * (kind == "keyDown"), modifiers=8 * shift
+            )
 
     def screenshot(self, path: Path) -> Path:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

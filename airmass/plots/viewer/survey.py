@@ -114,9 +114,7 @@ def _sample(contents: Contents, field: ViewField, times: int) -> Sample:
     return Sample(sampled, _large(differences, reach), _large(spreads, reach / 4))
 
 
-def _truth_at(
-    truth: TruthSource | None, field: ViewField, source: ForecastSource, lead: int
-) -> np.ndarray | None:
+def _truth_at(truth: TruthSource | None, field: ViewField, source: ForecastSource, lead: int) -> np.ndarray | None:
     if truth is None or not holds(truth, field):
         return None
     index = np.flatnonzero(truth.times == source.init_times[0] + source.dataset.lead_time.values[lead])

@@ -11,7 +11,7 @@ from airmass.data.formats.reading import reading
 
 _NUMBERS = ("lon", "lat", "wind", "slp")
 _TIMES = ("time", "init_time")
-COLUMNS = ("track_id", "time", "lon", "lat", "wind", "slp", "number", "init_time", "lead_time")
+COLUMNS = ("track_id", "time", "lon", "lat", "wind", "slp", "number", "init_time")
 _MOST_ROWS = 2_000_000
 
 
@@ -51,8 +51,10 @@ def _table(path: str | Path) -> dict[str, list]:
             raise InputError(f"{path}: holds {opened.metadata.num_rows} positions, expected at most {_MOST_ROWS}")
         names = opened.schema_arrow.names
         if missing := [name for name in COLUMNS if name not in names]:
-            raise InputError(f"{path}: has no column {', '.join(missing)}, only {', '.join(names)}; expected a table of "
-                             "cyclone tracks")
+            raise InputError(
+                f"{path}: has no column {', '.join(missing)}, only {', '.join(names)}; expected a table of "
+                "cyclone tracks"
+            )
         table = opened.read(columns=list(COLUMNS))
         columns: dict[str, list] = {}
         for name in COLUMNS:
@@ -62,7 +64,7 @@ def _table(path: str | Path) -> dict[str, list]:
             elif name in _NUMBERS:
                 columns[name] = pc.cast(column, pa.float64()).to_pylist()
             else:
-                columns[name] = column.to_pylist()
+                columns[name] = pc.cast(column, pa.int64() if name == "number" else pa.string()).to_pylist()
     _check(path, columns)
     return columns
 
@@ -75,9 +77,9 @@ def _seconds(path: str | Path, name: str, column: Any, pa: Any, pc: Any) -> list
 
 def _check(path: str | Path, columns: dict[str, list]) -> None:
     for name, least, most in (("lat", -90.0, 90.0), ("lon", -180.0, 360.0)):
-        for row, value in enumerate(columns[name]):
+        for at, value in enumerate(columns[name]):
             if value is None or not least <= value <= most:
-                raise InputError(f"{path}: {name} of row {row} is {value}, expected {least:g} to {most:g}")
+                raise InputError(f"{path}: {name} of row {at} is {value}, expected {least:g} to {most:g}")
     if (row := next((row for row, time in enumerate(columns["time"]) if time is None), None)) is not None:
         raise InputError(f"{path}: time of row {row} is missing")
-    columns["number"] = [None if number is None or number < 0 else int(number) for number in columns["number"]]
+    columns["number"] = [member if member is not None and member >= 0 else None for member in columns["number"]]
