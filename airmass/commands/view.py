@@ -21,7 +21,7 @@ class View:
     truth: str | None = None
     """Store with the truth, for differences."""
     tracks: Path | None = None
-    """Parquet file with tracks of tropical cyclones."""
+    """Tracks of tropical cyclones, from `airmass track`."""
     fields: tuple[str, ...] | None = None
     """Fields, such as z500 2t; by default all."""
     init_times: tuple[str, ...] | None = None

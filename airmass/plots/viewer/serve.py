@@ -16,7 +16,7 @@ from airmass.core.place import Place
 from airmass.plots.viewer import page
 from airmass.plots.viewer.colours import safe_style
 from airmass.plots.viewer.sources import Contents, ForecastSource, TruthSource, ViewField, holds, open_contents
-from airmass.plots.viewer.tracks import read_tracks
+from airmass.plots.viewer.tracks import track_records
 from airmass.plots.viewer.view import all_sources, description
 
 ADDRESS = "127.0.0.1"
@@ -179,7 +179,7 @@ def serve(
     Raises InputError as `write_view` does, and for a port that is taken.
     """
     contents = open_contents(forecasts, truth, fields, init_times, all_init_times)
-    found = [] if tracks is None else read_tracks(tracks)
+    found = [] if tracks is None else track_records(tracks)
     try:
         server = Server(contents, found, port)
     except OSError as error:
