@@ -31,6 +31,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("plot", "Plot maps, score curves and an animation of a forecast."),
     "view": ("view", "Show forecasts on a map in a browser, from one self-contained page."),
     "report": ("report", "Write one self-contained HTML page of scores and plots."),
+    "doctor": ("doctor", "Show versions, devices, memory, and which commands lack a package."),
+    "completion": ("completion", "Print a script that completes commands and options in a shell."),
 }
 
 

@@ -21,7 +21,7 @@ class View:
     truth: str | None = None
     """Store with the truth, for differences."""
     tracks: Path | None = None
-    """Parquet file with tracks of tropical cyclones."""
+    """Tracks of tropical cyclones, from `airmass track`."""
     fields: tuple[str, ...] | None = None
     """Fields, such as z500 2t; by default all."""
     init_times: tuple[str, ...] | None = None
@@ -36,10 +36,10 @@ class View:
 
 def run(arguments: list[str]) -> None:
     options = parse(View, "airmass view", arguments)
-    _check(options)
+    out = _output(options)
     everything = options.init_times == ("all",) or (options.serve and options.init_times is None)
     init_times = None if everything else options.init_times
-    if options.serve:
+    if out is None:
         from airmass.plots.viewer.serve import serve
 
         serve(options.forecast, options.truth, options.tracks, options.fields, init_times, everything, options.port)
@@ -50,16 +50,18 @@ def run(arguments: list[str]) -> None:
     with Progress(transient=True) as shown:
         bar = shown.add_task("packing fields", total=None)
         path = write_view(
-            options.out, options.forecast, options.truth, options.tracks, options.fields, init_times, everything,
+            out, options.forecast, options.truth, options.tracks, options.fields, init_times, everything,
             options.max_size, lambda done, total: shown.update(bar, completed=done, total=total),
         )  # fmt: skip
     print(one_line(f"view: {path} ({path.stat().st_size / 1e6:.1f} MB)"))
 
 
-def _check(options: View) -> None:
+def _output(options: View) -> Path | None:
+    """The file to write, None to serve. Raises InputError for options that contradict each other."""
     if not options.forecast:
         raise InputError("missing a forecast: airmass view F.zarr --out view.html")
     if options.serve == (options.out is not None):
         raise InputError("expected either --out view.html or --serve" + (", not both" if options.serve else ""))
     require_positive("--max-size", options.max_size)
     require_between("--port", options.port, 0, 65535)
+    return options.out

@@ -87,6 +87,13 @@ class ForecastSource:
             values = np.asarray(chosen.values, np.float32)
         return values if MEMBER in chosen.dims else values[None]
 
+    def read_node(self, field: ViewField, init: int, node: int) -> Float[np.ndarray, "time number"]:
+        """All members of one field at one node of the grid, at all lead times."""
+        chosen = _node(self.dataset[field.variable.name].isel(init_time=self.inits[init]), field, node)
+        with reading(self.path, field.key):
+            values = np.asarray(chosen.values, np.float32)
+        return values.T if MEMBER in chosen.dims else values[:, None]
+
 
 @dataclass(frozen=True)
 class TruthSource:
@@ -115,6 +122,10 @@ class TruthSource:
     def read_frame(self, field: ViewField, init: int, time: int, members: int | None = None) -> Members:
         chosen = self.dataset[field.variable.name].sel(time=self.times[[time]])
         return read(chosen if field.level is None else chosen.sel(level=field.level), self.path)[None]
+
+    def read_node(self, field: ViewField, init: int, node: int) -> Float[np.ndarray, "time number"]:
+        chosen = _node(self.dataset[field.variable.name].sel(time=self.times), field, node)
+        return read(chosen, self.path)[:, None]
 
 
 @dataclass(frozen=True)
@@ -234,6 +245,12 @@ def _truth(
         missing.append(f"The truth lacks {len(wanted) - len(times)} of {len(wanted)} valid times.")
     name = path.name if hasattr(path, "name") else str(path).rstrip("/").rpartition("/")[2]
     return TruthSource(dataset, path, name, times), tuple(missing)
+
+
+def _node(field: xr.DataArray, shown: ViewField, node: int) -> xr.DataArray:
+    row, column = divmod(node, field.sizes["longitude"])
+    chosen = field.isel(latitude=row, longitude=column)
+    return chosen if shown.level is None else chosen.sel(level=shown.level)
 
 
 def _level(dataset: xr.Dataset, field: ViewField) -> int:

@@ -17,7 +17,7 @@ from airmass.plots.viewer.colours import safe_style
 from airmass.plots.viewer.packing import Packed, frames_a_block, packed
 from airmass.plots.viewer.sources import Contents, ForecastSource, TruthSource, ViewField, holds, open_contents
 from airmass.plots.viewer.survey import described, levels_for, winds
-from airmass.plots.viewer.tracks import read_tracks
+from airmass.plots.viewer.tracks import track_records
 
 Progress = Callable[[int, int], None]
 MOST_MEGABYTES = 300.0
@@ -46,7 +46,7 @@ def write_view(
     refuse_existing(out, *forecasts, truth, tracks)
     contents = open_contents(forecasts, truth, fields, init_times, all_init_times)
     _require_size(contents, most_megabytes)
-    about = description(contents, [] if tracks is None else read_tracks(tracks), times=5)
+    about = description(contents, [] if tracks is None else track_records(tracks), times=5)
     with new_output(out) as aside, aside.open("w", encoding="utf-8") as file:
         _write(file, contents, about, progress or (lambda done, total: None))
     return Path(out)
