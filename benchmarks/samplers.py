@@ -10,57 +10,49 @@ import sys
 from dataclasses import replace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from airmass.diffusion.gaussian import exact_moments, sampled_moments
-from airmass.diffusion.noise_levels import SamplerSettings
-from airmass.diffusion.samplers import SAMPLERS
+from airmass.diffusion.samplers import known_samplers
+from airmass.diffusion.samplers.base import Sampler
+from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.diffusion.sphere import SphereNoise
-from airmass.diffusion.time_grid import TimeGrid
 from airmass.fields.grid import LatLonGrid
 from benchmarks.measure import in_units
+from tests.diffusion.gaussian import exact_moments, sampled_moments
 
-PUBLISHED = SamplerSettings()
-PLAIN = replace(PUBLISHED, churn=0)
-STOCHASTIC = ("ddpm", "reverse-sde", "predictor-corrector", "langevin")
-
-
-def evaluations(name: str, settings: SamplerSettings) -> int:
-    """Number of calls of the denoiser."""
-    seen = []
-    SAMPLERS[name](lambda y, level: seen.append(level) or y / 2, lambda number: jnp.ones(1), settings)
-    return len(seen)
+PUBLISHED = DPMSolver2S()
 
 
-def bias(name: str, settings: SamplerSettings) -> float:
-    """Relative error of the standard deviation, that of the last denoising left out."""
-    _, exact = exact_moments(TimeGrid.of(settings), 0.0, 1.0, name in STOCHASTIC)
-    return float(np.sqrt(sampled_moments(SAMPLERS[name], settings, 0.0, 1.0)[1] / exact)) - 1
+def bias(sampler: Sampler) -> float:
+    """Relative error of the standard deviation without churn, that of the last denoising left out."""
+    grid = replace(sampler.grid, raised=sampler.grid.times)
+    _, exact = exact_moments(grid, 0.0, 1.0, sampler.stochastic)
+    return float(np.sqrt(sampled_moments(sampler, 0.0, 1.0, grid)[1] / exact)) - 1
 
 
-def order(name: str, coarse: SamplerSettings, fine: SamplerSettings) -> float:
-    """From one number of levels to twice as many."""
-    return float(np.log2(abs(bias(name, coarse) / bias(name, fine))))
+def order(sampler: Sampler) -> float:
+    """From 80 to 160 levels."""
+    coarse, fine = (bias(replace(sampler, levels=levels)) for levels in (80, 160))
+    return float(np.log2(abs(coarse / fine)))
 
 
 def table() -> None:
     """Markdown."""
-    coarse, fine = replace(PLAIN, levels=80), replace(PLAIN, levels=160)
     print("| sampler | evaluations | bias, 20 levels | bias, 39 levels | order, 80 to 160 levels |")
     print("|---|---|---|---|---|")
-    for name in SAMPLERS:
-        if name == "adaptive":
-            print(f"| {name} | by tolerance | {bias(name, PLAIN):+.2%} | | |")
+    for name, kind in known_samplers().items():
+        sampler = kind()
+        if sampler.order is None:
+            print(f"| {name} | by tolerance | {bias(sampler):+.2%} | | |")
             continue
-        biases = f"{bias(name, PLAIN):+.2%} | {bias(name, replace(PLAIN, levels=39)):+.2%}"
-        print(f"| {name} | {evaluations(name, PLAIN)} | {biases} | {order(name, coarse, fine):.2f} |")
-    for text, settings in (
+        biases = f"{bias(sampler):+.2%} | {bias(replace(sampler, levels=39)):+.2%}"
+        print(f"| {name} | {sampler.evaluations} | {biases} | {order(sampler):.2f} |")
+    for text, sampler in (
         ("published, with churn", PUBLISHED),
         ("the same, inflation 1", replace(PUBLISHED, inflation=1.0)),
         ("40 levels, with churn", replace(PUBLISHED, levels=40)),
     ):
-        spread = np.sqrt(sampled_moments(SAMPLERS["dpmpp-2s"], settings, 0.0, 1.0)[1])
+        spread = np.sqrt(sampled_moments(sampler, 0.0, 1.0)[1])
         print(f"dpmpp-2s {text}: standard deviation {spread:.4f} of 1")
 
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from airmass.diffusion.noise_levels import SamplerSettings, churned_levels, noise_levels
+from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
@@ -47,7 +47,7 @@ def main() -> None:
     times = _least(parts, options.rounds)
     for name, wall in times.items():
         print(f"{options.name} {options.precision} {name:<24} {1e3 * wall:9.1f} ms  {wall / times['evaluation']:7.1%}")
-    print(json.dumps(_frame(times, SamplerSettings())))
+    print(json.dumps(_frame(times, DPMSolver2S())))
 
 
 def _model(settings: GenCastSettings, grid: LatLonGrid, precision: str) -> GenCast:
@@ -109,10 +109,10 @@ def _decode(model: GenCast, precomputed, grid, mesh):
     return model.network.decoder(model.tiles, precomputed.decoder, grid, mesh, precomputed.condition)
 
 
-def _frame(times: dict[str, float], sampler: SamplerSettings) -> dict[str, float]:
+def _frame(times: dict[str, float], sampler: DPMSolver2S) -> dict[str, float]:
     """Seconds of one frame of one member by part."""
-    evaluations = 2 * sampler.levels - 1
-    churned = int(np.sum(churned_levels(sampler) > noise_levels(sampler)[:-1]))
+    evaluations = sampler.evaluations
+    churned = int(np.sum(sampler.grid.raised > sampler.grid.times))
     counts = {
         "encoder": evaluations,
         "processor": evaluations,

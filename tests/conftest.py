@@ -17,8 +17,8 @@ settings.register_profile("airmass", deadline=None)
 settings.load_profile("airmass")
 
 LEVELS = (300, 500, 850)
-# Fields of cyclones and winds at 100 m are of WeatherNext 2 alone.
-_OF_ONE_MODEL = ("cyclone_", "100m_")
+# Fields of cyclones and winds at 100 m are of WeatherNext 2 alone; no recipe reads the others.
+_OF_ONE_MODEL = ("cyclone_", "100m_", "sea_ice", "2m_dewpoint", "2m_specific")
 NAMES = tuple(name for name in VARIABLES if name not in COMPUTED and not name.startswith(_OF_ONE_MODEL))
 
 # Mean and amplitude of the fields that are not on levels, in the units of the table.

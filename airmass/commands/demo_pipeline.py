@@ -35,6 +35,9 @@ ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME = INIT_TIMES[::2], "5d"
 GENCAST_PERTURBATION, GRAPHCAST_PERTURBATION = 0.3, 0.5
 
 
+# Fields of the viewer; all levels would make a page of 40 MB.
+VIEWED = tuple("2t msl tp06 10u 10v z500 t850 u850 v850 q700".split())
+
 _MARK = "demo.json"
 Model = Literal["graphcast", "gencast"]
 
@@ -90,7 +93,7 @@ def demo(
         _note_timing(out, part.title, time.perf_counter() - began)
     for title, seconds in _timings(out).items():
         say(console, f"  {title:<52} {seconds:6.0f} s")
-    say(console, f"Open {out / 'report.html'}")
+    say(console, f"Open {out / 'report.html'} and {out / 'view.html'}")
     return out / "report.html"
 
 
@@ -116,6 +119,9 @@ def _graphcast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], consol
         ),
         Part("Draw maps, curves and an animation", pictures, lambda: _draw(forecasts, store, scores, pictures)),
         Part("Write the report", out / "report.html", lambda: _report(out, seed, "graphcast", recipe)),
+        Part(
+            "Write the viewer", out / "view.html", lambda: _view([forecasts], store, out / "view.html", INIT_TIMES[::5])
+        ),
     ]
 
 
@@ -153,6 +159,11 @@ def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console:
         Part("Evaluate all of them", scores, evaluate_all),
         Part("Draw maps, plumes, stamps and curves", pictures, lambda: _draw(ensemble, store, scores, pictures)),
         Part("Write the report", out / "report.html", lambda: _report(out, seed, "gencast", recipe)),
+        Part(
+            "Write the viewer",
+            out / "view.html",
+            lambda: _view([ensemble, perturbed], store, out / "view.html", inits[:1]),
+        ),
     ]
 
 
@@ -182,7 +193,9 @@ def _forecast(
         def progress(done: int, total: int) -> None:
             shown.update(bar, completed=done, total=total)
 
-        forecast(ForecastRequest(run, store, out, None, tuple(init_times), lead_time, **options), progress)
+        forecast(
+            ForecastRequest((run,), store, out, init_time=tuple(init_times), lead_time=lead_time, **options), progress
+        )
 
 
 def _evaluate(forecasts: Sequence[Path], store: Path, scores: Path, console: Console, **options) -> None:
@@ -210,6 +223,15 @@ def _report(out: Path, seed: int, model: str, recipe: Recipe) -> None:
     write_report(
         out / "report.html", "airmass demo", out / "scores", out / "pictures", settings, _timings(out), [command]
     )
+
+
+def _view(forecasts: Sequence[Path], store: Path, page: Path, init_times: Sequence[str]) -> None:
+    from airmass.plots.viewer.sources import open_contents
+    from airmass.plots.viewer.view import write_view
+
+    held = {field.key for field in open_contents(forecasts).fields}
+    fields = [field for field in VIEWED if field in held]
+    write_view(page, forecasts, store, fields=fields or None, init_times=init_times)
 
 
 def _claim(out: Path, seed: int, model: Model) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -28,6 +29,19 @@ class Evaluate:
     """Initial times, such as 2001-01-05T00, or "common", as for --lead-times."""
     spectra: tuple[str, ...] = ()
     """Lead times, such as 24h 5d, at which to compute power spectra of headline fields."""
+    regions: tuple[str, ...] = ()
+    """Regions to score beside the globe: names such as europe tropics land, a latitude band 30:60, a box
+    SOUTH:NORTH:WEST:EAST, intersections such as europe/land; `ecmwf` for ECMWF's scorecard regions, `bands` for bands
+    of 30 degrees."""
+    by: Literal["season", "month", "hour"] | None = None
+    """Score each season, month, or hour of the valid time as well."""
+    maps: tuple[str, ...] = ()
+    """Lead times at which to map the scores of headline fields."""
+    derived: tuple[str, ...] = ()
+    """Derived fields to score as well: wind_speed thickness_500_1000 relative_humidity integrated_vapour_transport, or
+    all that can be computed. The wind speed at 10 m is always scored."""
+    metrics: tuple[str, ...] = ()
+    """Metrics to compute beside the usual ones, by name, or `all`."""
 
 
 def run(arguments: list[str]) -> None:

@@ -15,17 +15,24 @@ from airmass.core.signals import number_of, stoppable
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Simulate, train, forecast, evaluate and plot, in minutes."),
     "simulate": ("simulate", "Simulate weather with a general circulation model."),
+    "data ingest": ("data_ingest", "Take in archives and analyses of any origin as a store to train on."),
+    "data names": ("data_names", "Show how each archive calls the quantities that airmass reads."),
     "data stats": ("data_stats", "Compute statistics and climatology of a store over training dates."),
     "data check": ("data_check", "List every problem of a store."),
     "data convert": ("data_convert", "Rewrite a store in the layout that airmass reads."),
+    "initial": ("initial", "Make a checkpoint's initial state from archives and analyses."),
     "train": ("train", "Train a recipe on a store."),
     "plan": ("plan", "Estimate memory and time of training a recipe, without compiling."),
     "forecast": ("forecast", "Run a forecast from a checkpoint and an initial state."),
+    "download": ("download", "Download published checkpoints, statistics and samples."),
     "inspect": ("inspect", "Show a checkpoint's kind, inputs and outputs, and its memory and time here."),
     "evaluate": ("evaluate", "Score forecasts against truth, persistence and climatology."),
     "track": ("track", "Track tropical cyclones, and verify the tracks against best tracks."),
     "plot": ("plot", "Plot maps, score curves and an animation of a forecast."),
+    "view": ("view", "Show forecasts on a map in a browser, from one self-contained page."),
     "report": ("report", "Write one self-contained HTML page of scores and plots."),
+    "doctor": ("doctor", "Show versions, devices, memory, and which commands lack a package."),
+    "completion": ("completion", "Print a script that completes commands and options in a shell."),
 }
 
 

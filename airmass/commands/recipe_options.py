@@ -33,7 +33,12 @@ def parse_recipe(command: str, about: str, arguments: Sequence[str], own: Own) -
         found = repr(arguments[0]) if arguments else "nothing"
         raise InputError(f"expected a recipe first, found {found}; known are {', '.join(RECIPES)}")
     base = recipe(arguments[0])
-    parts = {f.name: getattr(base, f.name) for f in fields(base) if is_dataclass(getattr(base, f.name))}
+    kinds = _kinds(arguments)
+    parts = {
+        f.name: _with_kinds(getattr(base, f.name), f"--{f.name}", kinds)
+        for f in fields(base)
+        if is_dataclass(getattr(base, f.name))
+    }
     made = _options(about, own, parts)
     options = parse(made, f"airmass {command} {arguments[0]}", arguments[1:])
     return replace(base, **{name: getattr(options, name) for name in parts}), options
@@ -48,3 +53,24 @@ def _options(about: str, own: Own, parts: Mapping[str, Any]) -> Any:
     made = make_dataclass("Options", [*fields_of_own, *settings], frozen=True, kw_only=True)
     made.__doc__ = about
     return made
+
+
+def _kinds(arguments: Sequence[str]) -> dict[str, str]:
+    """Options whose names end in `.kind`, with their values."""
+    pairs = [
+        word.split("=", 1) if "=" in word else [word, *arguments[at + 1 : at + 2]] for at, word in enumerate(arguments)
+    ]
+    return {pair[0]: pair[1] for pair in pairs if pair[0].endswith(".kind") and len(pair) == 2}
+
+
+def _with_kinds(settings: Any, option: str, kinds: Mapping[str, str]) -> Any:
+    """Settings whose parts are of the kinds that the options give, which decide what other options there are."""
+    if (kind := kinds.get(f"{option}.kind")) is not None and hasattr(settings, "as_kind"):
+        settings = settings.as_kind(kind)
+    parts = {part.name: getattr(settings, part.name) for part in fields(settings)}
+    inner = {
+        name: _with_kinds(part, f"{option}.{name.replace('_', '-')}", kinds)
+        for name, part in parts.items()
+        if is_dataclass(part)
+    }
+    return replace(settings, **inner) if any(inner[name] is not parts[name] for name in inner) else settings

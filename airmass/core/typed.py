@@ -98,6 +98,8 @@ def typed(value: Any, kind: Any, place: str, later: frozenset[str] | None = None
     if kind is Any:
         return value
     if origin is Annotated:
+        if args[0] is int and isinstance(value, Integral):
+            _in_range(value, args[1:], place)
         return _in_range(typed(value, args[0], place, later), args[1:], place)
     if origin in (Union, UnionType):
         return _one_of(value, args, place, later)
@@ -126,6 +128,8 @@ def _record(value: Any, kind: Any, place: str, later: frozenset[str] | None) -> 
     if isinstance(value, kind):
         return value
     _require(isinstance(value, Mapping), place, value, dict)
+    if choose := getattr(kind, "choose", None):  # one of several classes, which the value names
+        kind = choose(value, place)
     known = fields_of(kind)
     if unknown := [name for name in value if name not in known]:
         raise InputError(f"{_in(place, unknown[0])} is not known; known are {', '.join(known)}")

@@ -126,7 +126,7 @@ def open_initial(source: str | Path | xr.Dataset, task: Task, usual: Usual | Non
     """
     path = "the dataset" if isinstance(source, xr.Dataset) else source
     dataset = source if isinstance(source, xr.Dataset) else open_unchecked(source, dask=False)
-    dataset = _with_our_names(dataset, path)
+    dataset = with_our_names(dataset, path)
     names = [*task.prognostic, *task.static]
     if any(VARIABLES[name].missing_over_land for name in names) and MASK not in names:
         names.append(MASK)
@@ -143,7 +143,7 @@ def read_noise(path: str | Path, task: Task, grid: LatLonGrid) -> Float[np.ndarr
 
     Raises InputError for another grid, an absent variable or level, and values that are not finite.
     """
-    dataset = _with_our_names(open_unchecked(path, dask=False), path)
+    dataset = with_our_names(open_unchecked(path, dask=False), path)
     require(dataset, path, task.targets, task.levels)
     if dataset.sizes.get("time") != 1:
         raise InputError(f"{path}: time has length {dataset.sizes.get('time', 0)}, expected 1")
@@ -158,7 +158,7 @@ def read_noise(path: str | Path, task: Task, grid: LatLonGrid) -> Float[np.ndarr
     return layout.pack(dataset)[0]
 
 
-def _with_our_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
+def with_our_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
     """The dataset without its batch dimension, and with latitude and longitude as names."""
     dataset = dataset.rename({short: name for short, name in _SPELLINGS.items() if _holds(dataset, short)})
     if "batch" not in dataset.dims:

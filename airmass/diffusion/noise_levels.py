@@ -5,10 +5,8 @@ places most of them at low noise. Defaults are those of GenCast (Price et al. 20
 doi:10.1038/s41586-024-08252-9).
 """
 
-import difflib
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -16,58 +14,33 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.core.typed import Range, check
 
-if TYPE_CHECKING:  # settings are read by the command line, which starts without JAX
-    from airmass.core.types import Array
-
-# The keys of `samplers.SAMPLERS`, here because that module needs JAX.
-KINDS = (
-    "dpmpp-2s", "dpmpp-2m", "ddim", "ddpm", "euler", "heun", "adaptive", "reverse-sde", "predictor-corrector",
-    "langevin",
-)  # fmt: skip
-
 _Noise = Annotated[float, Range(0, above=True)]
 
 
-@dataclass(frozen=True)
-class SamplerSettings:
-    """A sampler: noise levels from `max_noise` down to `min_noise`, churn between them, and the `kind` of step.
+class NoiseRange(Protocol):
+    """A range of noise levels, evenly spaced in level^(1/rho)."""
 
-    `kind` is one of `KINDS`; GenCast's is `dpmpp-2s`. Only `dpmpp-2s`, `ddim`, `euler` and `heun` read the churn
-    settings; the others draw noise of their own, or reuse earlier evaluations that fresh noise would invalidate.
+    @property
+    def max_noise(self) -> float: ...
 
-    Churn is fresh noise that lets later steps correct the errors of earlier ones: before each step whose noise level is
-    in [`churn_min`, `churn_max`], the level is raised by a factor of 1 + `churn` / `levels` (at most the square root of
-    2), with noise `inflation` times as strong as this needs.
+    @property
+    def min_noise(self) -> float: ...
 
-    `memory` is the correlation of every draw with that of the frame before, in harmonics of degrees below
-    `memory_degrees`; 0, as published, gives independent noise in each frame. Raises InputError for values that do not
-    form a schedule.
-    """
+    @property
+    def rho(self) -> float: ...
 
-    max_noise: _Noise = 80.0
-    min_noise: _Noise = 0.03
-    levels: Annotated[int, Range(2, 100_000)] = 20
-    rho: _Noise = 7.0
-    churn: Annotated[float, Range(0)] = 2.5
-    churn_min: Annotated[float, Range(0)] = 0.75
-    churn_max: Annotated[float, Range(0, infinite=True)] = math.inf
-    inflation: _Noise = 1.05
-    kind: str = "dpmpp-2s"
-    memory: Annotated[float, Range(0, 1, below=True)] = 0.0
-    memory_degrees: Annotated[int, Range(1, 10_000)] = 10
 
-    def __post_init__(self):
-        check(self, "sampler")
-        if self.kind not in KINDS:
-            near = difflib.get_close_matches(str(self.kind), KINDS, n=3, cutoff=0.5)
-            hint = f"did you mean {', '.join(near)}? known are" if near else "known are"
-            raise InputError(f"sampler.kind is {self.kind!r}; {hint} {', '.join(KINDS)}")
-        _require_order("sampler", self.min_noise, self.max_noise)
-        if self.churn_min > self.churn_max:
-            raise InputError(
-                f"sampler.churn_min is {self.churn_min}, expected at most sampler.churn_max, {self.churn_max} "
-                "(churn = 0 turns churn off)"
-            )
+class LevelSettings(NoiseRange, Protocol):
+    """A range of noise levels, their number, and the correlation of their noise in time."""
+
+    @property
+    def levels(self) -> int: ...
+
+    @property
+    def memory(self) -> float: ...
+
+    @property
+    def memory_degrees(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -80,28 +53,21 @@ class TrainingNoise:
 
     def __post_init__(self):
         check(self, "diffusion.training")
-        _require_order("diffusion.training", self.min_noise, self.max_noise)
+        require_order("diffusion.training", self.min_noise, self.max_noise)
 
 
-def noise_levels(settings: SamplerSettings) -> Float[np.ndarray, " levels+1"]:
-    """Decreasing noise levels in equal steps of u, then 0, in float64."""
-    u = np.linspace(1, 0, settings.levels)
-    return np.append(_level(settings, u), 0.0)
+def noise_levels(settings: LevelSettings) -> Float[np.ndarray, " levels"]:
+    """Decreasing noise levels in equal steps of u, in float64."""
+    return noise_level(settings, np.linspace(1, 0, settings.levels))
 
 
-def churned_levels(settings: SamplerSettings) -> Float[np.ndarray, " levels"]:
-    """The levels that churn raises noise to before each step: sigma (1 + gamma), or sigma without churn."""
-    sigma = noise_levels(settings)[:-1]
-    gamma = min(settings.churn / settings.levels, math.sqrt(2) - 1)
-    return np.where((settings.churn_min <= sigma) & (sigma <= settings.churn_max), sigma * (1 + gamma), sigma)
+def noise_level(settings: NoiseRange, u: Float[Any, "*n"]) -> Float[Any, "*n"]:
+    """The noise level at u in [0, 1], an array of numpy or JAX: 0 is the least noise, 1 the most."""
+    low, high = settings.min_noise ** (1 / settings.rho), settings.max_noise ** (1 / settings.rho)
+    return (low + u * (high - low)) ** settings.rho
 
 
-def training_noise_level(settings: TrainingNoise, u: "Float[Array, '*n']") -> "Float[Array, '*n']":
-    """The noise level at u in [0, 1): 0 is the least noise, 1 the most."""
-    return _level(settings, u)
-
-
-def require_wider(training: TrainingNoise, sampling: SamplerSettings) -> None:
+def require_wider(training: TrainingNoise, sampling: LevelSettings) -> None:
     """Raise InputError unless the range of training noise is wider than that of sampling on both ends.
 
     A network is least accurate at the edge of its training range, and errors of the first or last step are not
@@ -115,7 +81,7 @@ def require_wider(training: TrainingNoise, sampling: SamplerSettings) -> None:
         )
 
 
-def require_degrees(sampling: SamplerSettings, degrees: int) -> None:
+def require_degrees(sampling: LevelSettings, degrees: int) -> None:
     """Raise InputError where correlated noise needs harmonics beyond the `degrees` that a grid resolves."""
     if sampling.memory and sampling.memory_degrees > degrees:
         raise InputError(
@@ -124,11 +90,7 @@ def require_degrees(sampling: SamplerSettings, degrees: int) -> None:
         )
 
 
-def _level(settings: SamplerSettings | TrainingNoise, u):
-    low, high = settings.min_noise ** (1 / settings.rho), settings.max_noise ** (1 / settings.rho)
-    return (low + u * (high - low)) ** settings.rho
-
-
-def _require_order(place: str, low: float, high: float) -> None:
+def require_order(place: str, low: float, high: float) -> None:
+    """Raise InputError for a range of noise levels that is empty."""
     if low >= high:
         raise InputError(f"{place}.min_noise is {low} and {place}.max_noise {high}, expected min_noise below max_noise")

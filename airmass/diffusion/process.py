@@ -11,17 +11,16 @@ Methods take times as numpy or JAX values and return the same kind: samplers com
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
-from airmass.core.types import Array
-from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise, training_noise_level
+from airmass.diffusion.noise_levels import NoiseRange, TrainingNoise, noise_level
 
-Times = Float[Array, "*n"] | np.floating
+# Arrays or scalars of numpy or JAX.
+Times = Float[Any, "*n"]
 
 
 class Process(ABC):
@@ -75,7 +74,7 @@ class VariancePreserving(Process):
 class EDM(Process):
     """Process whose time is the noise level (Karras et al. 2022); u is linear in level^(1 / rho)."""
 
-    noise: SamplerSettings | TrainingNoise = TrainingNoise()  # noqa: RUF009, frozen
+    noise: NoiseRange = TrainingNoise()  # noqa: RUF009, frozen
 
     def log_alpha(self, t):
         return 0 * t
@@ -90,7 +89,7 @@ class EDM(Process):
         return numeric(t).sqrt(2 * t)
 
     def time_at(self, u):
-        return training_noise_level(self.noise, u)
+        return noise_level(self.noise, u)
 
     def time_of(self, level):
         return level
@@ -184,7 +183,11 @@ class SubVP(VP):
 
 def numeric(t):
     """jax.numpy for a JAX array or tracer, otherwise numpy."""
-    return jnp if isinstance(t, jax.Array) else np
+    if isinstance(t, np.ndarray | np.generic | float | int):
+        return np
+    import jax.numpy as jnp  # not before there is an array of JAX: samplers are settings too
+
+    return jnp
 
 
 def _check_order(what: str, **values: float) -> None:

@@ -8,8 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
-from airmass.diffusion.noise_levels import SamplerSettings, churned_levels, noise_levels
-from airmass.diffusion.process import EDM, Process
+from airmass.diffusion.process import Process
 
 
 class Point(NamedTuple):
@@ -48,14 +47,6 @@ class TimeGrid:
         """A grid of `count` times from the most noise to the least, without churn."""
         times = np.asarray(process.time_at(np.linspace(1, 0, count)))
         return cls(process, times, times)
-
-    @classmethod
-    def of(cls, settings: "SamplerSettings | TimeGrid") -> "TimeGrid":
-        """The grid of a sampler's settings, along `EDM`; a grid is returned as it is."""
-        if isinstance(settings, TimeGrid):
-            return settings
-        times = noise_levels(settings)[:-1]
-        return cls(EDM(settings), times, churned_levels(settings), settings.inflation)
 
     def __iter__(self) -> Iterator[Point]:
         return map(self.at, self.times)

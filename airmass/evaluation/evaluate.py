@@ -8,6 +8,7 @@ sums over initial times.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,9 @@ from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
 from airmass.evaluation.inputs import VerificationData, open_verification
 from airmass.evaluation.left_out import THESE, left_out, sentences, undefined
+from airmass.evaluation.maps import MAPS, score_maps
+from airmass.evaluation.metrics import Metric
+from airmass.evaluation.periods import Grouping
 from airmass.evaluation.scores import (
     EVALUATION,
     RANK_HISTOGRAMS,
@@ -35,8 +39,7 @@ from airmass.evaluation.scores import (
     RankHistogram,
     Score,
     ScoreTable,
-    has_units,
-    quoted,
+    shown,
     to_json,
 )
 from airmass.evaluation.scoring import RANKS, VariableScores, score_variable
@@ -52,6 +55,12 @@ def evaluate(
     lead_times: Sequence[str] | None = None,
     init_times: Sequence[str] | None = None,
     spectra: Sequence[str] = (),
+    *,
+    regions: Sequence[str] = (),
+    by: Grouping | None = None,
+    maps: Sequence[str] = (),
+    derived: Sequence[str] = (),
+    metrics: Sequence[str] = (),
 ) -> ScoreTable:
     """Score every variable, level and lead time of deterministic and ensemble forecasts, and write the folder `out`.
 
@@ -69,7 +78,10 @@ def evaluate(
     """
     refuse_existing(out, *forecasts, truth, climatology)
     console = console or Console()
-    data = open_verification(forecasts, truth, climatology, lead_times, init_times, spectra)
+    data = open_verification(
+        forecasts, truth, climatology, lead_times, init_times, spectra,
+        regions=regions, by=by, maps=maps, derived=derived, metrics=metrics,
+    )  # fmt: skip
     for line in (*(note for system in data.systems for note in system.notes), *_not_available(data)):
         say(console, line)
     scores, table = score(data, console)
@@ -84,8 +96,10 @@ def evaluate(
         (aside / SCORES).write_text(table.to_json())
         if histograms:
             (aside / RANK_HISTOGRAMS).write_text(to_json(histograms))
+        counted = {name: found.counted for name, found in scores.items()}
+        if data.maps_lead_times.size:
+            score_maps(data, table.headline_fields(), counted).to_netcdf(aside / MAPS, engine="h5netcdf")
         if data.spectra_lead_times.size:
-            counted = {name: found.counted for name, found in scores.items()}
             (aside / SPECTRA).write_text(to_json(compute_spectra(data, table.headline_fields(), counted)))
         (aside / EVALUATION).write_text(json.dumps(asdict(_record(data, missing)), indent=1) + "\n")
     print_headlines(table, console, len(data.init_times), any(one.what == THESE for one in missing))
@@ -105,57 +119,52 @@ def score(data: VerificationData, console: Console) -> tuple[dict[str, VariableS
 
 
 def print_headlines(table: ScoreTable, console: Console, n_init_times: int, fewer: bool = False) -> None:
-    """Print scores of headline fields at headline lead times for every system; ensemble scores if there are any.
+    """Print the headline metrics of headline fields at headline lead times for every system.
 
     `fewer` is True if some scores are means over fewer than `n_init_times`.
     """
     dates = f"{'up to ' if fewer else ''}{n_init_times} initial time{'s' if n_init_times > 1 else ''}"
-    console.print(_headlines(table, "rmse", f"RMSE over {dates}"))
-    if "acc" in table.metrics:
-        console.print(_headlines(table, "acc", f"Anomaly correlation over {dates}"))
-    if "spread" in table.metrics:
-        console.print(_headlines(table, "crps", f"Fair CRPS over {dates}"))
-        console.print(_headlines(table, "spread_skill", f"Spread / RMSE over {dates}"))
+    for metric in table.headline_metrics:
+        title = metric.title[0].upper() + metric.title[1:]
+        console.print(_headlines(table, metric, f"{title} over {dates}"))
 
 
-def _headlines(table: ScoreTable, metric: str, title: str) -> Table:
-    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("field", "units", "system") if has_units(metric) else ("field", "system"):
-        shown.add_column(heading, no_wrap=True)
+def _headlines(table: ScoreTable, metric: Metric, title: str) -> Table:
+    grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("field", "units", "system") if metric.in_units else ("field", "system"):
+        grid.add_column(heading, no_wrap=True)
     for hour in table.headline_hours:
-        shown.add_column(f"{hour:g} h", justify="right", no_wrap=True)
+        grid.add_column(f"{hour:g} h", justify="right", no_wrap=True)
     for label, channel in table.headline_fields().items():
-        units = quoted(channel[0])
-        text = units.text if has_units(metric) else "{:.3f}".format
-        rows = {s: [table.value(s, channel, hour, metric) for hour in table.headline_hours] for s in table.systems}
+        units = shown(metric.name, channel[0])
+        rows = {s: [table.value(s, channel, hour, metric.name) for hour in table.headline_hours] for s in table.systems}
         rows = {system: values for system, values in rows.items() if any(value is not None for value in values)}
         for i, (system, values) in enumerate(rows.items()):
-            head = (label, units.units) if has_units(metric) else (label,)
-            cells = ["–" if value is None else text(value) for value in values]
-            shown.add_row(
-                *(head if i == 0 else [""] * len(head)), plain(system), *cells, end_section=i == len(rows) - 1
-            )
-    return shown
+            head = (label, units.units) if metric.in_units else (label,)
+            cells = ["–" if value is None else units.text(value) for value in values]
+            grid.add_row(*(head if i == 0 else [""] * len(head)), plain(system), *cells, end_section=i == len(rows) - 1)
+    return grid
 
 
 def _scores(data: VerificationData, scores: Mapping[str, VariableScores]) -> Iterator[Score]:
-    """Yield all defined values of the metrics."""
+    """Yield all defined values of the metrics, over the globe and each region, all dates and each period."""
     lead_hours = hours(data.lead_times)
-    for name, found in scores.items():
+    for (period, dates), (name, found) in product(data.periods.items(), scores.items()):
         levels = data.levels(name)
-        for system, metric, values in found.values():
-            for (lead, level), value in np.ndenumerate(values):
-                if np.isfinite(value):
-                    yield Score(system, name, levels[level], lead_hours[lead], metric, float(value))
+        for system, metric, values in found.values(dates):
+            for lead, level, place in np.argwhere(np.isfinite(values)).tolist():
+                where = {"region": data.bins[place], "period": period}
+                value = float(values[lead, level, place])
+                yield Score(system, name, levels[level], lead_hours[lead], metric, value, **where)
 
 
 def _rank_histograms(data: VerificationData, scores: Mapping[str, VariableScores]) -> Iterator[RankHistogram]:
     lead_hours = hours(data.lead_times)
     for name, found in scores.items():
-        for system, by_metric in found.means.items():
+        for system, by_metric in found.scores.items():
             if RANKS not in by_metric:
                 continue
-            shares = by_metric[RANKS]
+            shares = found.mean(system, RANKS)[:, :, 0]
             for lead, level in np.ndindex(shares.shape[:2]):
                 if np.isfinite(shares[lead, level]).all():
                     frequencies = shares[lead, level].tolist()
@@ -181,6 +190,8 @@ def _record(data: VerificationData, missing: list[LeftOut]) -> Evaluation:
         left_out=[*_not_available(data), *sentences(missing, data)],
         left_out_values=missing,
         grid=str(data.grid),
+        regions=list(data.regions),
+        by=data.by,
         lead_time_hours=hours(data.lead_times),
         init_times=[minute(time) for time in data.init_times],
     )

@@ -25,7 +25,7 @@ from airmass.data.formats.store import grid_of, minute
 from airmass.data.plausible import require_plausible
 from airmass.evaluation.scores import BASELINES
 from airmass.fields.clock import parse_time
-from airmass.fields.derived import WIND_SPEED, combined, parts_of, scored
+from airmass.fields.derived import combined, derived_fields, parts_of, scored
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 
@@ -37,10 +37,11 @@ _RESERVED = dict.fromkeys(BASELINES, "the baseline that is scored beside every m
 
 @dataclass(frozen=True)
 class System:
-    """Forecasts of one system: initial time -> (path, dataset, index in the dataset)."""
+    """Forecasts of one system: initial time -> (path, dataset, index in the dataset); derived fields to score."""
 
     name: str
     sources: dict[np.datetime64, tuple[Place, xr.Dataset, int]]
+    derived: tuple[str, ...] = ()
 
     @property
     def paths(self) -> list[Place]:
@@ -60,7 +61,7 @@ class System:
     def init_times(self) -> np.ndarray:
         return np.array(sorted(self.sources))
 
-    @property
+    @cached_property
     def lead_times(self) -> np.ndarray:
         return self.example.lead_time.values
 
@@ -69,10 +70,18 @@ class System:
         return members_of(self.example)
 
     @property
+    def levels(self) -> tuple[int, ...]:
+        """Levels in hPa; none if no variable is on levels."""
+        return tuple(map(int, self.example.level.values)) if "level" in self.example.coords else ()
+
+    @cached_property
     def variables(self) -> tuple[str, ...]:
-        """Variables to score: those in the files, and wind speed if the files have its components."""
+        """Variables to score: those in the files and derived ones."""
         held = set(map(str, self.example.data_vars))
-        return tuple(sorted(held | ({WIND_SPEED.name} if held.issuperset(parts_of(WIND_SPEED.name)) else set())))
+        try:
+            return tuple(sorted(held | {*derived_fields(held, self.levels, self.derived)}))
+        except InputError as error:
+            raise InputError(f"{self.paths[0]}: {error}") from None
 
     def path(self, init_time: np.datetime64) -> Place:
         return self.sources[init_time][0]
@@ -87,11 +96,11 @@ class System:
         for part, values in zip(parts_of(name), parts, strict=True):
             levels = dataset.level.values.tolist() if VARIABLES[part].on_levels else ()
             require_plausible(path, part, values.reshape(-1, *values.shape[2:]), levels, times, forecast=True)
-        return with_level_axis(name, combined(name, parts), 2)
+        return with_level_axis(name, combined(name, parts, self.levels), 2)
 
 
-def open_systems(paths: Sequence[str | Path]) -> tuple[System, ...]:
-    """Open forecast files and group them by system, in alphabetical order.
+def open_systems(paths: Sequence[str | Path], derived: Sequence[str] = ()) -> tuple[System, ...]:
+    """Open forecast files and group them by system, in alphabetical order; `derived` fields are scored too.
 
     Raises InputError unless all files have the same grid and levels, and files of one system have the same lead times,
     members and variables, and different initial times.
@@ -106,7 +115,7 @@ def open_systems(paths: Sequence[str | Path]) -> tuple[System, ...]:
         dataset = open_forecast(path, ensemble=True)
         if (name := system_of(dataset, path)) in _RESERVED:
             raise InputError(f"{path}: its system is {name!r}, a name reserved for {_RESERVED[name]}")
-        _add(found.setdefault(name, System(name, {})), path, dataset)
+        _add(found.setdefault(name, System(name, {}, tuple(derived))), path, dataset)
         first = next(iter(found.values()))
         same_grid(grid_of(dataset, path), path, grid_of(first.example, first.paths[0]), first.paths[0])
         _same_axis("level", dataset, path, first)

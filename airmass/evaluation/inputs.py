@@ -1,13 +1,13 @@
 """Inputs of an evaluation, opened and checked in one pass: forecasts, truth, climatology, times."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from airmass.core.errors import InputError
 from airmass.core.place import Place, is_url, located
@@ -23,36 +23,53 @@ from airmass.data.formats.store import grid_of, open_store, read, require, requi
 from airmass.data.plausible import require_plausible
 from airmass.evaluation.forecasts import System, chosen_times, open_systems, same_grid, with_level_axis
 from airmass.evaluation.frames import READ_BYTES, Frames
-from airmass.fields.derived import combined, parts_of, scored
-from airmass.fields.grid import LatLonGrid, latitude_weights
+from airmass.evaluation.metrics import chosen_metrics
+from airmass.evaluation.periods import Grouping, periods
+from airmass.evaluation.regions import LAND_MASK, needs_land_mask, region_names, region_weights
+from airmass.fields.derived import combined, linear, parts_of, scored
+from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES, same_units
 
 
 @dataclass(frozen=True)
 class VerificationData:
     """Aligned inputs of an evaluation: all systems have the same grid, levels, initial and lead times, and truth and
-    climatology cover them. Spectra are computed at `spectra_lead_times`.
+    climatology cover them. Spectra are computed at `spectra_lead_times`, maps of scores at `maps_lead_times`. Scores
+    are means over the globe and over `regions`, over all dates and over those of each period that `by` makes.
     """
 
     systems: tuple[System, ...]
     init_times: np.ndarray
     lead_times: np.ndarray
     spectra_lead_times: np.ndarray
+    maps_lead_times: np.ndarray
     truth: xr.Dataset
     truth_path: Place
     climatology: xr.Dataset | None
     climatology_path: Place | None
     grid: LatLonGrid
+    regions: tuple[str, ...]
+    weights: Float[np.ndarray, "bin node"]  # of the globe, then of the regions
+    by: Grouping | None
+    metrics: tuple[str, ...]
+
+    @property
+    def bins(self) -> tuple[str | None, ...]:
+        """The globe (None), then the regions."""
+        return (None, *self.regions)
+
+    @cached_property
+    def periods(self) -> Mapping[str | None, Bool[np.ndarray, "init_time lead_time"]]:
+        """All dates (None), then the dates of each period."""
+        valid = self.init_times[:, None] + self.lead_times
+        found: dict[str | None, np.ndarray] = {None: np.ones(valid.shape, bool)}
+        return found | dict(periods(self.by, valid) if self.by else {})
 
     @cached_property
     def times(self) -> np.ndarray:
         """All times at which truth is needed, sorted."""
         valid = self.init_times[:, None] + self.lead_times
         return np.unique(np.concatenate([self.init_times, valid.ravel()]))
-
-    @cached_property
-    def weights(self) -> Float[np.ndarray, " node"]:
-        return np.repeat(latitude_weights(self.grid.latitude), len(self.grid.longitude))
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -66,7 +83,7 @@ class VerificationData:
     def levels(self, name: str) -> tuple[int | None, ...]:
         if not scored(name).on_levels:
             return (None,)
-        return tuple(int(level) for level in self.systems[0].example.level.values)
+        return self.systems[0].levels
 
     def _pressures(self, name: str) -> tuple[int, ...]:
         return tuple(level for level in self.levels(name) if level is not None)
@@ -87,21 +104,23 @@ class VerificationData:
             parts = [read(field.sel(time=times), self.truth_path) for field in fields]
             for part, values in zip(parts_of(name), parts, strict=True):
                 require_plausible(self.truth_path, part, values, self._pressures(part), times)
-            return with_level_axis(name, combined(name, parts))
+            return with_level_axis(name, combined(name, parts, self.systems[0].levels))
 
         return Frames(read_at, self.times, self.frame_bytes(name))
 
     def climatology_frames(self, name: str) -> Frames | None:
-        """Climatology of a variable. None without a climatology, and for wind speed: the mean speed is not that of the
-        mean wind."""
-        if self.climatology is None or self.climatology_path is None or parts_of(name) != (name,):
+        """Climatology of a variable. None without a climatology, and for derived fields such as wind speed: the mean
+        speed is not that of the mean wind."""
+        if self.climatology is None or self.climatology_path is None or not linear(name):
             return None
-        path, dataset = self.climatology_path, self._select(self.climatology, name).to_dataset()
+        path = self.climatology_path
+        datasets = {part: self._select(self.climatology, part).to_dataset() for part in parts_of(name)}
 
         def read_at(times: np.ndarray) -> np.ndarray:
-            values = read(climatology_at(dataset, times)[name], path)
-            require_plausible(path, name, values, self._pressures(name), times)
-            return with_level_axis(name, values)
+            parts = [read(climatology_at(dataset, times)[part], path) for part, dataset in datasets.items()]
+            for part, values in zip(datasets, parts, strict=True):
+                require_plausible(path, part, values, self._pressures(part), times)
+            return with_level_axis(name, combined(name, parts, self.systems[0].levels))
 
         return Frames(read_at, self.times, self.frame_bytes(name))
 
@@ -121,7 +140,8 @@ class VerificationData:
         return Frames(read_at, self.times, len(quantiles) * self.frame_bytes(name))
 
     def _select(self, dataset: xr.Dataset, name: str) -> xr.DataArray:
-        return dataset[name].sel(level=list(self.levels(name))) if VARIABLES[name].on_levels else dataset[name]
+        levels = list(self.systems[0].levels)
+        return dataset[name].sel(level=levels) if VARIABLES[name].on_levels else dataset[name]
 
 
 def open_verification(
@@ -131,38 +151,75 @@ def open_verification(
     lead_times: Sequence[str] | None = None,
     init_times: Sequence[str] | None = None,
     spectra: Sequence[str] = (),
+    *,
+    regions: Sequence[str] = (),
+    by: Grouping | None = None,
+    maps: Sequence[str] = (),
+    derived: Sequence[str] = (),
+    metrics: Sequence[str] = (),
 ) -> VerificationData:
     """Open and check all inputs of an evaluation. Raises InputError, with both values, where two do not fit.
 
     `lead_times` (such as 24h or 5d) and `init_times` (such as 2001-01-05T00) choose the times, which every system must
-    have; `["common"]` takes those that all share. By default all systems must have the same times. `spectra` are lead
-    times too.
+    have; `["common"]` takes those that all share. By default all systems must have the same times. `spectra` and `maps`
+    are lead times too. `regions` are those of `airmass.evaluation.regions`, `derived` fields and `metrics` are scored
+    beside the usual ones.
     """
-    systems = open_systems(forecasts)
+    names, chosen = region_names(regions), chosen_metrics(metrics)
+    systems = open_systems(forecasts, derived)
     first = systems[0]
     path = _climatology_path(systems, climatology)
+    grid, truth_store = grid_of(first.example, first.paths[0]), open_store(truth, dask=False)
+    chosen_inits = chosen_times(systems, "init_time", init_times)
+    scored_leads = chosen_times(systems, "lead_time", lead_times)
     data = VerificationData(
-        systems,
-        chosen_times(systems, "init_time", init_times),
-        chosen_times(systems, "lead_time", lead_times),
-        chosen_times(systems, "lead_time", spectra) if spectra else np.array([], "timedelta64[ns]"),
-        open_store(truth, dask=False),
-        located(truth),
-        None if path is None else _open_climatology(path),
-        path,
-        grid_of(first.example, first.paths[0]),
+        systems=systems,
+        init_times=chosen_inits,
+        lead_times=scored_leads,
+        spectra_lead_times=_among(systems, scored_leads, spectra, "spectra"),
+        maps_lead_times=_among(systems, scored_leads, maps, "maps"),
+        truth=truth_store,
+        truth_path=located(truth),
+        climatology=None if path is None else _open_climatology(path),
+        climatology_path=path,
+        grid=grid,
+        regions=names,
+        weights=region_weights(names, grid, _land(truth_store, truth, grid) if needs_land_mask(names) else None),
+        by=by,
+        metrics=chosen,
     )
-    if spectra and not np.isin(data.spectra_lead_times, data.lead_times).all():
-        asked, scored_at = ([f"{h:g}" for h in hours(x)] for x in (data.spectra_lead_times, data.lead_times))
-        absent = next(hour for hour in asked if hour not in scored_at)
-        raise InputError(f"spectra at {absent} h: not among the lead times that are scored, {', '.join(scored_at)} h")
-    levels = first.example.level.values.tolist() if "level" in first.example.coords else ()
+    levels = first.levels
     for dataset, where in ((data.truth, data.truth_path), (data.climatology, path)):
         if dataset is not None and where is not None:
             require(dataset, where, data.held_variables, levels)
             same_grid(grid_of(dataset, where), where, data.grid, first.paths[0])
     require_times(data.truth, truth, data.times)
     return data
+
+
+def _among(systems: Sequence[System], scored_leads: np.ndarray, texts: Sequence[str], what: str) -> np.ndarray:
+    """Lead times named by `texts`. Raises InputError unless they are scored."""
+    if not texts:
+        return np.array([], "timedelta64[ns]")
+    chosen = chosen_times(systems, "lead_time", texts)
+    if not np.isin(chosen, scored_leads).all():
+        asked, scored_at = ([f"{h:g}" for h in hours(x)] for x in (chosen, scored_leads))
+        absent = next(hour for hour in asked if hour not in scored_at)
+        raise InputError(f"{what} at {absent} h: not among the lead times that are scored, {', '.join(scored_at)} h")
+    return chosen
+
+
+def _land(truth: xr.Dataset, path: str | Path, grid: LatLonGrid) -> Float[np.ndarray, " node"]:
+    """Land fraction from the store of truth. Raises InputError if it has none, or values that are no fractions."""
+    if LAND_MASK not in truth:
+        raise InputError(f"{path}: regions land and sea need {LAND_MASK}, which the store does not hold")
+    field = truth[LAND_MASK]
+    if {*field.dims} != {"latitude", "longitude"}:
+        raise InputError(f"{path}: {LAND_MASK} has dimensions {field.dims}, expected ('latitude', 'longitude')")
+    values = read(field.transpose("latitude", "longitude"), path)
+    if not np.isfinite(values).all() or values.min() < -0.01 or values.max() > 1.01:
+        raise InputError(f"{path}: {LAND_MASK} is {values.min():g} to {values.max():g}, expected fractions of 0 to 1")
+    return values.reshape(grid.size).astype(np.float64)
 
 
 def _climatology_path(systems: Sequence[System], named: Place | None) -> Place | None:

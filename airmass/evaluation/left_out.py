@@ -47,7 +47,7 @@ def undefined(data: VerificationData, name: str, scores: VariableScores) -> Iter
             rows = [
                 level
                 for row, level in enumerate(data.levels(name))
-                if not np.isfinite(values[lead, row])
+                if not np.isfinite(values[lead, row, 0])
                 and not any(_needs(bit, system, metric) for bit in _LACKS if scores.given_up[lead, row] & bit)
             ]
             if rows:

@@ -7,17 +7,17 @@ Each is a flat list of objects. `evaluation.json` records what was compared.
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from airmass.core.errors import InputError
 from airmass.core.place import local_path
 from airmass.core.strict_json import read_json
 from airmass.core.typed import Form, Range
-from airmass.evaluation.metrics import known_metrics
-from airmass.fields.derived import WIND_SPEED, scored
-from airmass.fields.variables import VARIABLES, variable_at_level
+from airmass.evaluation.metrics import Metric, known_metrics
+from airmass.fields.derived import is_scored, scored
+from airmass.fields.variables import variable_at_level
 
 # Fields and lead times of WeatherBench 2's scorecards, and 6 h, the error after one step.
 HEADLINE_FIELDS = ("z500", "t850", "u850", "q700", "2t", "msl", "10u", "tp")
@@ -38,12 +38,10 @@ _QUOTED = {
     "vertical_velocity": (1.0, "Pa/s", 3),
 }
 _PLAIN = {"m s-1": "m/s", "J m-2": "J/m²"}
-_WITH_UNITS = ("rmse", "bias", "crps", "energy", "spread")
 
-
-def has_units(metric: str) -> bool:
-    """True if a metric has the units of its variable; others are dimensionless."""
-    return metric in _WITH_UNITS
+# What a score is the mean over: region and period, None for the globe and for all dates.
+Part = tuple[str | None, str | None]
+WHOLE: Part = (None, None)
 
 
 Level = Annotated[int, Range(1, 2000)]
@@ -55,7 +53,11 @@ Minute = Annotated[str, Form(r"\d{4}-\d\d-\d\dT\d\d:\d\d", "a time such as 2020-
 
 @dataclass(frozen=True)
 class Score:
-    """One value of one metric: `level` in hPa, None for a field not on levels; `value` in the units on disk."""
+    """One value of one metric: `level` in hPa, None for a field not on levels; `value` in the units on disk.
+
+    It is a mean over the `region`, or the globe, and over the initial times whose valid time is in the `period`, or
+    all. `low` and `high` are ends of a confidence interval, if it was asked for.
+    """
 
     system: str
     variable: str
@@ -63,6 +65,14 @@ class Score:
     lead_time_hours: Hours
     metric: str
     value: Finite
+    region: str | None = None
+    period: str | None = None
+    low: Finite | None = None
+    high: Finite | None = None
+
+    @property
+    def part(self) -> Part:
+        return self.region, self.period
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,8 @@ class Evaluation:
     lead_time_hours: list[Hours]
     init_times: list[Minute]
     climatology: str | None = None
+    regions: list[str] = field(default_factory=list)
+    by: str | None = None
     members: dict[str, Annotated[int, Range(1)]] = field(default_factory=dict)
     extremes: dict[str, list[Annotated[float, Range(0, 1)]]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
@@ -140,6 +152,14 @@ class Quoted:
         return f"{value * self.factor:z.{self.decimals}f}"
 
 
+NO_UNITS = Quoted(1.0, "", 3)
+
+
+def shown(metric: str, name: str) -> Quoted:
+    """Display units of a metric of a variable: the variable's, or none."""
+    return quoted(name) if known_metrics()[metric].in_units else NO_UNITS
+
+
 def quoted(name: str) -> Quoted:
     """Display units of a variable's errors."""
     units = scored(name).units
@@ -147,11 +167,25 @@ def quoted(name: str) -> Quoted:
 
 
 class ScoreTable:
-    """Scores, looked up by (system, variable, level, lead time in hours, metric)."""
+    """Scores over one region and period, looked up by (system, variable, level, lead time in hours, metric).
 
-    def __init__(self, scores: Iterable[Score]):
-        self.scores = tuple(scores)
-        self._values = {(s.system, s.variable, s.level, s.lead_time_hours, s.metric): s.value for s in self.scores}
+    `all_scores` has those of all regions and periods, `scores` those of the part: the globe and all dates by default.
+    """
+
+    def __init__(self, scores: Iterable[Score], part: Part = WHOLE):
+        self.all_scores = tuple(scores)
+        self.scores = tuple(score for score in self.all_scores if score.part == part)
+        self.part = part
+        self._found = {(s.system, s.variable, s.level, s.lead_time_hours, s.metric): s for s in self.scores}
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """Regions and periods of the scores, the globe and all dates first."""
+        return tuple(dict.fromkeys((WHOLE, *(score.part for score in self.all_scores))))
+
+    def over(self, part: Part) -> "ScoreTable":
+        """The scores of another region or period."""
+        return ScoreTable(self.all_scores, part)
 
     @property
     def systems(self) -> tuple[str, ...]:
@@ -162,6 +196,14 @@ class ScoreTable:
     @property
     def metrics(self) -> tuple[str, ...]:
         return tuple(sorted({score.metric for score in self.scores}))
+
+    @property
+    def headline_metrics(self) -> tuple[Metric, ...]:
+        """Metrics to show first, in their order; those of ensembles only if there is one."""
+        ensemble = "spread" in self.metrics
+        known = [known_metrics()[name] for name in self.metrics]
+        found = [m for m in known if m.headline is not None and (ensemble or not m.ensemble)]
+        return tuple(sorted(found, key=lambda metric: metric.headline or 0))
 
     @property
     def channels(self) -> tuple[tuple[str, int | None], ...]:
@@ -186,7 +228,11 @@ class ScoreTable:
 
     def value(self, system: str, channel: tuple[str, int | None], hour: float, metric: str) -> float | None:
         """One value; None if it is undefined or was not scored."""
-        return self._values.get((system, *channel, hour, metric))
+        found = self.find(system, channel, hour, metric)
+        return None if found is None else found.value
+
+    def find(self, system: str, channel: tuple[str, int | None], hour: float, metric: str) -> Score | None:
+        return self._found.get((system, *channel, hour, metric))
 
     def curve(self, system: str, channel: tuple[str, int | None], metric: str) -> tuple[list[float], list[float]]:
         """Lead times in hours, and the values of the metric, where it is defined."""
@@ -196,12 +242,17 @@ class ScoreTable:
 
     def to_json(self) -> str:
         """JSON of the scores, which must all be finite: JSON has no NaN."""
-        return to_json(self.scores)
+        return to_json(self.all_scores)
 
 
 def to_json(kept: Iterable[Score | RankHistogram | Spectrum]) -> str:
-    """JSON of a flat list of objects, one per line."""
-    return "[\n" + ",\n".join(json.dumps(vars(one), allow_nan=False) for one in kept) + "\n]\n"
+    """JSON of a flat list of objects, one per line, without the optional values that are absent."""
+    return "[\n" + ",\n".join(json.dumps(_present(one), allow_nan=False) for one in kept) + "\n]\n"
+
+
+def _present(one: Any) -> dict[str, object]:
+    optional = {field.name for field in fields(one) if field.default is None}
+    return {name: value for name, value in vars(one).items() if value is not None or name not in optional}
 
 
 def scores_folder(place: str | Path) -> Path:
@@ -267,7 +318,7 @@ def _problem(one: Score | RankHistogram | Spectrum) -> str | None:
     """Problem of a record, beginning with the name of its field; None for a valid one."""
     if not one.system:
         return "system is empty, expected a name"
-    if one.variable not in VARIABLES and one.variable != WIND_SPEED.name:
+    if not is_scored(one.variable):
         return f"variable is {one.variable!r}, which is not in the table of variables (ERA5 long names)"
     if scored(one.variable).on_levels != (one.level is not None):
         return f"level is {one.level}, expected {'hPa' if one.level is None else 'null'} for {one.variable}"
@@ -279,5 +330,6 @@ def _key(one: Score | RankHistogram | Spectrum) -> Iterator[object]:
     yield from (one.system, one.variable, one.level, f"{one.lead_time_hours:g} h")
     if isinstance(one, Score):
         yield one.metric
+        yield from (text for text in one.part if text is not None)
     elif isinstance(one, Spectrum):
         yield "of the mean" if one.of_mean else "of members"

@@ -1,4 +1,4 @@
-"""Scoring loop for one variable: every system against truth, summed over initial times.
+"""Scoring loop for one variable: every system against truth, by initial time.
 
 All systems and baselines are compared on the same initial times. If one of them lacks a value at an initial time (for
 example because a frame of truth is lost), that initial time is left out for all, separately for each variable, level
@@ -6,8 +6,9 @@ and lead time; `lacking` records which and why. A baseline that lacks values at 
 instead.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
@@ -32,34 +33,59 @@ RANKS = "rank histogram"
 # Sources that may lack values, as bits of one number. Without truth nothing can be scored.
 TRUTH, START, CLIMATOLOGY, QUANTILES = 1, 2, 4, 8
 
-# system -> metric -> array (lead_time, level, *part).
+# system -> metric -> array ([init_time,] lead_time, level, bin, *part).
 Values = dict[str, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class VariableScores:
-    """Scores of one variable: means over the initial times that count; NaN if none counts.
+    """Scores of one variable by initial time, of each system and metric, over the globe and in each region.
 
-    `lacking` has the bits of TRUTH, START, CLIMATOLOGY and QUANTILES that lack values. An initial time counts if its
-    bits equal `given_up`, which is 0 unless a source lacks values at every initial time, and TRUTH if none counts.
+    `lacking` has the bits of TRUTH, START, CLIMATOLOGY and QUANTILES that lack values.
     """
 
-    means: Values
+    scores: Values
     lacking: UInt8[np.ndarray, "init_time lead_time level"]
-    given_up: UInt8[np.ndarray, "lead_time level"]
 
-    @property
+    @cached_property
+    def given_up(self) -> UInt8[np.ndarray, "lead_time level"]:
+        """Fewest sources to do without so that at least one initial time counts, as bits; TRUTH if none counts."""
+        given_up = np.full(self.lacking.shape[1:], TRUTH, np.uint8)
+        for bits in sorted(np.unique(self.lacking).tolist(), key=lambda bits: (bits.bit_count(), bits)):
+            if not bits & TRUTH:
+                held = (self.lacking == bits).any(axis=0)
+                given_up = np.where((given_up == TRUTH) & held, np.uint8(bits), given_up)
+        return given_up
+
+    @cached_property
     def counted(self) -> Bool[np.ndarray, "init_time lead_time level"]:
-        """Mask of the initial times that the scores are means over."""
+        """Mask of the initial times that scores are means over: those that lack just what is given up."""
         return (self.lacking == self.given_up) & (self.given_up & TRUTH == 0)
 
-    def values(self) -> Iterator[tuple[str, str, Float[np.ndarray, "lead_time level"]]]:
+    def kept(self, system: str, metric: str) -> Float[np.ndarray, "init_time lead_time level bin *part"]:
+        """Scores by initial time; NaN where the initial time does not count."""
+        values = self.scores[system][metric]
+        return np.where(_beside(self.counted, values), values, np.nan)
+
+    def mean(
+        self, system: str, metric: str, dates: Bool[np.ndarray, "init_time lead_time"] | None = None
+    ) -> Float[np.ndarray, "lead_time level bin *part"]:
+        """Mean over the initial times that count, of these `dates` only; NaN if there are none."""
+        values = self.scores[system][metric]
+        where = self.counted if dates is None else self.counted & dates[..., None]
+        count = _beside(where.sum(axis=0), values[0])
+        total = np.where(_beside(where, values), values, 0.0).sum(axis=0)
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+
+    def values(
+        self, dates: Bool[np.ndarray, "init_time lead_time"] | None = None
+    ) -> Iterator[tuple[str, str, Float[np.ndarray, "lead_time level bin"]]]:
         """Yield (system, metric, values), NaN where undefined."""
         metrics = known_metrics()
-        for system, by_metric in self.means.items():
-            for metric, mean in by_metric.items():
+        for system, by_metric in self.scores.items():
+            for metric in by_metric:
                 if metric != RANKS:
-                    yield system, metric, metrics[metric].finish(mean)
+                    yield system, metric, metrics[metric].finish(self.mean(system, metric, dates))
 
 
 @dataclass(frozen=True)
@@ -75,82 +101,75 @@ class VerificationCase:
     lacking: UInt8[np.ndarray, "lead_time level"]
 
 
-def score_variable(data: VerificationData, name: str) -> VariableScores:
-    """Score one variable over all initial times, for every system."""
-    # Sums by missing sources: only at the end is it known whether a source lacks values at every initial time.
-    sums: dict[int, Values] = {}
-    lacking = []
-    frames = data.truth_frames(name), data.climatology_frames(name), data.quantile_frames(name)
-    for init_time in data.init_times:
-        for held in frames:
-            if held is not None:
-                held.forget_before(init_time)
+def score_variable(data: VerificationData, name: str, init_times: np.ndarray | None = None) -> VariableScores:
+    """Score one variable of every system, over all initial times or those given."""
+    init_times = data.init_times if init_times is None else init_times
+    scores, lacking = [], []
+    frames = frames_of(data, name)
+    for init_time in init_times:
+        frames.forget_before(init_time)
         parts: dict[str, list[dict[str, np.ndarray]]] = {}
         found = []
-        for case in _cases(data, name, init_time, *frames):
+        for case in cases(data, name, init_time, frames, data.lead_blocks(name)):
             found.append(case.lacking)
-            for label, members in _candidates(data, name, init_time, case):
-                parts.setdefault(label, []).append(_score(data, label, members, case))
+            for label, members in candidates(data, name, init_time, case):
+                parts.setdefault(label, []).append(_score(data, name, label, members, case))
         lacking.append(np.concatenate(found))
-        scores = {label: _joined(blocks) for label, blocks in parts.items()}
-        for bits in np.unique(lacking[-1]).tolist():
-            if not bits & TRUTH:
-                _add(sums.setdefault(bits, {}), scores, lacking[-1] == bits)
-    return _means(sums, np.stack(lacking))
+        scores.append({label: _joined(blocks) for label, blocks in parts.items()})
+    return VariableScores(stacked(scores), np.stack(lacking))
 
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _add(total: Values, scores: Values, where: Bool[np.ndarray, "lead_time level"]) -> None:
-    """Add the scores of one initial time, at some lead times and levels."""
-    for label, by_metric in scores.items():
-        held = total.setdefault(label, {})
-        for key, values in by_metric.items():
-            new = values if where.all() else np.where(_beside(where, values), values, 0.0)
-            held[key] = held[key] + new if key in held else new
+def stacked(scores: Sequence[Values]) -> Values:
+    """Scores of several initial times, along a new first axis."""
+    return {
+        label: {key: np.stack([one[label][key] for one in scores]) for key in by_metric}
+        for label, by_metric in scores[0].items()
+    }
 
 
-def _means(sums: Mapping[int, Values], lacking: UInt8[np.ndarray, "init_time lead_time level"]) -> VariableScores:
-    given_up = _given_up(sums, lacking)
-    means: Values = {}
-    for bits, total in sums.items():
-        where, count = given_up == bits, (lacking == bits).sum(axis=0)
-        for label, by_metric in total.items():
-            held = means.setdefault(label, {})
-            for key, values in by_metric.items():
-                mean = values / np.maximum(_beside(count, values), 1)
-                held[key] = np.where(_beside(where, mean), mean, held.get(key, np.nan))
-    return VariableScores(means, lacking, given_up)
-
-
-def _given_up(
-    kinds: Mapping[int, Values], lacking: UInt8[np.ndarray, "init_time lead_time level"]
-) -> UInt8[np.ndarray, "lead_time level"]:
-    """Fewest sources to do without so that at least one initial time counts, as bits."""
-    given_up = np.full(lacking.shape[1:], TRUTH, np.uint8)
-    for bits in sorted(kinds, key=lambda bits: (bits.bit_count(), bits)):
-        held = (lacking == bits).any(axis=0)
-        given_up = np.where((given_up == TRUTH) & held, np.uint8(bits), given_up)
-    return given_up
+def joined(parts: Sequence[VariableScores]) -> VariableScores:
+    """Scores of the initial times of all parts, in the order given."""
+    scores = {
+        label: {key: np.concatenate([part.scores[label][key] for part in parts]) for key in by_metric}
+        for label, by_metric in parts[0].scores.items()
+    }
+    return VariableScores(scores, np.concatenate([part.lacking for part in parts]))
 
 
 def _beside(a: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Reshape (lead_time, level) to broadcast against `values`, which may have axes for the parts of a metric."""
+    """Reshape ([init_time,] lead_time, level) to broadcast against `values`, which has more axes after these."""
     return a.reshape(*a.shape, *(1,) * (values.ndim - a.ndim))
 
 
-def _cases(
-    data: VerificationData,
-    name: str,
-    init_time: np.datetime64,
-    truth: Frames,
-    climatology: Frames | None,
-    quantiles: Frames | None,
+@dataclass(frozen=True)
+class Sources:
+    """Truth, climatology and quantiles of one variable by valid time."""
+
+    truth: Frames
+    climatology: Frames | None
+    quantiles: Frames | None
+
+    def forget_before(self, time: np.datetime64) -> None:
+        for held in (self.truth, self.climatology, self.quantiles):
+            if held is not None:
+                held.forget_before(time)
+
+
+def frames_of(data: VerificationData, name: str) -> Sources:
+    return Sources(data.truth_frames(name), data.climatology_frames(name), data.quantile_frames(name))
+
+
+def cases(
+    data: VerificationData, name: str, init_time: np.datetime64, sources: Sources, lead_blocks: Iterable[np.ndarray]
 ) -> Iterator[VerificationCase]:
+    """Yield truth and baselines from one initial time, for each block of lead times."""
+    truth, climatology, quantiles = sources.truth, sources.climatology, sources.quantiles
     start, at_start = truth.at([init_time]), truth.present_at([init_time])
-    for lead_times in data.lead_blocks(name):
+    for lead_times in lead_blocks:
         times = init_time + lead_times
         expected, present = truth.at(times), truth.present_at(times)
         _refuse_holes(data, name, times, present)
@@ -188,7 +207,7 @@ def _at_every_quantile(present: np.ndarray | None) -> Bool[np.ndarray, "lead_tim
     return None if present is None else np.asarray(present.all(axis=1, keepdims=True))
 
 
-def _candidates(
+def candidates(
     data: VerificationData, name: str, init_time: np.datetime64, case: VerificationCase
 ) -> Iterator[tuple[str, Float[np.ndarray, "member lead_time level node"]]]:
     """Yield the baselines, then each system, so that the members of only one system are in memory."""
@@ -205,31 +224,35 @@ def _candidates(
 
 def _score(
     data: VerificationData,
+    name: str,
     label: str,
     members: Float[np.ndarray, "member lead_time level node"],
     case: VerificationCase,
-) -> dict[str, Float[np.ndarray, "lead_time level *part"]]:
+) -> dict[str, Float[np.ndarray, "lead_time level bin *part"]]:
     """Scores of one system at the lead times of the case, by metric."""
-    metrics = _metrics(label, len(members), case)
-    blocks = [_score_rows(metrics, fields) for fields in _blocks(members, case, data.weights)]
+    metrics = metrics_for(data, name, label, len(members), case)
+    blocks = [_score_rows(metrics, fields) for fields in _blocks(data, members, case)]
     joined = _joined(blocks)
     return {key: values.reshape(*case.truth.shape[:2], *values.shape[1:]) for key, values in joined.items()}
 
 
-def _metrics(label: str, members: int, case: VerificationCase) -> dict[str, Metric]:
+def metrics_for(
+    data: VerificationData, name: str, label: str, members: int, case: VerificationCase
+) -> dict[str, Metric]:
     """Metrics that can be computed. The climatological mean has no anomaly and does not forecast extremes."""
-    normal = label == "climatology"
+    normal, known = label == "climatology", known_metrics()
     return {
-        name: metric
-        for name, metric in known_metrics().items()
+        key: metric
+        for key, metric in ((key, known[key]) for key in data.metrics)
         if (not metric.needs_climatology or (case.climatology is not None and not normal))
         and members >= metric.least_members
+        and (metric.variables is None or name in metric.variables)
         and (metric.quantile is None or (metric.quantile in case.thresholds and not normal))
     }
 
 
 def _blocks(
-    members: Float[np.ndarray, "member lead_time level node"], case: VerificationCase, weights: np.ndarray
+    data: VerificationData, members: Float[np.ndarray, "member lead_time level node"], case: VerificationCase
 ) -> Iterator[Fields]:
     """Yield a few rows of (lead_time, level) at once, in float64."""
 
@@ -246,10 +269,11 @@ def _blocks(
         yield Fields(
             np.stack([double(member, block) for member in members]),
             double(case.truth, block),
-            weights,
+            data.weights,
             double(case.climatology, block),
             rows(case.present, block),
             {quantile: double(limit, block) for quantile, limit in case.thresholds.items()},
+            data.grid,
         )
 
 

@@ -67,6 +67,12 @@ _TABLE: tuple[Variable, ...] = (
     Variable(
         "sea_surface_temperature", "sea_surface_temperature", "sst", "K", False, (250.0, 320.0), missing_over_land=True
     ),
+    Variable(
+        "sea_ice_cover", "sea_ice_area_fraction", "ci", "1", False, (-0.01, 1.01), missing_over_land=True,
+        aliases=("siconc",),
+    ),
+    Variable("2m_dewpoint_temperature", "dew_point_temperature", "2d", "K", False, (130.0, 330.0), aliases=("d2m",)),
+    Variable("2m_specific_humidity", "specific_humidity", "2sh", "kg kg-1", False, (-0.002, 0.06), aliases=("sh2",)),
     Variable("toa_incident_solar_radiation", "", "tisr", "J m-2", False, (-1.0, 5.5e6), accumulation_hours=1),
     Variable("geopotential_at_surface", "geopotential", "zsfc", "m2 s-2", False, (-5.0e3, 9.0e4), static=True),
     Variable("land_sea_mask", "land_area_fraction", "lsm", "1", False, (-0.01, 1.01), static=True),

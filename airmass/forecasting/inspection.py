@@ -37,17 +37,19 @@ class Inspection:
     members: int
 
 
-def inspection(checkpoint: str | Path, grid: str | None, precision: str, members: int) -> Inspection:
+def inspection(
+    checkpoint: str | Path, grid: str | None, precision: str, members: int, config: str | Path | None = None
+) -> Inspection:
     """Read a checkpoint and measure the speed of matrix products. Raises InputError for an inconsistent checkpoint."""
-    source, held = Path(checkpoint), read_checkpoint(checkpoint)
+    source, held = Path(checkpoint), read_checkpoint(checkpoint, config)
     family, task, settings = held.family, held.task, held.settings
     if members < 1 or (members > 1 and not family.ensemble):
         expected = "1 or more" if family.ensemble else f"1 for {family.title}"
         raise InputError(f"{source}: members is {members}, expected {expected}")
     shape, which = _shape(held, grid, source)
-    levels = held.sampler.levels if held.sampler else 1
+    evaluations = held.sampler.evaluations if held.sampler else 1
     together = min(members, family.most_together)
-    needed = footprint(task, settings, shape, precision, together, levels, on_accelerator())
+    needed = footprint(task, settings, shape, precision, together, evaluations, on_accelerator())
     about = _about(held) | {"grid": f"{shape[1]} x {shape[0]} ({which})"}
     if attention := family.attention(settings, precision).report:
         about |= {"attention": attention}

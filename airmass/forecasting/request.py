@@ -1,6 +1,6 @@
 """Options of a forecast: those of the command and of `airmass.forecast`. Importing this module needs no JAX."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +11,9 @@ from airmass.core.typed import MOST_SEED, Range, check_options
 
 SUFFIXES = (".zarr", ".nc")
 # Options that change no value of a forecast, and files, which are recorded by their contents.
-_NOT_RECORDED = ("checkpoint", "statistics", "initial", "initial_noise", "init_time", "out", "add", "memory_limit")
+_NOT_RECORDED = (
+    "checkpoint", "statistics", "config", "initial", "initial_noise", "init_time", "out", "add", "memory_limit",
+)  # fmt: skip
 # Option -> field of the sampler's settings that it changes.
 _SAMPLER = {
     "sampler": "kind",
@@ -20,29 +22,34 @@ _SAMPLER = {
     "noise_memory": "memory",
     "noise_memory_degrees": "memory_degrees",
 }
-# Options that need members.
-_OF_ENSEMBLES = ("members", "first_member", "add", "seed", "perturb", "perturb_length", "initial_noise", *_SAMPLER)
+# Options that need random members, and those that need members of any kind.
+OF_RANDOM_MEMBERS = ("seed", "perturb_length", "initial_noise", *_SAMPLER)
+_OF_ENSEMBLES = ("members", "first_member", "add", "perturb", *OF_RANDOM_MEMBERS)
 
 
 @dataclass(frozen=True)
 class ForecastRequest:
     """Run a forecast from a checkpoint and an initial state."""
 
-    checkpoint: str | Path
-    """A run's folder, a model file, or a published GraphCast or GenCast `.npz`."""
+    checkpoint: tuple[str | Path, ...]
+    """A run's folder, a model file, or a published `.npz` of GraphCast, GenCast or WeatherNext 2. Several are one
+    system, to which members are dealt out in turn."""
     initial: str | Path
     """Zarr store or NetCDF file with the initial frames and the static fields."""
     out: str | Path
     """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A stopped Zarr forecast stays in OUT.partial and is resumed
     by the same command; a NetCDF file starts over."""
     statistics: str | Path | None = None
-    """Folder with the published statistics (mean_by_level.nc, ...); needed for published checkpoints."""
+    """Folder with the published statistics (mean_by_level.nc, ...); needed for published GraphCast and GenCast."""
+    config: str | Path | None = None
+    """Published configuration, such as WeatherNext2.json; needed for published WeatherNext 2 weights."""
     init_time: tuple[str, ...] = ()
     """One or more initial times, UTC, such as 2001-01-05T06; optional if the input has only one."""
     lead_time: str | None = None
-    """Length of the forecast, such as 10d, 72h or 5d12h; by default 10d for GraphCast and 15d for GenCast."""
+    """Length of the forecast, such as 10d, 72h or 5d12h; by default 10d for GraphCast and 15d for ensemble models."""
     members: Annotated[int, Range(1, MOST_SEED)] | None = None
-    """Ensemble size; by default 1. A member depends only on the seed, the initial time and its number."""
+    """Ensemble size; by default one for each checkpoint. A member depends only on the checkpoints, the seed, the
+    initial time and its number."""
     first_member: Annotated[int, Range(0, MOST_SEED)] = 0
     """Number of the first member, to split an ensemble over several machines."""
     add: bool = False
@@ -55,7 +62,8 @@ class ForecastRequest:
     perturb_length: Annotated[float, Range(0, above=True)] = 1200.0
     """Correlation length of the perturbations, km."""
     initial_noise: str | Path | None = None
-    """NetCDF file with noise of unit variance, the same for every member, used in place of random noise."""
+    """NetCDF file with noise of unit variance, used in place of random noise: a field for GenCast, `noise` (sample,
+    time, noise_channels) for FGN."""
     sampler: str | None = None
     """Sampler of GenCast: dpmpp-2s (as published), dpmpp-2m, heun, ddim, ...; by default the checkpoint's."""
     noise_levels: int | None = None
@@ -75,7 +83,13 @@ class ForecastRequest:
     """Memory limit, GB; by default the free memory. A forecast that needs more is refused before it compiles."""
 
     def __post_init__(self):
+        if isinstance(self.checkpoint, str | Path):
+            object.__setattr__(self, "checkpoint", (self.checkpoint,))
         check_options(self)
+        if not self.checkpoint:
+            raise InputError("no checkpoint, expected one or more")
+        if len({Path(path) for path in self.checkpoint}) < len(self.checkpoint):
+            raise InputError(f"checkpoints {', '.join(map(str, self.checkpoint))}: each may be given once")
         out = local_path(self.out, "output")
         if out.suffix not in SUFFIXES:
             raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
@@ -101,15 +115,19 @@ class ForecastRequest:
         given = {field: getattr(self, option) for option, field in _SAMPLER.items()}
         return {field: value for field, value in given.items() if value is not None}
 
-    def numbers(self, ensemble: bool) -> range | None:
-        """Numbers of the members to run; None for a deterministic system."""
-        return range(self.first_member, self.first_member + (self.members or 1)) if ensemble else None
+    @property
+    def checkpoints(self) -> str:
+        """Name of the checkpoints in messages."""
+        first, *others = self.checkpoint
+        return f"{first} and {len(others)} more" if others else str(first)
 
-    def refuse_ensemble_options(self, title: str) -> None:
-        """Raise InputError for an option of ensembles, which has no effect on the deterministic system `title`."""
+    def refuse_without_effect(self, title: str, options: Collection[str] = _OF_ENSEMBLES) -> None:
+        """Raise InputError for one of `options` that is given and has no effect on the deterministic system `title`."""
         for option, value in self._given():
-            if option in _OF_ENSEMBLES and (option, value) != ("members", 1):
-                raise InputError(f"{title} is deterministic: --{option.replace('_', '-')} {value} has no effect")
+            if option in options and (option, value) != ("members", 1):
+                raise InputError(
+                    f"{self.checkpoints}: {title} is deterministic: --{option.replace('_', '-')} {value} has no effect"
+                )
 
     def record(self, ensemble: bool) -> dict[str, Any]:
         """Options that determine a forecast's values, as in JSON. Options of ensembles only for an `ensemble`."""

@@ -13,7 +13,8 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.data.initial import Initial
 from airmass.data.plausible import Usual, usual
-from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.samplers import changed
+from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
@@ -26,6 +27,8 @@ from airmass.models.runner import MakeRunner, Runner
 
 # Makes the model for a grid and its static fields.
 BuildModel = Callable[[LatLonGrid, Float[np.ndarray, "node static"]], Model]
+# Reads noise for a grid, members by number and steps.
+ReadNoise = Callable[[str | Path, LatLonGrid, range, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class System:
     are perturbed already. `sampler` is None for models without one. `attention` names the implementation of attention
     on this machine. `usual` has the means and standard deviations that initial states are checked against.
     `fingerprint` identifies checkpoint and statistics. `build` makes the bare model, None if a system is more than its
-    model.
+    model. `read_noise` reads a file of noise for a grid, a range of members and a number of steps. Without random noise
+    at most `most_members` differ; None for any number. `models` are the checkpoints of a system of several.
     """
 
     name: str
@@ -51,11 +55,14 @@ class System:
     lead_time: str
     runner: MakeRunner
     residual_std: Float[np.ndarray, " prognostic"] | None = None
-    sampler: SamplerSettings | None = None
+    sampler: Sampler | None = None
     attention: str = PLAIN
     usual: Usual | None = None
     fingerprint: str = ""
     build: BuildModel | None = None
+    read_noise: ReadNoise | None = None
+    most_members: int | None = None
+    models: tuple[str, ...] = ("",)
 
 
 def load_system(
@@ -63,15 +70,19 @@ def load_system(
     statistics: Statistics = None,
     precision: str = "float32",
     memory_limit: float | None = None,
+    config: str | Path | None = None,
+    models: int = 1,
 ) -> System:
-    """Read a run's folder, a model file of airmass or a published `.npz`, which needs its `statistics` folder.
+    """Read a run's folder, a model file of airmass or a published `.npz`.
 
+    A published file needs its `statistics` folder, or its `config`, which contains them. `models` is the number of
+    models of this size that will be in memory.
     `precision` of the network's arithmetic is "float32" or "bfloat16"; `memory_limit` is in GB. Raises InputError for a
     file that is none of these or is inconsistent, and for statistics that lack a variable or level of the task.
     """
     if memory_limit is not None and not memory_limit > 0:
         raise InputError(f"memory limit is {memory_limit:g} GB, expected above 0")
-    held = read_checkpoint(checkpoint)
+    held = read_checkpoint(checkpoint, config)
     family, task, settings = held.family, held.task, held.settings
     scales, fill = held.scales(statistics), held.fill(statistics)
     attention = family.attention(settings, precision)
@@ -81,12 +92,13 @@ def load_system(
         trained = Trained(task, settings, held.network, grid, scales, fill, held.innovation, held.calibration)
         return family.build(trained, static, precision, attend=attention.attend)
 
-    def runner(
-        grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: SamplerSettings | None = held.sampler
-    ) -> Runner:
-        together = fitting(held.path, task, settings, grid.shape, precision, memory_limit)
+    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: Sampler | None = held.sampler) -> Runner:
+        together = fitting(held.path, task, settings, grid.shape, precision, memory_limit, models)
         model = build(grid, static)
         return family.runner(model, task, grid, sampler=sampler, seed=seed, noise=noise, together=together)
+
+    def read_noise(path: str | Path, grid: LatLonGrid, members: range, steps: int) -> np.ndarray:
+        return family.read_noise(path, task, settings, grid, members, steps)
 
     return System(
         family.name,
@@ -102,8 +114,9 @@ def load_system(
         held.sampler,
         attention.name,
         usual_of(task, scales),
-        _fingerprint(held.path, statistics),
+        _fingerprint(held.path, statistics, config),
         build,
+        read_noise,
     )
 
 
@@ -120,10 +133,11 @@ def check_grid(system: System, checkpoint: str | Path, start: Initial) -> None:
         )
 
 
-def _fingerprint(path: Path, statistics: str | Path | None) -> str:
+def _fingerprint(path: Path, statistics: str | Path | None, config: str | Path | None) -> str:
     """Hash of all files that a system was read from, 16 hex digits."""
     digest = hashlib.sha256()
-    for file in (path, *(sorted(Path(statistics).glob("*_by_level.nc")) if statistics else ())):
+    tables = sorted(Path(statistics).glob("*_by_level.nc")) if statistics else ()
+    for file in (path, *tables, *([Path(config)] if config else ())):
         with file.open("rb") as held:
             digest.update(hashlib.file_digest(held, "sha256").digest())
     return digest.hexdigest()[:16]
@@ -139,7 +153,7 @@ def with_sampler(system: System, changes: Mapping[str, Any]) -> System:
     """Change settings of a system's sampler. Raises InputError if it has none, and for invalid values."""
     if system.sampler is None:
         raise InputError(f"{system.title} has no sampler: its {', '.join(changes)} cannot be set")
-    chosen = replace(system.sampler, **changes)
+    chosen = changed(system.sampler, changes)
     about = dict(system.about) | {f"sampler_{name}": value for name, value in changes.items()}
     runner: Any = system.runner  # that of a diffusion model also takes `sampler`
     return replace(system, sampler=chosen, about=about, runner=partial(runner, sampler=chosen))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import airmass.models
 from airmass.core.errors import InputError
-from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.task import Task
 from airmass.models.settings import ModelSettings
 
@@ -53,10 +53,14 @@ class RecipeParts(Protocol):
 
 @dataclass(frozen=True)
 class PublishedLayout:
-    """Published files of a model: the beginning of the array name that identifies them, and their reader."""
+    """Published files of a model: the beginning of the array name that identifies them, and their reader.
+
+    The reader takes the file and, where `configured`, the configuration file that has its task, sizes and statistics.
+    """
 
     mark: str
-    read: "Callable[[str | Path], PublishedModel]"
+    read: "Callable[..., PublishedModel]"
+    configured: bool = False
 
 
 class ModelFamily(Protocol):
@@ -93,7 +97,7 @@ class ModelFamily(Protocol):
         """Raise InputError for a grid that a recipe cannot be trained on."""
         return
 
-    def sampler(self, recipe: RecipeParts) -> SamplerSettings | None:
+    def sampler(self, recipe: RecipeParts) -> Sampler | None:
         """The sampler that draws frames, None for models that do not sample."""
         return None
 
@@ -143,13 +147,19 @@ class ModelFamily(Protocol):
         task: Task,
         grid: "LatLonGrid",
         *,
-        sampler: SamplerSettings | None = None,
+        sampler: Sampler | None = None,
         seed: int = 0,
         noise: "np.ndarray | None" = None,
         together: int = 4,
     ) -> "ModelRunner":
-        """A runner of forecasts with a model: members drawn from `seed`, or from one field of `noise`."""
+        """A runner of forecasts with a model: members drawn from `seed`, or from `noise` as `read_noise` gives it."""
         ...
+
+    def read_noise(
+        self, path: str | Path, task: Task, settings: Any, grid: "LatLonGrid", members: range, steps: int
+    ) -> "np.ndarray":
+        """Noise from a file, for a runner of these members and steps; raises InputError for another shape."""
+        raise InputError(f"{path}: {self.title} draws no noise")
 
     def objective(self, recipe: RecipeParts, loss: "WeightedLoss", grid: "LatLonGrid") -> "Objective":
         """The training objective."""

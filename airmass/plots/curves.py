@@ -7,11 +7,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from airmass.evaluation.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, has_units, quoted
+from airmass.evaluation.metrics import Metric
+from airmass.evaluation.scores import BASELINES, HEADLINE_FIELDS, ScoreTable, shown
 from airmass.fields.derived import scored
 from airmass.plots.axes import ACROSS, INK, PALE, lead_axis, legend, panel_rows
-
-_NAMES = {"rmse": "RMSE", "crps": "fair CRPS", "acc": "anomaly correlation"}
 
 # Okabe and Ito's (2008) colours for colour-blind readers; baselines are dashed, so that they differ without colour.
 _MODELS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
@@ -19,16 +18,16 @@ _BASELINE_LINES = {"persistence": ("#7f7f7f", "--"), "climatology": ("#b08900", 
 
 
 def curve_figure(table: ScoreTable, fields: Sequence[str] = HEADLINE_FIELDS) -> Figure:
-    """Plot RMSE, CRPS if there is an ensemble, and ACC if it was scored, of those of `fields` that were scored."""
-    wanted = ["rmse", *(["crps"] if "spread" in table.metrics else []), *(["acc"] if "acc" in table.metrics else [])]
+    """Plot the headline metrics of those of `fields` that were scored, except those of ensembles alone."""
+    wanted = [metric for metric in table.headline_metrics if metric.least_members == 1]
     channels = channels_of(table, fields)
     lines = line_styles(table.systems)
     figure, panels = panel_rows(len(channels), len(wanted))
     for column, (label, channel) in zip(panels, channels.items(), strict=True):
         column[0].set_title(label, loc="left", fontsize=12, weight="bold", color=INK)
         for panel, metric in zip(column, wanted, strict=True):
-            units = f", {quoted(channel[0]).units}" if has_units(metric) else ""
-            panel.set_title(_NAMES[metric] + units, loc="right", fontsize=9, color=PALE)
+            units = shown(metric.name, channel[0]).units
+            panel.set_title(f"{metric.title}, {units}" if units else metric.title, loc="right", fontsize=9, color=PALE)
             _draw(panel, table, channel, metric, lines)
     legend(figure, {system: lines[system] for system in table.systems})
     return figure
@@ -62,18 +61,24 @@ def draw_curve(
     panel: Axes, table: ScoreTable, system: str, channel: tuple[str, int | None], metric: str, style: dict
 ) -> None:
     """Draw one system's metric against lead time in days, in display units, with markers if these are few."""
-    factor = quoted(channel[0]).factor if has_units(metric) else 1.0
+    factor = shown(metric, channel[0]).factor
     hours, values = table.curve(system, channel, metric)
     marker = "o" if len(hours) < 5 else None
     panel.plot(np.array(hours) / 24, factor * np.array(values), marker=marker, markersize=4, **style)
 
 
-def _draw(panel: Axes, table: ScoreTable, channel: tuple[str, int | None], metric: str, lines: dict[str, dict]) -> None:
+def _draw(
+    panel: Axes, table: ScoreTable, channel: tuple[str, int | None], metric: Metric, lines: dict[str, dict]
+) -> None:
     for system, style in lines.items():
-        draw_curve(panel, table, system, channel, metric, style)
+        draw_curve(panel, table, system, channel, metric.name, style)
     lead_axis(panel, max(table.hours))
-    if metric == "acc":
-        panel.set_ylim(top=1.0)
-        panel.axhline(0.6, color="#9a9a9a", linewidth=1.1, zorder=0)  # common limit of useful synoptic skill
-    else:
-        panel.set_ylim(bottom=0)
+    finish_panel(panel, metric)
+
+
+def finish_panel(panel: Axes, metric: Metric) -> None:
+    """Set the ends of the axis of a metric, and draw its guide."""
+    bottom, top = metric.limits
+    panel.set_ylim(bottom=bottom, top=top)
+    if metric.guide is not None:
+        panel.axhline(metric.guide, color="#9a9a9a", linewidth=1.1, zorder=0)

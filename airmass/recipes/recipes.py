@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from airmass.core.errors import InputError
-from airmass.core.typed import check, typed
+from airmass.core.typed import check, fields_of, typed
 from airmass.data.loading.settings import LoaderSettings
-from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.samplers import known_samplers
+from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.fields.task import Task
 from airmass.models.convlstm.settings import ConvLSTMSettings
 from airmass.models.family import ModelFamily, family_named, family_of
@@ -195,7 +196,7 @@ RECIPES: dict[str, Recipe] = {
         optimiser=OptimiserSettings(kind="muon", peak_rate=6e-3, warmup=100, tail_rate=6e-6, average=0.998),
         # docs/decisions/0016 and 0018
         diffusion=DiffusionSettings(
-            sampling=SamplerSettings(memory=0.9, memory_degrees=11), calibration=CalibrationSettings(starts=24)
+            sampling=DPMSolver2S(memory=0.9, memory_degrees=11), calibration=CalibrationSettings(starts=24)
         ),
         cost="about four minutes on two CPU cores",
         expect="CRPS of Z500 about 75 / 207 / 290 m2 s-2 at 24 / 72 / 120 h with --perturb 0.3 (docs/demo.md)",
@@ -229,7 +230,7 @@ RECIPES: dict[str, Recipe] = {
         expect=_NOT_YET,
     ),
     "fgn-demo": Recipe(
-        task=_DEMO,
+        task=replace(_DEMO, step=12),
         model=FGNSettings(
             mesh_level=2,
             width=64,
@@ -243,7 +244,7 @@ RECIPES: dict[str, Recipe] = {
             divisor=1.0,
             recompute=0,
         ),
-        training=TrainingSettings(updates=(1500, 300, 200), rollout=(1, 2, 3)),
+        training=TrainingSettings(updates=(1800, 400, 300), rollout=(1, 2, 4)),
         optimiser=OptimiserSettings(
             kind="muon",
             schedule="stages",
@@ -278,10 +279,14 @@ def as_settings(made: Recipe) -> dict:
     return {"family": made.family.name} | asdict(made)
 
 
+# Settings that only some samplers have; once all had those of churn and none had the others.
+_OF_CHURN = ("churn", "churn_min", "churn_max", "inflation")
+_OWN_OF_SAMPLERS = ("tolerance", "corrector", "steps", "share")
 # Fields added after the oldest format that is still read; older files lack them.
 _LATER = frozenset(
-    ["model.innovation", "diffusion.calibration", "diffusion.sampling.memory", "diffusion.sampling.memory_degrees"]
-) | {"loader.block", "loader.blocks_at_once"}
+    ["model.innovation", "diffusion.calibration", "loader.block", "loader.blocks_at_once"]
+    + [f"diffusion.sampling.{name}" for name in ("memory", "memory_degrees", *_OWN_OF_SAMPLERS)]
+)
 
 
 def from_settings(settings: Mapping, source: str | Path = "settings") -> Recipe:
@@ -308,5 +313,17 @@ def completed(settings: Mapping) -> dict:
     model, loss = (typed(settings[name], dict, name) for name in ("model", "loss"))
     if isinstance(every := model.get("recompute"), bool):  # before it was a number of layers
         model = model | {"recompute": int(every)}
+    if (diffusion := settings.get("diffusion")) is not None:
+        settings = dict(settings) | {"diffusion": _with_own_settings(typed(diffusion, dict, "diffusion"))}
     old = {"family": "gencast" if "heads" in model else "graphcast"}
     return old | dict(settings) | {"model": model, "loss": {"kind": "squared_error"} | loss}
+
+
+def _with_own_settings(diffusion: Mapping) -> dict:
+    """Saved settings of diffusion without settings of churn where the sampler has none."""
+    sampling = typed(diffusion.get("sampling", {}), dict, "diffusion.sampling")
+    if (kind := sampling.get("kind")) not in known_samplers():
+        return dict(diffusion)
+    own = fields_of(known_samplers()[kind])
+    kept = {name: value for name, value in sampling.items() if name in own or name not in _OF_CHURN}
+    return dict(diffusion) | {"sampling": kept}

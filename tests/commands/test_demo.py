@@ -35,6 +35,7 @@ def test_it_makes_scores_pictures_and_a_report(made):
     pictures = {path.name for path in (made / "pictures").iterdir()}
     assert {"map_z500.png", "map_2t.png", "curves.png", "animation_z500.gif"} <= pictures
     assert "<img" in (made / "report.html").read_text()
+    assert 'id="s0-z500"' in (made / "view.html").read_text()
 
 
 def test_twenty_initial_times_are_held_out(made):

@@ -1,12 +1,12 @@
 """The truth beside plainer truth: quadrature, numpy's moments, drawn samples."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 
-from airmass.diffusion.gaussian import Mixture, exact_moments, sampled_moments
-from airmass.diffusion.noise_levels import SamplerSettings
-from airmass.diffusion.samplers import SAMPLERS
-from airmass.diffusion.time_grid import TimeGrid
+from airmass.diffusion.samplers import known_samplers
+from tests.diffusion.gaussian import Mixture, exact_moments, sampled_moments
 
 MIXTURE = Mixture.build(np.array([0.2, 0.8]), np.array([[-1.0], [0.5]]), np.array([[[0.3]], [[0.1]]]))
 
@@ -35,18 +35,19 @@ def test_denoiser_is_tweedies_formula_with_correlated_parts():
 
 
 def test_moments_without_draws_are_those_of_draws():
-    grid = TimeGrid.of(SamplerSettings(levels=10))
     denoiser = jax.jit(lambda y, level: 1 + 0.5 / (0.5 + level**2) * (y - 1))
     keys = jax.random.split(jax.random.key(0), 1000)
     for name in ("ddpm", "dpmpp-2s", "predictor-corrector"):
-        samples = SAMPLERS[name](denoiser, lambda number: jax.random.normal(keys[number], (40_000,)), grid)
-        mean, variance = sampled_moments(SAMPLERS[name], grid, 1.0, 0.5)
+        sampler = known_samplers()[name](levels=10)
+        samples = sampler.sample(denoiser, lambda number: jax.random.normal(keys[number], (40_000,)))
+        mean, variance = sampled_moments(sampler, 1.0, 0.5)
         np.testing.assert_allclose(samples.mean(), mean, atol=4 * np.sqrt(variance / 40_000))
         np.testing.assert_allclose(samples.var(), variance, rtol=4 * np.sqrt(2 / 40_000))
 
 
 def test_exact_moments_are_those_of_very_many_steps():
-    grid = TimeGrid.of(SamplerSettings(10.0, 0.2, levels=600, churn=0))
     for name, stochastic in (("heun", False), ("reverse-sde", True)):
-        found = sampled_moments(SAMPLERS[name], grid, 1.0, 0.5)
+        sampler = known_samplers()[name](10.0, 0.2, levels=600)
+        grid = replace(sampler.grid, raised=sampler.grid.times)
+        found = sampled_moments(sampler, 1.0, 0.5, grid)
         np.testing.assert_allclose(found, exact_moments(grid, 1.0, 0.5, stochastic), atol=3e-3)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from airmass.diffusion.gaussian import Mixture
 from airmass.diffusion.likelihood import log_density
+from tests.diffusion.gaussian import Mixture
 
 LEAST, MOST = 0.05, 300.0
 MIXTURE = Mixture.build(

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from airmass.diffusion.gaussian import exact_moments, sampled_moments
 from airmass.diffusion.objectives import OBJECTIVES, objective
 from airmass.diffusion.precondition import denoise, loss_weight
 from airmass.diffusion.predictions import PREDICTIONS, convert_prediction, denoiser_of
 from airmass.diffusion.process import EDM, VE, VP
-from airmass.diffusion.samplers import SAMPLERS
+from airmass.diffusion.samplers.ddim import DDIM
 from airmass.diffusion.time_grid import TimeGrid
+from tests.diffusion.gaussian import exact_moments, sampled_moments
 from tests.diffusion.test_process import each, some_times
 
 VARIANCE = 0.4
@@ -132,7 +132,7 @@ def test_a_network_of_any_kind_along_any_process_samples_as_a_denoiser(name):
 
     grid = TimeGrid.along(process, 10)
     denoiser = jax.jit(denoiser_of(network, process, prediction))
-    ours = SAMPLERS["ddim"](denoiser, lambda number: jnp.ones(1), grid)
-    _, variance = sampled_moments(SAMPLERS["ddim"], grid, 0.0, VARIANCE)
+    ours = DDIM().sample(denoiser, lambda number: jnp.ones(1), grid)
+    _, variance = sampled_moments(DDIM(), 0.0, VARIANCE, grid)
     np.testing.assert_allclose(ours[0] ** 2, variance, rtol=2e-3)
     assert abs(variance - exact_moments(grid, 0.0, VARIANCE, False)[1]) > 0.01

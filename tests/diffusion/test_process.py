@@ -7,8 +7,9 @@ import pytest
 
 from airmass.core.errors import InputError
 from airmass.diffusion.ddpm import DDPM, cosine_betas, linear_betas
-from airmass.diffusion.noise_levels import SamplerSettings, noise_levels
+from airmass.diffusion.noise_levels import noise_levels
 from airmass.diffusion.process import EDM, VE, VP, SubVP
+from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.diffusion.time_grid import TimeGrid
 
 PROCESSES = {
@@ -93,10 +94,10 @@ def test_ddpm_visits_every_step_and_trains_on_every_step_alike():
     np.testing.assert_array_equal(counts, 100)
 
 
-def test_grid_of_settings_is_their_levels():
-    grid = TimeGrid.of(SamplerSettings())
-    np.testing.assert_array_equal([point.level for point in grid], noise_levels(SamplerSettings())[:-1])
-    np.testing.assert_allclose(TimeGrid.along(EDM(SamplerSettings()), 20).times, grid.times, rtol=1e-12)
+def test_grid_of_a_sampler_is_its_levels():
+    sampler = DPMSolver2S()
+    np.testing.assert_array_equal([point.level for point in sampler.grid], noise_levels(sampler))
+    np.testing.assert_allclose(TimeGrid.along(EDM(sampler), 20).times, sampler.grid.times, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def run(store, tmp_path_factory):
 def made(run, store, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "f.zarr"
     before = compiled_step._cache_size()
-    forecast(ForecastRequest(run, store, out, None, tuple(DAYS), "1d"))
+    forecast(ForecastRequest(run, store, out, init_time=tuple(DAYS), lead_time="1d"))
     return out, compiled_step._cache_size() - before
 
 
@@ -76,7 +76,7 @@ def test_frames_are_the_models_own_steps(made, run, store):
 
 
 def test_the_same_command_makes_the_same_bytes(made, run, store, tmp_path):
-    forecast(ForecastRequest(run, store, tmp_path / "f.zarr", None, tuple(DAYS[:2]), "1d"))
+    forecast(ForecastRequest(run, store, tmp_path / "f.zarr", init_time=tuple(DAYS[:2]), lead_time="1d"))
     again, first = open_forecast(tmp_path / "f.zarr"), open_forecast(made[0]).isel(init_time=[0, 1])
     for name in first.data_vars:
         np.testing.assert_array_equal(again[name], first[name])
@@ -89,7 +89,7 @@ def test_lead_times(text, hours):
 
 def _refused(run, store, out, init=DAYS[0], lead="1d") -> str:
     with pytest.raises(InputError) as error:
-        forecast(ForecastRequest(run, store, out, None, (init,), lead))
+        forecast(ForecastRequest(run, store, out, init_time=(init,), lead_time=lead))
     assert not out.exists() and "\n" not in str(error.value)
     return str(error.value)
 
@@ -163,4 +163,4 @@ def test_command_line_refuses_in_one_line_and_with_status_two(run, store, tmp_pa
 @pytest.mark.parametrize("out", ["/proc/f.zarr", "/dev/null/f.zarr"])
 def test_a_place_that_cannot_be_written(run, store, out):
     with pytest.raises(InputError, match=f"{out}: cannot write"):
-        forecast(ForecastRequest(run, store, out, None, tuple(DAYS[:1]), "6h"))
+        forecast(ForecastRequest(run, store, out, init_time=tuple(DAYS[:1]), lead_time="6h"))

@@ -1,6 +1,5 @@
 """`airmass forecast` with a published checkpoint: the published numbers, and each bad input refused in one line."""
 
-import dataclasses
 from pathlib import Path
 
 import jax
@@ -11,7 +10,6 @@ import xarray as xr
 
 from airmass.commands.main import main
 from airmass.data.formats.forecast_reader import open_forecast
-from airmass.diffusion.samplers import ddim
 from airmass.models.mesh.graph import containing_faces, sphere_points
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.state import State
@@ -302,10 +300,9 @@ def test_the_sampler_may_be_named(sampled, tmp_path):
     state = State(model.normaliser.prognostic(jnp.asarray(GOLDEN_GENCAST.frames[:2])), jnp.int32(0))
     frame = jax.jit(lambda model: model.prepare(state, jnp.asarray(GOLDEN_GENCAST.forcings)))(model)
     denoise = jax.jit(lambda model, frame, x, sigma: model.denoise(frame, x, sigma))
-    scaled = ddim(
-        lambda x, sigma: denoise(model, frame, x, sigma),
-        lambda number: jnp.asarray(GOLDEN_GENCAST.noise),
-        dataclasses.replace(GOLDEN_GENCAST.published.sampler, kind="ddim"),
+    sampler = GOLDEN_GENCAST.published.sampler.as_kind("ddim")
+    scaled = sampler.sample(
+        lambda x, sigma: denoise(model, frame, x, sigma), lambda number: jnp.asarray(GOLDEN_GENCAST.noise)
     )
     expected = np.asarray(model.restore(frame, scaled))
     found = packed(gencast(tmp_path / "ddim.nc", "--sampler", "ddim"))

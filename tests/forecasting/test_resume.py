@@ -76,7 +76,7 @@ def run(out, initial, members=MEMBERS, stop_after=None, ensemble=True, pause=0.0
         patch.setattr("airmass.forecasting.forecast.load_system", lambda *_: system(ensemble))
         patch.setattr(forecast_writer, "_CHUNK_BYTES", 3072)  # two frames of three levels
         options = {"members": members if ensemble else None, "seed": 1 if ensemble else None} | options
-        forecast(ForecastRequest("x.npz", initial, out, None, tuple(INITS), **options))
+        forecast(ForecastRequest("x.npz", initial, out, init_time=tuple(INITS), **options))
     return Chaotic.made
 
 

@@ -12,7 +12,8 @@ from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.core.parameter_paths import path_name
 from airmass.core.strict_json import read_json
-from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.samplers import known_samplers
+from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.variables import VARIABLES
 from airmass.models.family import new_network
@@ -123,9 +124,18 @@ def test_what_older_versions_saved_is_read(name, format):
     held = read_json(SAVED, dict[str, dict], infinity=True)[f"{name} ({format})"]
     read, now = from_settings(held), recipe(name)
     if format == 3 and now.diffusion is not None:  # it knew no calibration and no noise correlated in time
-        plain = replace(now.diffusion, sampling=SamplerSettings(), calibration=CalibrationSettings())
+        plain = replace(now.diffusion, sampling=DPMSolver2S(), calibration=CalibrationSettings())
         now = replace(now, diffusion=plain)
     assert read == replace(now, cost=read.cost, expect=read.expect)
+
+
+@pytest.mark.parametrize("kind", known_samplers())
+def test_samplers_that_older_versions_saved_are_read(kind):
+    """Every kind had the settings of churn, and none had settings of its own."""
+    held = as_settings(recipe("gencast-demo"))
+    held["diffusion"]["sampling"] |= {"kind": kind, "levels": 7, "churn": 1.5}
+    sampling = from_settings(held).diffusion.sampling
+    assert (sampling.kind, sampling.levels, getattr(sampling, "churn", 1.5)) == (kind, 7, 1.5)
 
 
 @pytest.mark.parametrize("part, name", [("model", "mesh_level"), ("task", "history"), ("optimiser", "beta2")])

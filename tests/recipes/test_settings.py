@@ -12,6 +12,7 @@ from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.core.typed import Range, fields_of
 from airmass.data.simulate.settings import SimulateSettings
+from airmass.diffusion.samplers import known_samplers
 from airmass.models.family import families
 from airmass.recipes.recipes import RECIPES, Recipe
 
@@ -31,8 +32,8 @@ def classes(kind: Any) -> Iterator[Any]:
         yield from (found for part in parts(declared) if is_dataclass(part) for found in classes(part))
 
 
-OF_MODELS = [family.settings for family in families().values()]
-ALL = list(dict.fromkeys(found for kind in (Recipe, SimulateSettings, *OF_MODELS) for found in classes(kind)))
+OF_PARTS = [*(family.settings for family in families().values()), *known_samplers().values()]
+ALL = list(dict.fromkeys(found for kind in (Recipe, SimulateSettings, *OF_PARTS) for found in classes(kind)))
 NUMBERS = [
     pytest.param(kind, name, declared, id=f"{kind.__name__}.{name}")
     for kind in ALL
@@ -64,7 +65,7 @@ def holding(declared: Any, value: Any) -> Any:
 
 
 def test_the_settings_are_found():
-    assert {"Task", "GraphCastSettings", "GenCastSettings", "SamplerSettings", "LoaderSettings", "WatchSettings"} <= {
+    assert {"Task", "GraphCastSettings", "GenCastSettings", "DPMSolver2S", "LoaderSettings", "WatchSettings"} <= {
         kind.__name__ for kind in ALL
     }
     assert len(NUMBERS) > 70

@@ -16,6 +16,7 @@ class Kind(Enum):
     ZARR = "a Zarr store"
     NETCDF4 = "a NetCDF file"
     NETCDF3 = "a NetCDF 3 file"
+    GRIB = "a GRIB file"
 
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -29,7 +30,6 @@ _SPECIAL: tuple[tuple[Callable[[int], bool], str], ...] = (
 # First bytes of other formats, and what to do about them.
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"CDF\x05", "a NetCDF 3 file of 64-bit data (CDF-5), which `nccopy -k nc4 IN OUT` makes readable"),
-    (b"GRIB", "GRIB, which ecCodes' `grib_to_netcdf` or `cdo -f nc4 copy IN OUT` turn into NetCDF"),
     (b"\x1f\x8b", "compressed by gzip; decompress it first"),
     (b"BZh", "compressed by bzip2; decompress it first"),
     (b"\xfd7zXZ\x00", "compressed by xz; decompress it first"),
@@ -57,8 +57,8 @@ def kind_of(place: Place) -> Kind:
     return _kind_of_file(path)
 
 
-def is_netcdf(place: Place) -> bool:
-    """True for a NetCDF file, version 3 or 4, and False for a Zarr store; raises InputError for anything else."""
+def is_one_file(place: Place) -> bool:
+    """True for a NetCDF or GRIB file, False for a Zarr store; raises InputError for anything else."""
     return kind_of(place) is not Kind.ZARR
 
 
@@ -105,7 +105,15 @@ def _kind_of_file(path: Path) -> Kind:
         return Kind.NETCDF3
     if at_powers:  # HDF5 allows a user block of 512 bytes times a power of two before it
         return Kind.NETCDF4
-    raise InputError(f"{path}: {_described(first)}; expected a Zarr store or NetCDF file")
+    if _is_grib(first):
+        return Kind.GRIB
+    raise InputError(f"{path}: {_described(first)}; expected a Zarr store, NetCDF or GRIB file")
+
+
+def _is_grib(first: bytes) -> bool:
+    """True for a GRIB message of any edition, at the start or after the heading of a WMO bulletin."""
+    start = first.find(b"GRIB")
+    return start == 0 or (0 < start < 100 and first[start + 7 : start + 8] in (b"\x01", b"\x02"))
 
 
 def _at(file, offset: int) -> bytes:
@@ -114,7 +122,7 @@ def _at(file, offset: int) -> bytes:
 
 
 def _described(first: bytes) -> str:
-    """A description, from its first bytes, of a file that is neither Zarr nor NetCDF."""
+    """A description, from its first bytes, of a file that is none of these."""
     if not first:
         return "an empty file"
     if first.startswith((b"PK\x03\x04", b"PK\x05\x06")):

@@ -12,7 +12,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.place import is_url
-from airmass.data.formats.kind import is_netcdf
+from airmass.data.formats.kind import is_one_file
 from airmass.data.formats.reading import error_line, reading
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
@@ -27,7 +27,7 @@ class ChangeDetector:
         """Record the arrays `names` of the store at `path`, with chunks that contain `rows` of time."""
         self._path = path
         self._files: _Local | _Remote = _Remote(path) if is_url(path) else _Local(path)
-        if is_netcdf(path):
+        if is_one_file(path):
             self._metadata: dict[str, bytes | None] = {}
             self._chunks = {"": self._files.stamp("")}
             return

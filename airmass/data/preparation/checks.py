@@ -17,6 +17,7 @@ from airmass.core.errors import InputError
 from airmass.data.formats.layout import axis_problem
 from airmass.data.formats.store import HORIZONTAL, fill_hint, minute, open_unchecked, problems, read
 from airmass.data.plausible import doubt, extremes, means
+from airmass.data.preparation.physical_checks import physical_problems
 from airmass.data.sea_mask import MASK, gap_problem
 from airmass.fields.variables import COMPUTED, VARIABLES, Variable
 
@@ -44,6 +45,7 @@ def check_store(path: str | Path) -> list[Finding]:
     findings += _known(dataset)
     findings += _times(dataset)
     findings += _upside_down(dataset, path)
+    findings += [Finding(where, problem) for where, problem in physical_problems(dataset, path)]
     for name in sorted(map(str, dataset.data_vars)):
         if name not in VARIABLES:
             findings.append(Finding(name, "is not in the table of variables and will not be used", wrong=False))
@@ -149,6 +151,12 @@ class _Tally:
     doubts: list[str] = field(default_factory=list)
     first_mask: np.ndarray | None = None
     mask_changes: str = ""
+    last: np.ndarray | None = None
+    last_when: str = ""
+    repeated: int = 0
+    first_repeated: str = ""
+    flat: int = 0
+    first_flat: str = ""
     unreadable: list[str] = field(default_factory=list)
 
     @classmethod
@@ -160,6 +168,7 @@ class _Tally:
 
     def add(self, frame: np.ndarray, variable: Variable, when: str) -> None:
         """Add one frame, ([level,] latitude, longitude)."""
+        self._hold_against_the_last(frame, variable, when)
         missing = ~np.isfinite(frame)
         self.count += frame.size
         self.infinite += int(np.isinf(frame).sum())
@@ -172,6 +181,18 @@ class _Tally:
             self.first_mask = missing if self.first_mask is None else self.first_mask
             if not self.mask_changes and not np.array_equal(self.first_mask, missing):
                 self.mask_changes = when
+
+    def _hold_against_the_last(self, frame: np.ndarray, variable: Variable, when: str) -> None:
+        """Count frames that repeat the one before, and frames of one value. The sea may stay as it is for a day."""
+        if not variable.missing_over_land and not variable.around_cyclones and not variable.accumulation_hours:
+            # A time that is there twice is reported for the coordinate.
+            if self.last is not None and when != self.last_when and np.array_equal(self.last, frame):
+                self.repeated += 1
+                self.first_repeated = self.first_repeated or when
+            elif frame.size > 1 and frame.min() == frame.max():
+                self.flat += 1
+                self.first_flat = self.first_flat or when
+        self.last, self.last_when = frame, when
 
     def _hold_against(self, frames: np.ndarray, variable: Variable, when: str) -> None:
         low, high = extremes(frames)
@@ -206,8 +227,12 @@ def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iter
         yield Finding(name, f"has {tally.infinite} infinite values{tally.first_missing}")
     if tally.doubts:
         yield Finding(name, tally.doubts[0] + _more(tally))
+    if tally.repeated and np.all(tally.low != tally.high):
+        yield Finding(name, f"has {tally.repeated} frames that repeat the one before{tally.first_repeated}")
     if tally.missing == tally.count:
         yield Finding(name, "has no value at all")
+    elif tally.flat and np.all(tally.low != tally.high):
+        yield Finding(name, f"has {tally.flat} frames of one value everywhere{tally.first_flat}")
     elif np.any(same := tally.low == tally.high):
         place = _at(tally.levels[int(np.argmax(same))])
         yield Finding(name, f"{place}is {tally.low[same][0]:g} everywhere")

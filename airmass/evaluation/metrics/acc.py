@@ -19,7 +19,12 @@ class ACC(Metric):
 
     name = "acc"
     statistics = (anomaly_product, squared_forecast_anomaly, squared_truth_anomaly)
+    title = "anomaly correlation"
     perfect = 1.0
+    better = "higher"
+    headline = 3
+    limits = (None, 1.0)
+    guide = 0.6  # common limit of useful synoptic skill
     needs_climatology = True
 
     def score(self, product, forecast_variance, truth_variance):

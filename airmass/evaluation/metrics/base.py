@@ -4,7 +4,8 @@ Only the mean over initial times is accumulated, as a sum and a count. These can
 processed in any order, in any chunks, on any number of workers.
 
 Shapes: fields are "*batch node", of an ensemble "member *batch node"; area means and scores are "*batch" (usually lead
-time and level), with a last axis of parts if a metric needs several means.
+time and level), then an axis of bins (regions of the globe) if weights have one, then an axis of parts if a metric
+needs several means.
 """
 
 from abc import ABC
@@ -16,21 +17,25 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
+from airmass.fields.grid import LatLonGrid
+
 
 @dataclass(frozen=True)
 class Fields:
     """Fields to score: members of a forecast and the truth. A deterministic forecast is an ensemble of one member.
 
     `climatology` and `thresholds` (climatological quantiles by their probability) are given if a requested metric needs
-    them. Only nodes where truth is `present` count; all of them if None.
+    them. Only nodes where truth is `present` count; all of them if None. With weights (bin, node), such as those of
+    regions, every mean has an axis of bins after the batch. `grid` is needed by metrics of neighbourhoods.
     """
 
     members: Float[np.ndarray, "member *batch node"]
     truth: Float[np.ndarray, "*batch node"]
-    weights: Float[np.ndarray, " node"]
+    weights: Float[np.ndarray, "*bin node"]
     climatology: Float[np.ndarray, "*batch node"] | None = None
     present: Bool[np.ndarray, "*batch node"] | None = None
     thresholds: Mapping[float, Float[np.ndarray, "*batch node"]] = field(default_factory=dict)
+    grid: LatLonGrid | None = None
 
     @cached_property
     def forecast(self) -> Float[np.ndarray, "*batch node"]:
@@ -43,8 +48,24 @@ class Fields:
         """Members minus truth. Differences between members are the same as between errors, with less rounding."""
         return np.subtract(self.members, self.truth, dtype=np.float64)
 
-    def mean(self, values: Float[np.ndarray, "*batch node"]) -> Float[np.ndarray, "*batch"]:
+    def mean(self, values: Float[np.ndarray, "*batch node"]) -> Float[np.ndarray, "..."]:
+        """Area means (*batch, *bin)."""
         return area_mean(values, self.weights, self.present)
+
+    def by_bin(self, statistic: Callable[[np.ndarray], np.ndarray]) -> Float[np.ndarray, "..."]:
+        """Values (*batch, *bin, ...) of `statistic(weights)`, which gives (*batch, ...), for statistics that are no
+        area means."""
+        if self.weights.ndim == 1:
+            return statistic(self.weights)
+        return np.stack([statistic(weights) for weights in self.weights], axis=self.truth.ndim - 1)
+
+
+class NodeFields(Fields):
+    """Fields whose "area means" are the values at every node, so that the same metrics give maps of scores."""
+
+    def mean(self, values: Float[np.ndarray, "*batch node"]) -> Float[np.ndarray, "*batch node"]:
+        values = np.asarray(values, np.float64)
+        return values if self.present is None else np.where(self.present, values, np.nan)
 
 
 # Function from fields to the area mean of a quantity.
@@ -56,7 +77,14 @@ class Metric(ABC):
 
     `score` gets the area means of `statistics` in the same order. `perfect` is the value of a forecast whose members
     all equal the truth. With fewer than `least_members` the metric is undefined. `quantile` is the probability of the
-    climatological quantile that the metric needs, None if it needs none.
+    climatological quantile that the metric needs, None if it needs none. A metric of certain `variables` only names
+    them.
+
+    All that is drawn and printed of a metric follows from `title`, `in_units` (the units of its variable, else none),
+    `better` ("lower", "higher", "" for neither: a bias or a ratio), `headline` (place among the tables and curves that
+    are shown first, None for those in the full list only; with `ensemble` only if there is an ensemble), `limits` and
+    `guide` (ends of its axis, and a line across it). Maps are made of metrics with `mapped`. Metrics that are not
+    `usual` are computed on request only.
     """
 
     name: str
@@ -64,7 +92,19 @@ class Metric(ABC):
     perfect: ClassVar[float]
     needs_climatology: ClassVar[bool] = False
     least_members: ClassVar[int] = 1
+    needs_grid: ClassVar[bool] = False
+    variables: ClassVar[tuple[str, ...] | None] = None
     quantile: float | None = None
+
+    title: str
+    in_units: ClassVar[bool] = False
+    better: ClassVar[str] = "lower"
+    headline: ClassVar[int | None] = None
+    ensemble: ClassVar[bool] = False
+    limits: ClassVar[tuple[float | None, float | None]] = (0.0, None)
+    guide: ClassVar[float | None] = None
+    mapped: ClassVar[bool] = False
+    usual: ClassVar[bool] = True
 
     @classmethod
     def instances(cls) -> Iterable["Metric"]:
@@ -97,19 +137,19 @@ class ScoreSum:
 
 def area_mean(
     field: Float[np.ndarray, "*batch node"],
-    weights: Float[np.ndarray, " node"],
+    weights: Float[np.ndarray, "*bin node"],
     present: Bool[np.ndarray, "*batch node"] | None = None,
-) -> Float[np.ndarray, "*batch"]:
-    """Weighted mean over nodes in float64, only over `present` nodes if given; NaN if there are none.
+) -> Float[np.ndarray, "..."]:
+    """Weighted means (*batch, *bin) over nodes in float64, only over `present` nodes if given; NaN if there are none.
 
-    A NaN at a present node makes the mean NaN, so that missing values cannot go unnoticed.
+    A NaN at a present node makes the mean of every bin NaN, so that missing values cannot go unnoticed.
     """
     weights = np.asarray(weights, np.float64)
     if present is None:
-        return np.asarray(field, np.float64) @ (weights / weights.sum())
-    area = present.astype(np.float64) @ weights
+        return np.asarray(field, np.float64) @ (weights / weights.sum(axis=-1, keepdims=True)).T
+    area = present.astype(np.float64) @ weights.T
     with np.errstate(invalid="ignore"):
-        return np.where(present, field, 0.0) @ weights / area
+        return np.where(present, field, 0.0) @ weights.T / area
 
 
 def scores_of(metrics: Mapping[str, Metric], fields: Fields) -> dict[str, Float[np.ndarray, "*batch"]]:

@@ -13,4 +13,10 @@ class Bias(Metric):
 
     name = "bias"
     statistics = (error,)
+    title = "bias"
     perfect = 0.0
+    in_units = True
+    better = ""
+    limits = (None, None)
+    guide = 0.0
+    mapped = True

@@ -16,10 +16,12 @@ class Brier(Metric):
     """
 
     perfect = 0.0
+    mapped = True
 
     def __init__(self, quantile: float):
         self.quantile = quantile
         self.name = f"brier_{tail(quantile)}"
+        self.title = f"Brier score {tail(quantile).replace('_', ' ')}"
         self.statistics = (brier_score_of(quantile),)
 
     @classmethod

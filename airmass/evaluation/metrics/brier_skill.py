@@ -17,10 +17,14 @@ class BrierSkill(Metric):
     """
 
     perfect = 1.0
+    better = "higher"
+    limits = (None, 1.0)
+    guide = 0.0
 
     def __init__(self, quantile: float):
         self.quantile = quantile
         self.name = f"brier_skill_{tail(quantile)}"
+        self.title = f"Brier skill {tail(quantile).replace('_', ' ')}"
         self.statistics = (brier_score_of(quantile), climatological_brier_score_of(quantile))
 
     @classmethod

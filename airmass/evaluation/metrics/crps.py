@@ -30,4 +30,9 @@ class CRPS(Metric):
 
     name = "crps"
     statistics = (fair_crps,)
+    title = "fair CRPS"
     perfect = 0.0
+    in_units = True
+    headline = 2
+    ensemble = True
+    mapped = True

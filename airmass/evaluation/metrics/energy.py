@@ -10,12 +10,16 @@ def fair_energy_score(fields: Fields):
 
     All distances come from the products of the members' errors: one matrix product, not m^2 fields.
     """
+    return fields.by_bin(lambda weights: _fair_energy_score(fields, weights))
+
+
+def _fair_energy_score(fields: Fields, weights: np.ndarray):
     errors, m = np.moveaxis(fields.errors, 0, -2), len(fields.members)
-    share = fields.weights / fields.weights.sum()
+    share = weights / weights.sum()
     if fields.present is not None:
         present = fields.present[..., None, :]
         with np.errstate(invalid="ignore"):
-            share = present * fields.weights / (present @ fields.weights)[..., None]
+            share = present * weights / (present @ weights)[..., None]
         errors = np.where(present, errors, 0.0)
     products = (errors * share) @ np.swapaxes(errors, -1, -2)
     squares = np.diagonal(products, axis1=-2, axis2=-1)
@@ -39,4 +43,6 @@ class Energy(Metric):
 
     name = "energy"
     statistics = (fair_energy_score,)
+    title = "energy score"
     perfect = 0.0
+    in_units = True

@@ -15,7 +15,11 @@ class RMSE(Metric):
 
     name = "rmse"
     statistics = (squared_error,)
+    title = "RMSE"
     perfect = 0.0
+    in_units = True
+    headline = 1
+    mapped = True
 
     def finish(self, mean):
         return np.sqrt(mean)

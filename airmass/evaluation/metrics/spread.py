@@ -15,7 +15,11 @@ class Spread(Metric):
 
     name = "spread"
     statistics = (variance,)
+    title = "spread"
     perfect = 0.0
+    in_units = True
+    better = ""
+    mapped = True
     least_members = 2
 
     def finish(self, mean):

@@ -16,7 +16,12 @@ class SpreadSkill(Metric):
 
     name = "spread_skill"
     statistics = (enlarged_variance, squared_error)
+    title = "spread / RMSE"
     perfect = np.nan
+    better = ""
+    headline = 4
+    guide = 1.0
+    mapped = True
     least_members = 2
 
     def score(self, variance, error):

@@ -27,7 +27,7 @@ def footprint(settings: ConvLSTMSettings, sizes: Sizes) -> Footprint:
         "latents of all frames": 2 * history * nodes * row,
         "neighbourhoods and gates": nodes * row * (2 * area + 8),
     }  # fmt: skip
-    return Footprint(largest_first(parts), 2 * _products(settings, sizes.task) * nodes, 1)
+    return Footprint(largest_first(parts), 2 * _products(settings, sizes.task) * nodes)
 
 
 def update_costs(settings: ConvLSTMSettings, work: Work) -> UpdateCosts:

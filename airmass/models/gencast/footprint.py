@@ -52,7 +52,7 @@ def footprint(settings: GenCastSettings, sizes: Sizes) -> Footprint:
         + scores / 2
         + (n.encoder_kinds + n.decoder_kinds + n.mesh) * square / together
     )
-    return Footprint(largest_first(parts), 2 * products, 2 * sizes.levels - 1)
+    return Footprint(largest_first(parts), 2 * products, sizes.evaluations)
 
 
 def update_costs(settings: GenCastSettings, work: Work) -> UpdateCosts:

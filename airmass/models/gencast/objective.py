@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
-from airmass.diffusion.noise_levels import TrainingNoise, training_noise_level
+from airmass.diffusion.noise_levels import TrainingNoise, noise_level
 from airmass.diffusion.precondition import loss_weight
 from airmass.diffusion.sphere import SphereNoise
 from airmass.models.gencast.model import GenCast
@@ -28,7 +28,7 @@ class DenoisingObjective(eqx.Module):
         self, model: GenCast, example: Example, key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], Float[Array, "1 target"]]:
         level_key, noise_key = jax.random.split(key)
-        sigma = training_noise_level(self.noise, jax.random.uniform(level_key))
+        sigma = noise_level(self.noise, jax.random.uniform(level_key))
         _, nodes, channels = example.frames.shape
         noise = of_this_device(self.white.draw(noise_key, channels), nodes, model.space)
         total, errors = denoising_loss(model.ready(), self.loss, example, self.history, noise, sigma)

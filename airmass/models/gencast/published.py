@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from airmass.core.errors import InputError
-from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise
+from airmass.diffusion.noise_levels import TrainingNoise
+from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.fields.task import Task
 from airmass.models.gencast.model import DenoiserNetwork, denoiser_sizes
 from airmass.models.gencast.settings import GenCastSettings
@@ -116,9 +117,9 @@ def _settings(flat: Flat, path: str | Path) -> GenCastSettings:
     )
 
 
-def _sampler(flat: Flat, path: str | Path) -> SamplerSettings:
+def _sampler(flat: Flat, path: str | Path) -> DPMSolver2S:
     value = partial(setting, flat, path=path)
-    return SamplerSettings(
+    return DPMSolver2S(
         max_noise=value("sampler_config:max_noise_level"),
         min_noise=value("sampler_config:min_noise_level"),
         levels=value("sampler_config:num_noise_levels"),

@@ -12,8 +12,8 @@ from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
 from airmass.diffusion.correlated_noise import correlated_coefficients, draw_key
-from airmass.diffusion.noise_levels import SamplerSettings, require_degrees
-from airmass.diffusion.samplers import sample
+from airmass.diffusion.noise_levels import require_degrees
+from airmass.diffusion.samplers.base import Sampler
 from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.forcing import forcing_windows
 from airmass.fields.grid import LatLonGrid
@@ -40,14 +40,13 @@ class GenCastRunner:
         model: GenCast,
         task: Task,
         grid: LatLonGrid,
-        sampler: SamplerSettings,
+        sampler: Sampler,
         seed: int,
         noise: Float[np.ndarray, "node target"] | None = None,
         together: int = 4,
     ):
         require_degrees(sampler, len(grid.longitude) // 2)
-        # Steps that adapt to an error adapt to that of all who go side by side.
-        together = 1 if sampler.kind == "adaptive" else together
+        together = 1 if sampler.whole_array else together
         self._task, self._grid, self._sampler, self._seed, self._together = task, grid, sampler, seed, together
         model = _ready(model)
         white = SphereNoise.build(grid.latitude, grid.longitude) if noise is None else jnp.asarray(noise)
@@ -119,7 +118,7 @@ class GenCastRunner:
         def draw(number):
             return jnp.stack([one(white, number) for one in draws])
 
-        scaled = sample(denoiser, draw, self._sampler)
+        scaled = self._sampler.sample(denoiser, draw)
         return [_finish(model, state, frame, one) for state, frame, one in zip(states, frames, scaled, strict=True)]
 
     def _draw(

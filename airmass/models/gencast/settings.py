@@ -5,7 +5,9 @@ from typing import Annotated
 
 from airmass.core.errors import InputError
 from airmass.core.typed import Range, check
-from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise, require_wider
+from airmass.diffusion.noise_levels import TrainingNoise, require_wider
+from airmass.diffusion.samplers.base import Sampler
+from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.models.settings import ModelSettings
 
 
@@ -69,7 +71,7 @@ class DiffusionSettings:
     """Noise that a denoiser learns from, and how its forecasts are sampled; training must be wider on both ends."""
 
     training: TrainingNoise = field(default_factory=TrainingNoise)
-    sampling: SamplerSettings = field(default_factory=SamplerSettings)
+    sampling: Sampler = field(default_factory=DPMSolver2S)
     calibration: CalibrationSettings = field(default_factory=CalibrationSettings)
 
     def __post_init__(self):

@@ -40,7 +40,7 @@ def footprint(settings: GraphCastSettings, sizes: Sizes) -> Footprint:
         + settings.steps * (n.mesh_edges * (1 + hidden) + n.mesh * (4 + hidden)) * square
         - n.mesh_edges * square  # the first step's edges are geometry
     )
-    return Footprint(largest_first(parts), 2 * products, 1)
+    return Footprint(largest_first(parts), 2 * products)
 
 
 def update_costs(settings: GraphCastSettings, work: Work) -> UpdateCosts:

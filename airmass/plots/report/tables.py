@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 
-from airmass.evaluation.scores import BASELINES, ScoreTable, has_units, quoted
+from airmass.evaluation.scores import BASELINES, ScoreTable, quoted, shown
 from airmass.fields.derived import scored
 from airmass.plots.report.html import Html, element, joined
 
@@ -12,6 +12,7 @@ from airmass.plots.report.html import Html, element, joined
 _EVEN = 0.005
 # First characters that make a spreadsheet treat a cell as a formula, full-width forms included.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_CSV = ("system", "variable", "level_hpa", "lead_time_hours", "metric", "value", "region", "period", "low", "high")
 _MARKS = {"good": "▲", "bad": "▼", "even": "●"}
 
 
@@ -68,11 +69,13 @@ def as_csv(table: ScoreTable) -> str:
     """CSV text of all scores, at all lead times, in the units on disk."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(("system", "variable", "level_hpa", "lead_time_hours", "metric", "value"))
-    for s in table.scores:
+    writer.writerow(_CSV)
+    for s in table.all_scores:
         system, variable, metric = (_no_formula(text) for text in (s.system, s.variable, s.metric))
+        part = (_no_formula(text or "") for text in s.part)
         level = "" if s.level is None else s.level
-        writer.writerow((system, variable, level, f"{s.lead_time_hours:g}", metric, f"{s.value:.7g}"))
+        ends = ("" if end is None else f"{end:.7g}" for end in (s.low, s.high))
+        writer.writerow((system, variable, level, f"{s.lead_time_hours:g}", metric, f"{s.value:.7g}", *part, *ends))
     return out.getvalue()
 
 
@@ -82,16 +85,16 @@ def _no_formula(text: str) -> str:
 
 
 def _rows(table: ScoreTable, name: str) -> Iterator[Html]:
-    units = quoted(name)
     for channel in (channel for channel in table.channels if channel[0] == name):
         level = "" if channel[1] is None else f"{channel[1]} hPa"
         for metric in table.metrics:
-            in_units = f"{metric}, {units.units}" if has_units(metric) else metric
+            units = shown(metric, name)
+            in_units = f"{metric}, {units.units}" if units.units else metric
             for system in table.systems:
                 values = [table.value(system, channel, hour, metric) for hour in table.headline_hours]
                 if all(value is None for value in values):
                     continue
-                texts = ["–" if v is None else units.text(v) if has_units(metric) else f"{v:z.3f}" for v in values]
+                texts = ["–" if value is None else units.text(value) for value in values]
                 key = f"{name} {scored(name).short_name}{channel[1] or ''} {level} {metric} {system}"
                 cells = [element("td", text) for text in (level, in_units, system)]
                 cells += [element("td", text, class_="n") for text in texts]

@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.kind import Kind, is_netcdf, kind_of
+from airmass.data.formats.kind import Kind, is_one_file, kind_of
 from airmass.data.formats.store import open_store
 from tests.conftest import make_store, synthetic_dataset
 
@@ -30,11 +30,11 @@ def test_names_do_not_matter(tmp_path):
     expected = {"a.nc": Kind.ZARR, "b": Kind.ZARR, "c.zarr": Kind.NETCDF4, "d": Kind.NETCDF3}
     for name, kind in expected.items():
         assert kind_of(tmp_path / name) is kind
-        assert is_netcdf(tmp_path / name) == (kind is not Kind.ZARR)
+        assert is_one_file(tmp_path / name) == (kind is not Kind.ZARR)
         xr.testing.assert_equal(open_store(tmp_path / name).load(), small())
 
 
-def test_hdf5_after_a_user_block_is_netcdf(tmp_path):
+def test_hdf5_after_a_user_block_is_one_file(tmp_path):
     (tmp_path / "a").write_bytes(bytes(2048) + b"\x89HDF\r\n\x1a\n")
     assert kind_of(tmp_path / "a") is Kind.NETCDF4
 
@@ -59,7 +59,6 @@ def test_packed_netcdf_3_is_decoded(tmp_path, form):
         (b"<!DOCTYPE html><html>Not found</html>", "a web page or XML, as a failed download leaves behind"),
         (b'\n{"error": "no licence"}', "JSON"),
         (b"please accept the licence\n", "text"),
-        (b"GRIB\x00\x00\x00\x02", "GRIB, which"),
         (b"CDF\x05\x00\x00\x00\x00", "64-bit data .CDF-5., which `nccopy -k nc4 IN OUT` makes readable"),
         (gzip.compress(b"CDF\x01", mtime=0), "compressed by gzip; decompress it first"),
         (b"\x0e\x03\x13\x01", "HDF 4"),
@@ -69,7 +68,7 @@ def test_packed_netcdf_3_is_decoded(tmp_path, form):
 )
 def test_other_files_are_refused_by_what_they_are(tmp_path, content, said):
     (tmp_path / "a.nc").write_bytes(content)
-    with pytest.raises(InputError, match=rf"a\.nc: .*{said}.*; expected a Zarr store or NetCDF file$") as caught:
+    with pytest.raises(InputError, match=rf"a\.nc: .*{said}.*; expected a Zarr store, NetCDF or GRIB file$") as caught:
         open_store(tmp_path / "a.nc")
     assert "\n" not in str(caught.value)
 

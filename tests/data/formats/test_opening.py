@@ -143,6 +143,17 @@ def test_cut_files(tmp_path, engine):
         refused(tmp_path / "a.nc")
 
 
+def test_units_of_time_with_a_flipped_byte(tmp_path):
+    small().to_netcdf(tmp_path / "a.nc", engine="scipy")
+    content = (tmp_path / "a.nc").read_bytes()
+    assert content.count(b"since 2000-11-01") == 1
+    (tmp_path / "a.nc").write_bytes(content.replace(b"since 2000-11-01", b"since 2\x0000-11-01"))
+    with warnings.catch_warnings(record=True) as said, pytest.raises(InputError, match="time cannot be read"):
+        warnings.simplefilter("always")
+        open_store(tmp_path / "a.nc", dask=False)
+    assert not said
+
+
 def with_level(values, **attributes):
     return small().assign_coords(level=("level", np.asarray(values), attributes))
 

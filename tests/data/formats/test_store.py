@@ -59,7 +59,7 @@ def test_what_is_not_a_store_is_refused(tmp_path):
     (tmp_path / "empty.zarr").mkdir()
     (tmp_path / "text.nc").write_text("not netcdf")
     for name in ("empty.zarr", "text.nc"):
-        with pytest.raises(InputError, match=f"{name}: .*(no Zarr store|expected a Zarr store or NetCDF file)"):
+        with pytest.raises(InputError, match=f"{name}: .*(no Zarr store|expected a Zarr store, NetCDF or GRIB file)"):
             open_store(tmp_path / name)
 
 

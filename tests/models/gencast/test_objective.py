@@ -12,8 +12,8 @@ from airmass.core.errors import InputError
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
 from airmass.data.preparation.linear_residuals import linear_residual_of
-from airmass.diffusion.noise_levels import SamplerSettings, TrainingNoise
-from airmass.diffusion.samplers import sample
+from airmass.diffusion.noise_levels import TrainingNoise
+from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.harmonics import Harmonics
 from airmass.fields.linear_residual import LinearResidual
@@ -36,7 +36,7 @@ TINY = dataclasses.replace(
         mesh_level=1, width=8, layers=2, heads=2, hops=2, feedforward=16, encoder_sizes=(8, 8), recompute=0
     ),
     training=TrainingSettings(updates=(6,), rollout=(1,), batch=2),
-    diffusion=DiffusionSettings(sampling=SamplerSettings(levels=3)),
+    diffusion=DiffusionSettings(sampling=DPMSolver2S(levels=3)),
 )
 
 
@@ -80,7 +80,7 @@ def test_noise_ranges_that_touch_are_refused(training, sampling):
     with pytest.raises(InputError, match="expected a range wider on both ends"):
         DiffusionSettings(
             TrainingNoise(min_noise=training[0], max_noise=training[1]),
-            SamplerSettings(min_noise=sampling[0], max_noise=sampling[1]),
+            DPMSolver2S(min_noise=sampling[0], max_noise=sampling[1]),
         )
 
 
@@ -157,7 +157,7 @@ def test_a_target_is_what_restores_the_frame(whitened):
 def test_samples_of_a_silent_network_have_the_spectrum_of_the_innovations(whitened):
     """Their variance is short by what 20 levels of the sampler fall short for unit data, 2.6 % (docs/diffusion.md)."""
     frames, model = whitened
-    settings = SamplerSettings(churn=0)
+    settings = DPMSolver2S(churn=0)
     white = SphereNoise.build(frames.grid.latitude, frames.grid.longitude)
     window = jnp.asarray(frames.window(0, 2))
     state = State(model.normaliser.prognostic(window), jnp.int32(0))
@@ -165,7 +165,7 @@ def test_samples_of_a_silent_network_have_the_spectrum_of_the_innovations(whiten
     denoise = jax.jit(lambda x, sigma: model.denoise(frame, x, sigma))
 
     def power(seed):
-        drawn = sample(denoise, lambda _: white.draw(jax.random.key(seed), len(frames.layout)), settings)
+        drawn = settings.sample(denoise, lambda _: white.draw(jax.random.key(seed), len(frames.layout)))
         added = model.normaliser.target(model.restore(frame, drawn), frame.base)
         return np.square(np.abs(model.innovation.harmonics.analyse(model.normaliser.prognostic(added))))
 

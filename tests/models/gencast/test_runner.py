@@ -19,7 +19,7 @@ import xarray as xr
 
 from airmass.commands.main import main
 from airmass.data.formats.forecast_reader import open_forecast
-from airmass.diffusion.noise_levels import SamplerSettings
+from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.forecasting.system import load_system
 from airmass.models.gencast.runner import GenCastRunner
 from airmass.models.runner import NOTHING_WRITTEN, Written
@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[3]
 INIT = GOLDEN.times.reshape(-1)[1]
 STEPS = 2
 # Few levels, each with churn, so that a member draws at every one of them.
-SAMPLER = SamplerSettings(levels=3, churn_min=0)
+SAMPLER = DPMSolver2S(levels=3, churn_min=0)
 
 
 @cache

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
-from airmass.diffusion.noise_levels import SamplerSettings
-from airmass.diffusion.stepping import Sampler
+from airmass.diffusion.samplers.base import Sampler
 from airmass.diffusion.time_grid import TimeGrid
 
 
@@ -54,7 +53,7 @@ class Mixture(eqx.Module):
 
 
 def sampled_moments(
-    sampler: Sampler, settings: SamplerSettings | TimeGrid, mean: float, variance: float
+    sampler: Sampler, mean: float, variance: float, grid: TimeGrid | None = None
 ) -> tuple[float, float]:
     """Exact mean and variance of the samples of one-dimensional Gaussian data, without drawing.
 
@@ -68,9 +67,9 @@ def sampled_moments(
         place[number] = len(place)
         return np.zeros(1, np.float32)
 
-    middle = sampler(denoiser, silent, settings)
+    middle = sampler.sample(denoiser, silent, grid)
     each = np.arange(len(place))
-    responses = sampler(denoiser, lambda number: (each == place[number]).astype(np.float32), settings) - middle
+    responses = sampler.sample(denoiser, lambda number: (each == place[number]).astype(np.float32), grid) - middle
     return float(middle[0]), float(np.square(np.asarray(responses, np.float64)).sum())
 
 

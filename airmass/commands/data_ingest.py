@@ -1,0 +1,70 @@
+"""`airmass data ingest SOURCE... --out OUT.zarr`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from airmass.commands.options import parse, require_between
+from airmass.core.errors import one_line
+from airmass.core.tables import progress
+
+
+@dataclass(frozen=True)
+class Ingest:
+    """Take in archives and analyses: names, units, sums, levels and grid become those that airmass trains on."""
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Zarr stores, NetCDF and GRIB files, zip archives of CDS, or folders of files."""
+    out: Path
+    """Zarr store to write. A stopped run stays in OUT.partial and goes on by the same command."""
+    variables: tuple[str, ...] = ()
+    """Long or short names; by default all that the sources give."""
+    levels: tuple[int, ...] = ()
+    """Levels in hPa; by default all."""
+    grid: str | None = None
+    """Degrees (1.0, 2.5: rows on the poles) or longitudes x latitudes (64x32); by default the source's."""
+    method: Literal["conservative", "bilinear", "thin"] = "conservative"
+    """Way to the grid: by area, between the nearest points, or by choosing points (as the published samples)."""
+    times: str | None = None
+    """FIRST:LAST:STEP, such as 2020-01-01:2020-12-31:6h; by default all."""
+    member: int | None = None
+    """Member of an ensemble; by default all are kept, along `number`."""
+    lead: int | None = None
+    """Lead time in hours, to choose from forecasts that overlap."""
+    accumulation: int | None = None
+    """Hours over which precipitation is summed where a file does not tell: 1 for ERA5's hourly data."""
+    names: Path | None = None
+    """CSV file of further names (see `airmass data names --csv`)."""
+    append: bool = False
+    """Add later times to a finished store that was made with the same options."""
+    workers: int = 1
+    """Threads."""
+
+
+def run(arguments: list[str]) -> None:
+    options = vars(parse(Ingest, "airmass data ingest", arguments))
+    require_between("--workers", options["workers"], 1, 256)
+    require_between("--lead", options["lead"], 0, 10000)
+    require_between("--accumulation", options["accumulation"], 1, 240)
+    require_between("--member", options["member"], 0, 100000)
+
+    from airmass.data.ingest.ingest import IngestRequest, ingest
+
+    out, workers, append = (options.pop(name) for name in ("out", "workers", "append"))
+    try:
+        with progress() as shown:
+            bar = shown.add_task("taking in", total=None)
+            digest = ingest(
+                IngestRequest(**options),
+                out,
+                workers,
+                append,
+                lambda n, total: shown.update(bar, completed=n, total=total),
+            )
+    except KeyboardInterrupt as stop:
+        stop.args = ("stopped; run the same command to go on",)
+        raise
+    print(one_line(f"store: {out}"))
+    print(f"sha256: {digest}")

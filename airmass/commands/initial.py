@@ -1,0 +1,91 @@
+"""`airmass initial SOURCE... --checkpoint C --out initial.nc`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from airmass.commands.options import parse, require_between
+from airmass.core.errors import InputError, one_line
+
+
+@dataclass(frozen=True)
+class InitialOptions:
+    """Make the initial state of a checkpoint from archives and analyses: exactly the frames that it reads."""
+
+    sources: tyro.conf.Positional[tuple[str, ...]]
+    """Zarr stores, NetCDF and GRIB files, zip archives of CDS, or folders of files."""
+    checkpoint: Path
+    """A run's folder, a model file, or a published `.npz`."""
+    out: Path
+    """NetCDF file to write."""
+    time: str | None = None
+    """Initial time, UTC, such as 2020-01-01T12; by default the latest with all frames."""
+    statistics: Path | None = None
+    """Folder with the statistics of a published checkpoint, to tell how far the state is from what it learned."""
+    grid: str | None = None
+    """Degrees or longitudes x latitudes, where the checkpoint allows several; by default its own or the source's."""
+    method: Literal["conservative", "bilinear", "thin"] = "conservative"
+    """Way to the grid; published samples at 1 degree are thinned."""
+    member: int | None = None
+    """Member of an ensemble."""
+    lead: int | None = None
+    """Lead time in hours, to choose from forecasts that overlap."""
+    accumulation: int | None = None
+    """Hours over which precipitation is summed where a file does not tell: 1 for ERA5's hourly data."""
+    names: Path | None = None
+    """CSV file of further names (see `airmass data names --csv`)."""
+    any_analysis: bool = False
+    """Take an analysis of another centre than the one whose reanalysis the checkpoint was trained on."""
+    compare: Path | None = None
+    """Published sample to hold the state against; exit status 1 if it differs."""
+
+
+def run(arguments: list[str]) -> int:
+    options = vars(parse(InitialOptions, "airmass initial", arguments))
+    require_between("--lead", options["lead"], 0, 10000)
+    require_between("--accumulation", options["accumulation"], 1, 240)
+    require_between("--member", options["member"], 0, 100000)
+    out: Path = options.pop("out")
+    checkpoint, statistics = options.pop("checkpoint"), options.pop("statistics")
+    time, sample, any_analysis = options.pop("time"), options.pop("compare"), options.pop("any_analysis")
+    if out.suffix != ".nc":
+        raise InputError(f"{out}: expected a name that ends in .nc")
+
+    from airmass.core.files import refuse_existing
+    from airmass.core.place import is_url
+    from airmass.data.ingest.ingest import IngestRequest
+    from airmass.data.ingest.initial_file import initial_dataset, write_initial
+    from airmass.forecasting.checkpoints.read import read_checkpoint
+    from airmass.forecasting.system import usual_of
+
+    refuse_existing(out, checkpoint, *(source for source in options["sources"] if not is_url(source)))
+    held = read_checkpoint(checkpoint)
+    own = not held.kind.startswith("published")
+    usual = usual_of(held.task, held.scales(statistics)) if own or statistics is not None else None
+    grid = held.grid if held.grid is not None or options["grid"] is not None else _of_spacing(held.spacing)
+    request = IngestRequest(**options)
+    dataset = initial_dataset(request, held.task, time, grid, None if own or any_analysis else "ecmf")
+    farthest = write_initial(dataset, held.task, out, usual)
+    print(one_line(f"initial state: {out}"))
+    if farthest is not None:
+        print(f"farthest: {farthest}")
+    return _compared(dataset, sample, held.task) if sample is not None else 0
+
+
+def _of_spacing(spacing: float):
+    from airmass.data.ingest.regrid import parse_grid
+
+    return parse_grid(str(spacing)) if spacing else None
+
+
+def _compared(dataset, sample: Path, task) -> int:
+    from airmass.data.ingest.comparison import compare
+
+    differences = compare(dataset, sample, task)
+    for difference in differences:
+        print(one_line(difference))
+    if not differences:
+        print(one_line(f"equal to {sample}"))
+    return int(bool(differences))

@@ -1,0 +1,188 @@
+"""Downloads of published checkpoints, statistics and samples, by name, which go on after a stop and are verified."""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from http.client import HTTPException
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from airmass.core.errors import InputError
+from airmass.core.files import alone, made_parents, put, read_text, write_durably, writing
+from airmass.data.formats.reading import error_line
+
+# Google's address of the bucket gs://dm_graphcast.
+SERVER = "https://storage.googleapis.com/dm_graphcast"
+_TIMEOUT, _TRIES, _BLOCK = 30.0, 5, 2**20
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file of a name; `megabytes` is about its size, which the server tells exactly."""
+
+    name: str
+    what: str
+    path: str
+    megabytes: int
+    licence: str
+
+    @property
+    def file_name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A file as a server offers it: bytes, version, and MD5 in hexadecimal, empty where the server tells none."""
+
+    file: PublishedFile
+    url: str
+    length: int
+    version: str
+    md5: str
+
+
+@cache
+def published_files() -> tuple[PublishedFile, ...]:
+    """The table of published files."""
+    text = (resources.files("airmass") / "data/downloads.csv").read_text("utf-8")
+    return tuple(
+        PublishedFile(row["name"], row["what"], row["path"], int(row["megabytes"]), row["licence"])
+        for row in csv.DictReader(io.StringIO(text))
+    )
+
+
+def files_named(name: str) -> tuple[PublishedFile, ...]:
+    """The files of a name; raises InputError, with the names that there are."""
+    found = tuple(file for file in published_files() if file.name == name)
+    if not found:
+        known = ", ".join(dict.fromkeys(file.name for file in published_files()))
+        raise InputError(f"unknown name {name!r}; known are {known}")
+    return found
+
+
+def offered(file: PublishedFile, server: str = SERVER) -> Offered:
+    """Length and checksum that the server tells; raises InputError if it cannot be reached or has no such file."""
+    if urlsplit(server).scheme not in ("http", "https"):
+        raise InputError(f"{server}: expected an address that begins with https://")
+    url = f"{server.rstrip('/')}/{quote(file.path)}"
+    with _answer(urllib.request.Request(url, method="HEAD")) as answer:
+        headers = answer.headers
+    length = headers.get("Content-Length", "")
+    if not length.isdecimal():
+        raise InputError(f"{url}: the server tells no length")
+    return Offered(file, url, int(length), headers.get("ETag", ""), _md5(headers.get_all("x-goog-hash") or []))
+
+
+def download(offer: Offered, folder: Path, progress: Progress | None = None) -> bool:
+    """Download a file to a folder; returns False if it is there already, whole.
+
+    What a stopped run left in `NAME.part` is kept and gone on with, if the server has the same version still. Raises
+    InputError, and leaves no file of that name, for a wrong checksum or length.
+    """
+    path = folder / offer.file.file_name
+    if path.exists():
+        if _is_whole(path, offer):
+            return False
+        raise InputError(f"{path}: exists, and is not the file that the server has; remove it")
+    with writing(path), made_parents(path), alone(path):
+        part, note = path.with_name(f"{path.name}.part"), path.with_name(f"{path.name}.part.json")
+        if not (part.exists() and note.exists() and _same_version(note, offer)):
+            part.unlink(missing_ok=True)
+            write_durably(note, json.dumps([offer.url, offer.length, offer.version]))
+        for attempt in range(_TRIES):
+            if _fetch(offer, part, progress):
+                break
+            time.sleep(min(2.0**attempt, 8) * (attempt < _TRIES - 1))
+        held = part.stat().st_size if part.exists() else 0
+        if held < offer.length:
+            raise InputError(
+                f"{offer.url}: stopped after {held} of {offer.length} bytes; run the same command to go on"
+            )
+        if not _is_whole(part, offer):
+            part.unlink()
+            note.unlink()
+            raise InputError(f"{offer.url}: {held} bytes of another checksum than the server's, {offer.md5}; try again")
+        put(part, path)
+        note.unlink()
+    return True
+
+
+def _fetch(offer: Offered, part: Path, progress: Progress | None) -> bool:
+    """Read what is missing of a file; returns False if the connection broke."""
+    held = part.stat().st_size if part.exists() else 0
+    if held >= offer.length:
+        return True
+    request = urllib.request.Request(offer.url)
+    if held:
+        request.add_header("Range", f"bytes={held}-")
+        if offer.version:
+            request.add_header("If-Range", offer.version)
+    try:
+        with _answer(request) as answer, part.open("ab" if answer.status == 206 else "wb") as out:
+            for block in _blocks(answer):
+                if out.tell() + len(block) > offer.length:
+                    raise InputError(f"{offer.url}: the server sends more than its {offer.length} bytes")
+                out.write(block)
+                if progress is not None:
+                    progress(offer.file.file_name, out.tell(), offer.length)
+    except (OSError, HTTPException):
+        return False
+    return part.stat().st_size >= offer.length
+
+
+def _blocks(answer: Any) -> Iterator[bytes]:
+    while block := answer.read(_BLOCK):
+        yield block
+
+
+def _answer(request: urllib.request.Request) -> Any:
+    """The server's answer; raises InputError for what no further try mends, OSError for a broken connection."""
+    try:
+        return urllib.request.urlopen(request, timeout=_TIMEOUT)
+    except urllib.error.HTTPError as error:
+        raise InputError(f"{request.full_url}: the server answers {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        if request.get_method() == "HEAD":
+            raise InputError(f"{request.full_url}: cannot be reached: {error_line(error)}") from None
+        raise OSError(error_line(error)) from error
+
+
+def _same_version(note: Path, offer: Offered) -> bool:
+    try:
+        return json.loads(read_text(note, most=2**16)) == [offer.url, offer.length, offer.version]
+    except ValueError:
+        return False
+
+
+def _is_whole(path: Path, offer: Offered) -> bool:
+    if not path.is_file() or path.stat().st_size != offer.length:
+        return False
+    if not offer.md5:
+        return True
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest() == offer.md5
+
+
+def _md5(headers: list[str]) -> str:
+    """The MD5 in Google's header `x-goog-hash: crc32c=...,md5=...`, in hexadecimal; empty if there is none."""
+    for entry in ",".join(headers).split(","):
+        kind, _, value = entry.strip().partition("=")
+        if kind == "md5":
+            try:
+                return base64.b64decode(value, validate=True).hex()
+            except ValueError:
+                return ""
+    return ""

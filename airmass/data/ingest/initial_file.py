@@ -1,0 +1,132 @@
+"""Initial states from archives and analyses: exactly the frames and fields that a task reads, as a NetCDF file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+import airmass
+from airmass.core.errors import InputError
+from airmass.core.files import new_output
+from airmass.data.formats.layout import minute
+from airmass.data.ingest.ingest import IngestRequest, Opened, open_sources
+from airmass.data.initial import open_initial
+from airmass.data.plausible import Channel, Usual
+from airmass.data.sea_mask import MASK
+from airmass.fields.clock import parse_time
+from airmass.fields.grid import LatLonGrid
+from airmass.fields.task import Task
+from airmass.fields.variables import VARIABLES
+
+_HOUR = np.timedelta64(1, "h")
+_UNITS = {"latitude": "degrees_north", "longitude": "degrees_east", "level": "hPa"}
+
+
+@dataclass(frozen=True)
+class Departure:
+    """The channel whose global mean is farthest from the climate of the statistics, and by how many spreads."""
+
+    channel: Channel
+    spreads: float
+
+    def __str__(self) -> str:
+        name, level = self.channel
+        at = f" at {level} hPa" if level is not None else ""
+        return f"{name}{at} is {self.spreads:.2g} spreads from the checkpoint's climate"
+
+
+def initial_dataset(
+    request: IngestRequest, task: Task, time: str | None, grid: LatLonGrid | None, centre: str | None = None
+) -> xr.Dataset:
+    """The frames of `task`'s history that end at `time`, by default the latest for which all are there.
+
+    `grid` is the checkpoint's, None if any fits. With `centre`, analyses of other centres are refused. Raises
+    InputError, with the time and field, for what the sources lack.
+    """
+    names = fields_of(task)
+    chosen = replace(request, variables=names, levels=task.levels, times=None)
+    last = None if time is None else parse_time(time)
+
+    def choose(held: dict[str, np.ndarray]) -> np.ndarray:
+        return latest(task, held, request.sources) if last is None else frames_to(task, last)
+
+    opened = open_sources(chosen, grid=grid, choose=choose)
+    _require_centre(opened, centre)
+    fields = {}
+    for name in names:
+        variable = VARIABLES[name]
+        dims = opened.dims(name)
+        frames = [opened.analysis.frame(name, t) for t in (opened.times[:1] if variable.static else opened.times)]
+        values = frames[0] if variable.static else np.stack(frames)
+        fields[name] = (dims, values, {**variable.attributes, **opened.analysis.provenance(name)})
+    return xr.Dataset(fields, _coordinates(opened), {"airmass_version": airmass.__version__, "Conventions": "CF-1.11"})
+
+
+def write_initial(dataset: xr.Dataset, task: Task, out: Path, usual: Usual | None) -> Departure | None:
+    """Write an initial state that a forecast accepts; returns its farthest channel, with statistics.
+
+    Raises InputError, with nothing written, for whatever a forecast would refuse.
+    """
+    held = open_initial(dataset, task, usual)
+    held.history(held.default_init())
+    held.static()
+    farthest = departure(dataset, usual) if usual else None
+    if farthest is not None:
+        dataset = dataset.assign_attrs(airmass_departure=str(farthest))
+    with new_output(out) as aside:
+        dataset.to_netcdf(aside, engine="h5netcdf")
+    return farthest
+
+
+def departure(dataset: xr.Dataset, usual: Usual) -> Departure:
+    """The channel whose mean over the last frame is the most spreads from its usual mean."""
+    found = []
+    for (name, level), (mean, spread) in usual.items():
+        field = dataset[name] if level is None else dataset[name].sel(level=level)
+        weights = np.cos(np.deg2rad(field.latitude))
+        found.append(Departure((name, level), abs(float(field[-1].weighted(weights).mean()) - mean) / spread))
+    return max(found, key=lambda one: one.spreads)
+
+
+def fields_of(task: Task) -> tuple[str, ...]:
+    """Names of what a forecast of `task` reads from its initial state, with the mask that fields of the sea need."""
+    names = [*task.prognostic, *task.static]
+    needs_mask = any(VARIABLES[name].missing_over_land for name in names) and MASK not in names
+    return (*names, *([MASK] if needs_mask else []))
+
+
+def frames_to(task: Task, last: np.datetime64) -> np.ndarray:
+    """The times of the history that ends at `last`."""
+    return (last - np.arange(task.history)[::-1] * task.step * _HOUR).astype("datetime64[ns]")
+
+
+def _require_centre(opened: Opened, centre: str | None) -> None:
+    for held in opened.analysis.centres():
+        if centre and held and held != centre:
+            raise InputError(
+                f"the fields are of the centre {held}, the checkpoint was trained on those of {centre}: another "
+                "model's orography, moisture and biases are outside of what it learned, and its forecast starts with "
+                "an adjustment; give --any-analysis to go on"
+            )
+
+
+def _coordinates(opened: Opened) -> dict[str, object]:
+    values: dict[str, np.ndarray] = {"latitude": opened.grid.latitude, "longitude": opened.grid.longitude}
+    if opened.levels:
+        values["level"] = np.array(opened.levels)
+    coords: dict[str, object] = {d: (d, v, {"units": _UNITS[d]}) for d, v in values.items()}
+    return {**coords, "time": ("time", opened.times, {"standard_name": "time"})}
+
+
+def latest(task: Task, held: dict[str, np.ndarray], sources: Sequence[object]) -> np.ndarray:
+    """The latest history that all variables have; raises InputError, with the latest times, if there is none."""
+    common = set.intersection(*(set(times.astype("datetime64[ns]").tolist()) for times in held.values()))
+    for end in sorted(common, reverse=True):
+        frames = frames_to(task, np.datetime64(end, "ns"))
+        if all(t in common for t in frames.tolist()):
+            return frames
+    times = np.array(sorted(common), "datetime64[ns]")
+    there = f"they have {', '.join(map(minute, times[-4:]))}" if len(times) else "they have no time in common"
+    raise InputError(f"{', '.join(map(str, sources))}: expected {task.history} frames {task.step} h apart; {there}")

@@ -1,0 +1,60 @@
+"""The protocol of a source of fields, and what several sources share."""
+
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import xarray as xr
+
+from airmass.core.errors import InputError
+from airmass.core.place import Place
+from airmass.data.formats.kind import Kind
+from airmass.data.formats.reading import error_line, reading
+
+# Longest axis that metadata may declare: axes are read completely when a store is opened.
+_LONGEST_AXIS = 20_000_000
+
+
+class Source(Protocol):
+    """A format that fields are read from, as a module's `SOURCE`."""
+
+    @property
+    def kind(self) -> Kind: ...
+
+    def open(self, place: Place, dask: bool) -> xr.Dataset:
+        """The fields of a file or store, lazily, in any layout; as dask arrays, or else read on access.
+
+        Raises InputError, naming the broken variable if there is one, for whatever cannot be read.
+        """
+
+
+def opened(opener: Callable[..., xr.Dataset], place: Place, names: Callable[[], Iterable[str]]) -> xr.Dataset:
+    """The dataset that `opener` returns; raises InputError with the name of the broken variable, if one is found."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", xr.SerializationWarning)  # `problems` refuses these cases
+            warnings.filterwarnings("ignore", "Object at .* is not recognized")  # folders that are not arrays
+            return opener()
+    except Exception as error:
+        with reading(place):
+            held = list(names())
+        faults = {name: fault for name in held if (fault := _fault(opener, name, held))}
+        name, fault = next(iter(faults.items())) if 0 < len(faults) < len(held) else ("", error)
+        raise InputError(f"{place}: {name}{' ' if name else ''}cannot be read: {error_line(fault)}") from error
+
+
+def require_short_axis(place: Place, name: str, shape: tuple[int, ...]) -> None:
+    """Raise InputError for a coordinate that is too long to be read."""
+    if len(shape) == 1 and shape[0] > _LONGEST_AXIS:
+        raise InputError(f"{place}: {name} has {shape[0]} values, expected {_LONGEST_AXIS} at most along a dimension")
+
+
+def _fault(opener: Callable[..., xr.Dataset], name: str, held: list[str]) -> Exception | None:
+    """The exception raised when this variable alone is opened, None if it opens."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the fault is returned
+            opener(drop_variables=[other for other in held if other != name]).close()
+    except Exception as error:
+        return error
+    return None

@@ -1,0 +1,34 @@
+"""NetCDF 4 files, which are HDF5."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from airmass.core.place import Place
+from airmass.data.formats.kind import Kind
+from airmass.data.formats.reading import reading
+from airmass.data.sources.base import opened, require_short_axis
+
+
+class NetCDF4Source:
+    """NetCDF 4 through h5netcdf."""
+
+    kind = Kind.NETCDF4
+
+    def open(self, place: Place, dask: bool) -> xr.Dataset:
+        import h5netcdf
+
+        file = str(Path(place).absolute())
+        with reading(place), h5netcdf.File(file) as held:
+            axes = {name: tuple(held.variables[name].shape) for name in held.dimensions if name in held.variables}
+        for name, shape in axes.items():
+            require_short_axis(place, str(name), shape)
+        # phony_dims avoids a warning for HDF5 files without names of dimensions.
+        options: dict[str, Any] = {"chunks": {} if dask else None, "phony_dims": "sort", "decode_timedelta": True}
+        opener = partial(xr.open_dataset, file, engine="h5netcdf", **options)
+        return opened(opener, place, lambda: map(str, opener(decode_cf=False).variables))
+
+
+SOURCE = NetCDF4Source()

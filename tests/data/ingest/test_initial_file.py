@@ -1,0 +1,184 @@
+"""Initial states: the golden samples rebuilt from raw fields in CDS layout are equal; a fault put in is named."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from airmass.commands.main import main
+from airmass.data.ingest.comparison import compare
+from airmass.data.ingest.ingest import IngestRequest
+from airmass.data.ingest.initial_file import fields_of, initial_dataset
+from airmass.fields.variables import VARIABLES
+from airmass.models.fgn.published import read_configured
+from tests.golden_case import ROOT
+from tests.layouts import SHORT, cds_new
+
+MODELS = ("graphcast", "gencast")
+_SUMS = ("total_precipitation_6hr", "total_precipitation_12hr")
+
+
+def raw_fields(model: str) -> xr.Dataset:
+    """The sample's fields in airmass's layout, without what a forecast does not read."""
+    sample = xr.open_dataset(ROOT / model / "dataset.nc", engine="h5netcdf", decode_timedelta=True).load()
+    dates = sample["datetime"].values[0]
+    fields = sample.isel(batch=0).drop_vars("datetime").rename(lat="latitude", lon="longitude")
+    fields = fields.assign_coords(time=dates)[[n for n in map(str, sample.data_vars) if n in (*SHORT, *_SUMS)]]
+    for name in map(str, fields.data_vars):
+        fields[name].attrs = dict(VARIABLES[name].attributes)
+    return fields
+
+
+def hourly(sums: xr.DataArray, hours: int) -> xr.Dataset:
+    """Sums as ERA5 has them: a part for every hour, of which all of a window add up to the sum."""
+    parts, times = [], []
+    for time in sums.time.values:
+        for hour in range(hours):
+            parts.append((sums.sel(time=time).values.astype(np.float64) / hours).astype(np.float32))
+            times.append(time - np.timedelta64(hours - 1 - hour, "h"))
+    field = (("valid_time", "latitude", "longitude"), np.stack(parts)[:, ::-1], {"units": "m"})
+    latitude = sums.latitude.values[::-1]
+    coords = {"valid_time": np.array(times), "latitude": latitude, "longitude": sums.longitude.values}
+    return xr.Dataset({"tp": field}, coords)
+
+
+def as_cds(fields: xr.Dataset, folder: Path, window: int = 1) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    sums = [name for name in _SUMS if name in fields]
+    files = cds_new(fields.drop_vars(sums), folder)
+    for name in sums:
+        files.append(folder / f"{name}.nc")
+        hourly(fields[name], int(name[20:].removesuffix("hr")) // window).to_netcdf(files[-1], engine="h5netcdf")
+    return files
+
+
+def made(files: list[Path], model: str, out: Path, *options: str) -> int:
+    golden = ROOT / model
+    time = str(np.datetime_as_string(raw_fields(model).time.values[1], "m"))
+    words = [
+        "initial",
+        *map(str, files),
+        "--checkpoint",
+        str(golden / "checkpoint.npz"),
+        "--out",
+        str(out),
+        "--time",
+        time,
+    ]
+    return main([*words, "--compare", str(golden / "dataset.nc"), *options])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_golden_samples_are_rebuilt(model, tmp_path, capsys):
+    files = as_cds(raw_fields(model), tmp_path / "cds")
+    status = made(files, model, tmp_path / "initial.nc", "--accumulation", "1", "--statistics", str(ROOT / model))
+    shown = capsys.readouterr()
+    assert status == 0, shown
+    assert "equal to" in shown.out and "spreads from the checkpoint's climate" in shown.out
+
+
+def test_the_sample_of_weathernext_2_is_rebuilt(tmp_path):
+    task = read_configured(ROOT / "fgn" / "config.json").task
+    fields = raw_fields("fgn")
+    files = as_cds(fields[[n for n in fields if n in fields_of(task)]], tmp_path / "cds")
+    made = initial_dataset(IngestRequest(tuple(files)), task, str(fields.time.values[1])[:16], None)
+    assert compare(made, ROOT / "fgn" / "dataset.nc", task) == []
+    assert made.sizes["time"] == task.history
+
+
+Fault = Callable[[xr.Dataset], xr.Dataset]
+
+
+def on(name: str, change: Callable[[xr.DataArray], np.ndarray]) -> Fault:
+    def put_in(fields: xr.Dataset) -> xr.Dataset:
+        return fields.assign({name: fields[name].copy(data=change(fields[name]).astype(np.float32))})
+
+    return put_in
+
+
+def averaged(field: xr.DataArray) -> np.ndarray:
+    """Each point with its neighbours, as the mean over cells that are twice as wide."""
+    values = field.values
+    rows = np.concatenate([values[..., :1, :], values, values[..., -1:, :]], axis=-2)
+    return (4 * values + np.roll(values, 1, -1) + np.roll(values, -1, -1) + rows[..., :-2, :] + rows[..., 2:, :]) / 8
+
+
+def iced(field: xr.DataArray) -> np.ndarray:
+    """The sea at freezing where the sample has what is under ice."""
+    cold = field.values < np.nanquantile(field.values, 0.1)
+    return np.where(cold, np.float32(271.46), field.values)
+
+
+FAULTS: dict[str, tuple[str, Fault, str]] = {
+    "g": ("gencast", on("geopotential", lambda f: f.values / 9.80665 * 9.81), r"geopotential .*: g: ours is 1\.000342 times"),
+    "units": ("gencast", on("2m_temperature", lambda f: f.values), r"has the value 612.*units 'degC' were converted"),
+    "level order": ("gencast", on("temperature", lambda f: f.values[:, ::-1]), r"temperature .*: level order"),
+    "two levels exchanged": (
+        "gencast", on("temperature", lambda f: f.values[:, [1, 0, *range(2, f.sizes["level"])]]),
+        r"temperature .*: level order: 50 hPa holds what the sample has at 100 hPa",
+    ),
+    "latitude order": ("gencast", on("2m_temperature", lambda f: f.values[:, ::-1]), r"2m_temperature .*: latitude order"),
+    "longitude shift": (
+        "gencast", on("u_component_of_wind", lambda f: np.roll(f.values, 18, -1)),
+        r"u_component_of_wind .*: longitude shift: by 180 degrees",
+    ),
+    "longitude shift by a column": (
+        "gencast", on("u_component_of_wind", lambda f: np.roll(f.values, 1, -1)),
+        r"u_component_of_wind .*: longitude shift: by -10 degrees",
+    ),
+    "hemispheres": (
+        "gencast", on("v_component_of_wind", lambda f: np.roll(f.values, -9, -2)),
+        r"v_component_of_wind .*: hemispheres",
+    ),
+    "thinning vs averaging": ("gencast", on("2m_temperature", averaged), r"2m_temperature .*: thinning against averaging: ours"),
+    "valid time": (
+        "gencast", lambda fields: fields.assign_coords(time=fields.time.values - np.timedelta64(12, "h")),
+        r"temperature .*: valid time: our frames are the sample's 1 later",
+    ),
+    "time swap": (
+        "gencast", on("temperature", lambda f: f.values[[1, 0, *range(2, f.sizes["time"])]]),
+        r"temperature .*: time swap",
+    ),
+    "SST under ice": ("gencast", on("sea_surface_temperature", iced), r"sea_surface_temperature .*: SST under ice"),
+    "missing level": ("gencast", lambda fields: fields.drop_sel(level=500), r"missing at 500 hPa at .*; it has .*400 600"),
+    "g left out": (
+        "gencast", on("geopotential_at_surface", lambda f: f.values / 9.80665),
+        r"geopotential_at_surface .*ours heights in m",
+    ),
+    "window of precipitation": (
+        "graphcast", on("total_precipitation_6hr", lambda f: f.values / 6),
+        r"total_precipitation_6hr .*: .*window: ours is 0\.166667 times",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_named(fault, tmp_path, capsys):
+    model, put_in, said = FAULTS[fault]
+    fields = put_in(raw_fields(model))
+    if fault == "units":
+        fields["2m_temperature"].attrs["units"] = "degC"  # the values are in K, so 273.15 too much is read
+    for name in map(str, fields.data_vars):
+        fields[name].attrs.setdefault("units", VARIABLES[name].units)
+    files = as_cds(fields, tmp_path / "cds")
+    status = made(files, model, tmp_path / "initial.nc", "--accumulation", "1")
+    shown = capsys.readouterr()
+    assert status in (1, 2) and re.search(said, (shown.out + shown.err)), shown.out + shown.err
+    assert (status == 2) != (tmp_path / "initial.nc").exists()
+
+
+def test_another_centres_analysis_is_refused_unless_told(tmp_path, capsys):
+    real = Path(__file__).parents[1] / "real" / "gfs_20110110T12_f120_2p5deg.grib2"
+    words = [
+        "initial",
+        str(real),
+        "--checkpoint",
+        str(ROOT / "gencast" / "checkpoint.npz"),
+        "--out",
+        str(tmp_path / "i.nc"),
+    ]
+    assert main(words) == 2
+    assert "no source has sea_surface_temperature" in capsys.readouterr().err
