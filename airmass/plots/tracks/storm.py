@@ -158,7 +158,7 @@ def _cone(figure: Figure, region: Region, storm: StormForecast, place: Place) ->
     region.show(axes, image, ListedColormap(_CONES), norm)
     region.line(axes, mean.lat.to_numpy(), mean.lon.to_numpy(), color="#1f4e8c", linewidth=2, zorder=5)
     _best(region, axes, storm, labels=False)
-    _title(figure, place, "Cone of the ensemble", "blue: mean position; two thirds and 90 % of the members are inside")
+    _title(figure, place, "Cone of the ensemble", "mean position; 67 % and 90 % of the members")
 
 
 def mean_track(members: pd.DataFrame) -> pd.DataFrame:
