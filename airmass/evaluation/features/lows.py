@@ -9,16 +9,20 @@ from airmass.fields.grid import LatLonGrid
 
 
 def minima(grid: LatLonGrid, field: Field, within: float = 90.0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and columns of the nodes that are no higher than their eight neighbours, up to latitude `within`."""
+    """Rows and columns of the nodes that are no higher than their eight neighbours, and lower than one of them.
+
+    Up to latitude `within`.
+    """
     values = framed(grid, field)[1]
     values = np.concatenate([values[:, -1:], values, values[:, :1]], axis=1)
-    lowest = np.full(field.shape, np.inf)
+    lowest, highest = np.full(field.shape, np.inf), np.full(field.shape, -np.inf)
     for north in range(3):
         for east in range(3):
             if (north, east) != (1, 1):
                 neighbour = values[north : north + field.shape[0], east : east + field.shape[1]]
                 np.minimum(lowest, neighbour, out=lowest)
-    rows, columns = np.nonzero((field <= lowest) & (np.abs(grid.latitude) <= within)[:, None])
+                np.maximum(highest, neighbour, out=highest)
+    rows, columns = np.nonzero((field <= lowest) & (field < highest) & (np.abs(grid.latitude) <= within)[:, None])
     return rows, columns
 
 

@@ -74,8 +74,8 @@ def track_features(
     """Track features in forecasts or stores into the table `out`, and verify cyclones against best tracks.
 
     `tracker` is "tropical", "direct", "extratropical" or "rivers"; best tracks are for the first two. A single file
-    that ends in .parquet or .csv is a table of tracks to verify. Raises InputError for files that lack a field, with other
-    units, or that do not fit together; then nothing is written.
+    that ends in .parquet or .csv is a table of tracks to verify. Raises InputError for files that lack a field, with
+    other units, or that do not fit together; then nothing is written.
     """
     console = console or Console()
     if best_tracks is not None and tracker not in BEST_TRACKED:

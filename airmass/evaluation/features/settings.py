@@ -79,8 +79,9 @@ class TropicalSettings:
 class ExtratropicalSettings:
     """Criteria of extratropical cyclones: minima of pressure in closed contours without a warm core.
 
-    Contour and distances are those of Ullrich and Zarzycki 2017 (10.5194/gmd-10-1069-2017), duration that of the
-    intercomparison of Neu et al. 2013 (10.1175/BAMS-D-11-00154.1).
+    Contour and its radius are those of Ullrich and Zarzycki 2017 (10.5194/gmd-10-1069-2017), duration that of the
+    intercomparison of Neu et al. 2013 (10.1175/BAMS-D-11-00154.1), and the distance, which leaves out heat lows that
+    stay in place, that of Hoskins and Hodges 2002 (10.1175/1520-0469(2002)059<1041:NPOTNH>2.0.CO;2).
     """
 
     contour: float = 2.0
@@ -99,6 +100,8 @@ class ExtratropicalSettings:
     """Longest time without a minimum within a track, hours."""
     duration: float = 24.0
     """Shortest track, hours."""
+    distance: float = 1000.0
+    """Least distance of the last point from the first, km."""
 
     def __post_init__(self):
         require_settings(self, "extratropical", ("contour_radius", "speed"))

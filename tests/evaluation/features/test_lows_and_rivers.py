@@ -57,7 +57,7 @@ def test_a_closed_low_at_the_pole(grid):
 
 def test_an_extratropical_cyclone_across_the_date_line_and_over_the_pole():
     grid, times = LatLonGrid.equiangular(121, 240, poles=True), hourly("2001-01-01", 13)
-    storms = [straight(times, (45, 160), (62, -155), 5000), straight(times, (78, 30), (81, 200), 5000)]
+    storms = [straight(times, (45, 160), (62, -155), 5000), straight(times, (76, 30), (79, 195), 5000)]
 
     def lows():
         for time in times:

@@ -8,7 +8,7 @@ from airmass.evaluation.features.base import Channel, Frame, Point, Track
 from airmass.evaluation.features.lows import centres, closed, deepest, minima
 from airmass.evaluation.features.neighbourhood import spacing
 from airmass.evaluation.features.settings import ExtratropicalSettings, TropicalSettings
-from airmass.evaluation.features.sphere import KM_PER_DEGREE
+from airmass.evaluation.features.sphere import KM_PER_DEGREE, distance
 from airmass.evaluation.features.stitching import Reach, Stitcher, hours_between
 from airmass.evaluation.features.trackers.tropical import CORE, MSL, WIND_10M, scaled, strongest_wind, warm
 
@@ -37,13 +37,15 @@ class ExtratropicalTracker:
                 stitcher = Stitcher(Reach(self.settings.speed, slack, self.settings.gap), {})
             stitcher.add(frame.time, self._lows(frame))
         chains = [] if stitcher is None else stitcher.chains
-        lasting = [c.points for c in chains if hours_between(c.points[0].time, c.points[-1].time) >= self._least]
-        cold = [points for points in lasting if not points[0].values["warm"]]
-        return [Track(str(i), tuple(points)) for i, points in enumerate(cold)]
+        kept = [chain.points for chain in chains if self._fits(chain.points[0], chain.points[-1])]
+        return [Track(str(i), tuple(points)) for i, points in enumerate(kept)]
 
-    @property
-    def _least(self) -> float:
-        return self.settings.duration
+    def _fits(self, first: Point, last: Point) -> bool:
+        return (
+            hours_between(first.time, last.time) >= self.settings.duration
+            and float(distance(first.lat, first.lon, last.lat, last.lon)) >= self.settings.distance
+            and not first.values["warm"]
+        )
 
     def _lows(self, frame: Frame) -> list[Point]:
         settings, grid, msl = self.settings, frame.grid, frame[MSL]
