@@ -98,19 +98,18 @@ def frames(source: Source, run: Run, channels: Sequence[Channel]) -> Iterator[Fr
         dataset = dataset.isel(init_time=run.place[0])
         dataset = dataset.isel({MEMBER: run.place[1]}) if MEMBER in dataset.dims else dataset
     times = dataset[axis].values if run.init_time is None else run.init_time + dataset[axis].values
-    fields = {channel: _field(dataset, channel, axis) for channel in channels}
     block = _block(dataset, channels, axis, source.grid.size)
     for start in range(0, len(times), block):
-        part = {channel: field.isel({axis: slice(start, start + block)}) for channel, field in fields.items()}
-        values = {channel: _read(source.path, channel, field, times[start:]) for channel, field in part.items()}
-        for i, time in enumerate(times[start : start + block]):
-            yield Frame(time, source.grid, {channel: held[i] for channel, held in values.items()})
-
-
-def _field(dataset: xr.Dataset, channel: Channel, axis: str) -> xr.DataArray:
-    name, level = channel
-    field = dataset[name] if level is None else dataset[name].sel(level=level)
-    return field.transpose(axis, "latitude", "longitude")
+        part, some = dataset.isel({axis: slice(start, start + block)}), times[start : start + block]
+        held: dict[Channel, np.ndarray] = {}
+        for name in dict.fromkeys(name for name, _ in channels):
+            # All levels at once: they lie in the same chunks.
+            levels = [level for other, level in channels if other == name and level is not None]
+            field = part[name].sel(level=levels) if levels else part[name].expand_dims("level")
+            values = _read(source.path, name, levels, field.transpose(axis, "level", "latitude", "longitude"), some)
+            held |= {(name, level): values[:, i] for i, level in enumerate(levels or [None])}
+        for i, time in enumerate(some):
+            yield Frame(time, source.grid, {channel: values[i] for channel, values in held.items()})
 
 
 def _block(dataset: xr.Dataset, channels: Sequence[Channel], axis: str, nodes: int) -> int:
@@ -120,14 +119,13 @@ def _block(dataset: xr.Dataset, channels: Sequence[Channel], axis: str, nodes: i
     return min(max(chunks), most) if max(chunks) > 1 else min(most, 16)
 
 
-def _read(path: Place, channel: Channel, field: xr.DataArray, times: np.ndarray) -> np.ndarray:
+def _read(path: Place, name: str, levels: Sequence[int], field: xr.DataArray, times: np.ndarray) -> np.ndarray:
+    """Values of a variable (time, level, latitude, longitude), with one level if it has none."""
     try:
         values = np.asarray(field.compute(scheduler="synchronous").values, np.float32)
     except Exception as error:  # of any type: from a file, a server, a codec
-        raise InputError(f"{path}: {channel[0]} cannot be read at {minute(times[0])}: {error_line(error)}") from error
-    name, level = channel
-    shown = values[:, None] if level is not None else values
-    require_plausible(path, name, shown, () if level is None else (level,), times, forecast=True)
+        raise InputError(f"{path}: {name} cannot be read at {minute(times[0])}: {error_line(error)}") from error
+    require_plausible(path, name, values if levels else values[:, 0], levels, times, forecast=True)
     if not VARIABLES[name].around_cyclones and not np.isfinite(values).all():
         bad = ~np.isfinite(values.reshape(len(values), -1))
         first = minute(times[np.argmax(bad.any(axis=1))])
