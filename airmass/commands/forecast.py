@@ -8,13 +8,19 @@ from airmass.forecasting.request import ForecastRequest
 def run(arguments: list[str]) -> None:
     request = parse(ForecastRequest, "airmass forecast", arguments)
 
-    from airmass.core.tables import progress
+    from rich.console import Console
+
+    from airmass.core.tables import progress, say
     from airmass.forecasting.forecast import forecast
 
     try:
         with progress() as shown:
             bar = shown.add_task("forecasting", total=None)
-            forecast(request, lambda done, total: shown.update(bar, completed=done, total=total))
+            forecast(
+                request,
+                lambda done, total: shown.update(bar, completed=done, total=total),
+                lambda words: say(Console(stderr=True), words, soft_wrap=True),
+            )
     except KeyboardInterrupt as stop:
         stop.args = (f"stopped; {'run the same command to resume' if request.resumable else 'nothing was written'}",)
         raise

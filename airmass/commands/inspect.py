@@ -15,7 +15,9 @@ class Inspect:
     """Show the kind, inputs and outputs of a checkpoint, and the memory and time that a forecast takes here."""
 
     checkpoint: tyro.conf.Positional[Path]
-    """A run's folder, a model file, or a published GraphCast or GenCast `.npz`."""
+    """A run's folder, a model file, or a published `.npz` of GraphCast, GenCast or WeatherNext 2."""
+    config: Path | None = None
+    """Published configuration, such as WeatherNext2.json; needed for published WeatherNext 2 weights."""
     grid: str | None = None
     """Grid as rows x columns, such as 181x360, or a store or file on it; by default the model's own, or 1 degree."""
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -36,7 +38,7 @@ def run(arguments: list[str]) -> None:
     console = Console()
     if not console.is_terminal:
         console = Console(width=10_000)  # no wrapping or truncation in a pipe
-    inspected = inspection(options.checkpoint, options.grid, options.precision, options.members)
+    inspected = inspection(options.checkpoint, options.grid, options.precision, options.members, options.config)
     for table in tables(inspected, boxed=console.is_terminal):
         console.print(table)
     if inspected.license:

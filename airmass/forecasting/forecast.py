@@ -20,9 +20,10 @@ from airmass.core.memory import keep_freed_memory
 from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.formats.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
 from airmass.data.formats.store import minute
-from airmass.data.initial import Initial, open_initial, read_noise
+from airmass.data.initial import Initial, open_initial
 from airmass.fields.clock import parse_time
 from airmass.forecasting.perturbed import perturbed
+from airmass.forecasting.pooled import dealt, pooled
 from airmass.forecasting.request import ForecastRequest
 from airmass.forecasting.resume import SETTINGS, ResumableOutput, folder_of, require_room
 from airmass.forecasting.system import System, check_grid, load_system, with_sampler
@@ -47,7 +48,7 @@ class ResolvedForecast:
     steps: int
     numbers: range | None
     static: Float[np.ndarray, "node static"]
-    noise: Float[np.ndarray, "node target"] | None
+    noise: Float[np.ndarray, "..."] | None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -76,11 +77,13 @@ class ResolvedForecast:
         }
 
 
-def forecast(request: ForecastRequest, progress: Progress | None = None) -> Path:
+def forecast(
+    request: ForecastRequest, progress: Progress | None = None, say: Callable[[str], None] | None = None
+) -> Path:
     """Run a forecast; write a Zarr store or NetCDF file to `request.out`, and return its path.
 
     The dims are (init_time, [number,] lead_time, [level,] latitude, longitude); only ensembles have `number`.
-    `progress` gets (frames done, all frames).
+    `progress` gets (frames done, all frames), `say` remarks in words.
 
     A Zarr store is written beside its final path and renamed when complete (see `resume`). The same request resumes a
     stopped forecast, bit for bit: from the last frames on disk if they contain everything that a step reads, else from
@@ -90,7 +93,10 @@ def forecast(request: ForecastRequest, progress: Progress | None = None) -> Path
     _check_output(request)
     keep_freed_memory()
     keep_compiled()
-    return _run(resolve(request), progress)
+    plan = resolve(request)
+    if say and plan.numbers is not None and (words := dealt(plan.system, plan.numbers)):
+        say(words)
+    return _run(plan, progress)
 
 
 def resolve(request: ForecastRequest) -> ResolvedForecast:
@@ -100,22 +106,29 @@ def resolve(request: ForecastRequest) -> ResolvedForecast:
     steps = _steps(request.lead_time or system.lead_time, task.step)
     levels = chosen_levels(task, request.levels)
     start = open_initial(request.initial, task, system.usual)
-    check_grid(system, request.checkpoint, start)
+    check_grid(system, request.checkpoint_name, start)
     inits = _inits(request.init_time, start)
-    noise = None if request.initial_noise is None else read_noise(request.initial_noise, task, start.grid)
-    numbers = request.numbers(system.ensemble)
+    numbers = request.numbers(len(system.models)) if system.ensemble else None
+    noise = None
+    if request.initial_noise is not None and numbers is not None and system.read_noise is not None:
+        noise = system.read_noise(request.initial_noise, start.grid, numbers, steps)
     lead_time, members = f"{steps * task.step}h", len(numbers or range(1))
     request = replace(request, lead_time=lead_time, members=members, seed=request.seed or 0, levels=tuple(levels))
     return ResolvedForecast(request, system, start, inits, steps, numbers, start.static(), noise)
 
 
 def _system(request: ForecastRequest) -> System:
-    """The system of a request's checkpoint, perturbed and with another sampler where the request says so."""
-    system = load_system(request.checkpoint, request.statistics, request.precision, request.memory_limit)
+    """The system of a request's checkpoints, perturbed and with another sampler where the request says so."""
+    paths = request.checkpoints
+    given = request.statistics, request.precision, request.memory_limit, request.config, len(paths)
+    systems = {path: load_system(path, *given) for path in paths}
+    system = systems[paths[0]] if len(paths) == 1 else pooled(systems)
     if request.perturb is not None:
         system = perturbed(system, request.perturb, request.perturb_length)
-    if not system.ensemble:
-        request.refuse_ensemble_options(f"{request.checkpoint}: {system.title}")
+    if system.most_members is not None:
+        request.require_members(system.most_members, f"{request.checkpoint_name}: {system.title}")
+    elif not system.ensemble:
+        request.refuse_ensemble_options(f"{request.checkpoint_name}: {system.title}")
     changes = request.sampler_changes
     return with_sampler(system, changes) if changes else system
 
@@ -211,6 +224,8 @@ def _attributes(system: System, start: Initial, settings: Mapping[str, Any]) -> 
         "airmass_initial_fingerprint": start.fingerprint,
         SETTINGS: json.dumps(settings),
     }
+    if len(system.models) > 1:
+        attributes["airmass_models"] = ", ".join(system.models)
     if system.ensemble:
         attributes["airmass_seed"] = settings["seed"]
     return attributes | {f"airmass_{name}": value for name, value in system.about.items()}

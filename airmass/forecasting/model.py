@@ -29,14 +29,19 @@ _HOUR = np.timedelta64(1, "h")
 
 
 def load(
-    checkpoint: str | Path, *, statistics: str | Path | None = None, precision: str = "float32"
+    checkpoint: str | Path,
+    *,
+    statistics: str | Path | None = None,
+    config: str | Path | None = None,
+    precision: str = "float32",
 ) -> "ForecastModel":
-    """Load a model from a run's folder, a model file of airmass, or a published `.npz` with its statistics folder.
+    """Load a model from a run's folder, a model file of airmass, or a published `.npz`.
 
+    A published file needs its `statistics` folder, that of WeatherNext 2 its configuration file `config` instead.
     `precision` of the network's arithmetic is "float32" or "bfloat16". Raises InputError for a path that is not a
     checkpoint, and for an inconsistent one.
     """
-    return ForecastModel(checkpoint, statistics, precision)
+    return ForecastModel(checkpoint, statistics, precision, config)
 
 
 class ForecastState(eqx.Module):
@@ -53,8 +58,14 @@ class ForecastModel:
     `name` is the name of its family; `task` has its input and output variables, its levels, and its step in hours.
     """
 
-    def __init__(self, checkpoint: str | Path, statistics: str | Path | None = None, precision: str = "float32"):
-        self._system = load_system(checkpoint, statistics, precision)
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        statistics: str | Path | None = None,
+        precision: str = "float32",
+        config: str | Path | None = None,
+    ):
+        self._system = load_system(checkpoint, statistics, precision, config=config)
         self._checkpoint = checkpoint
         self._built: tuple[LatLonGrid, np.ndarray, Any] | None = None
 
@@ -127,6 +138,8 @@ class ForecastModel:
         needs many network calls per frame, and if `state` has not been called.
         """
         model = self._stepping()
+        if key is None and self.ensemble:
+            raise InputError(f"{self._system.title} draws its members: step needs a random key")
         window = jax.lax.dynamic_slice_in_dim(state.forcing, state.number, self.task.history + 1)
         after, frame = model.step(state.now, window, key=key)
         held = state.number + self.task.history < len(state.forcing)

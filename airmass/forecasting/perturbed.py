@@ -99,6 +99,7 @@ def perturbed(system: System, amplitude: float, length: float) -> System:
         about=about,
         residual_std=None,
         ensemble=True,
+        most_members=None,
         runner=made,
     )
 

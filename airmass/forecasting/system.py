@@ -27,6 +27,8 @@ from airmass.models.runner import MakeRunner, Runner
 
 # Makes the model for a grid and its static fields.
 BuildModel = Callable[[LatLonGrid, Float[np.ndarray, "node static"]], Model]
+# Reads noise for a grid, members by number and steps.
+ReadNoise = Callable[[str | Path, LatLonGrid, range, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class System:
     are perturbed already. `sampler` is None for models without one. `attention` names the implementation of attention
     on this machine. `usual` has the means and standard deviations that initial states are checked against.
     `fingerprint` identifies checkpoint and statistics. `build` makes the bare model, None if a system is more than its
-    model.
+    model. `read_noise` reads a file of noise for a grid, a range of members and a number of steps. Without random noise
+    at most `most_members` differ; None for any number. `models` are the checkpoints of a system of several.
     """
 
     name: str
@@ -57,6 +60,9 @@ class System:
     usual: Usual | None = None
     fingerprint: str = ""
     build: BuildModel | None = None
+    read_noise: ReadNoise | None = None
+    most_members: int | None = None
+    models: tuple[str, ...] = ("",)
 
 
 def load_system(
@@ -64,15 +70,19 @@ def load_system(
     statistics: Statistics = None,
     precision: str = "float32",
     memory_limit: float | None = None,
+    config: str | Path | None = None,
+    models: int = 1,
 ) -> System:
-    """Read a run's folder, a model file of airmass or a published `.npz`, which needs its `statistics` folder.
+    """Read a run's folder, a model file of airmass or a published `.npz`.
 
+    A published file needs its `statistics` folder, or its `config`, which contains them. `models` is the number of
+    models of this size that will be in memory.
     `precision` of the network's arithmetic is "float32" or "bfloat16"; `memory_limit` is in GB. Raises InputError for a
     file that is none of these or is inconsistent, and for statistics that lack a variable or level of the task.
     """
     if memory_limit is not None and not memory_limit > 0:
         raise InputError(f"memory limit is {memory_limit:g} GB, expected above 0")
-    held = read_checkpoint(checkpoint)
+    held = read_checkpoint(checkpoint, config)
     family, task, settings = held.family, held.task, held.settings
     scales, fill = held.scales(statistics), held.fill(statistics)
     attention = family.attention(settings, precision)
@@ -83,9 +93,12 @@ def load_system(
         return family.build(trained, static, precision, attend=attention.attend)
 
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: Sampler | None = held.sampler) -> Runner:
-        together = fitting(held.path, task, settings, grid.shape, precision, memory_limit)
+        together = fitting(held.path, task, settings, grid.shape, precision, memory_limit, models)
         model = build(grid, static)
         return family.runner(model, task, grid, sampler=sampler, seed=seed, noise=noise, together=together)
+
+    def read_noise(path: str | Path, grid: LatLonGrid, members: range, steps: int) -> np.ndarray:
+        return family.read_noise(path, task, settings, grid, members, steps)
 
     return System(
         family.name,
@@ -101,8 +114,9 @@ def load_system(
         held.sampler,
         attention.name,
         usual_of(task, scales),
-        _fingerprint(held.path, statistics),
+        _fingerprint(held.path, statistics, config),
         build,
+        read_noise,
     )
 
 
@@ -119,10 +133,11 @@ def check_grid(system: System, checkpoint: str | Path, start: Initial) -> None:
         )
 
 
-def _fingerprint(path: Path, statistics: str | Path | None) -> str:
+def _fingerprint(path: Path, statistics: str | Path | None, config: str | Path | None) -> str:
     """Hash of all files that a system was read from, 16 hex digits."""
     digest = hashlib.sha256()
-    for file in (path, *(sorted(Path(statistics).glob("*_by_level.nc")) if statistics else ())):
+    tables = sorted(Path(statistics).glob("*_by_level.nc")) if statistics else ()
+    for file in (path, *tables, *([Path(config)] if config else ())):
         with file.open("rb") as held:
             digest.update(hashlib.file_digest(held, "sha256").digest())
     return digest.hexdigest()[:16]

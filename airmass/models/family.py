@@ -53,10 +53,14 @@ class RecipeParts(Protocol):
 
 @dataclass(frozen=True)
 class PublishedLayout:
-    """Published files of a model: the beginning of the array name that identifies them, and their reader."""
+    """Published files of a model: the beginning of the array name that identifies them, and their reader.
+
+    The reader takes the file and, where `configured`, the configuration file that has its task, sizes and statistics.
+    """
 
     mark: str
-    read: "Callable[[str | Path], PublishedModel]"
+    read: "Callable[..., PublishedModel]"
+    configured: bool = False
 
 
 class ModelFamily(Protocol):
@@ -148,8 +152,14 @@ class ModelFamily(Protocol):
         noise: "np.ndarray | None" = None,
         together: int = 4,
     ) -> "ModelRunner":
-        """A runner of forecasts with a model: members drawn from `seed`, or from one field of `noise`."""
+        """A runner of forecasts with a model: members drawn from `seed`, or from `noise` as `read_noise` gives it."""
         ...
+
+    def read_noise(
+        self, path: str | Path, task: Task, settings: Any, grid: "LatLonGrid", members: range, steps: int
+    ) -> "np.ndarray":
+        """Noise from a file, for a runner of these members and steps; raises InputError for another shape."""
+        raise InputError(f"{path}: {self.title} draws no noise")
 
     def objective(self, recipe: RecipeParts, loss: "WeightedLoss", grid: "LatLonGrid") -> "Objective":
         """The training objective."""

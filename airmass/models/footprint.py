@@ -21,6 +21,8 @@ from airmass.models.settings import ModelSettings
 
 # Time of a step divided by that of its matrix products, an estimate.
 OVERHEAD = 1.25
+# Names of the parts that each of several models has; the rest is weather.
+_OF_EACH_MODEL = ("parameters", "edges before weather", "edges and nodes before weather", "attention masks")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Footprint:
     parts: Mapping[str, float]
     flops: float
     evaluations: int = 1
+
+    def of_models(self, count: int) -> "Footprint":
+        """The same with several models in memory, of which one is evaluated at a time."""
+        parts = {name: size * (count if name in _OF_EACH_MODEL else 1) for name, size in self.parts.items()}
+        return Footprint(largest_first(parts), self.flops, self.evaluations)
 
     @property
     def peak(self) -> float:
@@ -243,19 +250,19 @@ def fitting(
     shape: tuple[int, int],
     precision: str = "float32",
     memory_limit: float | None = None,
+    models: int = 1,
 ) -> int:
-    """The largest number of members in one batch; raises InputError if one does not fit."""
+    """The largest number of members in one batch with `models` in memory; raises InputError if one does not fit."""
     family = family_of(settings)
     accelerator = on_accelerator()
     limit = available_memory()[0] if memory_limit is None else memory_limit * 1e9
-    one = footprint(task, settings, shape, precision, 1, accelerator=accelerator)
+
+    def needed(together: int) -> Footprint:
+        return footprint(task, settings, shape, precision, together, accelerator=accelerator).of_models(models)
+
     low = precision == "float32" and family.saves_in_bfloat16
-    require_fit(source, one, shape, memory_limit, "--precision bfloat16" if low else "")
+    require_fit(source, needed(1), shape, memory_limit, "--precision bfloat16" if low else "")
     return max(
-        (
-            together
-            for together in range(1, family.most_together + 1)
-            if footprint(task, settings, shape, precision, together, accelerator=accelerator).peak <= limit
-        ),
+        (together for together in range(1, family.most_together + 1) if needed(together).peak <= limit),
         default=1,
     )

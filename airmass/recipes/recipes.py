@@ -230,7 +230,7 @@ RECIPES: dict[str, Recipe] = {
         expect=_NOT_YET,
     ),
     "fgn-demo": Recipe(
-        task=_DEMO,
+        task=replace(_DEMO, step=12),
         model=FGNSettings(
             mesh_level=2,
             width=64,
@@ -244,7 +244,7 @@ RECIPES: dict[str, Recipe] = {
             divisor=1.0,
             recompute=0,
         ),
-        training=TrainingSettings(updates=(1500, 300, 200), rollout=(1, 2, 3)),
+        training=TrainingSettings(updates=(1800, 400, 300), rollout=(1, 2, 4)),
         optimiser=OptimiserSettings(
             kind="muon",
             schedule="stages",

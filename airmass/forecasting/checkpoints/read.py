@@ -1,6 +1,6 @@
 """Trained models on disk: one interface for model files of airmass and published files."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,11 +165,15 @@ class OwnCheckpoint:
 
 @dataclass(frozen=True)
 class PublishedCheckpoint:
-    """Published file, which needs its statistics folder to run, and runs on any grid of its spacing."""
+    """Published file, which needs its statistics to run, and runs on any grid of its spacing.
+
+    Statistics are in a folder, or in the configuration file `config`.
+    """
 
     path: Path
     family: ModelFamily
     published: PublishedModel
+    config: Path | None = None
     grid = None
     innovation = None
     calibration = None
@@ -207,6 +211,8 @@ class PublishedCheckpoint:
         return self.published.license
 
     def facts(self) -> Mapping[str, str]:
+        if self.config is not None:
+            return {"description": self.published.description, "configuration": str(self.config)}
         kinds = [MEAN, STDDEV, DIFFS_STDDEV]
         if any(VARIABLES[name].missing_over_land for name in self.task.prognostic):
             kinds.append(MINIMUM)
@@ -216,37 +222,57 @@ class PublishedCheckpoint:
     def attributes(self, statistics: Statistics) -> Mapping[str, str | int | float]:
         return {
             "checkpoint": str(self.path),
-            "statistics": str(statistics),
+            "statistics": str(self.config or statistics),
             "description": self.published.description,
             "license": self.license,
         }
 
     def scales(self, statistics: Statistics) -> Normaliser:
+        if self.published.normaliser is not None:
+            if statistics is not None:
+                raise InputError(f"{self.config}: contains the statistics; leave out --statistics {statistics}")
+            return self.published.normaliser
         return Normaliser.from_statistics(
             self.task, *published_statistics(self.path, statistics, self.task), str(statistics)
         )
 
     def fill(self, statistics: Statistics) -> Fill | None:
+        if self.published.fill is not None:
+            return self.published.fill
         return missing_fill(self.task, str(statistics)) if self.family.may_be_missing else None
 
 
-def read_checkpoint(checkpoint: str | Path) -> Checkpoint:
+def read_checkpoint(checkpoint: str | Path, config: str | Path | None = None) -> Checkpoint:
     """Read a checkpoint file, or the model file in a run's folder. Raises InputError if it is not a checkpoint.
 
-    The statistics of a published checkpoint are not read.
+    `config` is the configuration of a published checkpoint that has one. Statistics in a folder are not read.
     """
     path = local_path(checkpoint, "checkpoint")
     path = path / MODEL_FILE if path.is_dir() else path
     keys = _keys(path)
-    with _named(path):
+    with _named(path, config):
+        family = next((f for f in families().values() if f.published and _has(keys, f.published.mark)), None)
+        needs_config = family is not None and family.published is not None and family.published.configured
+        if config is not None and not needs_config:
+            raise InputError(f"{path}: contains its settings; leave out --config {config}")
         if "json" in keys:
             return OwnCheckpoint(path, read_model(path))
-        for family in families().values():
-            if family.published and any(key.startswith(family.published.mark) for key in keys):
+        if family is not None and family.published is not None:
+            if not needs_config:
                 return PublishedCheckpoint(path, family, family.published.read(path))
+            if config is None:
+                raise InputError(
+                    f"{path}: has no settings; give its configuration, such as WeatherNext2.json, by --config"
+                )
+            config = local_path(config, "configuration")
+            return PublishedCheckpoint(path, family, family.published.read(path, config), config)
     known = " or ".join(family.title for family in families().values() if family.published)
     found = ", ".join(keys[:5]) or "none"
     raise InputError(f"{path}: not a checkpoint of airmass nor a published {known}; keys found: {found}")
+
+
+def _has(keys: Sequence[str], mark: str) -> bool:
+    return any(key.startswith(mark) for key in keys)
 
 
 def missing_fill(task: Task, folder: str) -> Fill:
@@ -274,12 +300,13 @@ def published_statistics(path: Path, folder: Statistics, task: Task) -> tuple[xr
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _named(*paths: str | Path | None) -> Iterator[None]:
     """Have what is said against a checkpoint begin with its path; settings in it do not know where they stand."""
     try:
         yield
     except InputError as error:
-        raise error if str(error).startswith(f"{path}: ") else InputError(f"{path}: {error}") from None
+        named = any(str(error).startswith(f"{path}: ") for path in paths)
+        raise error if named else InputError(f"{paths[0]}: {error}") from None
 
 
 def _keys(path: Path) -> list[str]:

@@ -1,8 +1,14 @@
 """Functional generative networks as a family of models."""
 
 from airmass.fields.task import Task
-from airmass.models.family import ModelFamily, RecipeParts
+from airmass.models.family import ModelFamily, PublishedLayout, RecipeParts
 from airmass.models.fgn.settings import FGNSettings
+
+
+def _read_published(path, config):
+    from airmass.models.fgn.published import read_published
+
+    return read_published(path, config)
 
 
 class FGNFamily(ModelFamily):
@@ -14,6 +20,7 @@ class FGNFamily(ModelFamily):
     validation_members = 2
     may_be_missing = True
     saves_in_bfloat16 = True
+    published = PublishedLayout("params:multimodality_forward/", _read_published, configured=True)
 
     def training_members(self, settings: FGNSettings) -> int:
         return settings.members
@@ -37,6 +44,11 @@ class FGNFamily(ModelFamily):
         from airmass.models.fgn.runner import FGNRunner
 
         return FGNRunner(model, task, grid, seed, noise)
+
+    def read_noise(self, path, task, settings, grid, members, steps):
+        from airmass.models.fgn.noise import read_noise
+
+        return read_noise(path, settings.noise_channels, members, steps)
 
     def objective(self, recipe: RecipeParts, loss, grid):
         from airmass.models.fgn.objective import MembersObjective

@@ -19,9 +19,8 @@ from airmass.fields.variables import COMPUTED, VARIABLES
 from airmass.models.fgn.configuration import read_configuration
 from airmass.models.fgn.model import UNIFORM, UNIT_INTERVAL, Network, sizes
 from airmass.models.fgn.settings import FGNSettings
-from airmass.models.published.archive import Flat, read_flat
+from airmass.models.published.archive import Flat, PublishedModel, read_flat
 
-MARK = "params:multimodality_forward/"
 _ROOT = "multimodality_forward/"
 _LEVEL, _SECONDS = "_level={}", 3600
 # Our features of nodes are cos(colatitude), cos(longitude), sin(longitude).
@@ -70,6 +69,19 @@ class Configuration:
     normaliser: Normaliser
     fill: Float[np.ndarray, " prognostic"]
     weights: Mapping[str, float]
+
+
+def read_published(path: str | Path, config: str | Path) -> PublishedModel:
+    """A published `.npz` with its configuration; raises InputError for a configuration of another model."""
+    held, flat = read_configured(config), read_flat(path)
+    try:
+        network = from_published(flat, held.task, held.settings, str(path))
+    except InputError as error:
+        raise InputError(f"{error}; is {config} the configuration of this checkpoint?") from None
+    description, licence = (str(flat.get(name, "")) for name in ("description", "license"))
+    return PublishedModel(
+        held.task, held.settings, network, description, licence, normaliser=held.normaliser, fill=held.fill
+    )
 
 
 def read_fgn(path: str | Path, configuration: Configuration) -> Network:

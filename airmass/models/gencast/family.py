@@ -78,6 +78,11 @@ class GenCastFamily(ModelFamily):
 
         return GenCastRunner(model, task, grid, sampler, seed, noise, together)
 
+    def read_noise(self, path, task, settings, grid, members, steps):
+        from airmass.data.initial import read_noise
+
+        return read_noise(path, task, grid)
+
     def objective(self, recipe: RecipeParts, loss, grid):
         from airmass.diffusion.sphere import SphereNoise
         from airmass.models.gencast.objective import DenoisingObjective

@@ -19,6 +19,7 @@ from airmass.core.typed import Range, typed
 from airmass.diffusion.noise_levels import TrainingNoise
 from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.channels import ChannelLayout
+from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
 
@@ -28,7 +29,7 @@ class PublishedModel:
     """A published checkpoint in our terms.
 
     `resolution` is in degrees, 0 where the file does not say. `sampler` and `training_noise` are None where a model
-    draws nothing.
+    samples nothing. `normaliser` and `fill` are None where statistics stand in files of their own.
     """
 
     task: Task
@@ -39,6 +40,8 @@ class PublishedModel:
     resolution: float = 0.0
     sampler: Sampler | None = None
     training_noise: TrainingNoise | None = None
+    normaliser: Normaliser | None = None
+    fill: np.ndarray | None = None
 
 
 Flat = Mapping[str, Any]
