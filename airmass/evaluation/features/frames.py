@@ -54,9 +54,8 @@ class Source:
         """Valid times of all runs, sorted."""
         if self.axis == "time":
             return self.dataset.time.values
-        return np.unique(
-            [run.init_time + self.dataset.lead_time.values for run in self.runs if run.init_time is not None]
-        )
+        starts = [run.init_time for run in self.runs if run.init_time is not None]
+        return np.unique(np.array(starts)[:, None] + self.dataset.lead_time.values)
 
 
 def open_source(path: Place) -> Source:

@@ -18,7 +18,8 @@ def minima(grid: LatLonGrid, field: Field, within: float = 90.0) -> tuple[np.nda
             if (north, east) != (1, 1):
                 neighbour = values[north : north + field.shape[0], east : east + field.shape[1]]
                 np.minimum(lowest, neighbour, out=lowest)
-    return np.nonzero((field <= lowest) & (np.abs(grid.latitude) <= within)[:, None])
+    rows, columns = np.nonzero((field <= lowest) & (np.abs(grid.latitude) <= within)[:, None])
+    return rows, columns
 
 
 def centres(

@@ -1,38 +1,171 @@
-"""`airmass track`: from files to a table of tracks."""
+"""`airmass track`: from files to a table of tracks, and its verification."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from rich import box
 from rich.console import Console
+from rich.table import Table
 
+from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.tables import say
+from airmass.evaluation.features.base import Tracker
+from airmass.evaluation.features.best_tracks import read_best_tracks
+from airmass.evaluation.features.frames import Source
+from airmass.evaluation.features.matching import covered, observed_before
+from airmass.evaluation.features.scores import Runs, TrackVerification, verify
 from airmass.evaluation.features.settings import TropicalSettings
-from airmass.evaluation.features.table import check_suffix, write_tracks
+from airmass.evaluation.features.table import check_suffix, read_tracks, write_tracks
 from airmass.evaluation.features.trackers.tropical import TropicalTracker
-from airmass.evaluation.features.tracking import open_sources, track
+from airmass.evaluation.features.tracking import Observed, open_sources, track
+
+_TABLES = (".parquet", ".csv")
+# Shown on screen: metric, its words, factor and format.
+_HEADLINES = (
+    ("position_error", "position error, km", 1.0, "{:.0f}"),
+    ("along_track_error", "along track, km", 1.0, "{:.0f}"),
+    ("cross_track_error", "across track, km", 1.0, "{:.0f}"),
+    ("wind_bias", "wind bias, m/s", 1.0, "{:+.1f}"),
+    ("pressure_bias", "pressure bias, hPa", 0.01, "{:+.1f}"),
+    ("hit_rate", "hit rate", 1.0, "{:.2f}"),
+    ("false_alarm_ratio", "false alarm ratio", 1.0, "{:.2f}"),
+    ("mean_error", "error of the mean position, km", 1.0, "{:.0f}"),
+    ("spread", "spread, km", 1.0, "{:.0f}"),
+    ("strike_brier_skill", "Brier skill of strikes", 1.0, "{:.2f}"),
+)
+_HOURS = (24, 48, 72, 96, 120, 168, 240, 360)
+
+
+@dataclass(frozen=True)
+class TrackResult:
+    """Tracks, the runs that they are of, and with best tracks also these, the verification and the matched rows."""
+
+    tracks: pd.DataFrame
+    runs: Runs | None
+    best: pd.DataFrame | None = None
+    verification: TrackVerification | None = None
+    matched: pd.DataFrame | None = None
+    system: str = "forecast"
 
 
 def track_features(
     files: Sequence[str | Path],
-    out: str | Path,
+    out: str | Path | None,
+    best_tracks: str | Path | None = None,
+    agency: str = "wmo",
     init_times: Sequence[str] | None = None,
+    within_km: float = 300.0,
     workers: int = 1,
     tropical: TropicalSettings | None = None,
     console: Console | None = None,
-) -> pd.DataFrame:
-    """Track tropical cyclones in forecasts or stores, and write the table `out`.
+) -> TrackResult:
+    """Track tropical cyclones in forecasts or stores into the table `out`, and verify them against best tracks.
 
-    Raises InputError for files that lack a field, with other units, or that do not fit together.
+    A single file that ends in .parquet or .csv is a table of tracks to verify. Raises InputError for files that lack a
+    field, with other units, or that do not fit together; then nothing is written.
     """
+    console = console or Console()
+    best = None if best_tracks is None else read_best_tracks(best_tracks, agency)
+    where = [str(path) for path in files]
+    if len(files) == 1 and Path(files[0]).suffix in _TABLES:
+        if out is not None:
+            raise InputError(f"{files[0]}: is a table of tracks already, so --out {out} has no use")
+        tracks = _chosen(read_tracks(files[0]), files[0], init_times)
+        runs, system = _runs_of_table(tracks), Path(files[0]).stem
+    else:
+        tracks, runs, system = _tracked(files, out, best, best_tracks, init_times, workers, tropical, console)
+    if best is None or best_tracks is None:
+        return TrackResult(tracks, runs, system=system)
+    if runs is None:
+        raise InputError(f"{where[0]}: has no initial times; tracks of an analysis are not verified")
+    made, found = verify(tracks, runs, best, within_km, where, str(best_tracks), agency)
+    print_scores(made, console)
+    return TrackResult(tracks, runs, best, made, found, system)
+
+
+def _tracked(
+    files, out, best, best_path, init_times, workers, tropical, console
+) -> tuple[pd.DataFrame, Runs | None, str]:
+    if out is None:
+        raise InputError("missing --out, the table of tracks to write")
     check_suffix(out)
     refuse_existing(out, *files)
-    console = console or Console()
     tracker = TropicalTracker(tropical or TropicalSettings())
     sources = open_sources(files, tracker, init_times)
-    table = track(sources, tracker, {}, workers, console)
+    runs = _runs_of_sources(sources)
+    if best is not None and runs is not None:
+        covered(best, runs.times, best_path, files[0])
+    tracks = track(sources, tracker, _observed(best, runs), workers, console)
+    _write(out, tracks, tracker)
+    say(console, f"{tracks.track_id.nunique()} tracks in {sum(len(source.runs) for source in sources)} runs")
+    return tracks, runs, sources[0].runs[0].system
+
+
+def _write(out: str | Path, tracks: pd.DataFrame, tracker: Tracker) -> None:
     with new_output(out) as aside:
-        write_tracks(aside, table, tracker.columns)
-    say(console, f"{table.track_id.nunique()} tracks in {sum(len(source.runs) for source in sources)} runs")
-    return table
+        write_tracks(aside, tracks, tracker.columns)
+
+
+def _observed(best: pd.DataFrame | None, runs: Runs | None) -> Mapping[np.datetime64, Observed]:
+    if best is None or runs is None:
+        return {}
+    return {init_time: observed_before(best, init_time) for init_time in runs.init_times}
+
+
+def _runs_of_sources(sources: Sequence[Source]) -> Runs | None:
+    """Runs of forecasts; None for a store. Raises InputError if members or lead times differ between the files."""
+    if any(run.init_time is None for source in sources for run in source.runs):
+        return None
+    first = sources[0]
+    numbers = {run.number for run in first.runs}
+    for source in sources[1:]:
+        for name, found, expected in (
+            ("members", {run.number for run in source.runs}, numbers),
+            ("lead times", source.dataset.lead_time.values.tolist(), first.dataset.lead_time.values.tolist()),
+        ):
+            if found != expected:
+                raise InputError(f"{source.path}: {name} differ from those of {first.path}; track them one at a time")
+    init_times = np.unique([run.init_time for source in sources for run in source.runs if run.init_time is not None])
+    return Runs(init_times, tuple(sorted(numbers)), first.dataset.lead_time.values)
+
+
+def _runs_of_table(tracks: pd.DataFrame) -> Runs | None:
+    """Runs that a table has tracks of; those without a track cannot be known."""
+    if tracks.empty or tracks.init_time.isna().any():
+        return None
+    return Runs(
+        np.unique(tracks.init_time.to_numpy()),
+        tuple(sorted(int(number) for number in tracks.number.unique())),
+        np.unique(tracks.lead_time.to_numpy()),
+    )
+
+
+def _chosen(tracks: pd.DataFrame, path: str | Path, init_times: Sequence[str] | None) -> pd.DataFrame:
+    if init_times is None:
+        return tracks
+    from airmass.fields.clock import parse_time
+
+    wanted = [parse_time(text) for text in init_times]
+    if absent := [time for time in wanted if not (tracks.init_time == time).any()]:
+        raise InputError(f"{path}: no track of initial time {np.datetime_as_string(absent[0], 'm')}")
+    return tracks[tracks.init_time.isin(wanted)].reset_index(drop=True)
+
+
+def print_scores(made: TrackVerification, console: Console) -> None:
+    """Print headline scores of all storms by lead time."""
+    held = {score.lead_time_hours for score in made.scores}
+    hours = [hour for hour in _HOURS if hour in held] or sorted(held)[-6:]
+    title = f"{len(made.storms)} storms, {len(made.init_times)} initial times, {made.members} members"
+    shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("")
+    for hour in hours:
+        shown.add_column(f"{hour:g} h", justify="right")
+    for metric, words, factor, text in _HEADLINES:
+        values = [made.value(metric, hour) for hour in hours]
+        if any(value is not None for value in values):
+            shown.add_row(words, *("–" if value is None else text.format(factor * value) for value in values))
+    console.print(shown)

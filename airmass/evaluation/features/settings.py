@@ -25,9 +25,9 @@ class TropicalSettings:
     """Criteria of tropical cyclones, for grids of any spacing.
 
     A cyclone is a minimum of mean sea level pressure inside a closed contour; it is tropical while it has a warm core,
-    vorticity at 850 hPa and wind at 10 m at low latitudes over the sea. Pressure, thickness, wind and latitude are those of
-    Ullrich et al. 2021 (10.5194/gmd-14-5023-2021; after Zarzycki and Ullrich 2017, 10.1002/2016GL071606), vorticity that
-    of Hodges et al. 2017 (10.1175/JCLI-D-16-0557.1), durations those of Vitart et al. 1997
+    vorticity at 850 hPa and wind at 10 m at low latitudes over the sea. Pressure, thickness, wind and latitude are
+    those of Ullrich et al. 2021 (10.5194/gmd-14-5023-2021; after Zarzycki and Ullrich 2017, 10.1002/2016GL071606),
+    vorticity that of Hodges et al. 2017 (10.1175/JCLI-D-16-0557.1), durations those of Vitart et al. 1997
     (10.1175/1520-0442(1997)010<1745:SOIVOT>2.0.CO;2) and Camargo and Zebiak 2002
     (10.1175/1520-0434(2002)017<1152:ITDATO>2.0.CO;2).
     """

@@ -76,13 +76,8 @@ def _background(grid: LatLonGrid, time: np.datetime64, seed: int) -> dict:
     middle = np.exp(-(((np.abs(lat) - np.deg2rad(50)) / np.deg2rad(15)) ** 2))
     calm = np.exp(-((lat / np.deg2rad(30)) ** 2))
     waves, faint = _waves(grid, hours, seed, (4, 9)), _waves(grid, hours, seed + 100, (2, 7))
-    msl = (
-        101300
-        + 700 * np.cos(6 * lat) * np.cos(lat)
-        - 1500 * np.sin(lat) ** 4
-        + 1400 * middle * waves
-        + 80 * calm * faint
-    )
+    msl = 101300 + 700 * np.cos(6 * lat) * np.cos(lat) - 1500 * np.sin(lat) ** 4
+    msl = msl + 1400 * middle * waves + 80 * calm * faint
     # Cold lows: the column is thin where pressure at the surface is low.
     z500 = 9.80665 * (5850 - 700 * np.sin(lat) ** 2 + 110 * middle * waves + 3 * calm * faint)
     z300 = z500 + 9.80665 * (3800 - 330 * np.sin(lat) ** 2 + 60 * middle * waves + 1 * calm * faint)

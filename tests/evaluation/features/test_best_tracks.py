@@ -37,7 +37,7 @@ def test_basin_na_is_the_north_atlantic(best):
 
 
 def ibtracs(best: pd.DataFrame, agency: str = "TOKYO") -> pd.DataFrame:
-    """The same rows in IBTrACS' own columns; the other agency's winds are 10 kt higher, its positions 0.5 degrees east."""
+    """The same rows in IBTrACS' columns; the other agency has winds 10 kt higher and positions 0.5 degrees east."""
     text = pd.DataFrame({"SID": best.track_id, "SEASON": best.season.astype(str), "BASIN": best.basin, "NAME": "X"})
     text["ISO_TIME"] = best.time.dt.strftime("%Y-%m-%d %H:%M:%S")
     text["LAT"], text["LON"] = best.lat.map("{:.1f}".format), (((best.lon + 180) % 360) - 180).map("{:.1f}".format)
@@ -82,9 +82,8 @@ def test_ibtracs_in_netcdf(best, tmp_path):
     made["name"], made["season"] = ("storm", np.array(["X"] * len(storms), "S9")), ("storm", [2019] * len(storms))
     made.wmo_wind.attrs["units"], made.wmo_pres.attrs["units"] = "kts", "mb"
     made = made.set_coords("time")
-    made.to_netcdf(
-        tmp_path / "i.nc", engine="h5netcdf", encoding={"time": {"units": "days since 1858-11-17", "dtype": "f8"}}
-    )
+    encoding = {"time": {"units": "days since 1858-11-17", "dtype": "f8"}}
+    made.to_netcdf(tmp_path / "i.nc", engine="h5netcdf", encoding=encoding)
     found = read_best_tracks(tmp_path / "i.nc")
     pd.testing.assert_frame_equal(found.drop(columns="name"), best.drop(columns="name"))
 

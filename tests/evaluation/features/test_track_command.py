@@ -94,9 +94,8 @@ def test_bad_options_are_one_line(ensemble, tmp_path, capsys):
         ["track", ensemble, "--out", out, "--init-times", "2020-01-01"], capsys
     )
     assert "is also in" in refused(["track", ensemble, ensemble, "--out", out], capsys)
-    assert "--tropical.contour is -1.0" in refused(
-        ["track", ensemble, "--out", out, "--tropical.contour", "-1"], capsys
-    )
+    negative = ["track", ensemble, "--out", out, "--tropical.contour", "-1"]
+    assert "--tropical.contour is -1.0" in refused(negative, capsys)
     assert "--workers is 0" in refused(["track", ensemble, "--out", out, "--workers", "0"], capsys)
     assert not any(tmp_path.iterdir())
 
@@ -115,6 +114,6 @@ def test_a_bad_table_is_refused(ensemble, change, words, tmp_path):
     change(pd.read_parquet(tmp_path / "t.parquet")).to_parquet(tmp_path / "bad.parquet")
     from airmass.core.errors import InputError
 
-    with pytest.raises(InputError, match="bad.parquet") as raised:
+    with pytest.raises(InputError, match=r"bad\.parquet") as raised:
         read_tracks(tmp_path / "bad.parquet")
     assert words in str(raised.value)

@@ -4,7 +4,8 @@ On coarse grids a cyclone covers few points, so criteria scale with the spacing 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -29,16 +30,16 @@ _G = 9.80665
 # Lows are followed to this latitude beyond the tropics.
 _FARTHEST = 75.0
 # Spacing in degrees of T63, the truncation to which the published threshold of vorticity applies, and the power of the
-# spacing with which it falls beyond. The power was chosen at 5.6 degrees: a cyclone of 60 hPa with its strongest wind at
-# 100 km is found (averages over boxes have 4.3e-5 s-1), and monsoon depressions of the simulated climate are not.
+# spacing with which it falls beyond. The power was chosen at 5.6 degrees: a cyclone of 60 hPa with its strongest wind
+# at 100 km is found (averages over boxes have 4.3e-5 s-1), and monsoon depressions of the simulated climate are not.
 _T63, _FALL = 1.875, 0.4
 
 
 def scaled(settings: TropicalSettings, degrees: float) -> TropicalSettings:
     """Criteria for a grid whose rows are `degrees` apart.
 
-    Distances are at least some grid spacings: two and a half for closed contours, one and a half for the search of wind
-    and vorticity, one for the offset of the warm core, two between minima. The threshold of vorticity falls beyond
+    Distances are at least some grid spacings: two and a half for closed contours, one and a half for the search of
+    wind and vorticity, one for the offset of the warm core, two between minima. The threshold of vorticity falls beyond
     1.9 degrees, because a grid box averages over more than the storm's core. Others stay, so that a coarse grid
     shows intense cyclones only; Walsh et al. 2007 (10.1175/JCLI4074.1) discuss thresholds by resolution.
     """
@@ -57,7 +58,7 @@ def scaled(settings: TropicalSettings, degrees: float) -> TropicalSettings:
 class TropicalTracker:
     """Minima of pressure in closed contours, tropical ones by warm core, vorticity, wind, latitude and land."""
 
-    settings: TropicalSettings = TropicalSettings()
+    settings: TropicalSettings = field(default_factory=TropicalSettings)
     name = "tropical"
 
     @property
@@ -139,9 +140,9 @@ def warmth(frame: Frame, settings: TropicalSettings) -> tuple[Field, float]:
     return (upper + lower) / 2, settings.temperature
 
 
-def _highest(grid: LatLonGrid, field: Field, lat: float, lon: float, reach: float) -> int:
+def _highest(grid: LatLonGrid, core: Field, lat: float, lon: float, reach: float) -> int:
     nodes = disc(grid, lat, lon, reach * KM_PER_DEGREE)[0]
-    return int(nodes[np.argmax(field.ravel()[nodes])])
+    return int(nodes[np.argmax(core.ravel()[nodes])])
 
 
 def _tropical(chains: list[Chain], settings: TropicalSettings) -> list[Track]:
@@ -159,7 +160,7 @@ def _tropical(chains: list[Chain], settings: TropicalSettings) -> list[Track]:
 
 
 def _lasts(points: list[Point], settings: TropicalSettings) -> bool:
-    steps = [hours_between(a.time, b.time) for a, b in zip(points, points[1:], strict=False)]
+    steps = [hours_between(a.time, b.time) for a, b in pairwise(points)]
     tropical = sum(step for step, a in zip(steps, points, strict=False) if a.values["tropical"])
     return (
         abs(points[0].lat) <= settings.genesis_latitude
