@@ -14,7 +14,7 @@ class Task:
 
     Prognostic variables are read and predicted, diagnostic ones only predicted, forcings are computed from valid time,
     and static fields never change. `levels` are in hPa, top down. `step` is in hours; `history` is the number of past
-    frames that a model reads.
+    frames that a model reads. Frames of `nonnegative` targets (precipitation, humidity) are kept at zero or above.
     """
 
     prognostic: tuple[str, ...]
@@ -24,6 +24,7 @@ class Task:
     levels: tuple[Annotated[int, Range(1, 1100)], ...]
     step: Annotated[int, Range(1, 8784)] = 6
     history: Annotated[int, Range(1, 64)] = 2
+    nonnegative: tuple[str, ...] = ()
 
     def __post_init__(self):
         check(self, "task")
@@ -41,6 +42,8 @@ class Task:
                 )
         if list(self.levels) != sorted(set(self.levels)):
             raise InputError(f"task.levels is {self.levels}, expected rising levels, each once")
+        if unknown := [name for name in self.nonnegative if name not in self.targets]:
+            raise InputError(f"task.nonnegative has {', '.join(unknown)}, expected predicted variables of this task")
         if not self.prognostic:
             raise InputError("task.prognostic is empty, expected one variable or more")
 

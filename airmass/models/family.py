@@ -16,6 +16,7 @@ import airmass.models
 from airmass.core.errors import InputError
 from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.task import Task
+from airmass.models.objectives.settings import LossSettings
 from airmass.models.settings import ModelSettings
 
 if TYPE_CHECKING:  # these need JAX
@@ -46,6 +47,9 @@ class RecipeParts(Protocol):
 
     @property
     def diffusion(self) -> Any: ...
+
+    @property
+    def loss(self) -> LossSettings: ...
 
     @property
     def devices(self) -> Any: ...

@@ -230,7 +230,7 @@ RECIPES: dict[str, Recipe] = {
         expect=_NOT_YET,
     ),
     "fgn-demo": Recipe(
-        task=replace(_DEMO, step=12),
+        task=replace(_DEMO, step=12, nonnegative=("total_precipitation_6hr",)),
         model=FGNSettings(
             mesh_level=2,
             width=64,
@@ -284,7 +284,7 @@ _OF_CHURN = ("churn", "churn_min", "churn_max", "inflation")
 _OWN_OF_SAMPLERS = ("tolerance", "corrector", "steps", "share")
 # Fields added after the oldest format that is still read; older files lack them.
 _LATER = frozenset(
-    ["model.innovation", "diffusion.calibration", "loader.block", "loader.blocks_at_once"]
+    ["task.nonnegative", "model.innovation", "diffusion.calibration", "loader.block", "loader.blocks_at_once"]
     + [f"diffusion.sampling.{name}" for name in ("memory", "memory_degrees", *_OWN_OF_SAMPLERS)]
 )
 
