@@ -154,12 +154,12 @@ def losses() -> Iterator[str]:
 
 
 def samplers() -> Iterator[str]:
-    from airmass.diffusion.samplers import SAMPLERS
+    from airmass.diffusion.samplers import known_samplers
     from airmass.training.optimiser import OPTIMISERS, SCHEDULES
 
-    yield "# Samplers, optimisers, schedules\n\n## Samplers\n\nFor `--diffusion.sampling.sampler`; orders are measured in "
+    yield "# Samplers, optimisers, schedules\n\n## Samplers\n\nFor `--diffusion.sampling.kind`; orders are measured in "
     yield "[Diffusion](../diffusion.md).\n"
-    yield from table(("sampler", ""), functions(SAMPLERS))
+    yield from table(("sampler", ""), functions(known_samplers()))
     yield "\n## Optimisers\n"
     yield from table(("optimiser", ""), functions(OPTIMISERS))
     yield "\n## Schedules\n"

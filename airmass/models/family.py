@@ -6,6 +6,7 @@ and parsing options work without JAX: methods import what needs it.
 
 import importlib
 import pkgutil
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -68,7 +69,7 @@ class PublishedLayout:
 
 
 class ModelFamily(Protocol):
-    """One kind of model.
+    """One kind of model. Abstract methods are required; the others have defaults.
 
     `settings` is the type of its sizes. An `ensemble` has members, at most `most_together` of them computed in one
     batch; other models are deterministic. Validation scores the mean of `validation_members`. `lead_time` is the
@@ -121,6 +122,7 @@ class ModelFamily(Protocol):
         """True if drawn frames are calibrated after training to the spread of the linear model's residual."""
         return False
 
+    @abstractmethod
     def network(self, task: Task, settings: Any, key) -> Any:
         """Random parameters."""
         ...
@@ -131,6 +133,7 @@ class ModelFamily(Protocol):
 
         return Choice()
 
+    @abstractmethod
     def build(
         self,
         trained: "Trained",
@@ -145,6 +148,7 @@ class ModelFamily(Protocol):
         """
         ...
 
+    @abstractmethod
     def runner(
         self,
         model: Any,
@@ -165,18 +169,22 @@ class ModelFamily(Protocol):
         """Noise from a file, for a runner of these members and steps; raises InputError for another shape."""
         raise InputError(f"{path}: {self.title} draws no noise")
 
+    @abstractmethod
     def objective(self, recipe: RecipeParts, loss: "WeightedLoss", grid: "LatLonGrid") -> "Objective":
         """The training objective."""
         ...
 
+    @abstractmethod
     def footprint(self, settings: Any, sizes: "Sizes") -> "Footprint":
         """Memory and arithmetic of a forecast."""
         ...
 
+    @abstractmethod
     def update_costs(self, settings: Any, work: "Work") -> "UpdateCosts":
         """Memory and arithmetic of a training update."""
         ...
 
+    @abstractmethod
     def parameter_layout(self, task: Task, settings: Any) -> "ParameterLayout":
         """The places of inputs, outputs and layers in the parameters."""
         ...

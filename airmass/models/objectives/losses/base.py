@@ -1,6 +1,7 @@
 """What a loss is: members and the truth to one number, and the terms of it by channel that people look at."""
 
-from typing import ClassVar, Protocol
+from typing from abc import abstractmethod
+import ClassVar, Protocol
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -77,6 +78,7 @@ class PointwiseLoss(Loss):
 
     most_members = 1
 
+    @abstractmethod
     def of_errors(self, errors: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """The loss of scaled errors, 0 for 0."""
         ...
