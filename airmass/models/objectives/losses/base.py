@@ -1,7 +1,7 @@
 """What a loss is: members and the truth to one number, and the terms of it by channel that people look at."""
 
-from typing from abc import abstractmethod
-import ClassVar, Protocol
+from abc import abstractmethod
+from typing import ClassVar, Protocol
 
 import equinox as eqx
 import jax.numpy as jnp
