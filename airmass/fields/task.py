@@ -14,7 +14,8 @@ class Task:
 
     Prognostic variables are read and predicted, diagnostic ones only predicted, forcings are computed from valid time,
     and static fields never change. `levels` are in hPa, top down. `step` is in hours; `history` is the number of past
-    frames that a model reads. Frames of `nonnegative` targets (precipitation, humidity) are kept at zero or above.
+    frames that a model reads. Frames of `nonnegative` variables (precipitation,
+    humidity), where they are predicted, are kept at zero or above.
     """
 
     prognostic: tuple[str, ...]
@@ -29,7 +30,7 @@ class Task:
     def __post_init__(self):
         check(self, "task")
         names = (*self.prognostic, *self.diagnostic, *self.forcing, *self.static)
-        for name in names:
+        for name in (*names, *self.nonnegative):
             if name not in VARIABLES:
                 raise InputError(f"task has the unknown variable {name!r}")
         if len(set(names)) != len(names):
@@ -42,8 +43,6 @@ class Task:
                 )
         if list(self.levels) != sorted(set(self.levels)):
             raise InputError(f"task.levels is {self.levels}, expected rising levels, each once")
-        if unknown := [name for name in self.nonnegative if name not in self.targets]:
-            raise InputError(f"task.nonnegative has {', '.join(unknown)}, expected predicted variables of this task")
         if not self.prognostic:
             raise InputError("task.prognostic is empty, expected one variable or more")
 

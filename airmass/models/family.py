@@ -75,7 +75,8 @@ class ModelFamily(Protocol):
     batch; other models are deterministic. Validation scores the mean of `validation_members`. `lead_time` is the
     default length of forecasts. With `may_be_missing`, variables that are missing over land in the table of variables
     may be NaN there. With `saves_in_bfloat16`, a forecast in that precision takes notably less memory. `published` is
-    None without published files.
+    None without published files. `grows_from` is a family whose networks this one's contain, with the beginning of the
+    names of their parameters there.
 
     Builders take the trained parameters as one value, `Trained`, from a model file or a published one, and `attend`,
     the implementation of attention, which is chosen once for all models of a process. Footprints take `Sizes` and
@@ -92,6 +93,7 @@ class ModelFamily(Protocol):
     may_be_missing: ClassVar[bool] = False
     saves_in_bfloat16: ClassVar[bool] = False
     published: ClassVar[PublishedLayout | None] = None
+    grows_from: ClassVar[tuple[str, str] | None] = None
 
     def check(self, recipe: RecipeParts) -> None:
         """Raise InputError for settings of a recipe that a model of this family cannot combine."""

@@ -97,8 +97,3 @@ def test_targets_that_cannot_be_negative_are_bounded_and_others_are_not():
     expected = np.full(4, -1.0)
     expected[list(columns)] = 0
     np.testing.assert_array_equal(frame, np.broadcast_to(expected, (3, 4)))
-
-
-def test_only_targets_can_be_bounded():
-    with pytest.raises(InputError, match=r"task\.nonnegative has temperature, expected predicted variables"):
-        Task(("2m_temperature",), (), (), (), (), nonnegative=("temperature",))
