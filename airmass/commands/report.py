@@ -17,6 +17,8 @@ class Report:
     """HTML file to write."""
     plots: Path | None = None
     """Folder that `airmass plot` wrote."""
+    tracks: Path | None = None
+    """Folder that `airmass track --plots` wrote."""
     title: str = "Forecast evaluation"
     """Heading of the page."""
 
@@ -26,5 +28,5 @@ def run(arguments: list[str]) -> None:
 
     from airmass.plots.report.report import write_report
 
-    write_report(options.out, options.title, options.scores, options.plots)
+    write_report(options.out, options.title, options.scores, options.plots, tracks=options.tracks)
     print(one_line(f"report: {options.out}"))

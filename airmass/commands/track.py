@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
 from airmass.commands.options import parse, require_between, require_positive
 from airmass.core.errors import one_line
-from airmass.evaluation.features.settings import TropicalSettings
+from airmass.evaluation.features.settings import ExtratropicalSettings, RiverSettings, TropicalSettings
 
 
 @dataclass(frozen=True)
 class Track:
-    """Track tropical cyclones in forecasts or in a store of fields, and verify the tracks against best tracks."""
+    """Track cyclones or atmospheric rivers in forecasts or in a store, and verify tracks against best tracks."""
 
     files: tyro.conf.Positional[tuple[str, ...]]
     """Forecasts of one system, deterministic or ensemble, or stores of fields at any times; or a table of tracks
@@ -31,7 +32,12 @@ class Track:
     """Distance from an observed storm within which a track is taken to be of it."""
     workers: int = 1
     """Processes; each takes one initial time and member after another."""
+    tracker: Literal["tropical", "direct", "extratropical", "rivers"] = "tropical"
+    """Method: tropical cyclones by pressure, wind and warm core; direct, by the cyclone fields that WeatherNext 2
+    predicts; extratropical cyclones; atmospheric rivers."""
     tropical: TropicalSettings = field(default_factory=TropicalSettings)
+    extratropical: ExtratropicalSettings = field(default_factory=ExtratropicalSettings)
+    rivers: RiverSettings = field(default_factory=RiverSettings)
 
 
 def run(arguments: list[str]) -> None:

@@ -18,11 +18,16 @@ from airmass.evaluation.features.best_tracks import read_best_tracks
 from airmass.evaluation.features.frames import Source
 from airmass.evaluation.features.matching import covered, observed_before
 from airmass.evaluation.features.scores import Runs, TrackVerification, verify
-from airmass.evaluation.features.settings import TropicalSettings
+from airmass.evaluation.features.settings import ExtratropicalSettings, RiverSettings, TropicalSettings
 from airmass.evaluation.features.table import check_suffix, read_tracks, write_tracks
+from airmass.evaluation.features.trackers.direct import DirectTracker
+from airmass.evaluation.features.trackers.extratropical import ExtratropicalTracker
+from airmass.evaluation.features.trackers.rivers import RiverTracker
 from airmass.evaluation.features.trackers.tropical import TropicalTracker
 from airmass.evaluation.features.tracking import Observed, open_sources, track
 
+# Trackers of what best tracks are of.
+BEST_TRACKED = ("tropical", "direct")
 _TABLES = (".parquet", ".csv")
 # Shown on screen: metric, its words, factor and format.
 _HEADLINES = (
@@ -60,15 +65,21 @@ def track_features(
     init_times: Sequence[str] | None = None,
     within_km: float = 300.0,
     workers: int = 1,
+    tracker: str = "tropical",
     tropical: TropicalSettings | None = None,
+    extratropical: ExtratropicalSettings | None = None,
+    rivers: RiverSettings | None = None,
     console: Console | None = None,
 ) -> TrackResult:
-    """Track tropical cyclones in forecasts or stores into the table `out`, and verify them against best tracks.
+    """Track features in forecasts or stores into the table `out`, and verify cyclones against best tracks.
 
-    A single file that ends in .parquet or .csv is a table of tracks to verify. Raises InputError for files that lack a
-    field, with other units, or that do not fit together; then nothing is written.
+    `tracker` is "tropical", "direct", "extratropical" or "rivers"; best tracks are for the first two. A single file
+    that ends in .parquet or .csv is a table of tracks to verify. Raises InputError for files that lack a field, with other
+    units, or that do not fit together; then nothing is written.
     """
     console = console or Console()
+    if best_tracks is not None and tracker not in BEST_TRACKED:
+        raise InputError(f"--best-tracks has no use with --tracker {tracker}; they are of tropical cyclones")
     best = None if best_tracks is None else read_best_tracks(best_tracks, agency)
     where = [str(path) for path in files]
     if len(files) == 1 and Path(files[0]).suffix in _TABLES:
@@ -77,7 +88,13 @@ def track_features(
         tracks = _chosen(read_tracks(files[0]), files[0], init_times)
         runs, system = _runs_of_table(tracks), Path(files[0]).stem
     else:
-        tracks, runs, system = _tracked(files, out, best, best_tracks, init_times, workers, tropical, console)
+        chosen: dict[str, Tracker] = {
+            "tropical": TropicalTracker(tropical or TropicalSettings()),
+            "direct": DirectTracker(),
+            "extratropical": ExtratropicalTracker(extratropical),
+            "rivers": RiverTracker(rivers),
+        }
+        tracks, runs, system = _tracked(files, out, best, best_tracks, init_times, workers, chosen[tracker], console)
     if best is None or best_tracks is None:
         return TrackResult(tracks, runs, system=system)
     if runs is None:
@@ -88,13 +105,12 @@ def track_features(
 
 
 def _tracked(
-    files, out, best, best_path, init_times, workers, tropical, console
+    files, out, best, best_path, init_times, workers, tracker: Tracker, console
 ) -> tuple[pd.DataFrame, Runs | None, str]:
     if out is None:
         raise InputError("missing --out, the table of tracks to write")
     check_suffix(out)
     refuse_existing(out, *files)
-    tracker = TropicalTracker(tropical or TropicalSettings())
     sources = open_sources(files, tracker, init_times)
     runs = _runs_of_sources(sources)
     if best is not None and runs is not None:

@@ -104,7 +104,7 @@ def verify(
 
 def _ends(lead_times: np.ndarray) -> list[float]:
     last = float(lead_times.max() / np.timedelta64(1, "h"))
-    return [hours for hours in _WINDOWS if hours < last] + [last]
+    return [hours for hours in _WINDOWS if hours <= last - 24] + [last]
 
 
 def _strike(

@@ -73,3 +73,59 @@ class TropicalSettings:
 
     def __post_init__(self):
         require_settings(self, "tropical", ("contour_radius", "core_radius", "speed"))
+
+
+@dataclass(frozen=True)
+class ExtratropicalSettings:
+    """Criteria of extratropical cyclones: minima of pressure in closed contours without a warm core.
+
+    Contour and distances are those of Ullrich and Zarzycki 2017 (10.5194/gmd-10-1069-2017), duration that of the
+    intercomparison of Neu et al. 2013 (10.1175/BAMS-D-11-00154.1).
+    """
+
+    contour: float = 2.0
+    """Rise of pressure around the centre in all directions, hPa."""
+    contour_radius: float = 6.0
+    """Distance within which pressure rises."""
+    latitude: float = 20.0
+    """Lowest latitude."""
+    warm_core: WarmCore = "thickness"
+    """A low with a warm core at its first point is left out; "none" keeps all lows."""
+    merge: float = 6.0
+    """Of two minima nearer than this, the deeper one is taken."""
+    speed: float = 25.0
+    """Largest departure from the extrapolated motion, m s-1."""
+    gap: float = 6.0
+    """Longest time without a minimum within a track, hours."""
+    duration: float = 24.0
+    """Shortest track, hours."""
+
+    def __post_init__(self):
+        require_settings(self, "extratropical", ("contour_radius", "speed"))
+
+
+@dataclass(frozen=True)
+class RiverSettings:
+    """Criteria of atmospheric rivers: long, narrow regions of large vapour transport, integrated over the levels.
+
+    The threshold is that of Rutz et al. 2014 (10.1175/MWR-D-13-00168.1), shape and poleward transport those of Guan and
+    Waliser 2015 (10.1002/2015JD024257).
+    """
+
+    transport: float = 250.0
+    """Least integrated vapour transport, kg m-1 s-1."""
+    poleward: float = 50.0
+    """Least mean poleward transport of a river, kg m-1 s-1."""
+    length: float = 2000.0
+    """Least length, km."""
+    ratio: float = 2.0
+    """Least ratio of length to width."""
+    latitude: float = 20.0
+    """Lowest latitude of the centre."""
+    speed: float = 25.0
+    """Largest departure of the centre from the extrapolated motion, m s-1."""
+    duration: float = 12.0
+    """Shortest track, hours."""
+
+    def __post_init__(self):
+        require_settings(self, "rivers", ("length", "speed"))

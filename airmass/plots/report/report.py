@@ -20,6 +20,7 @@ from airmass.evaluation.scores import (
     scores_folder,
 )
 from airmass.plots.report import page, tables
+from airmass.plots.report.cyclones import cyclone_section
 from airmass.plots.report.html import Html, element, joined
 from airmass.plots.report.pictures import SUFFIXES
 from airmass.plots.score_pictures import score_pictures, write_score_pictures
@@ -84,13 +85,14 @@ def write_report(
     settings: Mapping[str, Mapping[str, object]] | None = None,
     timings: Mapping[str, float] | None = None,
     commands: Sequence[str] = (),
+    tracks: str | Path | None = None,
 ) -> Path:
     """Write one self-contained HTML file, with all pictures in it; return its path.
 
-    `scores` is the folder that `airmass evaluate` wrote, `plots` that of `airmass plot`; without it, the pictures of
-    the scores are drawn. `settings` are tables by
-    heading, `timings` seconds by title, `commands` the command lines that reproduce everything. Raises InputError for
-    a folder of another kind and for an `out` that exists.
+    `scores` is the folder that `airmass evaluate` wrote, `plots` that of `airmass plot` (without it, the pictures of
+    the scores are drawn), `tracks` that of `airmass track --plots`. `settings` are tables by heading, `timings` seconds
+    by title, `commands` the command lines that reproduce everything. Raises InputError for a folder of another kind and
+    for an `out` that exists.
     """
     refuse_existing(out)
     folder = scores_folder(scores)
@@ -101,6 +103,7 @@ def write_report(
         *_significance(differences),
         *_verdicts(table),
         *(_drawn(folder) if plots is None else _picture_sections(_pictures(local_path(plots, "plots")))),
+        *([] if tracks is None else [cyclone_section(Path(tracks))]),
         _all_scores(table),
         *_method(compared, settings or {}, timings or {}),
         *([page.section("How to reproduce", page.commands(commands))] if commands else []),

@@ -158,7 +158,7 @@ def _cone(figure: Figure, region: Region, storm: StormForecast, place: Place) ->
     region.show(axes, image, ListedColormap(_CONES), norm)
     region.line(axes, mean.lat.to_numpy(), mean.lon.to_numpy(), color="#1f4e8c", linewidth=2, zorder=5)
     _best(region, axes, storm, labels=False)
-    _title(figure, place, "Cone of the ensemble", "blue: mean position; two thirds and 90 % of the members are inside")
+    _title(figure, place, "Cone of the ensemble", "mean position; 67 % and 90 % of the members")
 
 
 def mean_track(members: pd.DataFrame) -> pd.DataFrame:
@@ -189,13 +189,15 @@ def inside_cone(mean: pd.DataFrame, radius: str, lat: np.ndarray, lon: np.ndarra
 def _intensity(figure: Figure, storm: StormForecast, place: Place) -> None:
     """Pressure above wind against time: members, their middle 80 % and median, and the best track."""
     left, bottom = place
+    days = (storm.members.time.max() - storm.members.time.min()) / np.timedelta64(1, "D")
+    every = max(1, round(days / 6))
     for i, (name, factor, label) in enumerate((("slp", 0.01, "pressure, hPa"), ("wind", 1.0, "wind, m/s"))):
         size = (_MAP[0] - 0.5, _MAP[1] / 2 - 0.2)
         axes = figure.add_axes(rectangle(figure, left + 0.5, bottom + (1 - i) * (_MAP[1] / 2 + 0.05), *size))
         style_panel(axes)
         _curves(axes, storm, name, factor)
         axes.set_ylabel(label, fontsize=9, color=PALE)
-        axes.xaxis.set_major_locator(mdates.AutoDateLocator(maxticks=7))
+        axes.xaxis.set_major_locator(mdates.DayLocator(interval=every))
         axes.xaxis.set_major_formatter(mdates.DateFormatter("%-d %b" if i else ""))
     _title(figure, place, "Intensity", "black: best track")
 

@@ -179,3 +179,21 @@ def forecast(grid: LatLonGrid, init_time, leads: Sequence[int], members: Sequenc
     joined = joined.assign_coords(number=np.arange(len(made)), lead_time=lead_times).transpose(*order)
     joined.attrs["airmass_system"] = system
     return joined
+
+
+# Uniform fields for lows of any latitude.
+MSL_ONLY = {
+    ("mean_sea_level_pressure", None): 101300.0,
+    ("10m_u_component_of_wind", None): 3.0,
+    ("10m_v_component_of_wind", None): 0.0,
+    ("geopotential", 300): 90000.0,
+    ("geopotential", 500): 54000.0,
+}
+
+
+def plant_low(grid: LatLonGrid, fields: dict, lat: float, lon: float, deficit: float) -> None:
+    """Subtract a Gaussian low of 600 km from pressure, with a cold core."""
+    away = distance(*np.meshgrid(grid.latitude, grid.longitude, indexing="ij"), lat, lon)
+    shape = np.exp(-((away / 600) ** 2))
+    fields["mean_sea_level_pressure", None] = fields["mean_sea_level_pressure", None] - deficit * shape
+    fields["geopotential", 300] = fields["geopotential", 300] - 3000 * shape

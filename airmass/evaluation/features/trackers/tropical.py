@@ -90,7 +90,8 @@ def cyclones(frame: Frame, settings: TropicalSettings) -> list[Point]:
     lat, lon, lowest = lat[held], lon[held], lowest[held]
     held = deepest(lat, lon, lowest, settings.merge * KM_PER_DEGREE)
     lat, lon, lowest = lat[held], lon[held], lowest[held]
-    wind, spin = _strongest(frame, lat, lon, settings.near * KM_PER_DEGREE)
+    wind = strongest_wind(frame, lat, lon, settings.near * KM_PER_DEGREE)
+    spin = strongest_spin(frame, lat, lon, settings.near * KM_PER_DEGREE)
     tropical = (np.abs(lat) <= settings.latitude) & (wind >= settings.wind) & (spin >= settings.vorticity)
     tropical &= closed(grid, msl, lat, lon, lowest, 100 * settings.contour, settings.contour_radius)
     tropical &= warm(frame, lat, lon, settings)
@@ -102,15 +103,20 @@ def cyclones(frame: Frame, settings: TropicalSettings) -> list[Point]:
     ]
 
 
-def _strongest(frame: Frame, lat: np.ndarray, lon: np.ndarray, radius_km: float) -> tuple[np.ndarray, np.ndarray]:
-    """Largest wind speed at 10 m and cyclonic vorticity at 850 hPa around each point."""
-    speed = np.hypot(frame[WIND_10M[0]], frame[WIND_10M[1]]).ravel()
+def strongest_wind(frame: Frame, lat: np.ndarray, lon: np.ndarray, radius_km: float) -> np.ndarray:
+    """Largest wind speed at 10 m around each point."""
+    return _largest(frame.grid, np.hypot(frame[WIND_10M[0]], frame[WIND_10M[1]]), lat, lon, radius_km)
+
+
+def strongest_spin(frame: Frame, lat: np.ndarray, lon: np.ndarray, radius_km: float) -> np.ndarray:
+    """Largest cyclonic vorticity at 850 hPa around each point."""
     spin = vorticity(frame.grid, frame[WIND_850[0]], frame[WIND_850[1]]) * np.sign(frame.grid.latitude)[:, None]
-    discs = [disc(frame.grid, y, x, radius_km)[0] for y, x in zip(lat, lon, strict=True)]
-    return (
-        np.array([speed[nodes].max() for nodes in discs], np.float64),
-        np.array([spin.ravel()[nodes].max() for nodes in discs], np.float64),
-    )
+    return _largest(frame.grid, spin, lat, lon, radius_km)
+
+
+def _largest(grid: LatLonGrid, values: Field, lat: np.ndarray, lon: np.ndarray, radius_km: float) -> np.ndarray:
+    discs = [disc(grid, y, x, radius_km)[0] for y, x in zip(lat, lon, strict=True)]
+    return np.array([values.ravel()[nodes].max() for nodes in discs], np.float64)
 
 
 def warm(frame: Frame, lat: np.ndarray, lon: np.ndarray, settings: TropicalSettings) -> np.ndarray:
