@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import dataclasses
 import importlib.util
 import inspect
 import io
@@ -72,28 +73,36 @@ def recipes() -> Iterator[str]:
 
 
 def settings() -> Iterator[str]:
-    """All settings of the first recipe of each family, with their help."""
+    """All settings of the first recipe of each family: a section for each of their classes."""
     from airmass.recipes.recipes import RECIPES
 
-    yield "# Settings of recipes\n\nBy the option that sets them; the default is that of the recipe in the heading.\n"
+    yield "# Settings of recipes\n\nEach is an option of `airmass train` and `airmass plan`.\n"
     seen: set[type] = set()
     for name, recipe in RECIPES.items():
-        if type(recipe.model) not in seen:
-            seen.add(type(recipe.model))
-            yield f"\n## {name}\n"
-            yield from table(("option", "default", ""), _settings(recipe, "--"))
+        for part, value in _settings(recipe, "--"):
+            if type(value) not in seen:
+                seen.add(type(value))
+                yield f"\n## {part}\\*, as in {name}\n"
+                yield from document(type(value))
+                yield from table(("option", "default", ""), options(part, value))
 
 
-def _settings(value: object, prefix: str) -> Iterator[Row]:
-    from dataclasses import fields, is_dataclass
+def _settings(value: object, prefix: str) -> Iterator[tuple[str, object]]:
+    """Prefix of options and value of every dataclass within another."""
+    for part in dataclasses.fields(value):  # type: ignore[arg-type]
+        held = getattr(value, part.name)
+        if dataclasses.is_dataclass(held):
+            inner = f"{prefix}{part.name.replace('_', '-')}."
+            yield inner, held
+            yield from _settings(held, inner)
 
+
+def options(prefix: str, value: object) -> Iterator[Row]:
     docs = field_docs(type(value))
-    for part in fields(value):  # type: ignore[arg-type]
-        held, option = getattr(value, part.name), prefix + part.name.replace("_", "-")
-        if is_dataclass(held):
-            yield from _settings(held, f"{option}.")
-        elif prefix != "--":
-            yield f"`{option}`", f"`{held!r}`", docs.get(part.name, "")
+    for part in dataclasses.fields(value):  # type: ignore[arg-type]
+        held = getattr(value, part.name)
+        if not dataclasses.is_dataclass(held):
+            yield f"`{prefix}{part.name.replace('_', '-')}`", f"`{held!r}`", words(docs.get(part.name, ""))
 
 
 def field_docs(kind: type) -> dict[str, str]:
@@ -157,7 +166,7 @@ def samplers() -> Iterator[str]:
     from airmass.diffusion.samplers import known_samplers
     from airmass.training.optimiser import OPTIMISERS, SCHEDULES
 
-    yield "# Samplers, optimisers, schedules\n\n## Samplers\n\nFor `airmass forecast --sampler` and `--diffusion.sampling.kind`."
+    yield "# Samplers, optimisers, schedules\n\n## Samplers\n\nFor `airmass forecast --sampler`."
     yield "Orders are measured in [Diffusion](../diffusion.md).\n"
     rows = (
         (f"`{kind}`", "" if sampler.order is None else f"{sampler.order:g}", words(inspect.getdoc(sampler)))

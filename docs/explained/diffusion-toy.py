@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -22,7 +24,7 @@ def denoiser(y, level):
 def path(points, levels):
     """DDIM: at each level keep the noise that the denoiser finds, at the next level's size."""
     seen = [points]
-    for level, following in zip(levels[:-1], levels[1:], strict=True):
+    for level, following in pairwise(levels):
         clean = denoiser(points, level)
         points = clean + (points - clean) * following / level
         seen.append(points)
@@ -35,7 +37,8 @@ for axis, level in zip(axes, (3.0, 0.8, 0.25), strict=False):
     score = (denoiser(grid, level) - grid) / level**2
     noisy = centres[rng.integers(7, size=600)] + rng.normal(size=(600, 2)) * np.hypot(width, level)
     axis.plot(*noisy.T, ".", ms=2, color="#9fb8cc")
-    axis.quiver(*grid.T, *(score / np.linalg.norm(score, axis=1, keepdims=True)).T, color="#333333", scale=30, width=0.004)
+    direction = score / np.linalg.norm(score, axis=1, keepdims=True)
+    axis.quiver(*grid.T, *direction.T, color="#333333", scale=30, width=0.004)
     axis.set(title=f"noise level {level}: arrows are the score", xlim=(-2.2, 2.2), ylim=(-2.2, 2.2), aspect="equal")
 levels = np.geomspace(20, 0.01, 20)
 track = path(20 * rng.normal(size=(300, 2)), levels)
