@@ -43,7 +43,7 @@ from airmass.evaluation.scores import (
     shown,
     to_json,
 )
-from airmass.evaluation.scoring import RANKS, VariableScores, score_variable
+from airmass.evaluation.scoring import RANKS, VariableScores, score_variable, with_vectors
 from airmass.evaluation.significance import LEAST_TIMES
 from airmass.evaluation.spectra import compute_spectra
 
@@ -127,7 +127,7 @@ def score(
     With a `test`, scores have confidence intervals by it.
     """
     names = track(data.variables, "Scoring", console=console, transient=True)
-    scores = {name: score_variable(data, name) for name in names}
+    scores = with_vectors({name: score_variable(data, name) for name in names})
     table = ScoreTable(_scores(data, scores, test))
     if not table.scores:
         raise InputError(
