@@ -1,4 +1,4 @@
-"""Sphinx's settings: Markdown pages, and a reference that `generate.py` makes from the code. Built without a network."""
+"""Sphinx's settings: Markdown pages, and a reference that `generate.py` makes from the code; no network is needed."""
 
 import sys
 from pathlib import Path
@@ -25,5 +25,16 @@ html_show_sourcelink = False
 html_theme_options = {"footer_icons": []}
 
 
+# Pages outside docs/, by the page or the words that stand for them here.
+_ELSEWHERE = {"(../benchmarks/README.md": "(benchmarks.md", "(../../benchmarks/README.md": "(../benchmarks.md"}
+
+
+def elsewhere(app, name: str, source: list[str]) -> None:
+    """Turn links that lead out of docs/, as they do on a code host, into links within the site."""
+    for found, wanted in _ELSEWHERE.items():
+        source[0] = source[0].replace(found, wanted)
+
+
 def setup(app) -> None:
+    app.connect("source-read", elsewhere)
     app.connect("config-inited", lambda app, config: generate.write(HERE / "reference"))

@@ -1,12 +1,16 @@
 """The reference pages, made from the code: `write(folder)`. Each table has every member that the program knows."""
 
+import ast
 import contextlib
-import importlib
+import dataclasses
+import importlib.util
 import inspect
 import io
+import itertools
 import os
 import pkgutil
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -37,8 +41,8 @@ def commands() -> Iterator[str]:
     yield "# Command line\n"
     yield from table(("command", ""), ((f"[`airmass {name}`](#airmass-{anchor(name)})", words) for name, (_, words) in
                                        COMMANDS.items()))  # fmt: skip
-    yield "\nExit status: 0 done; 1 `data check` or `doctor` found a problem; 2 bad input, in one line; 70 a fault of airmass; "
-    yield "128 plus a signal's number when stopped.\n"
+    yield "\nExit status: 0 done; 1 `data check` or `doctor` found a problem; 2 bad input, in one line; 70 a fault of"
+    yield "airmass; 128 plus a signal's number when stopped.\n"
     for name in COMMANDS:
         yield f"\n## airmass {name}\n\n```text\n{help_of(name)}\n```"
 
@@ -69,44 +73,49 @@ def recipes() -> Iterator[str]:
 
 
 def settings() -> Iterator[str]:
-    """All settings of all families, with their help."""
-    from airmass.commands.main import COMMANDS  # noqa: F401 - completes the import order of recipes
+    """All settings of the first recipe of each family: a section for each of their classes."""
     from airmass.recipes.recipes import RECIPES
 
-    yield "# Settings of recipes\n\nBy the option that sets them; the default is that of the recipe in the heading.\n"
+    yield "# Settings of recipes\n\nEach is an option of `airmass train` and `airmass plan`.\n"
     seen: set[type] = set()
     for name, recipe in RECIPES.items():
-        if type(recipe.model) not in seen:
-            seen.add(type(recipe.model))
-            yield f"\n## {name}\n"
-            yield from table(("option", "default", ""), _settings(recipe, "--"))
+        for part, value in _settings(recipe, "--"):
+            if type(value) not in seen:
+                seen.add(type(value))
+                yield f"\n## {part}\\*, as in {name}\n"
+                yield from document(type(value))
+                yield from table(("option", "default", ""), options(part, value))
 
 
-def _settings(value: object, prefix: str) -> Iterator[Row]:
-    from dataclasses import fields, is_dataclass
+def _settings(value: object, prefix: str) -> Iterator[tuple[str, object]]:
+    """Prefix of options and value of every dataclass within another."""
+    for part in dataclasses.fields(value):  # type: ignore[arg-type]
+        held = getattr(value, part.name)
+        if dataclasses.is_dataclass(held):
+            inner = f"{prefix}{part.name.replace('_', '-')}."
+            yield inner, held
+            yield from _settings(held, inner)
 
+
+def options(prefix: str, value: object) -> Iterator[Row]:
     docs = field_docs(type(value))
-    for part in fields(value):  # type: ignore[arg-type]
-        held, option = getattr(value, part.name), prefix + part.name.replace("_", "-")
-        if is_dataclass(held):
-            yield from _settings(held, f"{option}.")
-        elif prefix != "--":
-            yield f"`{option}`", f"`{held!r}`", docs.get(part.name, "")
+    for part in dataclasses.fields(value):  # type: ignore[arg-type]
+        held = getattr(value, part.name)
+        if not dataclasses.is_dataclass(held):
+            yield f"`{prefix}{part.name.replace('_', '-')}`", f"`{held!r}`", words(docs.get(part.name, ""))
 
 
 def field_docs(kind: type) -> dict[str, str]:
     """Docstrings of a dataclass's fields, by name."""
-    import ast
-    import textwrap
-
     found: dict[str, str] = {}
     for base in reversed(kind.__mro__[:-1]):
         try:
             body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
         except (OSError, TypeError):
             continue
-        for one, other in zip(body, body[1:], strict=False):
-            if isinstance(one, ast.AnnAssign) and isinstance(other, ast.Expr) and isinstance(other.value, ast.Constant):
+        for one, other in itertools.pairwise(body):
+            described = isinstance(other, ast.Expr) and isinstance(other.value, ast.Constant)
+            if isinstance(one, ast.AnnAssign) and described:
                 found[one.target.id] = " ".join(str(other.value.value).split())  # type: ignore[union-attr]
     return found
 
@@ -114,7 +123,7 @@ def field_docs(kind: type) -> dict[str, str]:
 def variables() -> Iterator[str]:
     from airmass.fields.variables import VARIABLES
 
-    yield "# Variables\n\nNames are those of ERA5 in WeatherBench2; the short ones are ECMWF's, with a level as in `z500`.\n"
+    yield "# Variables\n\nNames are those of ERA5 in WeatherBench2; short ones are ECMWF's, with a level: `z500`.\n"
     rows = (
         (f"`{v.name}`", f"`{v.short_name}`" + "".join(f", `{other}`" for other in v.aliases), v.standard_name, v.units,
          "levels" if v.on_levels else "", "{:g} to {:g}".format(*v.valid_range), kind_of(v))
@@ -154,12 +163,16 @@ def losses() -> Iterator[str]:
 
 
 def samplers() -> Iterator[str]:
-    from airmass.diffusion.samplers import SAMPLERS
+    from airmass.diffusion.samplers import known_samplers
     from airmass.training.optimiser import OPTIMISERS, SCHEDULES
 
-    yield "# Samplers, optimisers, schedules\n\n## Samplers\n\nFor `--diffusion.sampling.sampler`; orders are measured in "
-    yield "[Diffusion](../diffusion.md).\n"
-    yield from table(("sampler", ""), functions(SAMPLERS))
+    yield "# Samplers, optimisers, schedules\n\n## Samplers\n\nFor `airmass forecast --sampler`."
+    yield "Orders are measured in [Diffusion](../diffusion.md).\n"
+    rows = (
+        (f"`{kind}`", "" if sampler.order is None else f"{sampler.order:g}", words(inspect.getdoc(sampler)))
+        for kind, sampler in known_samplers().items()
+    )
+    yield from table(("sampler", "order", ""), rows)
     yield "\n## Optimisers\n"
     yield from table(("optimiser", ""), functions(OPTIMISERS))
     yield "\n## Schedules\n"
@@ -213,8 +226,6 @@ def modules() -> Iterator[tuple[str, str]]:
         if not found.name.endswith("__main__"):
             spec = importlib.util.find_spec(found.name)
             source = Path(spec.origin).read_text() if spec and spec.origin else ""  # not imported: some need an extra
-            import ast
-
             yield found.name, ast.get_docstring(ast.parse(source)) or ""
 
 
@@ -237,7 +248,7 @@ def table(head: Row, rows: Iterable[Row]) -> Iterator[str]:
     yield "| " + " | ".join(head) + " |"
     yield "|" + "---|" * len(head)
     for row in rows:
-        yield "| " + " | ".join(cell.replace("\n", " ").replace("|", "\\|") if "`" in cell else cell for cell in row) + " |"
+        yield "| " + " | ".join(re.sub(r"(?<!\\)\|", r"\\|", cell.replace("\n", " ")) for cell in row) + " |"
 
 
 PAGES = {

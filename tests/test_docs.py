@@ -4,24 +4,44 @@
 find what a reader would have by then: a demo's store and run, a published checkpoint with its statistics and sample.
 """
 
+import importlib.util
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from airmass.commands.main import main
+import airmass
+from airmass.commands.main import COMMANDS, main
+from airmass.diffusion.samplers import known_samplers
+from airmass.evaluation.metrics import known_metrics
+from airmass.fields.variables import VARIABLES
+from airmass.models.objectives.losses import loss_names
+from airmass.recipes.recipes import RECIPES
+from airmass.training.optimiser import OPTIMISERS, SCHEDULES
 from tests.conftest import make_store
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "README.zh.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# The reference is made from the code by `make docs`.
+WRITTEN = [page for page in sorted((ROOT / "docs").rglob("*.md")) if not {"reference", "_build"} & set(page.parts)]
+PAGES = [ROOT / "README.md", ROOT / "README.zh.md", *WRITTEN]
+FIGURES = sorted((ROOT / "docs" / "explained").glob("*.py"))
 _BLOCK = re.compile(r"^<!-- run -->\n```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 BLOCKS = [
     pytest.param(language, text, id=f"{page.relative_to(ROOT)}-{number}")
     for page in PAGES
+    if "tutorials" not in page.parts
     for number, (language, text) in enumerate(_BLOCK.findall(page.read_text()), 1)
+]
+# A tutorial goes on from block to block, so its blocks run in one folder.
+BLOCKS += [
+    pytest.param("sh", "".join(text for _, text in found), id=page.stem, marks=pytest.mark.slow)
+    for page in PAGES
+    if "tutorials" in page.parts and (found := _BLOCK.findall(page.read_text()))
 ]
 LEVELS = (100, 200, 300, 500, 700, 850, 1000)
 TINY = "--model.mesh-level 1 --model.width 8 --model.steps 2 --training.updates 2"
@@ -68,4 +88,96 @@ def test_some_blocks_are_marked():
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_to_files(page):
     links = re.findall(r"\]\((?!https?://|#)([^)#\s]+)", page.read_text())
+    links = [link for link in links if "reference/" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def of_readme(name: str) -> dict[str, list]:
+    """What must not differ between the languages: headings by depth, tables by shape and code, code, addresses."""
+    text = (ROOT / name).read_text()
+    cells = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return {
+        "headings": re.findall(r"^(#+) ", text, re.MULTILINE),
+        "tables": [(len(row), [re.findall(r"`([^`]+)`", cell) for cell in row]) for row in cells],
+        "code": [re.sub(r"#.*", "", line).strip() for block in blocks for line in block.splitlines()],
+        "links": [link.replace(".zh", "") for link in re.findall(r"\]\(([^)]+)\)", text)],
+        "paragraphs": [re.match(r"[-*#|`!<]*", part)[0] for part in re.split(r"\n\s*\n", text)],
+    }
+
+
+@pytest.mark.parametrize("part", ["headings", "tables", "code", "links", "paragraphs"])
+def test_both_languages_of_the_readme_say_the_same(part):
+    assert of_readme("README.md")[part] == of_readme("README.zh.md")[part]
+
+
+def test_the_readme_names_only_commands_that_there_are():
+    named = re.findall(r"`airmass ((?:data )?[a-z]+)", (ROOT / "README.md").read_text())
+    assert set(named) <= set(COMMANDS) and len(set(named)) > 12
+
+
+def test_every_explained_page_has_both_languages_and_its_figure():
+    for script in FIGURES:
+        assert all(script.with_suffix(suffix).exists() for suffix in (".md", ".zh.md", ".png")), script
+    assert len(FIGURES) >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", FIGURES, ids=lambda path: path.stem)
+def test_the_figure_of_an_explained_page_is_drawn_by_its_code(script, tmp_path):
+    subprocess.run([sys.executable, str(script)], cwd=tmp_path, check=True)
+    assert (tmp_path / f"{script.stem}.png").stat().st_size > 10_000
+
+
+@pytest.fixture(scope="module")
+def reference():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def rows(page) -> list[list[str]]:
+    return [line.strip("|").split(" | ") for text in page for line in text.splitlines() if line.startswith("| `")]
+
+
+@pytest.mark.parametrize(
+    ("page", "members"),
+    [
+        ("recipes", lambda: RECIPES),
+        ("variables", lambda: VARIABLES),
+        ("metrics", known_metrics),
+        ("losses", loss_names),
+        ("samplers", lambda: [*known_samplers(), *OPTIMISERS, *SCHEDULES]),
+    ],
+)
+def test_every_member_is_in_the_reference_with_words(reference, page, members):
+    found = {row[0].strip(" `"): row for row in rows(reference.PAGES[page][1]())}
+    assert set(found) == set(members())
+    assert [name for name, row in found.items() if not "".join(row[1:]).strip()] == []
+
+
+def test_every_public_name_and_command_is_in_the_reference(reference):
+    text = "\n".join(reference.api())
+    assert [name for name in airmass.__all__ if f"## airmass.{name}\n" not in text] == []
+    assert [name for name in COMMANDS if "usage" not in reference.help_of(name).lower()] == []
+
+
+def test_every_setting_is_in_the_reference(reference):
+    """Those of the families' settings; a class says in its docstring what its settings do."""
+    text = "\n".join(reference.settings())
+    for recipe in RECIPES.values():
+        for prefix, value in reference._settings(recipe, "--"):
+            assert len(type(value).__doc__ or "") > 20, type(value)
+            for row in reference.options(prefix, value):
+                assert f"{row[0]} |" in text, (prefix, row)
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(ROOT / "docs")]
+    done = subprocess.run([*command, str(tmp_path / "html")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "html" / "reference" / "python.html").read_text()
+    assert "airmass.ForecastModel" in page

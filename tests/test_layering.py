@@ -13,7 +13,7 @@ PACKAGE = ROOT / "airmass"
 ROOMS = {
     "core": "errors, files, memory, tables; nothing about weather",
     "fields": "variables, grid, time, forcing, normalising, and fields as channels",
-    "data": "formats (Zarr, NetCDF), preparation, loading for training, the simulated climate",
+    "data": "formats and their sources (Zarr, NetCDF, GRIB), ingest, preparation, loading, the simulated climate",
     "diffusion": "noise levels, processes, samplers; nothing about weather",
     "models": "one folder per model; the mesh, layers and objectives that they share",
     "evaluation": "scores of forecasts, one file per metric",

@@ -42,6 +42,12 @@ class Evaluate:
     all that can be computed. The wind speed at 10 m is always scored."""
     metrics: tuple[str, ...] = ()
     """Metrics to compute beside the usual ones, by name, or `all`."""
+    against: str | None = None
+    """Compare every system with this one (or a baseline), with the significance of the differences."""
+    intervals: bool = False
+    """Give every score its 95 % confidence interval; always with --against."""
+    test: Literal["t-test", "bootstrap"] = "t-test"
+    """Significance by a t-test corrected for autocorrelation, or by a stationary block bootstrap."""
 
 
 def run(arguments: list[str]) -> None:

@@ -24,6 +24,7 @@ from airmass.core.tables import plain, say
 from airmass.data.formats.climatology import EXTREMES
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
+from airmass.evaluation.comparisons import COMPARISONS, compare, headline_sentences, intervals_of, require_against
 from airmass.evaluation.inputs import VerificationData, open_verification
 from airmass.evaluation.left_out import THESE, left_out, sentences, undefined
 from airmass.evaluation.maps import MAPS, score_maps
@@ -42,7 +43,8 @@ from airmass.evaluation.scores import (
     shown,
     to_json,
 )
-from airmass.evaluation.scoring import RANKS, VariableScores, score_variable
+from airmass.evaluation.scoring import RANKS, VariableScores, score_variable, with_vectors
+from airmass.evaluation.significance import LEAST_TIMES
 from airmass.evaluation.spectra import compute_spectra
 
 
@@ -61,6 +63,9 @@ def evaluate(
     maps: Sequence[str] = (),
     derived: Sequence[str] = (),
     metrics: Sequence[str] = (),
+    against: str | None = None,
+    intervals: bool = False,
+    test: str = "t-test",
 ) -> ScoreTable:
     """Score every variable, level and lead time of deterministic and ensemble forecasts, and write the folder `out`.
 
@@ -84,7 +89,9 @@ def evaluate(
     )  # fmt: skip
     for line in (*(note for system in data.systems for note in system.notes), *_not_available(data)):
         say(console, line)
-    scores, table = score(data, console)
+    require_against(data, against)
+    scores, table = score(data, console, test if intervals or against else None)
+    compared = [] if against is None else compare(data, scores, against, test)
     missing = [
         one for name, found in scores.items() for one in (*left_out(data, name, found), *undefined(data, name, found))
     ]
@@ -94,6 +101,8 @@ def evaluate(
     with new_output(out) as aside:
         aside.mkdir()
         (aside / SCORES).write_text(table.to_json())
+        if compared:
+            (aside / COMPARISONS).write_text(to_json(compared))
         if histograms:
             (aside / RANK_HISTOGRAMS).write_text(to_json(histograms))
         counted = {name: found.counted for name, found in scores.items()}
@@ -103,14 +112,23 @@ def evaluate(
             (aside / SPECTRA).write_text(to_json(compute_spectra(data, table.headline_fields(), counted)))
         (aside / EVALUATION).write_text(json.dumps(asdict(_record(data, missing)), indent=1) + "\n")
     print_headlines(table, console, len(data.init_times), any(one.what == THESE for one in missing))
+    for line in headline_sentences(compared):
+        say(console, line)
+    if against and not compared:
+        say(console, f"Fewer than {LEAST_TIMES} initial times: no significance can be told.")
     return table
 
 
-def score(data: VerificationData, console: Console) -> tuple[dict[str, VariableScores], ScoreTable]:
-    """Score every metric of every variable, by initial time and as means. Raises InputError if none can be."""
+def score(
+    data: VerificationData, console: Console, test: str | None = None
+) -> tuple[dict[str, VariableScores], ScoreTable]:
+    """Score every metric of every variable, by initial time and as means. Raises InputError if none can be.
+
+    With a `test`, scores have confidence intervals by it.
+    """
     names = track(data.variables, "Scoring", console=console, transient=True)
-    scores = {name: score_variable(data, name) for name in names}
-    table = ScoreTable(_scores(data, scores))
+    scores = with_vectors({name: score_variable(data, name) for name in names})
+    table = ScoreTable(_scores(data, scores, test))
     if not table.scores:
         raise InputError(
             f"{data.truth_path}: has no values at any valid time of the forecasts, so nothing can be scored"
@@ -146,16 +164,24 @@ def _headlines(table: ScoreTable, metric: Metric, title: str) -> Table:
     return grid
 
 
-def _scores(data: VerificationData, scores: Mapping[str, VariableScores]) -> Iterator[Score]:
+def _scores(data: VerificationData, scores: Mapping[str, VariableScores], test: str | None) -> Iterator[Score]:
     """Yield all defined values of the metrics, over the globe and each region, all dates and each period."""
     lead_hours = hours(data.lead_times)
     for (period, dates), (name, found) in product(data.periods.items(), scores.items()):
         levels = data.levels(name)
         for system, metric, values in found.values(dates):
-            for lead, level, place in np.argwhere(np.isfinite(values)).tolist():
-                where = {"region": data.bins[place], "period": period}
-                value = float(values[lead, level, place])
-                yield Score(system, name, levels[level], lead_hours[lead], metric, value, **where)
+            ends = None if test is None else intervals_of(data, found, system, metric, dates, test)
+            for at in map(tuple, np.argwhere(np.isfinite(values)).tolist()):
+                lead, level, place = at
+                low, high = (None, None) if ends is None else (_finite(ends.low[at]), _finite(ends.high[at]))
+                yield Score(
+                    system, name, levels[level], lead_hours[lead], metric, float(values[at]), data.bins[place], period,
+                    low, high,
+                )  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _rank_histograms(data: VerificationData, scores: Mapping[str, VariableScores]) -> Iterator[RankHistogram]:

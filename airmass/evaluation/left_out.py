@@ -87,7 +87,7 @@ def _needs(bit: int, system: str, metric: str) -> bool:
         TRUTH: True,
         START: system == "persistence",
         CLIMATOLOGY: system == "climatology" or known.needs_climatology,
-        QUANTILES: known.quantile is not None,
+        QUANTILES: known.quantile is not None or known.needs_quantiles,
     }[bit]
 
 

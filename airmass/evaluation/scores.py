@@ -245,8 +245,8 @@ class ScoreTable:
         return to_json(self.all_scores)
 
 
-def to_json(kept: Iterable[Score | RankHistogram | Spectrum]) -> str:
-    """JSON of a flat list of objects, one per line, without the optional values that are absent."""
+def to_json(kept: Iterable[Any]) -> str:
+    """JSON of a flat list of dataclass objects, one per line, without the optional values that are absent."""
     return "[\n" + ",\n".join(json.dumps(_present(one), allow_nan=False) for one in kept) + "\n]\n"
 
 

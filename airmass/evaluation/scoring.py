@@ -22,7 +22,7 @@ from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics import Fields, Metric, known_metrics
 from airmass.evaluation.metrics.base import scores_of
 from airmass.evaluation.metrics.rank_histogram import rank_frequencies
-from airmass.fields.derived import scored
+from airmass.fields.derived import VECTORS, scored
 
 # Float64 values processed at once: a few arrays of this size fit in cache, which is three times faster.
 _BLOCK_VALUES = 1 << 16
@@ -140,6 +140,18 @@ def joined(parts: Sequence[VariableScores]) -> VariableScores:
     return VariableScores(scores, np.concatenate([part.lacking for part in parts]))
 
 
+def with_vectors(scores: Mapping[str, VariableScores]) -> dict[str, VariableScores]:
+    """Scores of the variables, and of the wind vectors whose two components were scored."""
+    found = dict(scores)
+    for name, (_, parts) in VECTORS.items():
+        if all(part in scores for part in parts):
+            u, v = (scores[part] for part in parts)
+            shared = [system for system in u.scores if system in v.scores]
+            errors = {s: {"vector_rmse": u.scores[s]["rmse"] + v.scores[s]["rmse"]} for s in shared}
+            found[name] = VariableScores(errors, u.lacking | v.lacking)
+    return found
+
+
 def _beside(a: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Reshape ([init_time,] lead_time, level) to broadcast against `values`, which has more axes after these."""
     return a.reshape(*a.shape, *(1,) * (values.ndim - a.ndim))
@@ -248,6 +260,7 @@ def metrics_for(
         and members >= metric.least_members
         and (metric.variables is None or name in metric.variables)
         and (metric.quantile is None or (metric.quantile in case.thresholds and not normal))
+        and (not metric.needs_quantiles or (len(case.thresholds) > 1 and not normal))
     }
 
 

@@ -20,7 +20,8 @@ class Normaliser(eqx.Module):
 
     A prognostic target is predicted as a residual: output * residual_std + last frame. A diagnostic target is
     output * std + mean. Losses are computed on these scaled values. Arrays run over the prognostic, forcing, static and
-    target channels of `task` in the order of `ChannelLayout.of`.
+    target channels of `task` in the order of `ChannelLayout.of`. Targets at `nonnegative_columns` are kept at zero or
+    above in frames, which losses do not see.
     """
 
     history_mean: Float[Array, " prognostic"]
@@ -32,6 +33,7 @@ class Normaliser(eqx.Module):
     target_offset: Float[Array, " target"]
     target_scale: Float[Array, " target"]
     prognostic_columns: tuple[int, ...] = eqx.field(static=True)
+    nonnegative_columns: tuple[int, ...] = eqx.field(static=True, default=())
 
     def inputs(
         self,
@@ -57,7 +59,15 @@ class Normaliser(eqx.Module):
         self, output: Float[Array, "node target"], last: Float[Array, "node prognostic"]
     ) -> Float[Array, "node target"]:
         """The frame in physical units of a scaled network output."""
-        return output * self.target_scale + self._base(last)
+        return self.bounded(output * self.target_scale + self._base(last))
+
+    def bounded(self, frame: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """`frame` with nothing below zero in the targets that cannot be negative."""
+        if not self.nonnegative_columns:
+            return frame
+        least = np.full(frame.shape[-1], -np.inf, np.float32)
+        least[list(self.nonnegative_columns)] = 0
+        return jnp.maximum(frame, least)
 
     def prognostic(self, frame: Float[Array, "*lead target"]) -> Float[Array, "*lead prognostic"]:
         """The prognostic channels of a frame, which the next step reads."""
@@ -114,6 +124,7 @@ class Normaliser(eqx.Module):
             offset,
             _positive(scale, targets, source),
             cls.columns(task),
+            cls.nonnegative(task),
         )
 
     @staticmethod
@@ -121,6 +132,12 @@ class Normaliser(eqx.Module):
         """Indices of the prognostic channels among the targets, in the order of the history's channels."""
         targets = ChannelLayout.of(task.targets, task.levels).channels
         return tuple(i for i, (name, _) in enumerate(targets) if name in task.prognostic)
+
+    @staticmethod
+    def nonnegative(task: Task) -> tuple[int, ...]:
+        """Indices of the targets that are kept at zero or above."""
+        targets = ChannelLayout.of(task.targets, task.levels).channels
+        return tuple(i for i, (name, _) in enumerate(targets) if name in task.nonnegative)
 
 
 def _runs(columns: tuple[int, ...], n: int) -> list[tuple[int, int, bool]]:

@@ -14,7 +14,8 @@ class Task:
 
     Prognostic variables are read and predicted, diagnostic ones only predicted, forcings are computed from valid time,
     and static fields never change. `levels` are in hPa, top down. `step` is in hours; `history` is the number of past
-    frames that a model reads.
+    frames that a model reads. Frames of `nonnegative` variables (precipitation,
+    humidity), where they are predicted, are kept at zero or above.
     """
 
     prognostic: tuple[str, ...]
@@ -24,11 +25,12 @@ class Task:
     levels: tuple[Annotated[int, Range(1, 1100)], ...]
     step: Annotated[int, Range(1, 8784)] = 6
     history: Annotated[int, Range(1, 64)] = 2
+    nonnegative: tuple[str, ...] = ()
 
     def __post_init__(self):
         check(self, "task")
         names = (*self.prognostic, *self.diagnostic, *self.forcing, *self.static)
-        for name in names:
+        for name in (*names, *self.nonnegative):
             if name not in VARIABLES:
                 raise InputError(f"task has the unknown variable {name!r}")
         if len(set(names)) != len(names):

@@ -24,7 +24,7 @@ from airmass.data.initial import Initial, open_initial
 from airmass.fields.clock import parse_time
 from airmass.forecasting.perturbed import perturbed
 from airmass.forecasting.pooled import dealt, pooled
-from airmass.forecasting.request import OF_RANDOM_MEMBERS, ForecastRequest
+from airmass.forecasting.request import ForecastRequest
 from airmass.forecasting.resume import SETTINGS, ResumableOutput, folder_of, require_room
 from airmass.forecasting.system import System, check_grid, load_system, with_sampler
 from airmass.forecasting.trajectories import Trajectories
@@ -48,7 +48,7 @@ class ResolvedForecast:
     steps: int
     numbers: range | None
     static: Float[np.ndarray, "node static"]
-    noise: Float[np.ndarray, "node target"] | None
+    noise: Float[np.ndarray, "..."] | None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -83,7 +83,7 @@ def forecast(
     """Run a forecast; write a Zarr store or NetCDF file to `request.out`, and return its path.
 
     The dims are (init_time, [number,] lead_time, [level,] latitude, longitude); only ensembles have `number`.
-    `progress` gets (frames done, all frames), `say` remarks.
+    `progress` gets (frames done, all frames), `say` remarks in words.
 
     A Zarr store is written beside its final path and renamed when complete (see `resume`). The same request resumes a
     stopped forecast, bit for bit: from the last frames on disk if they contain everything that a step reads, else from
@@ -106,9 +106,9 @@ def resolve(request: ForecastRequest) -> ResolvedForecast:
     steps = _steps(request.lead_time or system.lead_time, task.step)
     levels = chosen_levels(task, request.levels)
     start = open_initial(request.initial, task, system.usual)
-    check_grid(system, request.checkpoints, start)
+    check_grid(system, request.checkpoint_name, start)
     inits = _inits(request.init_time, start)
-    numbers = _numbers(system, request)
+    numbers = request.numbers(len(system.models)) if system.ensemble else None
     noise = None
     if request.initial_noise is not None and numbers is not None and system.read_noise is not None:
         noise = system.read_noise(request.initial_noise, start.grid, numbers, steps)
@@ -119,36 +119,18 @@ def resolve(request: ForecastRequest) -> ResolvedForecast:
 
 def _system(request: ForecastRequest) -> System:
     """The system of a request's checkpoints, perturbed and with another sampler where the request says so."""
-    count = len(request.checkpoint)
-    systems = {
-        Path(path): load_system(
-            path, request.statistics, request.precision, request.memory_limit, request.config, count
-        )
-        for path in request.checkpoint
-    }
-    system = next(iter(systems.values())) if count == 1 else pooled(systems)
+    paths = request.checkpoints
+    given = request.statistics, request.precision, request.memory_limit, request.config, len(paths)
+    systems = {path: load_system(path, *given) for path in paths}
+    system = systems[paths[0]] if len(paths) == 1 else pooled(systems)
     if request.perturb is not None:
         system = perturbed(system, request.perturb, request.perturb_length)
-    if not system.ensemble:
-        request.refuse_without_effect(system.title)
-    elif system.most_members is not None:
-        request.refuse_without_effect(system.title, OF_RANDOM_MEMBERS)
+    if system.most_members is not None:
+        request.require_members(system.most_members, f"{request.checkpoint_name}: {system.title}")
+    elif not system.ensemble:
+        request.refuse_ensemble_options(f"{request.checkpoint_name}: {system.title}")
     changes = request.sampler_changes
     return with_sampler(system, changes) if changes else system
-
-
-def _numbers(system: System, request: ForecastRequest) -> range | None:
-    """Numbers of the members to run; None for a deterministic system."""
-    if not system.ensemble:
-        return None
-    first, most = request.first_member, system.most_members
-    numbers = range(first, first + (request.members or len(system.models)))
-    if most is not None and numbers.stop > most:
-        raise InputError(
-            f"{request.checkpoints}: {system.title} are deterministic and make {most} different members, "
-            f"but --members asks for number {numbers.stop - 1}, counted from 0; more need --perturb"
-        )
-    return numbers
 
 
 def _run(plan: ResolvedForecast, progress: Progress | None) -> Path:

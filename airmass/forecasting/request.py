@@ -1,6 +1,6 @@
 """Options of a forecast: those of the command and of `airmass.forecast`. Importing this module needs no JAX."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,8 +12,16 @@ from airmass.core.typed import MOST_SEED, Range, check_options
 SUFFIXES = (".zarr", ".nc")
 # Options that change no value of a forecast, and files, which are recorded by their contents.
 _NOT_RECORDED = (
-    "checkpoint", "statistics", "config", "initial", "initial_noise", "init_time", "out", "add", "memory_limit",
-)  # fmt: skip
+    "checkpoint",
+    "statistics",
+    "config",
+    "initial",
+    "initial_noise",
+    "init_time",
+    "out",
+    "add",
+    "memory_limit",
+)
 # Option -> field of the sampler's settings that it changes.
 _SAMPLER = {
     "sampler": "kind",
@@ -22,16 +30,16 @@ _SAMPLER = {
     "noise_memory": "memory",
     "noise_memory_degrees": "memory_degrees",
 }
-# Options that need random members, and those that need members of any kind.
-OF_RANDOM_MEMBERS = ("seed", "perturb_length", "initial_noise", *_SAMPLER)
-_OF_ENSEMBLES = ("members", "first_member", "add", "perturb", *OF_RANDOM_MEMBERS)
+# Options that need random members, and those that need members.
+_DRAWING = ("seed", "initial_noise", *_SAMPLER)
+_OF_ENSEMBLES = ("members", "first_member", "add", "perturb", "perturb_length", *_DRAWING)
 
 
 @dataclass(frozen=True)
 class ForecastRequest:
     """Run a forecast from a checkpoint and an initial state."""
 
-    checkpoint: tuple[str | Path, ...]
+    checkpoint: tuple[str | Path, ...] | str | Path
     """A run's folder, a model file, or a published `.npz` of GraphCast, GenCast or WeatherNext 2. Several are one
     system, to which members are dealt out in turn."""
     initial: str | Path
@@ -41,12 +49,12 @@ class ForecastRequest:
     by the same command; a NetCDF file starts over."""
     statistics: str | Path | None = None
     """Folder with the published statistics (mean_by_level.nc, ...); needed for published GraphCast and GenCast."""
-    config: str | Path | None = None
-    """Published configuration, such as WeatherNext2.json; needed for published WeatherNext 2 weights."""
     init_time: tuple[str, ...] = ()
     """One or more initial times, UTC, such as 2001-01-05T06; optional if the input has only one."""
     lead_time: str | None = None
     """Length of the forecast, such as 10d, 72h or 5d12h; by default 10d for GraphCast and 15d for ensemble models."""
+    config: str | Path | None = None
+    """Published configuration, such as WeatherNext2.json; needed for published WeatherNext 2 weights."""
     members: Annotated[int, Range(1, MOST_SEED)] | None = None
     """Ensemble size; by default one for each checkpoint. A member depends only on the checkpoints, the seed, the
     initial time and its number."""
@@ -62,8 +70,8 @@ class ForecastRequest:
     perturb_length: Annotated[float, Range(0, above=True)] = 1200.0
     """Correlation length of the perturbations, km."""
     initial_noise: str | Path | None = None
-    """NetCDF file with noise of unit variance, used in place of random noise: a field for GenCast, `noise` (sample,
-    time, noise_channels) for FGN."""
+    """NetCDF file with noise of unit variance, used in place of random noise: for GenCast one field, the same for every
+    member; for FGN `noise` (sample, time, noise_channels)."""
     sampler: str | None = None
     """Sampler of GenCast: dpmpp-2s (as published), dpmpp-2m, heun, ddim, ...; by default the checkpoint's."""
     noise_levels: int | None = None
@@ -83,13 +91,11 @@ class ForecastRequest:
     """Memory limit, GB; by default the free memory. A forecast that needs more is refused before it compiles."""
 
     def __post_init__(self):
-        if isinstance(self.checkpoint, str | Path):
-            object.__setattr__(self, "checkpoint", (self.checkpoint,))
         check_options(self)
-        if not self.checkpoint:
+        if not self.checkpoints:
             raise InputError("no checkpoint, expected one or more")
-        if len({Path(path) for path in self.checkpoint}) < len(self.checkpoint):
-            raise InputError(f"checkpoints {', '.join(map(str, self.checkpoint))}: each may be given once")
+        if len(set(self.checkpoints)) < len(self.checkpoints):
+            raise InputError(f"checkpoints {', '.join(map(str, self.checkpoints))}: each may be given once")
         out = local_path(self.out, "output")
         if out.suffix not in SUFFIXES:
             raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
@@ -99,6 +105,17 @@ class ForecastRequest:
             raise InputError(f"--perturb-length {self.perturb_length:g} has no effect without --perturb")
         if self.initial_noise is not None and self.noise_memory:
             raise InputError(f"--initial-noise fixes the noise, so --noise-memory {self.noise_memory:g} has no effect")
+
+    @property
+    def checkpoints(self) -> tuple[Path, ...]:
+        several = (self.checkpoint,) if isinstance(self.checkpoint, str | Path) else self.checkpoint
+        return tuple(local_path(path, "checkpoint") for path in several)
+
+    @property
+    def checkpoint_name(self) -> str:
+        """The checkpoints in messages."""
+        first, *others = self.checkpoints
+        return f"{first} and {len(others)} more" if others else str(first)
 
     @property
     def output(self) -> Path:
@@ -115,19 +132,27 @@ class ForecastRequest:
         given = {field: getattr(self, option) for option, field in _SAMPLER.items()}
         return {field: value for field, value in given.items() if value is not None}
 
-    @property
-    def checkpoints(self) -> str:
-        """Name of the checkpoints in messages."""
-        first, *others = self.checkpoint
-        return f"{first} and {len(others)} more" if others else str(first)
+    def numbers(self, models: int = 1) -> range:
+        """Numbers of the members of an ensemble to run, by default one for each model."""
+        return range(self.first_member, self.first_member + (self.members or models))
 
-    def refuse_without_effect(self, title: str, options: Collection[str] = _OF_ENSEMBLES) -> None:
-        """Raise InputError for one of `options` that is given and has no effect on the deterministic system `title`."""
+    def require_members(self, most: int, title: str) -> None:
+        """Raise InputError for options that make no sense for an ensemble of `most` deterministic models."""
+        asked = self.numbers(most)
+        if asked.stop > most:
+            raise InputError(
+                f"{title} are deterministic: members {asked.start} to {asked.stop - 1} are asked for, expected 0 to "
+                f"{most - 1}; --perturb makes more"
+            )
         for option, value in self._given():
-            if option in options and (option, value) != ("members", 1):
-                raise InputError(
-                    f"{self.checkpoints}: {title} is deterministic: --{option.replace('_', '-')} {value} has no effect"
-                )
+            if option in _DRAWING:
+                raise InputError(f"{title} are deterministic: --{option.replace('_', '-')} {value} has no effect")
+
+    def refuse_ensemble_options(self, title: str) -> None:
+        """Raise InputError for an option of ensembles, which has no effect on the deterministic system `title`."""
+        for option, value in self._given():
+            if option in _OF_ENSEMBLES and (option, value) != ("members", 1):
+                raise InputError(f"{title} is deterministic: --{option.replace('_', '-')} {value} has no effect")
 
     def record(self, ensemble: bool) -> dict[str, Any]:
         """Options that determine a forecast's values, as in JSON. Options of ensembles only for an `ensemble`."""

@@ -6,6 +6,7 @@ and parsing options work without JAX: methods import what needs it.
 
 import importlib
 import pkgutil
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,7 @@ import airmass.models
 from airmass.core.errors import InputError
 from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.task import Task
+from airmass.models.objectives.settings import LossSettings
 from airmass.models.settings import ModelSettings
 
 if TYPE_CHECKING:  # these need JAX
@@ -48,6 +50,9 @@ class RecipeParts(Protocol):
     def diffusion(self) -> Any: ...
 
     @property
+    def loss(self) -> LossSettings: ...
+
+    @property
     def devices(self) -> Any: ...
 
 
@@ -64,13 +69,14 @@ class PublishedLayout:
 
 
 class ModelFamily(Protocol):
-    """One kind of model.
+    """One kind of model. Abstract methods are required; the others have defaults.
 
     `settings` is the type of its sizes. An `ensemble` has members, at most `most_together` of them computed in one
     batch; other models are deterministic. Validation scores the mean of `validation_members`. `lead_time` is the
     default length of forecasts. With `may_be_missing`, variables that are missing over land in the table of variables
     may be NaN there. With `saves_in_bfloat16`, a forecast in that precision takes notably less memory. `published` is
-    None without published files.
+    None without published files. `grows_from` is a family whose networks this one's contain, with the beginning of the
+    names of their parameters there.
 
     Builders take the trained parameters as one value, `Trained`, from a model file or a published one, and `attend`,
     the implementation of attention, which is chosen once for all models of a process. Footprints take `Sizes` and
@@ -87,6 +93,7 @@ class ModelFamily(Protocol):
     may_be_missing: ClassVar[bool] = False
     saves_in_bfloat16: ClassVar[bool] = False
     published: ClassVar[PublishedLayout | None] = None
+    grows_from: ClassVar[tuple[str, str] | None] = None
 
     def check(self, recipe: RecipeParts) -> None:
         """Raise InputError for settings of a recipe that a model of this family cannot combine."""
@@ -117,6 +124,7 @@ class ModelFamily(Protocol):
         """True if drawn frames are calibrated after training to the spread of the linear model's residual."""
         return False
 
+    @abstractmethod
     def network(self, task: Task, settings: Any, key) -> Any:
         """Random parameters."""
         ...
@@ -127,6 +135,7 @@ class ModelFamily(Protocol):
 
         return Choice()
 
+    @abstractmethod
     def build(
         self,
         trained: "Trained",
@@ -141,6 +150,7 @@ class ModelFamily(Protocol):
         """
         ...
 
+    @abstractmethod
     def runner(
         self,
         model: Any,
@@ -161,18 +171,22 @@ class ModelFamily(Protocol):
         """Noise from a file, for a runner of these members and steps; raises InputError for another shape."""
         raise InputError(f"{path}: {self.title} draws no noise")
 
+    @abstractmethod
     def objective(self, recipe: RecipeParts, loss: "WeightedLoss", grid: "LatLonGrid") -> "Objective":
         """The training objective."""
         ...
 
+    @abstractmethod
     def footprint(self, settings: Any, sizes: "Sizes") -> "Footprint":
         """Memory and arithmetic of a forecast."""
         ...
 
+    @abstractmethod
     def update_costs(self, settings: Any, work: "Work") -> "UpdateCosts":
         """Memory and arithmetic of a training update."""
         ...
 
+    @abstractmethod
     def parameter_layout(self, task: Task, settings: Any) -> "ParameterLayout":
         """The places of inputs, outputs and layers in the parameters."""
         ...

@@ -65,6 +65,11 @@ def draw_curve(
     hours, values = table.curve(system, channel, metric)
     marker = "o" if len(hours) < 5 else None
     panel.plot(np.array(hours) / 24, factor * np.array(values), marker=marker, markersize=4, **style)
+    held = [(s.lead_time_hours, s.low, s.high) for s in (table.find(system, channel, h, metric) for h in hours) if s]
+    banded = [(hour, low, high) for hour, low, high in held if low is not None and high is not None]
+    if banded:
+        lead, low, high = np.array(banded).T
+        panel.fill_between(lead / 24, factor * low, factor * high, color=style["color"], alpha=0.18, linewidth=0)
 
 
 def _draw(

@@ -9,31 +9,16 @@ from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import is_url
 from airmass.data.formats.climatology import climatology_store, open_climatology
-from airmass.evaluation.scores import (
-    HEADLINE_FIELDS,
-    RANK_HISTOGRAMS,
-    SCORES,
-    SPECTRA,
-    RankHistogram,
-    ScoreTable,
-    Spectrum,
-    read_rank_histograms,
-    read_scores,
-    read_spectra,
-    scores_folder,
-)
+from airmass.evaluation.scores import HEADLINE_FIELDS
 from airmass.fields.variables import variable_at_level
 from airmass.plots.animation import write_animation
-from airmass.plots.curves import curve_figure
-from airmass.plots.dispersion import rank_figure, spread_figure
-from airmass.plots.extremes import extremes_figure, has_extremes
 from airmass.plots.fields import PlotData, open_plot_data
 from airmass.plots.globe import Globe
 from airmass.plots.maps import map_figure
 from airmass.plots.plumes import PLACES, plume_figure, plumes
 from airmass.plots.png import save_png
+from airmass.plots.score_pictures import score_pictures, write_score_pictures
 from airmass.plots.spaghetti import LINES, spaghetti_figure
-from airmass.plots.spectra import spectra_figures
 from airmass.plots.stamp_maps import stamp_figure
 
 DEFAULT_FIELDS = ("z500", "2t", "t850", "msl", "tp")
@@ -64,8 +49,9 @@ def plot(
     120 h, and `spaghetti_<field>.png` of the fields in `spaghetti.LINES`.
 
     `scores`, a `scores.json` or its folder, gets `curves.png` and, if these were scored, `spread.png`, `ranks.png`,
-    `extremes.png` and `spectra_<hours>h.png`. By default the fields are those of DEFAULT_FIELDS and the lead times
-    those of DEFAULT_HOURS that the forecast has, and the initial time is its first.
+    `extremes.png`, `spectra_<hours>h.png`, `scoremap_<metric>_<field>.png` and scorecards. By default the fields are
+    those of DEFAULT_FIELDS and the lead times those of DEFAULT_HOURS that the forecast has, and the initial time is its
+    first.
 
     Raises InputError for a field or time that is missing, for grids that differ, and for an `out` that exists.
     """
@@ -78,11 +64,10 @@ def plot(
     init_index = data.init_index(init_time)
     leads = data.lead_indices(lead_times if lead_times else _default_hours(data))
     normal = _climatology(data, climatology) if data.members > 1 else None
-    kept = None if scores is None else _read_scores(scores_folder(scores))
+    pictures = [] if scores is None else score_pictures(scores)
     with new_output(out) as aside:
         aside.mkdir()
-        if kept is not None:
-            _write_curves(aside, *kept)
+        write_score_pictures(aside, pictures)
         _write_maps(aside, data, fields, init_index, leads)
         if data.members > 1:
             _write_plumes(aside, data, fields, init_index, normal, places or PLACES)
@@ -115,28 +100,6 @@ def _write_plumes(
         drawn = plumes(data, field, init_index, climatology, places)
         init_text = data.init_text(init_index)
         save_png(plume_figure(field, init_text, drawn), folder / f"plume_{field}.png")
-
-
-def _read_scores(scores: Path) -> tuple[ScoreTable, list[RankHistogram], list[Spectrum]]:
-    table, histograms, spectra = read_scores(scores / SCORES), read_rank_histograms(scores), read_spectra(scores)
-    for name, kept in ((RANK_HISTOGRAMS, histograms), (SPECTRA, spectra)):
-        if unknown := {one.system for one in kept} - {*table.systems, "truth"}:
-            raise InputError(f"{scores / name}: system {min(unknown)!r} is not among those of {scores / SCORES}")
-    return table, histograms, spectra
-
-
-def _write_curves(
-    folder: Path, table: ScoreTable, histograms: Sequence[RankHistogram], spectra: Sequence[Spectrum]
-) -> None:
-    save_png(curve_figure(table), folder / "curves.png")
-    if "spread" in table.metrics:
-        save_png(spread_figure(table), folder / "spread.png")
-    if histograms:
-        save_png(rank_figure(histograms, table), folder / "ranks.png")
-    if has_extremes(table):
-        save_png(extremes_figure(table), folder / "extremes.png")
-    for hour, figure in spectra_figures(spectra, table).items():
-        save_png(figure, folder / f"spectra_{hour:g}h.png")
 
 
 def _climatology(data: PlotData, given: str | Path | None) -> xr.Dataset | None:

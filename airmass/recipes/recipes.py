@@ -15,6 +15,7 @@ from airmass.models.family import ModelFamily, family_named, family_of
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.gencast.settings import CalibrationSettings, DiffusionSettings, GenCastSettings
 from airmass.models.graphcast.settings import GraphCastSettings
+from airmass.models.graphcast_ensemble.settings import GraphCastEnsembleSettings
 from airmass.models.objectives.settings import LossSettings
 from airmass.models.settings import ModelSettings
 from airmass.recipes.monitoring import WatchSettings
@@ -230,7 +231,7 @@ RECIPES: dict[str, Recipe] = {
         expect=_NOT_YET,
     ),
     "fgn-demo": Recipe(
-        task=replace(_DEMO, step=12),
+        task=replace(_DEMO, step=12, nonnegative=("total_precipitation_6hr",)),
         model=FGNSettings(
             mesh_level=2,
             width=64,
@@ -255,6 +256,27 @@ RECIPES: dict[str, Recipe] = {
         loss=LossSettings(kind="fair_crps"),
         cost="not measured",
         expect=_NOT_YET,
+    ),
+    "graphcast-ensemble-demo": Recipe(
+        # --start with a run of "demo" or "demo-curriculum".
+        task=replace(_DEMO, nonnegative=("total_precipitation_6hr",)),
+        model=GraphCastEnsembleSettings(mesh_level=2, width=64, steps=4, recompute=0, noise_channels=16),
+        training=TrainingSettings(updates=(400, 200), rollout=(1, 4)),
+        optimiser=OptimiserSettings(
+            kind="muon", schedule="stages", stage_rates=((2e-3, 2e-4), (1e-3, 3e-6)), warmup=50, average=0.99
+        ),
+        loss=LossSettings(kind="fair_crps"),
+        cost="not measured",
+        expect=_NOT_YET,
+    ),
+    "finetune-graphcast-ensemble": Recipe(
+        task=_GRAPHCAST_SMALL,
+        model=GraphCastEnsembleSettings(),
+        training=replace(_FINETUNE_TRAINING, updates=(2000, 500, 500), rollout=(1, 2, 4)),
+        optimiser=replace(_FINETUNE, rates={"maps.*": 30.0}),
+        loss=LossSettings(kind="fair_crps"),
+        cost="not measured; 3,000 updates of a batch of 32, two members each",
+        expect="not yet run by us (docs/fgn.md)",
     ),
     "convlstm-demo": Recipe(
         task=_DEMO,
@@ -284,7 +306,7 @@ _OF_CHURN = ("churn", "churn_min", "churn_max", "inflation")
 _OWN_OF_SAMPLERS = ("tolerance", "corrector", "steps", "share")
 # Fields added after the oldest format that is still read; older files lack them.
 _LATER = frozenset(
-    ["model.innovation", "diffusion.calibration", "loader.block", "loader.blocks_at_once"]
+    ["task.nonnegative", "model.innovation", "diffusion.calibration", "loader.block", "loader.blocks_at_once"]
     + [f"diffusion.sampling.{name}" for name in ("memory", "memory_degrees", *_OWN_OF_SAMPLERS)]
 )
 

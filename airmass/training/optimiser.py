@@ -32,14 +32,17 @@ def average_decay(settings: OptimiserSettings, update):
 
 
 def _cosine(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Schedule:
+    """A linear warm-up, half a cosine over the first stage, then `tail_rate`."""
     return _rise_and_fall(settings.warmup, updates[0], settings.peak_rate, settings.tail_rate)
 
 
 def _constant(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Schedule:
+    """A linear warm-up, then `peak_rate` for good."""
     return _rise_and_fall(settings.warmup, updates[0], settings.peak_rate, settings.peak_rate)
 
 
 def _stages(settings: OptimiserSettings, updates: tuple[int, ...]) -> optax.Schedule:
+    """A warm-up and half a cosine for each stage of the curriculum, between its own `stage_rates`."""
     pairs = [settings.stage_rates[min(i, len(settings.stage_rates) - 1)] for i in range(len(updates))]
     stages = [_rise_and_fall(settings.warmup, n, *pair) for n, pair in zip(updates, pairs, strict=True)]
     return optax.join_schedules(stages, list(accumulate(updates[:-1])))
@@ -51,6 +54,7 @@ def _rise_and_fall(warmup: int, updates: int, peak: float, tail: float) -> optax
 
 
 def _adamw(settings: OptimiserSettings, rate: optax.Schedule) -> optax.GradientTransformation:
+    """AdamW, with weight decay on matrices only (Loshchilov and Hutter 2019)."""
     return optax.adamw(rate, settings.beta1, settings.beta2, weight_decay=settings.weight_decay, mask=_matrices)
 
 

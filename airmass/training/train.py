@@ -29,7 +29,7 @@ from airmass.forecasting.system import usual_of
 from airmass.models.family import new_network
 from airmass.models.model import Model
 from airmass.models.objectives.base import Example, Objective
-from airmass.models.objectives.losses.base import WeightedLoss, require_members
+from airmass.models.objectives.losses.base import WeightedLoss, require_loss
 from airmass.recipes.recipes import Recipe, as_settings
 from airmass.training.adaptation import join, require_fit, split
 from airmass.training.calibration import calibration_of
@@ -78,7 +78,8 @@ def train(
     join_processes(recipe.devices)
     mesh = mesh_of(recipe.devices, recipe.training)
     run, console = local_path(run, "run"), console or Console(quiet=not leads())
-    require_members(recipe.loss.kind, recipe.family.training_members(recipe.model), recipe.family.title)
+    members, title = recipe.family.training_members(recipe.model), recipe.family.title
+    require_loss(recipe.loss.kind, members, title, mesh.shape[SPACE])
     frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.family.may_be_missing)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)

@@ -60,15 +60,21 @@ def start_from(
 ) -> tuple[Network, TransferReport]:
     """Copy matching parameters of the checkpoint `source` into `network`, new for `task` and `settings`.
 
-    Mesh, grid and resolution may differ. Raises InputError, with both values, for another model family or time step,
-    other widths, and fewer processor steps.
+    Mesh, grid and resolution may differ, and the checkpoint may be of the family that this one grows from. Raises
+    InputError, with both values, for another model family or time step, other widths, and fewer processor steps.
     """
     held = read_checkpoint(source)
     _require_alike(held, task, settings, source)
     new, prior = (family_of(settings).parameter_layout(*one) for one in ((task, settings), (held.task, held.settings)))
     rows, columns = _places(new.inputs, prior.inputs), _places(new.outputs, prior.outputs)
     fresh, old = named_leaves(network), named_leaves(held.network)
-    carried = {name: _transferred(name, leaf, fresh.get(name, leaf), rows, columns, new) for name, leaf in old.items()}
+    kept: dict[str, np.ndarray] = {}
+    if held.family is not family_of(settings):
+        old = {f"{_prefix(held, settings)}{name}": leaf for name, leaf in old.items()}
+        kept = {name: leaf for name, leaf in fresh.items() if name not in old}
+    carried = kept | {
+        name: _transferred(name, leaf, fresh.get(name, leaf), rows, columns, new) for name, leaf in old.items()
+    }
     left = {*prior.inputs, *prior.outputs} - {*new.inputs, *new.outputs}
     report = TransferReport(
         str(source),
@@ -151,15 +157,23 @@ def _moved(old: np.ndarray, places: np.ndarray) -> np.ndarray:
     return np.where(known, old[places], 0).astype(old.dtype)
 
 
+def _prefix(held: Checkpoint, settings: ModelSettings) -> str:
+    """The beginning of the names of the checkpoint's parameters in a network of the family that grows from its own."""
+    grows_from = family_of(settings).grows_from
+    assert grows_from is not None and grows_from[0] == held.family.name
+    return grows_from[1]
+
+
 def _require_alike(held: Checkpoint, task: Task, settings: ModelSettings, source: str | Path) -> None:
     family = family_of(settings)
-    if held.family is not family:
+    grown = family.grows_from is not None and held.family.name == family.grows_from[0]
+    if held.family is not family and not grown:
         raise InputError(f"{source}: holds a {held.family.title}, expected a {family.title}")
     if held.task.step != task.step:
         raise InputError(f"{source}: was trained for steps of {held.task.step} h, expected {task.step} h")
     layout, old, new = family.parameter_layout(task, settings), asdict(held.settings), asdict(settings)
     for name in layout.fixed:
-        if old[name] != new[name]:
+        if name in old and old[name] != new[name]:
             raise InputError(f"{source}: {name} is {old[name]}, expected {new[name]}")
     if old[layout.depth] > new[layout.depth]:
         raise InputError(
@@ -177,7 +191,7 @@ def _changed_roles(theirs: Task, task: Task) -> Iterable[str]:
 
 def _changed_settings(old: ModelSettings, new: ModelSettings) -> Iterable[str]:
     for field in dataclasses.fields(new):
-        before, now = getattr(old, field.name), getattr(new, field.name)
+        before, now = getattr(old, field.name, "none"), getattr(new, field.name)
         if before != now and field.name != "recompute":
             yield f"{field.name} {before} -> {now}"
 

@@ -84,3 +84,16 @@ def test_a_spread_that_cannot_divide_is_refused(value):
     broken["temperature"][1] = value
     with pytest.raises(InputError, match="temperature at 850 hPa"):
         Normaliser.from_statistics(TASK, _statistics(0), broken, _statistics(2))
+
+
+def test_targets_that_cannot_be_negative_are_bounded_and_others_are_not():
+    task = Task(("temperature", "specific_humidity"), (), (), (), (500, 850), nonnegative=("specific_humidity",))
+    columns = Normaliser.nonnegative(task)
+    assert [ChannelLayout.of(task.targets, task.levels).channels[c][0] for c in columns] == ["specific_humidity"] * 2
+    zeros, ones = np.zeros(4, np.float32), np.ones(4, np.float32)
+    none = np.zeros(0, np.float32)
+    scales = Normaliser(zeros, ones, none, none, none, none, zeros, ones, Normaliser.columns(task), columns)
+    frame = np.asarray(scales.restore(np.full((3, 4), -2, np.float32), np.ones((3, 4), np.float32)))
+    expected = np.full(4, -1.0)
+    expected[list(columns)] = 0
+    np.testing.assert_array_equal(frame, np.broadcast_to(expected, (3, 4)))

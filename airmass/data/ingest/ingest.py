@@ -216,7 +216,7 @@ def _times(text: str | None, analysis: Analysis, names: Sequence[str]) -> np.nda
     """The times asked for, or those that all variables have, which must then be the same."""
     changing = [name for name in names if not VARIABLES[name].static]
     if not changing:
-        raise InputError("only fields that never change are taken in, expected one or more that change with time")
+        raise InputError("only fields that never change are there with a time, expected one or more that change")
     if text is not None:
         return parse_times(text)
     held = {name: analysis.times(name) for name in changing}

@@ -30,6 +30,7 @@ _LEVELS = ("level", "pressure_level", "isobaricInhPa", "isobaricInPa", "plev", "
 _MEMBERS = ("number", "realization", "ensemble", "member", "sample")
 _SUFFIXES = (".nc", ".nc4", ".cdf", ".grib", ".grib2", ".grb", ".grb2", ".grib1")
 _HOUR = np.timedelta64(1, "h")
+_FIRST = np.datetime64("1800-01-01", "ns")
 # A zip archive whose files are this many times its size is refused.
 _MOST_GROWTH = 100
 
@@ -67,7 +68,7 @@ class Piece:
     def grid(self) -> SourceGrid:
         """The grid; raises InputError for one that is not of the whole globe."""
         try:
-            latitude, longitude = (np.asarray(self.field[d].values, float) for d in ("latitude", "longitude"))
+            latitude, longitude = (_numbers_of(self.field[d]) for d in ("latitude", "longitude"))
             if "values" in self.field.dims:
                 return SourceGrid.of_points(latitude, longitude)
             return SourceGrid.regular(latitude, longitude)
@@ -129,6 +130,12 @@ class Piece:
         if self.factor != 1 or self.offset:
             values = values.astype(np.float64) * self.factor + self.offset
         return values.astype(np.float32) if values.dtype != np.float32 else values
+
+
+def _numbers_of(axis: xr.DataArray) -> np.ndarray:
+    if axis.dtype.kind not in "fiu":
+        raise InputError(f"{axis.name} is {axis.dtype}, expected numbers")
+    return np.asarray(axis.values, float)
 
 
 def _one_version(values: np.ndarray, described: str, when: str) -> np.ndarray:
@@ -343,12 +350,12 @@ def _times(place: Place, field: xr.DataArray, name: str) -> np.ndarray:
         return np.array([], "datetime64[ns]")
     times = field.time.values if "time" in field.coords else np.array([])
     if times.dtype.kind != "M":
-        calendar = field.time.encoding.get("calendar") if "time" in field.coords else None
-        found = f"in the calendar {calendar!r}" if times.dtype == object else "without dates"
-        raise InputError(f"{place}: {name} has times {found}, expected dates of the standard calendar")
+        raise InputError(f"{place}: {name} {_no_dates(field, times)}")
     times = times.astype("datetime64[ns]")
     if np.isnat(times).any():
         raise InputError(f"{place}: {name} has {np.isnat(times).sum()} missing times of {times.size}")
+    if times.size and times.min() < _FIRST:
+        raise InputError(f"{place}: {name} has the time {minute(times.min())}, expected from {minute(_FIRST)} on")
     steps = np.diff(times)
     if (twice := steps == np.timedelta64(0)).any():
         raise InputError(f"{place}: {name} has the time {minute(times[1:][twice][0])} twice, expected once")
@@ -356,6 +363,16 @@ def _times(place: Place, field: xr.DataArray, name: str) -> np.ndarray:
         after = minute(times[:-1][steps < np.timedelta64(0)][0])
         raise InputError(f"{place}: {name} has times that run backwards after {after}")
     return times
+
+
+def _no_dates(field: xr.DataArray, times: np.ndarray) -> str:
+    """The words for times that are no dates of the standard calendar within those of nanoseconds."""
+    if times.dtype != object:
+        return "has times without dates, expected dates of the standard calendar"
+    calendar = field.time.encoding.get("calendar", "another")
+    if calendar in ("standard", "gregorian", "proleptic_gregorian") and times.size:
+        return f"has times such as {times.flat[-1]}, expected dates from {minute(_FIRST)} to 2262"
+    return f"has times in the calendar {calendar!r}, expected dates of the standard calendar"
 
 
 def _pressures(place: Place, field: xr.DataArray, name: str) -> tuple[float, ...]:

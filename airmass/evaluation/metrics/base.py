@@ -77,7 +77,8 @@ class Metric(ABC):
 
     `score` gets the area means of `statistics` in the same order. `perfect` is the value of a forecast whose members
     all equal the truth. With fewer than `least_members` the metric is undefined. `quantile` is the probability of the
-    climatological quantile that the metric needs, None if it needs none. A metric of certain `variables` only names
+    climatological quantile that the metric needs, None if it needs none; with `needs_quantiles` it uses all that there
+    are. A metric of certain `variables` only names
     them.
 
     All that is drawn and printed of a metric follows from `title`, `in_units` (the units of its variable, else none),
@@ -95,6 +96,7 @@ class Metric(ABC):
     needs_grid: ClassVar[bool] = False
     variables: ClassVar[tuple[str, ...] | None] = None
     quantile: float | None = None
+    needs_quantiles: ClassVar[bool] = False
 
     title: str
     in_units: ClassVar[bool] = False

@@ -41,17 +41,17 @@ class FGNFamily(ModelFamily):
         return fgn(trained, static, precision, parts, attend)
 
     def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1):
-        from airmass.models.fgn.runner import FGNRunner
+        from airmass.models.members import MembersRunner
 
-        return FGNRunner(model, task, grid, seed, noise)
+        return MembersRunner(model, task, grid, seed, noise)
 
     def read_noise(self, path, task, settings, grid, members, steps):
-        from airmass.models.fgn.noise import read_noise
+        from airmass.models.noise import read_noise
 
         return read_noise(path, settings.noise_channels, members, steps)
 
     def objective(self, recipe: RecipeParts, loss, grid):
-        from airmass.models.fgn.objective import MembersObjective
+        from airmass.models.objectives.members import MembersObjective
 
         return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute)
 

@@ -21,6 +21,7 @@ from airmass.fields.task import Task
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.graphcast.model import shared_axis
 from airmass.models.grid_mesh import Decoder, DecoderEmbedded, Encoder, EncoderEmbedded
+from airmass.models.members import draw, step
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours
@@ -189,19 +190,7 @@ class FGN(eqx.Module):
         self, state: State, forcing: Float[Array, "window node forcing"], *, key: PRNGKeyArray
     ) -> tuple[State, Float[Array, "node target"]]:
         """One step ahead of one member, whose noise is drawn from `key`: the next state and its physical frame."""
-        return self.step_with(state, forcing, self.draw(key))
-
-    def step_with(
-        self, state: State, forcing: Float[Array, "window node forcing"], noise: Float[Array, " noise"]
-    ) -> tuple[State, Float[Array, "node target"]]:
-        """The same with noise that the caller gives."""
-        inputs = self.prepare(state, forcing)
-        frame = self.restore(inputs, self.predict(inputs, noise))
-        return self.advance(state, frame), frame
-
-    def draw(self, key: PRNGKeyArray) -> Float[Array, " noise"]:
-        """A member's noise of one step."""
-        return jax.random.normal(key, (self.noise_channels,))
+        return step(self, state, forcing, draw(self, key))
 
     @property
     def noise_channels(self) -> int:

@@ -29,6 +29,10 @@ class GenCastFamily(ModelFamily):
     def check(self, recipe: RecipeParts) -> None:
         if recipe.diffusion is None:
             raise InputError("a recipe of GenCast needs settings of diffusion")
+        if recipe.loss.kind != "squared_error":
+            raise InputError(
+                f"loss.kind is {recipe.loss.kind}, expected squared_error: a denoiser learns expected frames"
+            )
         if set(recipe.training.rollout) != {1}:
             raise InputError(f"rollout is {recipe.training.rollout}, expected 1: GenCast learns one frame at a time")
         if recipe.model.innovation and recipe.devices.space > 1:

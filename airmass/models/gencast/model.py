@@ -264,7 +264,8 @@ class GenCast(eqx.Module):
         if self.calibration is not None:
             assert frame.expected is not None
             newest = self.calibration(newest, frame.expected)
-        return self.normaliser.with_prognostic(physical, jnp.where(frame.missing, jnp.nan, newest))
+        whole = self.normaliser.with_prognostic(physical, jnp.where(frame.missing, jnp.nan, newest))
+        return self.normaliser.bounded(whole)
 
     def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
         """The state with `frame` as its newest."""

@@ -1,12 +1,14 @@
 """`report.html`: summary, scores, plots and settings of an evaluation in one self-contained file."""
 
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import local_path
+from airmass.evaluation.comparisons import Comparison, read_comparisons
 from airmass.evaluation.scores import (
     BASELINES,
     HEADLINE_FIELDS,
@@ -21,6 +23,8 @@ from airmass.plots.report import page, tables
 from airmass.plots.report.cyclones import cyclone_section
 from airmass.plots.report.html import Html, element, joined
 from airmass.plots.report.pictures import SUFFIXES
+from airmass.plots.score_pictures import score_pictures, write_score_pictures
+from airmass.plots.scorecards import verdicts
 
 _COMPARED = ("forecasts", "members", "truth", "climatology")
 
@@ -29,6 +33,11 @@ _MOST_ROWS = 1000
 
 # First word of a picture's file name -> (heading, explanation).
 _GROUPS = {
+    "scorecard": (
+        "Scorecards",
+        "Difference of the error in percent: blue is better, red worse. Hatched cells do not differ significantly "
+        "(95 %, with correlation in time; at most 5 % of the cells called significant are expected to be false).",
+    ),
     "curves": (
         "Error against lead time",
         "RMSE and anomaly correlation of an ensemble are those of its mean; the CRPS of a deterministic forecast is "
@@ -55,6 +64,7 @@ _GROUPS = {
         "Zonal power by wavenumber from 60° S to 60° N: a blurred forecast has too little at high wavenumbers. For "
         "an ensemble, the mean of its members' spectra; the smoother ensemble mean has a line of its own.",
     ),
+    "scoremap": ("Maps of scores", "Mean over the initial times at every grid point."),
     "plume": ("Plumes", "Every member at the grid points nearest to a few places."),
     "stamps": ("Stamps", "Truth, ensemble mean and members on one colour scale."),
     "spaghetti": ("Spaghetti", "The same isolines of every member in colour, and of the truth in black."),
@@ -79,19 +89,20 @@ def write_report(
 ) -> Path:
     """Write one self-contained HTML file, with all pictures in it; return its path.
 
-    `scores` is the folder that `airmass evaluate` wrote, `plots` that of `airmass plot`, `tracks` that of
-    `airmass track --plots`. `settings` are tables by heading, `timings` seconds by title, `commands` the command lines
-    that reproduce everything. Raises InputError for a folder of another kind and for an `out` that exists.
+    `scores` is the folder that `airmass evaluate` wrote, `plots` that of `airmass plot` (without it, the pictures of
+    the scores are drawn), `tracks` that of `airmass track --plots`. `settings` are tables by heading, `timings` seconds
+    by title, `commands` the command lines that reproduce everything. Raises InputError for a folder of another kind and
+    for an `out` that exists.
     """
     refuse_existing(out)
     folder = scores_folder(scores)
-    table, compared = read_scores(folder / SCORES), read_evaluation(folder)
-    pictures = [] if plots is None else _pictures(local_path(plots, "plots"))
+    table, compared, differences = read_scores(folder / SCORES), read_evaluation(folder), read_comparisons(folder)
     body = [
         _head(title, table, compared),
         *_left_out(compared),
+        *_significance(differences),
         *_verdicts(table),
-        *_picture_sections(pictures),
+        *(_drawn(folder) if plots is None else _picture_sections(_pictures(local_path(plots, "plots")))),
         *([] if tracks is None else [cyclone_section(Path(tracks))]),
         _all_scores(table),
         *_method(compared, settings or {}, timings or {}),
@@ -117,6 +128,28 @@ def _head(title: str, table: ScoreTable, compared: Evaluation | None) -> Html:
         metric = "crps" if system in tables.ensembles(table) else "rmse"
         parts.append(page.paragraph(tables.verdict(table, system, metric), "lead"))
     return element("header", *parts)
+
+
+def _drawn(folder: Path) -> list[Html]:
+    """Sections with the pictures of the scores, drawn for the page."""
+    with tempfile.TemporaryDirectory() as place:
+        write_score_pictures(Path(place), score_pictures(folder))
+        return list(_picture_sections(_pictures(Path(place))))
+
+
+def _significance(differences: Sequence[Comparison]) -> Iterator[Html]:
+    """Section that says in words which differences are significant."""
+    if differences:
+        whole = [row for row in differences if row.region is None]
+        rest = verdicts([row for row in differences if row.region is not None or row.period is not None])
+        about = (
+            "Paired over the same initial times, with their correlation in time; a cell is one field at one lead time."
+        )
+        parts = [page.paragraph(about, "pale"), page.bullets(verdicts([row for row in whole if row.period is None]))]
+        if rest:
+            summary = element("summary", "By region and period")
+            parts.append(element("details", summary, page.bullets(rest)))
+        yield page.section("What is significant", *parts)
 
 
 def _left_out(compared: Evaluation | None) -> Iterator[Html]:
@@ -201,6 +234,8 @@ def _place(path: Path) -> tuple[int, str]:
 def _describe(path: Path) -> str:
     kind, _, field = path.stem.partition("_")
     return {
+        "scorecard": f"Scorecard of {field.partition('_')[0].upper()}: difference of two systems by lead time",
+        "scoremap": f"Maps of a score at every grid point: {field.replace('_', ' of ')}",
         "curves": "Scores of every system against lead time",
         "spread": "Spread and error of ensembles against lead time",
         "ranks": "Rank histograms of ensembles by field and lead time",

@@ -12,7 +12,7 @@ from airmass.plots.report.html import Html, element, joined
 _EVEN = 0.005
 # First characters that make a spreadsheet treat a cell as a formula, full-width forms included.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_CSV = ("system", "variable", "level_hpa", "lead_time_hours", "metric", "value", "region", "period", "low", "high")
+_OPTIONAL = ("region", "period", "low", "high")
 _MARKS = {"good": "▲", "bad": "▼", "even": "●"}
 
 
@@ -66,17 +66,21 @@ def all_scores(table: ScoreTable) -> Html:
 
 
 def as_csv(table: ScoreTable) -> str:
-    """CSV text of all scores, at all lead times, in the units on disk."""
+    """CSV text of all scores, at all lead times, in the units on disk; optional columns only if a score has them."""
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow(_CSV)
+    optional = [name for name in _OPTIONAL if any(getattr(s, name) is not None for s in table.all_scores)]
+    writer.writerow(("system", "variable", "level_hpa", "lead_time_hours", "metric", "value", *optional))
     for s in table.all_scores:
-        system, variable, metric = (_no_formula(text) for text in (s.system, s.variable, s.metric))
-        part = (_no_formula(text or "") for text in s.part)
-        level = "" if s.level is None else s.level
-        ends = ("" if end is None else f"{end:.7g}" for end in (s.low, s.high))
-        writer.writerow((system, variable, level, f"{s.lead_time_hours:g}", metric, f"{s.value:.7g}", *part, *ends))
+        values = (s.system, s.variable, s.level, f"{s.lead_time_hours:g}", s.metric, s.value)
+        writer.writerow([_csv_cell(value) for value in (*values, *(getattr(s, name) for name in optional))])
     return out.getvalue()
+
+
+def _csv_cell(value: str | float | None) -> str:
+    if isinstance(value, str):
+        return _no_formula(value)
+    return "" if value is None else f"{value:.7g}"
 
 
 def _no_formula(text: str) -> str:

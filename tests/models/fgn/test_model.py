@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from airmass.models.fgn.model import Network, sizes
-from airmass.models.fgn.objective import members_loss
 from airmass.models.fgn.published import read_configured, to_published
 from airmass.models.fgn.settings import FGNSettings
+from airmass.models.members import step as member_step
 from airmass.models.objectives.base import Example
 from airmass.models.objectives.losses.base import WeightedLoss
+from airmass.models.objectives.members import members_loss
 from airmass.models.objectives.settings import LossSettings
 from airmass.models.state import State
 from tests.models.fgn.golden import FOLDER, GOLDEN_FGN, MEMBERS, STEPS
@@ -22,7 +23,7 @@ from tests.models.fgn.golden import FOLDER, GOLDEN_FGN, MEMBERS, STEPS
 def frames() -> np.ndarray:
     """Three autoregressive steps of both members, each with the golden noise: [member, step, node, target]."""
     model = jax.jit(lambda model: model.ready())(GOLDEN_FGN.model)
-    step = jax.jit(lambda model, state, window, noise: model.step_with(state, window, noise))
+    step = jax.jit(member_step)
     found = []
     for member in range(MEMBERS):
         start = model.normaliser.prognostic(GOLDEN_FGN.frames[:2])

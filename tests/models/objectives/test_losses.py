@@ -1,13 +1,19 @@
 """What every loss must do; a new file in objectives/losses joins by itself."""
 
+import dataclasses
+
+import jax
+import jax.numpy as jnp
 import numpy as np
+import properscoring
 import pytest
 
 from airmass.core.errors import InputError
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.models.objectives.losses import loss_named, loss_names
-from airmass.models.objectives.losses.base import WeightedLoss, require_members
+from airmass.models.objectives.losses.base import WeightedLoss, require_loss
+from airmass.models.objectives.losses.fair_crps import crps
 from airmass.models.objectives.settings import LossSettings
 from airmass.recipes.recipes import RECIPES
 
@@ -44,13 +50,68 @@ def test_errors_k_times_as_large_are_reported_k_times_as_large_in_a_unit(name):
         np.testing.assert_allclose(doubled, 2 * shown[0], rtol=1e-5)
 
 
+@every_loss
+def test_where_the_truth_is_missing_nothing_is_scored_and_no_gradient_flows(name):
+    loss, (members, target) = WeightedLoss(LossSettings(kind=name), LAYOUT, GRID), _fields(name)
+    target[3, 1] = np.nan
+    (value, _), gradient = jax.value_and_grad(lambda m: loss(m, target), has_aux=True)(members)
+    assert np.isfinite(value) and np.isfinite(gradient).all() and (gradient[:, 3, 1] == 0).all()
+    moved = members.copy()
+    moved[:, 3, 1] += 5
+    assert loss(moved, target)[0] == value
+
+
+@every_loss
+def test_gradients_are_finite_differences_and_finite_at_ties(name):
+    loss, (members, target) = WeightedLoss(LossSettings(kind=name), LAYOUT, GRID), _fields(name)
+    gradient = jax.grad(lambda m: loss(m, target)[0])(members)
+    direction = np.random.default_rng(1).normal(size=members.shape).astype(np.float32)
+    near = [float(loss(members + sign * 1e-3 * direction, target)[0]) for sign in (1, -1)]
+    np.testing.assert_allclose((near[0] - near[1]) / 2e-3, (gradient * direction).sum(), rtol=2e-2, atol=2e-3)
+    tied = np.broadcast_to(target, members.shape)
+    assert np.isfinite(jax.grad(lambda m: loss(m, target)[0])(jnp.asarray(tied))).all()
+
+
+def test_the_empirical_score_is_that_of_another_library():
+    rng = np.random.default_rng(0)
+    members, target = rng.normal(size=(5, 40)), rng.normal(size=40)
+    found = crps(jnp.asarray(members), jnp.asarray(target), share=0.0)
+    np.testing.assert_allclose(found, properscoring.crps_ensemble(target, members.T), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_the_fair_score_does_not_depend_on_the_number_of_members(count):
+    """Of normal members and truth its mean is 1 / sqrt(pi): E|x - y| = 2 / sqrt(pi), less half of that."""
+    rng = np.random.default_rng(0)
+    members, target = rng.normal(size=(count, 200_000)), rng.normal(size=200_000)
+    score = crps(jnp.asarray(members, jnp.float32), jnp.asarray(target, jnp.float32)).mean()
+    assert float(score) == pytest.approx(np.pi**-0.5, rel=0.01)
+
+
+def test_pointwise_losses_have_their_closed_forms():
+    errors = jnp.asarray([-3.0, -0.5, 0.0, 0.5, 3.0])
+    np.testing.assert_allclose(loss_named("huber").of_errors(errors), [2.5, 0.125, 0, 0.125, 2.5])
+    np.testing.assert_allclose(loss_named("log_cosh").of_errors(errors), np.log(np.cosh(errors)), rtol=1e-5, atol=1e-6)
+    assert np.isfinite(loss_named("log_cosh").of_errors(jnp.asarray([1e30]))).all()
+
+
+def test_a_loss_of_whole_fields_is_refused_where_devices_share_them():
+    with pytest.raises(InputError, match="space is 2, expected 1: energy_score compares whole fields"):
+        require_loss("energy_score", 2, "FGN", 2)
+
+
+def test_a_denoiser_takes_squared_errors_alone():
+    with pytest.raises(InputError, match=r"loss\.kind is huber, expected squared_error"):
+        dataclasses.replace(RECIPES["gencast-demo"], loss=LossSettings(kind="huber"))
+
+
 def test_members_that_a_loss_does_not_take_are_refused():
     with pytest.raises(InputError, match="squared_error, for members: 1, but FGN trains with 2"):
-        require_members("squared_error", 2, "FGN")
+        require_loss("squared_error", 2, "FGN")
     for recipe in RECIPES.values():
-        require_members(recipe.loss.kind, recipe.family.training_members(recipe.model), recipe.family.title)
+        require_loss(recipe.loss.kind, recipe.family.training_members(recipe.model), recipe.family.title)
 
 
 def test_an_unknown_loss_is_refused():
-    with pytest.raises(InputError, match="unknown loss 'squred_error'; known are fair_crps, squared_error"):
+    with pytest.raises(InputError, match="unknown loss 'squred_error'; known are absolute_error, "):
         LossSettings(kind="squred_error")

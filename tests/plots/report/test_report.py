@@ -108,9 +108,9 @@ def test_the_verdict_does_not_rest_on_colour(folders):
         assert text in shown
 
 
-def test_without_pictures_or_settings(tmp_path, folders):
-    path = write_report(tmp_path / "report.html", "plain", folders[0])
-    assert Page(path.read_text()).tags.count("img") == 0
+def test_without_plots_the_pictures_of_the_scores_are_drawn(tmp_path, folders):
+    page = Page(write_report(tmp_path / "report.html", "plain", folders[0]).read_text())
+    assert page.tags.count("img") == 1 and "Error against lead time" in page.text
 
 
 def test_refusals(tmp_path, folders):

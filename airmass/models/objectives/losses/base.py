@@ -1,8 +1,10 @@
 """What a loss is: members and the truth to one number, and the terms of it by channel that people look at."""
 
+from abc import abstractmethod
 from typing import ClassVar, Protocol
 
 import equinox as eqx
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -47,11 +49,13 @@ class Loss(Protocol):
     """Members and target, both scaled, to the loss and its terms by channel.
 
     It takes from `least_members` to `most_members` (None: any number) at once. Terms are reported as `reports`, in the
-    unit `unit`; a unit of None is each variable's own.
+    unit `unit`; a unit of None is each variable's own. A loss of which `by_points` is False is no mean over points, so
+    devices cannot share a grid.
     """
 
     least_members: ClassVar[int] = 1
     most_members: ClassVar[int | None] = None
+    by_points: ClassVar[bool] = True
     reports: ClassVar[str]
     unit: ClassVar[str | None] = None
 
@@ -66,9 +70,44 @@ class Loss(Protocol):
         ...
 
 
-def require_members(kind: str, members: int, title: str) -> None:
-    """Raise InputError where the loss called `kind` does not take as many members as a model of `title` trains with."""
+class PointwiseLoss(Loss):
+    """A loss of a single forecast that is a function of the error at each point, weighted and averaged.
+
+    Where the target is NaN, nothing is scored and no gradient flows; the point still counts in the mean.
+    """
+
+    most_members = 1
+
+    @abstractmethod
+    def of_errors(self, errors: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """The loss of scaled errors, 0 for 0."""
+        raise NotImplementedError
+
+    def __call__(self, members, target, weights):
+        members, target = known_parts(members, target)
+        errors = jnp.einsum("n,nc->c", weights.nodes, self.of_errors(members[0] - target))
+        return weights.total(errors), errors
+
+    def reported(self, terms, scale):
+        return np.asarray(terms)
+
+
+def known_parts(
+    members: Float[Array, "member node target"], target: Float[Array, "node target"]
+) -> tuple[Float[Array, "member node target"], Float[Array, "node target"]]:
+    """Members and target with zeros in both where the target is NaN, so that no gradient flows there, not even NaN."""
+    known = jnp.isfinite(target)
+    return jnp.where(known, members, 0), jnp.where(known, target, 0)
+
+
+def require_loss(kind: str, members: int, title: str, space: int = 1) -> None:
+    """Raise InputError where the loss called `kind` cannot train a model of `title`.
+
+    It must take as many `members` as the model trains with, and be a mean over points if `space` devices share a grid.
+    """
     loss = loss_named(kind)
+    if space > 1 and not loss.by_points:
+        raise InputError(f"devices: space is {space}, expected 1: {kind} compares whole fields")
     least, most = loss.least_members, loss.most_members
     if members < least or (most is not None and members > most):
         taken = f"{least} or more" if most is None else f"{least}" if least == most else f"{least} to {most}"

@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from airmass.models.objectives.losses.base import Loss
+from airmass.models.objectives.losses.base import Loss, known_parts
 
 
 class FairCRPS(Loss):
@@ -17,22 +17,25 @@ class FairCRPS(Loss):
     reports = "crps"
 
     def __call__(self, members, target, weights):
-        known = jnp.isfinite(target)
-        target, members = jnp.where(known, target, 0), jnp.where(known, members, 0)
-        errors = jnp.einsum("n,nc->c", weights.nodes, fair_crps(members, target))
+        members, target = known_parts(members, target)
+        errors = jnp.einsum("n,nc->c", weights.nodes, crps(members, target))
         return weights.total(errors), errors
 
     def reported(self, terms, scale):
         return np.asarray(terms) * scale
 
 
-def fair_crps(members, target):
-    """Per point, of members along the first axis: mean |x - y| - sum of |x - x'| over pairs / (N (N - 1))."""
+def crps(members, target, share=1.0):
+    """Per point, of members along the first axis: mean |x - y| - share' sum of |x - x'| over pairs / (N (N - 1)).
+
+    share' is 1 - (1 - share) / N: a `share` of 1 is the fair score, of 0 that of the empirical distribution, and what
+    lies between the almost fair score (Lang et al. 2024, arXiv:2412.15832).
+    """
     count = len(members)
     away = jnp.abs(members - target).mean(axis=0)
     # The sum over pairs by pairs, since N is small: sorting has no second term whose gradient at ties is 0.
     pairs = (jnp.abs(members[i] - members[j]) for i in range(count) for j in range(i))
-    return away - sum(pairs) / (count * (count - 1))
+    return away - (1 - (1 - share) / count) * sum(pairs) / (count * (count - 1))
 
 
 LOSS = FairCRPS()

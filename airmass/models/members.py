@@ -1,7 +1,8 @@
-"""Ensembles of functional generative networks: one network call a member and step."""
+"""Ensembles of models that make a member's frame in one network call from a short vector of noise."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -12,14 +13,41 @@ from airmass.core.types import Array
 from airmass.fields.forcing import forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
-from airmass.models.fgn.model import FGN
+from airmass.models.model import Model
 from airmass.models.runner import NOTHING_WRITTEN, History, Written, member_key, whole_hours
 from airmass.models.state import State
 
 Noise = Float[Array, " noise"]
 
 
-class FGNRunner:
+class MemberModel(Model, Protocol):
+    """A model whose members differ in noise alone; what `prepare` gives is shared by members of one state."""
+
+    @property
+    def noise_channels(self) -> int:
+        """Size of a member's noise of a step."""
+        ...
+
+    def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> Any: ...
+
+    def predict(self, inputs: Any, noise: Noise) -> Float[Array, "node target"]:
+        """The network's output in the scaled space in which losses compare."""
+        ...
+
+    def target(self, inputs: Any, physical: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """The output of `predict` that `restore` turns into the frame `physical`."""
+        ...
+
+    def restore(self, inputs: Any, output: Float[Array, "node target"]) -> Float[Array, "node target"]:
+        """The physical frame of an output."""
+        ...
+
+    def filled(self, history: Float[Array, "*lead prognostic"]) -> Float[Array, "*lead prognostic"]:
+        """Prognostic fields without missing values."""
+        ...
+
+
+class MembersRunner:
     """Runner of members one by one, dealt out to devices in turn.
 
     A member's noise of a step follows from seed, initial time, the member's number and the step's alone. With `noise`,
@@ -28,7 +56,7 @@ class FGNRunner:
 
     def __init__(
         self,
-        model: FGN,
+        model: MemberModel,
         task: Task,
         grid: LatLonGrid,
         seed: int,
@@ -71,20 +99,25 @@ class FGNRunner:
     def _noise_of(self, init: np.datetime64, member: int, step: int) -> Noise:
         if self._noise is not None:
             return jnp.asarray(self._noise[member, step])
-        return _draw(self._models[0], jax.random.fold_in(member_key(self._seed, init, member), step))
+        return draw(self._models[0], jax.random.fold_in(member_key(self._seed, init, member), step))
 
 
-# Compiled once for all models of a kind and size.
+# Compiled once for all models of a kind and size, as `_step` below.
 _ready = jax.jit(lambda model: model.ready(inference=True))
 
 
-@jax.jit
-def _step(
-    model: FGN, state: State, window: Float[Array, "window node forcing"], noise: Noise
+def step(
+    model: MemberModel, state: State, window: Float[Array, "window node forcing"], noise: Noise
 ) -> tuple[State, Float[Array, "node target"]]:
-    return model.step_with(state, window, noise)
+    """One step ahead of one member: the next state and its physical frame."""
+    inputs = model.prepare(state, window)
+    frame = model.restore(inputs, model.predict(inputs, noise))
+    return model.advance(state, frame), frame
 
 
-@jax.jit
-def _draw(model: FGN, key: PRNGKeyArray) -> Noise:
-    return model.draw(key)
+def draw(model: MemberModel, key: PRNGKeyArray) -> Noise:
+    """A member's noise of one step."""
+    return jax.random.normal(key, (model.noise_channels,))
+
+
+_step = jax.jit(step)

@@ -1,4 +1,4 @@
-"""What trains a functional generative network: the score of a few members over a rollout, each with its own noise."""
+"""The loss of an ensemble: the score of a few members over a rollout, each with its own noise."""
 
 import equinox as eqx
 import jax
@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
-from airmass.models.fgn.model import FGN
+from airmass.models.members import MemberModel
 from airmass.models.objectives.base import Example, Reported
 from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.rollout import rollout, sliding_windows
@@ -23,12 +23,12 @@ class MembersObjective(eqx.Module):
     recompute: bool = eqx.field(static=True, default=True)
 
     def __call__(
-        self, model: FGN, example: Example, key: PRNGKeyArray
+        self, model: MemberModel, example: Example, key: PRNGKeyArray
     ) -> tuple[Float[Array, ""], Float[Array, "step target"]]:
         noise = self.noise(model, key, len(example.frames) - self.history)
         return members_loss(model, self.loss, example, self.history, noise, self.recompute)
 
-    def noise(self, model: FGN, key: PRNGKeyArray, steps: int) -> Float[Array, "step member noise"]:
+    def noise(self, model: MemberModel, key: PRNGKeyArray, steps: int) -> Float[Array, "step member noise"]:
         """The noise of every step and member."""
         return jax.random.normal(key, (steps, self.members, model.noise_channels))
 
@@ -37,7 +37,7 @@ class MembersObjective(eqx.Module):
 
 
 def members_loss(
-    model: FGN,
+    model: MemberModel,
     loss: WeightedLoss,
     example: Example,
     history: int,
