@@ -1,4 +1,4 @@
-"""`python -m tests.wheels [VERSION ...]`: build wheel and sdist, install them in a new environment of each Python.
+"""`python -m tests.wheels [VERSION ...]`: build wheel and sdist, try them in a new environment of each Python.
 
 For each version (by default 3.11, 3.12 and 3.13) that this machine has, the wheel is installed in a new environment, and
 its program lists its commands, examines itself and writes a viewer of a small forecast. For a version that is not here,
