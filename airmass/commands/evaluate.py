@@ -6,7 +6,7 @@ from typing import Literal
 
 import tyro
 
-from airmass.commands.options import parse
+from airmass.commands.options import parse, require_between
 from airmass.core.errors import one_line
 
 
@@ -48,10 +48,15 @@ class Evaluate:
     """Give every score its 95 % confidence interval; always with --against."""
     test: Literal["t-test", "bootstrap"] = "t-test"
     """Significance by a t-test corrected for autocorrelation, or by a stationary block bootstrap."""
+    workers: int = 1
+    """Processes that score side by side."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, such as tcp://node1:8786, whose workers score; they must see the same paths."""
 
 
 def run(arguments: list[str]) -> None:
     options = vars(parse(Evaluate, "airmass evaluate", arguments))
+    require_between("--workers", options["workers"], 1, 256)
 
     from airmass.evaluation.evaluate import evaluate
 

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from airmass import __version__
@@ -25,7 +24,7 @@ from airmass.data.formats.climatology import EXTREMES
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
 from airmass.evaluation.comparisons import COMPARISONS, compare, headline_sentences, intervals_of, require_against
-from airmass.evaluation.inputs import VerificationData, open_verification
+from airmass.evaluation.inputs import Request, VerificationData
 from airmass.evaluation.left_out import THESE, left_out, sentences, undefined
 from airmass.evaluation.maps import MAPS, score_maps
 from airmass.evaluation.metrics import Metric
@@ -43,9 +42,10 @@ from airmass.evaluation.scores import (
     shown,
     to_json,
 )
-from airmass.evaluation.scoring import RANKS, VariableScores, score_variable, with_vectors
+from airmass.evaluation.scoring import RANKS, VariableScores, with_vectors
 from airmass.evaluation.significance import LEAST_TIMES
 from airmass.evaluation.spectra import compute_spectra
+from airmass.evaluation.workers import memory_of, score_pieces
 
 
 def evaluate(
@@ -66,6 +66,8 @@ def evaluate(
     against: str | None = None,
     intervals: bool = False,
     test: str = "t-test",
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> ScoreTable:
     """Score every variable, level and lead time of deterministic and ensemble forecasts, and write the folder `out`.
 
@@ -83,14 +85,18 @@ def evaluate(
     """
     refuse_existing(out, *forecasts, truth, climatology)
     console = console or Console()
-    data = open_verification(
-        forecasts, truth, climatology, lead_times, init_times, spectra,
-        regions=regions, by=by, maps=maps, derived=derived, metrics=metrics,
+    request = Request(
+        tuple(map(str, forecasts)), str(truth), None if climatology is None else str(climatology),
+        None if lead_times is None else tuple(lead_times), None if init_times is None else tuple(init_times),
+        tuple(spectra), tuple(regions), by, tuple(maps), tuple(derived), tuple(metrics),
     )  # fmt: skip
+    data = request.open()
     for line in (*(note for system in data.systems for note in system.notes), *_not_available(data)):
         say(console, line)
     require_against(data, against)
-    scores, table = score(data, console, test if intervals or against else None)
+    say(console, f"Memory: about {memory_of(data) / 2**30:.1f} GiB{_of_each(workers, scheduler)}.")
+    scores = score_pieces(data, request, console, out, workers, scheduler)
+    scores, table = score(data, scores, test if intervals or against else None)
     compared = [] if against is None else compare(data, scores, against, test)
     missing = [
         one for name, found in scores.items() for one in (*left_out(data, name, found), *undefined(data, name, found))
@@ -119,15 +125,18 @@ def evaluate(
     return table
 
 
-def score(
-    data: VerificationData, console: Console, test: str | None = None
-) -> tuple[dict[str, VariableScores], ScoreTable]:
-    """Score every metric of every variable, by initial time and as means. Raises InputError if none can be.
+def _of_each(workers: int, scheduler: str | None) -> str:
+    return f" for each of {workers} workers" if workers > 1 else " for each worker" if scheduler else ""
 
-    With a `test`, scores have confidence intervals by it.
+
+def score(
+    data: VerificationData, scores: Mapping[str, VariableScores], test: str | None = None
+) -> tuple[dict[str, VariableScores], ScoreTable]:
+    """Scores with those of wind vectors, and their means over initial times. Raises InputError if there are none.
+
+    With a `test`, means have confidence intervals by it.
     """
-    names = track(data.variables, "Scoring", console=console, transient=True)
-    scores = with_vectors({name: score_variable(data, name) for name in names})
+    scores = with_vectors(scores)
     table = ScoreTable(_scores(data, scores, test))
     if not table.scores:
         raise InputError(

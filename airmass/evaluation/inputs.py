@@ -1,7 +1,7 @@
 """Inputs of an evaluation, opened and checked in one pass: forecasts, truth, climatology, times."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -142,6 +142,31 @@ class VerificationData:
     def _select(self, dataset: xr.Dataset, name: str) -> xr.DataArray:
         levels = list(self.systems[0].levels)
         return dataset[name].sel(level=levels) if VARIABLES[name].on_levels else dataset[name]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to verify, as asked for: the arguments of `open_verification`."""
+
+    forecasts: tuple[str, ...]
+    truth: str
+    climatology: str | None = None
+    lead_times: tuple[str, ...] | None = None
+    init_times: tuple[str, ...] | None = None
+    spectra: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    by: Grouping | None = None
+    maps: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Paths and URLs of all inputs that are named."""
+        return tuple(place for place in (*self.forecasts, self.truth, self.climatology) if place)
+
+    def open(self) -> VerificationData:
+        return open_verification(**{field.name: getattr(self, field.name) for field in fields(self)})
 
 
 def open_verification(

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from rich.console import Console
 
 from airmass.evaluation.evaluate import score
 from airmass.evaluation.inputs import open_verification
 from airmass.evaluation.scores import ScoreTable
+from airmass.evaluation.scoring import score_variable
 from airmass.fields.derived import scored
 
 Files = str | Path | Sequence[str | Path]
@@ -32,7 +32,7 @@ def evaluate(
     """
     files = [forecast] if isinstance(forecast, str | Path) else list(forecast)
     data = open_verification(files, truth, climatology, lead_times, init_times)
-    return _labelled(score(data, Console(quiet=True))[1])
+    return _labelled(score(data, {name: score_variable(data, name) for name in data.variables})[1])
 
 
 def _labelled(table: ScoreTable) -> xr.Dataset:

@@ -41,7 +41,7 @@ _CANONICAL = ("init_time", MEMBER, "lead_time", "level", *HORIZONTAL)
 _HOURS = ("h", "hr", "hrs", "hour")
 
 # Decoded chunks of forecasts kept in memory, all files together.
-_CACHE_BYTES = 256 << 20
+CACHE_BYTES = 256 << 20
 
 # Keys of `Dataset.encoding`, in which xarray stores properties of the file.
 _TURNED, _NOTES, _STORED = "airmass_turned", "airmass_notes", "airmass_stored"
@@ -147,7 +147,7 @@ def _chunk_cache():
     """Cache of decoded chunks, which often span several initial times; without it each would be decoded for each."""
     import tensorstore
 
-    return tensorstore.Context({"cache_pool": {"total_bytes_limit": _CACHE_BYTES}})
+    return tensorstore.Context({"cache_pool": {"total_bytes_limit": CACHE_BYTES}})
 
 
 def _read(stored: StoredArray, dims: Sequence, init_index: int, leads: slice | np.ndarray) -> np.ndarray:
