@@ -55,8 +55,8 @@ def run(arguments: list[str]) -> int:
 
     from airmass.core.files import refuse_existing
     from airmass.core.place import is_url
-    from airmass.data.ingest.ingest import IngestRequest
     from airmass.data.ingest.initial_file import initial_dataset, write_initial
+    from airmass.data.ingest.request import IngestRequest
     from airmass.forecasting.checkpoints.read import read_checkpoint
     from airmass.forecasting.system import usual_of
 

@@ -17,7 +17,8 @@ from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.data.formats.store import open_store
 from airmass.data.ingest.growing import checksum
-from airmass.data.ingest.ingest import IngestRequest, ingest, open_sources, parse_times
+from airmass.data.ingest.ingest import ingest
+from airmass.data.ingest.request import IngestRequest, open_sources, parse_times
 from tests.conftest import synthetic_dataset
 from tests.grib import messages, write
 from tests.layouts import LAYOUTS, cds_new
@@ -270,7 +271,7 @@ def test_times_of_a_text():
         "2020-01-01:2020-01-02:0h",
         "a:b:6h",
     ):
-        with pytest.raises(InputError, match="--times is|the last is before"):
+        with pytest.raises(InputError, match=r"--times is|the last is before"):
             parse_times(wrong)
 
 
@@ -315,7 +316,7 @@ def test_single_and_pressure_levels_join_only_at_equal_times(tmp_path):
     files[1].unlink()
     shifted.to_netcdf(files[1], engine="h5netcdf")
     with pytest.raises(
-        InputError, match="geopotential has 4 times from 2000-11-01T00:00 .*2m_temperature has 4 times .*T03:00"
+        InputError, match=r"geopotential has 4 times from 2000-11-01T00:00 .*2m_temperature has 4 times .*T03:00"
     ):
         open_sources(IngestRequest(tuple(files)))
 

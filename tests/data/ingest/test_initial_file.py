@@ -10,8 +10,8 @@ import xarray as xr
 
 from airmass.commands.main import main
 from airmass.data.ingest.comparison import compare
-from airmass.data.ingest.ingest import IngestRequest
 from airmass.data.ingest.initial_file import fields_of, initial_dataset
+from airmass.data.ingest.request import IngestRequest
 from airmass.fields.variables import VARIABLES
 from airmass.models.fgn.published import read_configured
 from tests.golden_case import ROOT
@@ -112,47 +112,60 @@ def iced(field: xr.DataArray) -> np.ndarray:
     return np.where(cold, np.float32(271.46), field.values)
 
 
+G = "gencast"
 FAULTS: dict[str, tuple[str, Fault, str]] = {
-    "g": ("gencast", on("geopotential", lambda f: f.values / 9.80665 * 9.81), r"geopotential .*: g: ours is 1\.000342 times"),
-    "units": ("gencast", on("2m_temperature", lambda f: f.values), r"has the value 612.*units 'degC' were converted"),
-    "level order": ("gencast", on("temperature", lambda f: f.values[:, ::-1]), r"temperature .*: level order"),
+    "g": (G, on("geopotential", lambda f: f.values / 9.80665 * 9.81), r"geopotential .*: g: ours is 1\.000342 times"),
+    "units": (G, on("2m_temperature", lambda f: f.values), r"has the value 612.*units 'degC' were converted"),
+    "level order": (G, on("temperature", lambda f: f.values[:, ::-1]), r"temperature .*: level order"),
     "two levels exchanged": (
-        "gencast", on("temperature", lambda f: f.values[:, [1, 0, *range(2, f.sizes["level"])]]),
+        G,
+        on("temperature", lambda f: f.values[:, [1, 0, *range(2, f.sizes["level"])]]),
         r"temperature .*: level order: 50 hPa holds what the sample has at 100 hPa",
     ),
-    "latitude order": ("gencast", on("2m_temperature", lambda f: f.values[:, ::-1]), r"2m_temperature .*: latitude order"),
+    "latitude order": (G, on("2m_temperature", lambda f: f.values[:, ::-1]), r"2m_temperature .*: latitude order"),
     "longitude shift": (
-        "gencast", on("u_component_of_wind", lambda f: np.roll(f.values, 18, -1)),
+        G,
+        on("u_component_of_wind", lambda f: np.roll(f.values, 18, -1)),
         r"u_component_of_wind .*: longitude shift: by 180 degrees",
     ),
     "longitude shift by a column": (
-        "gencast", on("u_component_of_wind", lambda f: np.roll(f.values, 1, -1)),
+        G,
+        on("u_component_of_wind", lambda f: np.roll(f.values, 1, -1)),
         r"u_component_of_wind .*: longitude shift: by -10 degrees",
     ),
     "hemispheres": (
-        "gencast", on("v_component_of_wind", lambda f: np.roll(f.values, -9, -2)),
+        G,
+        on("v_component_of_wind", lambda f: np.roll(f.values, -9, -2)),
         r"v_component_of_wind .*: hemispheres",
     ),
-    "thinning vs averaging": ("gencast", on("2m_temperature", averaged), r"2m_temperature .*: thinning against averaging: ours"),
+    "thinning vs averaging": (
+        G,
+        on("2m_temperature", averaged),
+        r"2m_temperature .*: thinning against averaging: ours",
+    ),
     "valid time": (
-        "gencast", lambda fields: fields.assign_coords(time=fields.time.values - np.timedelta64(12, "h")),
+        G,
+        lambda fields: fields.assign_coords(time=fields.time.values - np.timedelta64(12, "h")),
         r"temperature .*: valid time: our frames are the sample's 1 later",
     ),
     "time swap": (
-        "gencast", on("temperature", lambda f: f.values[[1, 0, *range(2, f.sizes["time"])]]),
+        G,
+        on("temperature", lambda f: f.values[[1, 0, *range(2, f.sizes["time"])]]),
         r"temperature .*: time swap",
     ),
-    "SST under ice": ("gencast", on("sea_surface_temperature", iced), r"sea_surface_temperature .*: SST under ice"),
-    "missing level": ("gencast", lambda fields: fields.drop_sel(level=500), r"missing at 500 hPa at .*; it has .*400 600"),
+    "SST under ice": (G, on("sea_surface_temperature", iced), r"sea_surface_temperature .*: SST under ice"),
+    "missing level": (G, lambda fields: fields.drop_sel(level=500), r"missing at 500 hPa at .*; it has .*400 600"),
     "g left out": (
-        "gencast", on("geopotential_at_surface", lambda f: f.values / 9.80665),
+        G,
+        on("geopotential_at_surface", lambda f: f.values / 9.80665),
         r"geopotential_at_surface .*ours heights in m",
     ),
     "window of precipitation": (
-        "graphcast", on("total_precipitation_6hr", lambda f: f.values / 6),
+        "graphcast",
+        on("total_precipitation_6hr", lambda f: f.values / 6),
         r"total_precipitation_6hr .*: .*window: ours is 0\.166667 times",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
