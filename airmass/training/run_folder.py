@@ -49,10 +49,14 @@ _FREE |= {"loader.threads", "loader.ahead", "loader.hold_gib", "airmass", "data"
 
 
 class Start(NamedTuple):
-    """Checkpoint to start from, with its statistics folder if it is a published one; None for random parameters."""
+    """Checkpoint to start from; None for random parameters.
+
+    A published one needs its statistics folder, or its configuration.
+    """
 
     checkpoint: Path | None = None
     statistics: Path | None = None
+    config: Path | None = None
 
 
 FROM_SCRATCH = Start()
@@ -147,9 +151,9 @@ def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, cons
     """Write the checkpoint to start from, adapted to the recipe, so that the run does not need the original."""
     assert start.checkpoint is not None
     own = initial_model(aside, recipe, frames.grid)
-    network, report = start_from(own.network, recipe.task, recipe.model, start.checkpoint)
-    scales = restored_scales(own.normaliser, recipe.task, start.checkpoint, start.statistics)
-    fill = restored_fill(own.fill, recipe.task, start.checkpoint, start.statistics)
+    network, report = start_from(own.network, recipe.task, recipe.model, start.checkpoint, start.config)
+    scales = restored_scales(own.normaliser, recipe.task, start.checkpoint, start.statistics, start.config)
+    fill = restored_fill(own.fill, recipe.task, start.checkpoint, start.statistics, start.config)
     say(console, f"starting from {report}")
     write_model(aside / START_FILE, replace(own, network=network, normaliser=scales, fill=fill))
 
