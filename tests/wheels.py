@@ -1,6 +1,6 @@
 """`python -m tests.wheels [VERSION ...]`: build wheel and sdist, try them in a new environment of each Python.
 
-For each version (by default 3.11, 3.12 and 3.13) that this machine has, the wheel is installed in a new environment, and
+For each version (by default 3.11, 3.12 and 3.13) that this machine has, the wheel is installed in a new environment;
 its program lists its commands, examines itself and writes a viewer of a small forecast. For a version that is not here,
 the requirements are only resolved, to wheels that exist for it. Prints a table.
 """
