@@ -88,7 +88,9 @@ class Analysis:
         found = next(iter(held), ())
         if self._member is None:
             return found
-        if found and self._member not in found:
+        if not found:
+            raise InputError(f"--member is {self._member}, but the sources have no members")
+        if self._member not in found:
             raise InputError(f"no member {self._member}; the sources have {listed(found)}")
         return ()
 
