@@ -19,8 +19,8 @@ def test_a_users_variable_is_ingested_checked_and_counted(tmp_path):
 import numpy as np, xarray as xr
 from airmass.commands.main import main
 from airmass.fields.task import Task
-time = np.datetime64("2020-01-01", "ns") + np.arange(5) * np.timedelta64(6, "h")
-field = np.random.default_rng(0).uniform(0, 1e-5, (5, 2, 4, 8)).astype("float32")
+time = np.datetime64("2020-01-01", "ns") + np.arange(8) * np.timedelta64(6, "h")
+field = np.random.default_rng(0).uniform(0, 1e-5, (8, 2, 4, 8)).astype("float32")
 coords = dict(time=time, level=[500, 850], latitude=[-67.5, -22.5, 22.5, 67.5], longitude=np.arange(8) * 45.0)
 ozone = (("time", "level", "latitude", "longitude"), field, {{"units": "kg kg-1"}})
 xr.Dataset({{"ozone_mass_mixing_ratio": ozone}}, coords).to_netcdf({source!r})

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.data.formats.layout import minute
 from airmass.data.ingest.formulas import Formula, formulas_for
-from airmass.data.ingest.joining import has_time, intervals_of, listed, require_finite, there_twice
+from airmass.data.ingest.joining import intervals_of, listed, require_finite, there_twice
 from airmass.data.ingest.pieces import Piece, placed
 from airmass.data.ingest.regrid import Regridder, SourceGrid
 from airmass.data.ingest.sums import LARGEST_FALL, Intervals, Term
@@ -41,6 +41,7 @@ class Analysis:
         self._regridders: dict[bytes, Regridder] = {}
         self.levels = tuple(levels)
         self._sums: dict[str, Intervals] = {}
+        self._by_time: dict[str, dict[int | None, list[Piece]]] = {}
 
     def sources(self, name: str) -> list["Origin"]:
         """The ways in which a variable can be had from the pieces, the preferred first."""
@@ -87,7 +88,9 @@ class Analysis:
         found = next(iter(held), ())
         if self._member is None:
             return found
-        if found and self._member not in found:
+        if not found:
+            raise InputError(f"--member is {self._member}, but the sources have no members")
+        if self._member not in found:
             raise InputError(f"no member {self._member}; the sources have {listed(found)}")
         return ()
 
@@ -201,7 +204,7 @@ class Analysis:
 
     def _holders(self, name: str, quantity: str, time: np.datetime64) -> list[tuple[Piece, list[float]]]:
         """The pieces that have a quantity at a time, each with its levels, in the order of the levels wanted."""
-        there = [p for p in self._pieces[quantity] if not p.has_time or has_time(p.times, time)]
+        there = self._at_time(quantity, time)
         if not there:
             raise InputError(f"{self.describe(name)}: {quantity} is missing at {minute(time)}{self._span(quantity)}")
         if not there[0].quantity.on_levels:
@@ -224,6 +227,17 @@ class Analysis:
                 f"{' '.join(f'{level:g}' for level in held)}"
             )
         return found
+
+    def _at_time(self, quantity: str, time: np.datetime64) -> list[Piece]:
+        """The pieces that have a quantity at a time."""
+        if quantity not in self._by_time:
+            held = self._by_time[quantity] = {}
+            for piece in self._pieces[quantity]:
+                numbers = piece.times.astype("datetime64[ns]").astype(np.int64).tolist()
+                for number in numbers if piece.has_time else [None]:
+                    held.setdefault(number, []).append(piece)
+        held = self._by_time[quantity]
+        return [*held.get(int(np.array(time, "datetime64[ns]").astype(np.int64)), []), *held.get(None, [])]
 
     def _span(self, quantity: str) -> str:
         times = np.concatenate([p.times for p in self._pieces[quantity]])

@@ -2,6 +2,7 @@
 
 import tempfile
 import zipfile
+from functools import cache
 from pathlib import Path
 
 from airmass.core.errors import InputError
@@ -23,9 +24,18 @@ def files_of(place: Place) -> list[Place]:
     if path.is_dir() and not any((path / name).exists() for name in _STORE):
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
         return list(files) or [place]
-    if path.is_file() and path.stat().st_size > 4 and path.open("rb").read(4) == b"PK\3\4":
-        return list(_unzipped(path))
-    return [place]
+    return list(_unzipped(path.absolute())) if _is_zip(path) else [place]
+
+
+def _is_zip(path: Path) -> bool:
+    """True for a zip archive; files that cannot be read are reported where they are opened."""
+    try:
+        if not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(4) == b"PK\3\4"
+    except (OSError, ValueError):
+        return False
 
 
 def is_unpacked(file: Place) -> bool:
@@ -33,6 +43,7 @@ def is_unpacked(file: Place) -> bool:
     return any(Path(folder.name) in Path(file).parents for folder in _UNPACKED)
 
 
+@cache
 def _unzipped(path: Path) -> list[Path]:
     """The files of a zip archive, as new CDS delivers, unpacked for as long as the process runs."""
     try:

@@ -27,11 +27,6 @@ def intervals_of(pieces: Sequence[Piece]) -> Iterator[Interval]:
             yield Interval(time - window, time, index)
 
 
-def has_time(times: np.ndarray, time: np.datetime64) -> bool:
-    at = int(np.searchsorted(times, time))
-    return at < len(times) and times[at] == time
-
-
 def there_twice(pieces: Sequence[Piece], what: str) -> str:
     one, two = pieces[:2]
     return f"{what} is there twice, in {one.described} and {two.described}; expected once"

@@ -16,7 +16,7 @@ import numpy as np
 from airmass.core.errors import InputError
 from airmass.data.formats.reading import error_line
 
-_PATIENCE = 120.0  # seconds for one message
+_PATIENCE = 60.0  # seconds for one message
 _LONGEST_ANSWER = 2**20
 _workers = threading.local()
 

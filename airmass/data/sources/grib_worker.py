@@ -17,7 +17,7 @@ import numpy as np
 
 _MISSING = 9.999e35
 # Memory for one message, whatever its bytes say.
-_MOST_MEMORY = 16 * 2**30
+_MOST_MEMORY = 4 * 2**30
 _HEADER = (
     "shortName", "paramId", "typeOfLevel", "level", "dataDate", "dataTime", "stepType", "number", "centre", "edition",
     "expver", "units", "name", "gridType", "Ni", "Nj", "numberOfPoints", "latitudeOfFirstGridPoint",

@@ -175,14 +175,14 @@ def test_members_are_kept_or_chosen(tmp_path):
 
 
 def test_four_workers_write_the_bytes_of_one(tmp_path):
-    files = LAYOUTS["IFS"](archive(days=3), tmp_path)
+    files = LAYOUTS["IFS"](archive(["temperature", "2m_temperature"], days=1.5), tmp_path)
     one = ingest(IngestRequest(tuple(files), grid="8x4"), tmp_path / "1.zarr", workers=1)
     assert one == ingest(IngestRequest(tuple(files), grid="8x4"), tmp_path / "4.zarr", workers=4)
     assert one == checksum(tmp_path / "4.zarr")
 
 
 def test_a_stopped_run_goes_on(tmp_path):
-    files = tuple(LAYOUTS["ARCO-ERA5"](archive(days=2), tmp_path))
+    files = tuple(LAYOUTS["ARCO-ERA5"](archive(["temperature", "2m_temperature"], days=2), tmp_path))
     whole = ingest(IngestRequest(files), tmp_path / "whole.zarr")
 
     def stop(done: int, total: int) -> None:
@@ -204,7 +204,7 @@ def test_a_stopped_run_goes_on(tmp_path):
 
 
 def test_later_times_are_appended(tmp_path):
-    whole = archive(days=2)
+    whole = archive(["temperature", "land_sea_mask"], days=2)
     for n, part in enumerate((slice(0, 5), slice(5, 8))):
         whole.isel(time=part).to_netcdf(tmp_path / f"{n}.nc", engine="h5netcdf")
     out = tmp_path / "out.zarr"

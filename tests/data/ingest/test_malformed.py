@@ -483,7 +483,7 @@ for _name, _said, *_options in (
     ),
     ("times of no sense", "--times is 'always', expected FIRST:LAST:STEP", "--times", "always"),
     ("a level of no sense", "--levels has 5000, expected hPa from 1 to 1100", "--levels", "5000"),
-    ("a member of no ensemble", "no source has|no member", "--member", "3", "--variables", "w"),
+    ("a member of no ensemble", "--member is 3, but the sources have no members", "--member", "3"),
 ):
     changed(_name, _said, lambda d: d, *_options)
 
