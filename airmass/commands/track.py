@@ -22,6 +22,8 @@ class Track:
     """Table of tracks to write: .parquet, .csv or .nc."""
     best_tracks: str | None = None
     """Best tracks (IBTrACS, CSV or NetCDF): storms observed at the initial time are continued, all tracks verified."""
+    against: str | None = None
+    """Table of another system's tracks, to compare position errors on the cases that both have."""
     agency: str = "wmo"
     """Agency whose wind and pressure are taken, such as usa or tokyo; wmo is the one responsible for the basin."""
     plots: Path | None = None

@@ -1,7 +1,7 @@
 """`airmass track`: from files to a table of tracks, and its verification."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from airmass.core.files import new_output, refuse_existing
 from airmass.core.tables import say
 from airmass.evaluation.features.base import Tracker
 from airmass.evaluation.features.best_tracks import read_best_tracks
+from airmass.evaluation.features.comparison import TrackComparison, compare_tracks
 from airmass.evaluation.features.frames import Source
 from airmass.evaluation.features.matching import covered, observed_before
 from airmass.evaluation.features.scores import Runs, TrackVerification, verify
@@ -25,6 +26,7 @@ from airmass.evaluation.features.trackers.extratropical import ExtratropicalTrac
 from airmass.evaluation.features.trackers.rivers import RiverTracker
 from airmass.evaluation.features.trackers.tropical import TropicalTracker
 from airmass.evaluation.features.tracking import Observed, open_sources, track
+from airmass.evaluation.features.verification import errors
 
 # Trackers of what best tracks are of.
 BEST_TRACKED = ("tropical", "direct")
@@ -61,6 +63,7 @@ def track_features(
     files: Sequence[str | Path],
     out: str | Path | None,
     best_tracks: str | Path | None = None,
+    against: str | Path | None = None,
     agency: str = "wmo",
     init_times: Sequence[str] | None = None,
     within_km: float = 300.0,
@@ -74,12 +77,16 @@ def track_features(
     """Track features in forecasts or stores into the table `out`, and verify cyclones against best tracks.
 
     `tracker` is "tropical", "direct", "extratropical" or "rivers"; best tracks are for the first two. A single file
-    that ends in .parquet or .csv is a table of tracks to verify. Raises InputError for files that lack a field, with
+    that ends in .parquet or .csv is a table of tracks to verify. `against` is a table of another system's tracks, which
+    is compared on the cases that both have. Raises InputError for files that lack a field, with
     other units, or that do not fit together; then nothing is written.
     """
     console = console or Console()
     if best_tracks is not None and tracker not in BEST_TRACKED:
         raise InputError(f"--best-tracks has no use with --tracker {tracker}; they are of tropical cyclones")
+    if against is not None and best_tracks is None:
+        raise InputError(f"--against {against} has no use without --best-tracks")
+    other = None if against is None else read_tracks(against)
     best = None if best_tracks is None else read_best_tracks(best_tracks, agency)
     where = [str(path) for path in files]
     if len(files) == 1 and Path(files[0]).suffix in _TABLES:
@@ -100,8 +107,21 @@ def track_features(
     if runs is None:
         raise InputError(f"{where[0]}: has no initial times; tracks of an analysis are not verified")
     made, found = verify(tracks, runs, best, within_km, where, str(best_tracks), agency)
+    if other is not None:
+        made = replace(made, comparisons=_compared(found, other, best, within_km, str(against)))
     print_scores(made, console)
     return TrackResult(tracks, runs, best, made, found, system)
+
+
+def _compared(
+    found: pd.DataFrame, other: pd.DataFrame, best: pd.DataFrame, within_km: float, against: str
+) -> list[TrackComparison]:
+    made = list(compare_tracks(found, errors(other, best, within_km), against))
+    if not made:
+        raise InputError(
+            f"{against}: has no storm at a lead time of an initial time in common with these tracks"
+        )
+    return made
 
 
 def _tracked(
@@ -185,3 +205,18 @@ def print_scores(made: TrackVerification, console: Console) -> None:
         if any(value is not None for value in values):
             shown.add_row(words, *("–" if value is None else text.format(factor * value) for value in values))
     console.print(shown)
+    if made.comparisons:
+        console.print(_comparison_table(made.comparisons))
+
+
+def _comparison_table(comparisons: Sequence[TrackComparison]) -> Table:
+    shown = Table(title="Position error on common cases, km", title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("lead time", "this", "against", "difference", "95 % interval", "p", "cases"):
+        shown.add_column(heading, justify="right")
+    for one in comparisons:
+        known = one.low is not None and one.high is not None and one.p is not None
+        interval = f"{one.low:+.0f} to {one.high:+.0f}" if known else "–"
+        means = (f"{one.value:.0f}", f"{one.reference:.0f}", f"{one.difference:+.0f}")
+        p = f"{one.p:.3f}" if known else "–"
+        shown.add_row(f"{one.lead_time_hours:g} h", *means, interval, p, f"{one.cases}")
+    return shown

@@ -10,6 +10,7 @@ import pandas as pd
 
 from airmass import __version__
 from airmass.core.strict_json import read_json
+from airmass.evaluation.features.comparison import TrackComparison
 from airmass.evaluation.features.matching import covered
 from airmass.evaluation.features.strike import Reliability, StrikeGrid, strike_probability, strike_scores
 from airmass.evaluation.features.verification import (
@@ -28,7 +29,9 @@ _WINDOWS = (72, 120, 240)
 
 @dataclass(frozen=True)
 class TrackVerification:
-    """What was compared, the scores, and reliability of strike probability by the end of its window in hours."""
+    """What was compared, the scores, reliability of strike probability by the end of its window in hours, and
+    comparisons with another system.
+    """
 
     airmass_version: str
     tracks: list[str]
@@ -40,6 +43,7 @@ class TrackVerification:
     storms: list[str]
     scores: list[TrackScore]
     reliability: dict[str, Reliability]
+    comparisons: list[TrackComparison]
 
     def value(self, metric: str, hours: float, storm: str = "all") -> float | None:
         found = (s.value for s in self.scores if (s.metric, s.lead_time_hours, s.storm) == (metric, hours, storm))
@@ -97,7 +101,7 @@ def verify(
             scores += more
     made = TrackVerification(
         __version__, list(where), best_path, agency, within_km, [_minute(t) for t in runs.init_times],
-        len(runs.numbers), sorted(found.storm.unique()), scores, reliability,
+        len(runs.numbers), sorted(found.storm.unique()), scores, reliability, [],
     )  # fmt: skip
     return made, found
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airmass.core.place import local_path
+from airmass.evaluation.features.comparison import TrackComparison
 from airmass.evaluation.features.scores import TRACK_SCORES, TrackVerification, read_track_scores
 from airmass.plots.report import page
 from airmass.plots.report.html import Html
@@ -35,7 +36,7 @@ def cyclone_section(folder: Path) -> Html:
     """Scores and pictures of a folder that `airmass track --plots` wrote. Raises InputError for another folder."""
     folder = local_path(folder, "tracks")
     made = read_track_scores(folder) if (folder / TRACK_SCORES).exists() else None
-    parts = [] if made is None else [_about(made), _table(made)]
+    parts = [] if made is None else [_about(made), _table(made), *_comparisons(made)]
     return page.section("Tropical cyclones", *parts, *_pictures(folder))
 
 
@@ -59,6 +60,30 @@ def _table(made: TrackVerification) -> Html:
         if any(value is not None for value in values):
             rows.append([words, *("–" if value is None else text.format(factor * value) for value in values)])
     return page.grid(["", *(f"{hour:g} h" for hour in hours)], rows)
+
+
+def _comparisons(made: TrackVerification) -> Iterator[Html]:
+    if made.comparisons:
+        against = made.comparisons[0].against
+        yield page.paragraph(f"Position error, km, on the cases that both systems have, against {against}.", "pale")
+        rows = [
+            (
+                f"{c.lead_time_hours:g} h",
+                f"{c.value:.0f}",
+                f"{c.reference:.0f}",
+                f"{c.difference:+.0f}",
+                *_interval(c),
+                c.cases,
+            )
+            for c in made.comparisons
+        ]
+        yield page.grid(("lead time", "this", "against", "difference", "95 % interval", "p", "cases"), rows)
+
+
+def _interval(made: TrackComparison) -> tuple[str, str]:
+    if made.low is None or made.high is None or made.p is None:
+        return "–", "–"
+    return f"{made.low:+.0f} to {made.high:+.0f}", f"{made.p:.3f}"
 
 
 def _pictures(folder: Path) -> Iterator[Html]:

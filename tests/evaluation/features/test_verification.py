@@ -9,10 +9,13 @@ import pytest
 
 from airmass.core.errors import InputError
 from airmass.evaluation.features.best_tracks import read_best_tracks
+from airmass.evaluation.features.comparison import compare_tracks
 from airmass.evaluation.features.matching import covered, match, observed_before
-from airmass.evaluation.features.scores import Runs, verify
+from airmass.evaluation.features.run import track_features
+from airmass.evaluation.features.scores import Runs, read_track_scores, verify
 from airmass.evaluation.features.sphere import RADIUS_KM, bearing, destination, distance, extrapolated
 from airmass.evaluation.features.strike import StrikeGrid, strike_probability, strike_scores
+from airmass.evaluation.features.table import write_tracks
 from airmass.evaluation.features.verification import ensemble_scores, error_scores, errors, fair_crps, homogeneous
 
 FILE = Path(__file__).with_name("ibtracs_october_2019.csv")
@@ -216,3 +219,37 @@ def test_matches_are_those_of_huracanpy(best):
     assert {*zip(ours.track_id, ours.storm, strict=True)} == expected
     counts = ours[ours.distance <= 300].groupby("track_id").size()
     assert {str(a): n for a, n in zip(pairs.id_f, pairs.temp, strict=True)} == counts.to_dict()
+
+
+def test_systems_are_compared_on_the_cases_that_both_have(best, tmp_path):
+    """One is 80 km off and the other 50, plus noise, from ten initial times; the last are only in one."""
+    rng = np.random.default_rng(5)
+    starts = np.datetime64("2019-10-06", "ns") + np.arange(10) * np.timedelta64(6, "h")
+
+    def system(off: float, last: str, some) -> pd.DataFrame:
+        return pd.concat([displaced(best, [(0.0, off + rng.normal(0, 3))], init=start, last=last) for start in some])
+
+    ours, theirs = system(80.0, "2019-10-12", starts), system(50.0, "2019-10-11", starts[:-1])
+    tables = [errors(table, best, 300) for table in (ours, theirs)]
+    made = list(compare_tracks(*tables, "other"))
+    assert {one.lead_time_hours for one in made} == set(np.arange(6, 121, 6).tolist())
+    first = made[0]
+    assert first.init_times == first.cases == 9 and first.difference == pytest.approx(30, abs=4)
+    assert (
+        first.low < 30 < first.high
+        and first.p < 1e-4
+        and first.value - first.reference == pytest.approx(first.difference)
+    )
+    assert made[-1].low is None and made[-1].p is None and made[-1].init_times < 8
+    write_tracks(tmp_path / "ours.parquet", ours.assign(track_id=_unique(ours)), {})
+    write_tracks(tmp_path / "theirs.parquet", theirs.assign(track_id=_unique(theirs)), {})
+    result = track_features([tmp_path / "ours.parquet"], None, FILE, against=tmp_path / "theirs.parquet")
+    assert result.verification.comparisons[0].difference == pytest.approx(first.difference)
+    result.verification.write(tmp_path / "track_scores.json")
+    assert read_track_scores(tmp_path) == result.verification
+    with pytest.raises(InputError, match="no use without --best-tracks"):
+        track_features([tmp_path / "ours.parquet"], None, against=tmp_path / "theirs.parquet")
+
+
+def _unique(table: pd.DataFrame) -> pd.Series:
+    return table.init_time.dt.strftime("%Y%m%d%H") + "_" + table.track_id
