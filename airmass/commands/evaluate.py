@@ -42,12 +42,17 @@ class Evaluate:
     all that can be computed. The wind speed at 10 m is always scored."""
     metrics: tuple[str, ...] = ()
     """Metrics to compute beside the usual ones, by name, or `all`."""
+    history: str | None = None
+    """Store of other years: their fields on the same day and hour are scored as an ensemble, the probabilistic
+    climatology."""
     against: str | None = None
     """Compare every system with this one (or a baseline), with the significance of the differences."""
     intervals: bool = False
     """Give every score its 95 % confidence interval; always with --against."""
     test: Literal["t-test", "bootstrap"] = "t-test"
     """Significance by a t-test corrected for autocorrelation, or by a stationary block bootstrap."""
+    table: Path | None = None
+    """Write all scores as one table too: a file ending in .parquet, .csv or .nc."""
     workers: int = 1
     """Processes that score side by side."""
     scheduler: str | None = None

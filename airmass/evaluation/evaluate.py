@@ -45,6 +45,7 @@ from airmass.evaluation.scores import (
 from airmass.evaluation.scoring import RANKS, VariableScores, with_vectors
 from airmass.evaluation.significance import LEAST_TIMES
 from airmass.evaluation.spectra import compute_spectra
+from airmass.evaluation.tables import check_table, write_table
 from airmass.evaluation.workers import memory_of, score_pieces
 
 
@@ -63,11 +64,13 @@ def evaluate(
     maps: Sequence[str] = (),
     derived: Sequence[str] = (),
     metrics: Sequence[str] = (),
+    history: str | Path | None = None,
     against: str | None = None,
     intervals: bool = False,
     test: str = "t-test",
     workers: int = 1,
     scheduler: str | None = None,
+    table: str | Path | None = None,
 ) -> ScoreTable:
     """Score every variable, level and lead time of deterministic and ensemble forecasts, and write the folder `out`.
 
@@ -83,12 +86,15 @@ def evaluate(
     same dates. Raises InputError for inputs that do not fit together exactly, for NaN in a forecast where truth has
     values, and if nothing can be scored.
     """
-    refuse_existing(out, *forecasts, truth, climatology)
+    refuse_existing(out, *forecasts, truth, climatology, history)
+    if table is not None:
+        check_table(table)
     console = console or Console()
     request = Request(
         tuple(map(str, forecasts)), str(truth), None if climatology is None else str(climatology),
         None if lead_times is None else tuple(lead_times), None if init_times is None else tuple(init_times),
         tuple(spectra), tuple(regions), by, tuple(maps), tuple(derived), tuple(metrics),
+        None if history is None else str(history),
     )  # fmt: skip
     data = request.open()
     for line in (*(note for system in data.systems for note in system.notes), *_not_available(data)):
@@ -96,33 +102,35 @@ def evaluate(
     require_against(data, against)
     say(console, f"Memory: about {memory_of(data) / 2**30:.1f} GiB{_of_each(workers, scheduler)}.")
     scores = score_pieces(data, request, console, out, workers, scheduler)
-    scores, table = score(data, scores, test if intervals or against else None)
+    scores, found = score(data, scores, test if intervals or against else None)
     compared = [] if against is None else compare(data, scores, against, test)
     missing = [
-        one for name, found in scores.items() for one in (*left_out(data, name, found), *undefined(data, name, found))
+        one for name, held in scores.items() for one in (*left_out(data, name, held), *undefined(data, name, held))
     ]
     for line in sentences(missing, data):
         say(console, line)
     histograms = list(_rank_histograms(data, scores))
     with new_output(out) as aside:
         aside.mkdir()
-        (aside / SCORES).write_text(table.to_json())
+        (aside / SCORES).write_text(found.to_json())
         if compared:
             (aside / COMPARISONS).write_text(to_json(compared))
         if histograms:
             (aside / RANK_HISTOGRAMS).write_text(to_json(histograms))
-        counted = {name: found.counted for name, found in scores.items()}
+        counted = {name: held.counted for name, held in scores.items()}
         if data.maps_lead_times.size:
-            score_maps(data, table.headline_fields(), counted).to_netcdf(aside / MAPS, engine="h5netcdf")
+            score_maps(data, found.headline_fields(), counted).to_netcdf(aside / MAPS, engine="h5netcdf")
         if data.spectra_lead_times.size:
-            (aside / SPECTRA).write_text(to_json(compute_spectra(data, table.headline_fields(), counted)))
+            (aside / SPECTRA).write_text(to_json(compute_spectra(data, found.headline_fields(), counted)))
         (aside / EVALUATION).write_text(json.dumps(asdict(_record(data, missing)), indent=1) + "\n")
-    print_headlines(table, console, len(data.init_times), any(one.what == THESE for one in missing))
+    if table is not None:
+        write_table(found, table)
+    print_headlines(found, console, len(data.init_times), any(one.what == THESE for one in missing))
     for line in headline_sentences(compared):
         say(console, line)
     if against and not compared:
         say(console, f"Fewer than {LEAST_TIMES} initial times: no significance can be told.")
-    return table
+    return found
 
 
 def _of_each(workers: int, scheduler: str | None) -> str:

@@ -23,6 +23,7 @@ from airmass.data.formats.store import grid_of, open_store, read, require, requi
 from airmass.data.plausible import require_plausible
 from airmass.evaluation.forecasts import System, chosen_times, open_systems, same_grid, with_level_axis
 from airmass.evaluation.frames import READ_BYTES, Frames
+from airmass.evaluation.history import History, years_of
 from airmass.evaluation.metrics import chosen_metrics
 from airmass.evaluation.periods import Grouping, periods
 from airmass.evaluation.regions import LAND_MASK, needs_land_mask, region_names, region_weights
@@ -52,6 +53,7 @@ class VerificationData:
     weights: Float[np.ndarray, "bin node"]  # of the globe, then of the regions
     by: Grouping | None
     metrics: tuple[str, ...]
+    history: History | None
 
     @property
     def bins(self) -> tuple[str | None, ...]:
@@ -159,11 +161,12 @@ class Request:
     maps: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
+    history: str | None = None
 
     @property
     def places(self) -> tuple[str, ...]:
         """Paths and URLs of all inputs that are named."""
-        return tuple(place for place in (*self.forecasts, self.truth, self.climatology) if place)
+        return tuple(place for place in (*self.forecasts, self.truth, self.climatology, self.history) if place)
 
     def open(self) -> VerificationData:
         return open_verification(**{field.name: getattr(self, field.name) for field in fields(self)})
@@ -182,13 +185,14 @@ def open_verification(
     maps: Sequence[str] = (),
     derived: Sequence[str] = (),
     metrics: Sequence[str] = (),
+    history: str | Path | None = None,
 ) -> VerificationData:
     """Open and check all inputs of an evaluation. Raises InputError, with both values, where two do not fit.
 
     `lead_times` (such as 24h or 5d) and `init_times` (such as 2001-01-05T00) choose the times, which every system must
     have; `["common"]` takes those that all share. By default all systems must have the same times. `spectra` and `maps`
     are lead times too. `regions` are those of `airmass.evaluation.regions`, `derived` fields and `metrics` are scored
-    beside the usual ones.
+    beside the usual ones. The years of `history` make an ensemble, the probabilistic climatology.
     """
     names, chosen = region_names(regions), chosen_metrics(metrics)
     systems = open_systems(forecasts, derived)
@@ -212,9 +216,11 @@ def open_verification(
         weights=region_weights(names, grid, _land(truth_store, truth, grid) if needs_land_mask(names) else None),
         by=by,
         metrics=chosen,
+        history=None if history is None else _history(history, first, chosen_inits, scored_leads),
     )
     levels = first.levels
-    for dataset, where in ((data.truth, data.truth_path), (data.climatology, path)):
+    past = (data.history.dataset, data.history.path) if data.history else (None, None)
+    for dataset, where in ((data.truth, data.truth_path), (data.climatology, path), past):
         if dataset is not None and where is not None:
             require(dataset, where, data.held_variables, levels)
             same_grid(grid_of(dataset, where), where, data.grid, first.paths[0])
@@ -232,6 +238,12 @@ def _among(systems: Sequence[System], scored_leads: np.ndarray, texts: Sequence[
         absent = next(hour for hour in asked if hour not in scored_at)
         raise InputError(f"{what} at {absent} h: not among the lead times that are scored, {', '.join(scored_at)} h")
     return chosen
+
+
+def _history(path: str | Path, first: System, init_times: np.ndarray, lead_times: np.ndarray) -> History:
+    place, dataset = located(path), open_store(path, dask=False)
+    valid = np.unique((init_times[:, None] + lead_times).ravel())
+    return History(dataset, place, years_of(dataset, place, valid), first.levels)
 
 
 def _land(truth: xr.Dataset, path: str | Path, grid: LatLonGrid) -> Float[np.ndarray, " node"]:

@@ -16,8 +16,9 @@ from jaxtyping import Bool, Float, UInt8
 from airmass.core.errors import InputError
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
-from airmass.evaluation.forecasts import System
+from airmass.evaluation.forecasts import System, with_level_axis
 from airmass.evaluation.frames import Frames
+from airmass.evaluation.history import LABEL as HISTORY
 from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics import Fields, Metric, known_metrics
 from airmass.evaluation.metrics.base import scores_of
@@ -226,6 +227,9 @@ def candidates(
     yield "persistence", np.broadcast_to(case.start, case.truth.shape)[None]
     if case.climatology is not None:
         yield "climatology", case.climatology[None]
+    if data.history is not None:
+        past = data.history.read(name, init_time + case.lead_times)
+        yield HISTORY, np.stack([with_level_axis(name, member) for member in past])
     for system in data.systems:
         if name in system.variables:
             members = system.read(name, init_time, case.lead_times)
