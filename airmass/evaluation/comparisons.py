@@ -94,7 +94,11 @@ def require_against(data: VerificationData, against: str | None) -> None:
     if against is None:
         return
     models = [system.name for system in data.systems]
-    known = [*models, "persistence", *(["climatology"] if data.climatology is not None else [])]
+    known = [
+        *models,
+        *(["persistence"] if data.stations is None else []),
+        *(["climatology"] if data.climatology is not None else []),
+    ]
     known += [HISTORY] if data.history is not None else []
     if against not in known:
         raise InputError(f"--against {against}: no such system, expected one of {', '.join(known)}")
