@@ -27,10 +27,10 @@ from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.forecasting.checkpoints.model_file import (
     MODEL_FILE,
-    SavedModel,
-    innovation_arrays,
-    innovation_from,
+    ModelFile,
     read_model,
+    residual_arrays,
+    residual_from,
     write_model,
 )
 from airmass.forecasting.checkpoints.read import missing_fill
@@ -40,7 +40,7 @@ from airmass.training.warm_start import restored_fill, restored_scales, start_fr
 
 SETTINGS_FILE = "settings.json"
 STATISTICS_FOLDER = "statistics"
-INNOVATION = "innovation.npz"
+LINEAR_RESIDUAL = "innovation.npz"
 START_FILE = "start.npz"
 _LOCK = "lock"
 # Settings that do not affect the trained parameters.
@@ -79,7 +79,7 @@ def claimed(
         _make(run, settings, recipe, frames, console, start)
     with _locked(run):
         accepted = _compare(run, settings, console, accept_changes)
-        _write_innovation(run / STATISTICS_FOLDER, recipe, frames)
+        _write_linear_residual(run / STATISTICS_FOLDER, recipe, frames)
         yield partial(_write_settings, run, accepted)
 
 
@@ -109,7 +109,7 @@ def _locked(run: Path) -> Iterator[None]:
         yield
 
 
-def initial_model(run: Path, recipe: Recipe, grid: LatLonGrid) -> SavedModel:
+def initial_model(run: Path, recipe: Recipe, grid: LatLonGrid) -> ModelFile:
     """Model before the first update: from the checkpoint that the run starts from, or with random parameters.
 
     Its scales are from that checkpoint, or from the statistics in the run's folder.
@@ -119,10 +119,12 @@ def initial_model(run: Path, recipe: Recipe, grid: LatLonGrid) -> SavedModel:
     network = new_network(recipe.task, recipe.model, jax.random.key(recipe.training.seed))
     folder = run / STATISTICS_FOLDER
     fill = missing_fill(recipe.task, str(folder))
-    return SavedModel(recipe, grid, _scales(folder, recipe.task), network, {}, fill, _innovation(folder, recipe, grid))
+    return ModelFile(
+        recipe, grid, _scales(folder, recipe.task), network, {}, fill, _linear_residual(folder, recipe, grid)
+    )
 
 
-def export(run: Path, saved: SavedModel, frames: Frames, updates: int) -> Path:
+def export(run: Path, saved: ModelFile, frames: Frames, updates: int) -> Path:
     """Write the model file of a run and return its path."""
     attributes: dict[str, str | int] = {
         "airmass": airmass.__version__,
@@ -141,10 +143,10 @@ def _scales(folder: Path, task: Task) -> Normaliser:
     return Normaliser.from_statistics(task, *tables, source=str(folder))
 
 
-def _innovation(folder: Path, recipe: Recipe, grid: LatLonGrid) -> LinearResidual | None:
-    if not recipe.needs_innovation:
+def _linear_residual(folder: Path, recipe: Recipe, grid: LatLonGrid) -> LinearResidual | None:
+    if not recipe.needs_linear_residual:
         return None
-    return innovation_from(ArrayFile(folder / INNOVATION), recipe, grid, folder / INNOVATION)
+    return residual_from(ArrayFile(folder / LINEAR_RESIDUAL), recipe, grid, folder / LINEAR_RESIDUAL)
 
 
 def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, console: Console) -> None:
@@ -188,16 +190,16 @@ def _write_statistics(folder: Path, recipe: Recipe, frames: Frames) -> None:
     compute_statistics(
         frames.path, folder, (first, last), (*task.targets, *task.static), task.levels or None, task.step
     )
-    _write_innovation(folder, recipe, frames)
+    _write_linear_residual(folder, recipe, frames)
 
 
-def _write_innovation(folder: Path, recipe: Recipe, frames: Frames) -> None:
-    """Write statistics of innovations if the recipe needs them and the run does not have them yet."""
-    if not recipe.needs_innovation or (folder / INNOVATION).exists():
+def _write_linear_residual(folder: Path, recipe: Recipe, frames: Frames) -> None:
+    """Write statistics of residuals if the recipe needs them and the run does not have them yet."""
+    if not recipe.needs_linear_residual or (folder / LINEAR_RESIDUAL).exists():
         return
     made = linear_residual_of(frames, _scales(folder, recipe.task).target_scale)
-    with new_output(folder / INNOVATION) as aside:
-        write_arrays(aside, innovation_arrays(made))
+    with new_output(folder / LINEAR_RESIDUAL) as aside:
+        write_arrays(aside, residual_arrays(made))
 
 
 def _differences(ours, theirs, name: str = "") -> Iterator[tuple[str, object, object]]:

@@ -26,7 +26,7 @@ from airmass.models.family import family_of
 from airmass.models.settings import ModelSettings
 from airmass.models.transfer import NetworkChannel, ParameterLayout, output_channels
 
-Network = TypeVar("Network")
+_Network = TypeVar("_Network")
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class TransferReport:
 
 
 def start_from(
-    network: Network, task: Task, settings: ModelSettings, source: str | Path, config: str | Path | None = None
-) -> tuple[Network, TransferReport]:
+    network: _Network, task: Task, settings: ModelSettings, source: str | Path, config: str | Path | None = None
+) -> tuple[_Network, TransferReport]:
     """Copy matching parameters of the checkpoint `source` into `network`, new for `task` and `settings`.
 
     Mesh, grid and resolution may differ, and the checkpoint may be of the family that this one grows from. Raises

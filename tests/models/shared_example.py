@@ -22,7 +22,7 @@ from airmass.models.fgn.model import Network as FGNNetwork
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.gencast.model import DenoiserNetwork, GenCast, denoiser_sizes
 from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.graphcast.model import GraphCast, Network, network_sizes
+from airmass.models.graphcast.model import GraphCast, GraphCastNetwork, network_sizes
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
@@ -107,7 +107,7 @@ def _member(model: FGN, frames):
 
 def _graphcast(parts: int, space: str | None) -> GraphCast:
     settings = GraphCastSettings(mesh_level=LEVEL, width=8, steps=3)
-    network = _random(lambda: Network(settings, *network_sizes(TASK), key=jax.random.key(0)))
+    network = _random(lambda: GraphCastNetwork(settings, *network_sizes(TASK), key=jax.random.key(0)))
     return GraphCast(network, _tiles(parts, space), _scales(), _static(), TASK.step)
 
 
