@@ -60,13 +60,13 @@ def run(arguments: list[str]) -> int:
     from airmass.data.ingest.initial_file import initial_dataset, write_initial
     from airmass.data.ingest.request import IngestRequest
     from airmass.forecasting.checkpoints.read import read_checkpoint
-    from airmass.forecasting.system import usual_of
+    from airmass.forecasting.system import typical_values_of
 
     refuse_existing(out, checkpoint, *(source for source in options["sources"] if not is_url(source)))
     held = read_checkpoint(checkpoint, config)
     own = not held.kind.startswith("published")
     scaled = own or config is not None or statistics is not None
-    usual = usual_of(held.task, held.scales(statistics)) if scaled else None
+    usual = typical_values_of(held.task, held.scales(statistics)) if scaled else None
     grid = held.grid if held.grid is not None or options["grid"] is not None else _of_spacing(held.spacing)
     request = IngestRequest(**options)
     dataset = initial_dataset(request, held.task, time, grid, None if own or any_analysis else "ecmf")

@@ -26,7 +26,7 @@ from airmass.forecasting.perturbed import perturbed
 from airmass.forecasting.pooled import dealt, pooled
 from airmass.forecasting.request import ForecastRequest
 from airmass.forecasting.resume import SETTINGS, ResumableOutput, folder_of, require_room
-from airmass.forecasting.system import System, check_grid, load_system, with_sampler
+from airmass.forecasting.system import ForecastSystem, check_grid, load_system, with_sampler
 from airmass.forecasting.trajectories import Trajectories
 from airmass.models.nn.attention_choice import PLAIN, VARIABLE
 
@@ -42,7 +42,7 @@ class ResolvedForecast:
     """
 
     request: ForecastRequest
-    system: System
+    system: ForecastSystem
     start: Initial
     inits: np.ndarray
     steps: int
@@ -105,7 +105,7 @@ def resolve(request: ForecastRequest) -> ResolvedForecast:
     task = system.task
     steps = _steps(request.lead_time or system.lead_time, task.step)
     levels = chosen_levels(task, request.levels)
-    start = open_initial(request.initial, task, system.usual)
+    start = open_initial(request.initial, task, system.typical_values)
     check_grid(system, request.checkpoint_name, start)
     inits = _inits(request.init_time, start)
     numbers = request.numbers(len(system.models)) if system.ensemble else None
@@ -117,7 +117,7 @@ def resolve(request: ForecastRequest) -> ResolvedForecast:
     return ResolvedForecast(request, system, start, inits, steps, numbers, start.static(), noise)
 
 
-def _system(request: ForecastRequest) -> System:
+def _system(request: ForecastRequest) -> ForecastSystem:
     """The system of a request's checkpoints, perturbed and with another sampler where the request says so."""
     paths = request.checkpoints
     given = request.statistics, request.precision, request.memory_limit, request.config, len(paths)
@@ -214,7 +214,7 @@ def _digest(arrays: Iterable[np.ndarray]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _attributes(system: System, start: Initial, settings: Mapping[str, Any]) -> dict[str, str | int | float]:
+def _attributes(system: ForecastSystem, start: Initial, settings: Mapping[str, Any]) -> dict[str, str | int | float]:
     attributes: dict[str, str | int | float] = {
         "title": "Forecast by airmass",
         "Conventions": "CF-1.11",

@@ -164,7 +164,7 @@ class ForecastModel:
         return self._built[0]
 
     def _start(self, initial, init_time) -> tuple[Initial, np.datetime64]:
-        start = open_initial(initial, self.task, self._system.usual)
+        start = open_initial(initial, self.task, self._system.typical_values)
         check_grid(self._system, self._checkpoint, start)
         if init_time is None:
             return start, start.default_init()

@@ -21,7 +21,7 @@ from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
-from airmass.forecasting.system import System
+from airmass.forecasting.system import ForecastSystem
 from airmass.models.runner import NOTHING_WRITTEN, History, MakeRunner, ModelRunner, Written, member_key
 
 EARTH_RADIUS_KM = 6371.0
@@ -67,7 +67,7 @@ class PerturbedRunner:
         return np.asarray(self._perturb(history, member_key(self._seed, init, member))) if member else history
 
 
-def perturbed(system: System, amplitude: float, length: float) -> System:
+def perturbed(system: ForecastSystem, amplitude: float, length: float) -> ForecastSystem:
     """Turn `system` into an ensemble whose members start from perturbed initial states.
 
     The perturbation's standard deviation is `amplitude` times that of the change over one step, per channel. `length`

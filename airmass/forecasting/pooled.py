@@ -12,7 +12,7 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.core.types import Array
 from airmass.fields.grid import LatLonGrid
-from airmass.forecasting.system import System
+from airmass.forecasting.system import ForecastSystem
 from airmass.models.runner import NOTHING_WRITTEN, History, MakeRunner, ModelRunner, Written
 
 _Frames = Iterator[Iterator[Float[Array, "node target"]]]
@@ -53,7 +53,7 @@ class PooledRunner:
         return member % len(self._runners)
 
 
-def pooled(systems: Mapping[Path, System]) -> System:
+def pooled(systems: Mapping[Path, ForecastSystem]) -> ForecastSystem:
     """One system of several, by the path of their checkpoints.
 
     Of deterministic models it is an ensemble of one member a model. Raises InputError for models of different kinds,
@@ -92,7 +92,7 @@ def pooled(systems: Mapping[Path, System]) -> System:
     )
 
 
-def dealt(system: System, members: range) -> str:
+def dealt(system: ForecastSystem, members: range) -> str:
     """Words on how members are dealt out to the models of a system, where they do not divide equally; else empty."""
     count = len(system.models)
     by_model = [sum(member % count == model for member in members) for model in range(count)]

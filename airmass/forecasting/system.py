@@ -32,14 +32,14 @@ ReadNoise = Callable[[str | Path, LatLonGrid, range, int], np.ndarray]
 
 
 @dataclass(frozen=True)
-class System:
+class ForecastSystem:
     """A forecasting system.
 
     `grid` is None if any global grid of `spacing` degrees fits, of any spacing if that is 0. `about` becomes attributes
     of the forecast. An `ensemble` has members; other systems are deterministic. `lead_time` is the default lead time.
     `residual_std` is the standard deviation of the change of prognostic channels over one step, None if initial states
     are perturbed already. `sampler` is None for models without one. `attention` names the implementation of attention
-    on this machine. `usual` has the means and standard deviations that initial states are checked against.
+    on this machine. `typical_values` has the means and standard deviations that initial states are checked against.
     `fingerprint` identifies checkpoint and statistics. `build` makes the bare model, None if a system is more than its
     model. `read_noise` reads a file of noise for a grid, a range of members and a number of steps. Without random noise
     at most `most_members` differ; None for any number. `models` are the checkpoints of a system of several.
@@ -57,7 +57,7 @@ class System:
     residual_std: Float[np.ndarray, " prognostic"] | None = None
     sampler: Sampler | None = None
     attention: str = PLAIN
-    usual: Usual | None = None
+    typical_values: Usual | None = None
     fingerprint: str = ""
     build: BuildModel | None = None
     read_noise: ReadNoise | None = None
@@ -72,7 +72,7 @@ def load_system(
     memory_limit: float | None = None,
     config: str | Path | None = None,
     models: int = 1,
-) -> System:
+) -> ForecastSystem:
     """Read a run's folder, a model file of airmass or a published `.npz`.
 
     A published file needs its `statistics` folder, or its `config`, which contains them. `models` is the number of
@@ -100,7 +100,7 @@ def load_system(
     def read_noise(path: str | Path, grid: LatLonGrid, members: range, steps: int) -> np.ndarray:
         return family.read_noise(path, task, settings, grid, members, steps)
 
-    return System(
+    return ForecastSystem(
         family.name,
         family.title,
         task,
@@ -113,14 +113,14 @@ def load_system(
         np.asarray(scales.prognostic(scales.target_scale)),
         held.sampler,
         attention.name,
-        usual_of(task, scales),
+        typical_values_of(task, scales),
         _fingerprint(held.path, statistics, config),
         build,
         read_noise,
     )
 
 
-def check_grid(system: System, checkpoint: str | Path, start: Initial) -> None:
+def check_grid(system: ForecastSystem, checkpoint: str | Path, start: Initial) -> None:
     """Raise InputError unless the initial frames are on the system's grid."""
     grid = start.grid
     if system.grid is not None and grid != system.grid:
@@ -143,13 +143,13 @@ def _fingerprint(path: Path, statistics: str | Path | None, config: str | Path |
     return digest.hexdigest()[:16]
 
 
-def usual_of(task: Task, normaliser: Normaliser) -> Usual:
+def typical_values_of(task: Task, normaliser: Normaliser) -> Usual:
     """Means and standard deviations that a model's input fields are checked against."""
     channels = ChannelLayout.of(task.prognostic, task.levels).channels
     return usual(channels, normaliser.history_mean, normaliser.history_std)
 
 
-def with_sampler(system: System, changes: Mapping[str, Any]) -> System:
+def with_sampler(system: ForecastSystem, changes: Mapping[str, Any]) -> ForecastSystem:
     """Change settings of a system's sampler. Raises InputError if it has none, and for invalid values."""
     if system.sampler is None:
         raise InputError(f"{system.title} has no sampler: its {', '.join(changes)} cannot be set")

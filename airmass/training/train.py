@@ -23,7 +23,7 @@ from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import ModelFile, named_leaves
-from airmass.forecasting.system import usual_of
+from airmass.forecasting.system import typical_values_of
 from airmass.models.family import new_network
 from airmass.models.model import Model
 from airmass.models.objectives.base import Objective
@@ -114,7 +114,7 @@ def _train(
     accept: Callable[[], None] | None,
 ) -> Path:
     saved = initial_model(run, recipe, frames.grid)
-    frames.hold_against(usual_of(recipe.task, saved.normaliser))
+    frames.hold_against(typical_values_of(recipe.task, saved.normaliser))
     key = jax.random.fold_in(jax.random.key(recipe.training.seed), 2**32 - 1)
     trained, held_still = split(saved.network, recipe.adaptation, key)
 

@@ -10,7 +10,7 @@ from airmass.data.formats.forecast_reader import open_forecast
 from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.channels import ChannelLayout
 from airmass.forecasting.perturbed import EARTH_RADIUS_KM, PerturbedRunner, perturbed, smooth_weights
-from airmass.forecasting.system import System, load_system, with_sampler
+from airmass.forecasting.system import ForecastSystem, load_system, with_sampler
 from airmass.models.runner import NOTHING_WRITTEN, Written
 from tests.golden_case import GOLDEN
 from tests.golden_case import GOLDEN_GENCAST as GENCAST
@@ -122,7 +122,7 @@ def test_the_command_writes_an_ensemble(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def gencast() -> System:
+def gencast() -> ForecastSystem:
     few = {"levels": 3, "churn": 0.0}
     return with_sampler(load_system(GENCAST.folder / "checkpoint.npz", GENCAST.folder), few)
 

@@ -25,7 +25,7 @@ from airmass.forecasting import resume
 from airmass.forecasting.forecast import forecast
 from airmass.forecasting.request import ForecastRequest
 from airmass.forecasting.resume import ResumableOutput
-from airmass.forecasting.system import System
+from airmass.forecasting.system import ForecastSystem
 from airmass.models.runner import NOTHING_WRITTEN
 from tests.conftest import make_store
 
@@ -65,8 +65,8 @@ class Chaotic:
         return frame
 
 
-def system(ensemble: bool = True) -> System:
-    return System("gencast", "GenCast", TASK, None, 0, {}, ensemble, "36h", Chaotic)
+def system(ensemble: bool = True) -> ForecastSystem:
+    return ForecastSystem("gencast", "GenCast", TASK, None, 0, {}, ensemble, "36h", Chaotic)
 
 
 def run(out, initial, members=MEMBERS, stop_after=None, ensemble=True, pause=0.0, **options):

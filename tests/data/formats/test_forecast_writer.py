@@ -18,7 +18,7 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.forecasting.forecast import forecast
 from airmass.forecasting.request import ForecastRequest
-from airmass.forecasting.system import System
+from airmass.forecasting.system import ForecastSystem
 from airmass.models.runner import NOTHING_WRITTEN
 from tests.conftest import make_store
 
@@ -153,7 +153,7 @@ class Members:
 
 
 def test_an_ensemble_has_an_axis_of_members(tmp_path, monkeypatch):
-    system = System("gencast", "GenCast", TASK, None, 0, {"license": "none"}, True, "15d", Members)
+    system = ForecastSystem("gencast", "GenCast", TASK, None, 0, {"license": "none"}, True, "15d", Members)
     monkeypatch.setattr("airmass.forecasting.forecast.load_system", lambda *_: system)
     store = make_store(tmp_path / "store.zarr", days=0.5)
     forecast(ForecastRequest("x.npz", store, tmp_path / "f.zarr", lead_time="12h", members=3, seed=2))
