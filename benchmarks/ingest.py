@@ -85,7 +85,7 @@ def main() -> None:
         again, most = measured([*stats, *workers])
         written = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
         rates = (times, size, size / reading, size / seconds, peak, written / again, most)
-        print(" ".join(f"{rate:11.0f}" for rate in rates), flush=True)
+        print(" ".join(f"{rate:11.4g}" for rate in rates), flush=True)
 
 
 if __name__ == "__main__":

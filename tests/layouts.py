@@ -148,8 +148,26 @@ def cmip(dataset: xr.Dataset, folder: Path) -> list[Path]:
     return [folder / "cmip.nc"]
 
 
+def herbie(dataset: xr.Dataset, folder: Path) -> list[Path]:
+    """What Herbie and cfgrib give of forecasts of 6 h: a file a time and type of level, times beside the fields."""
+    files = []
+    for i, time in enumerate(dataset.time.values):
+        for number, part in enumerate(_split(dataset)):
+            made = _named(_turned(part.sel(time=time, drop=True)))
+            made = (
+                made.rename(level="isobaricInhPa")
+                if "level" in made.dims
+                else made.assign_coords(heightAboveGround=2.0)
+            )
+            step = np.timedelta64(6, "h").astype("timedelta64[ns]")
+            made = made.assign_coords(time=time - step, step=step, valid_time=time)
+            files.append(folder / f"herbie-{i}-{number}.nc")
+            made.to_netcdf(files[-1], engine="h5netcdf")
+    return files
+
+
 Layout = Callable[[xr.Dataset, Path], list[Path]]
 LAYOUTS: dict[str, Layout] = {
     "CDS, new": cds_new, "CDS, old": cds_old, "ARCO-ERA5": arco, "WeatherBench2": weatherbench2, "IFS": ifs,
-    "NCAR": ncar, "CMIP": cmip,
+    "NCAR": ncar, "CMIP": cmip, "Herbie": herbie,
 }  # fmt: skip

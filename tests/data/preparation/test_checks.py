@@ -149,7 +149,8 @@ def test_a_store_with_nothing_known_is_wrong(tmp_path):
         {"temperature": "t", "2m_temperature": "x"}
     )
     assert said(make_store(tmp_path / "a.zarr", dataset)) == [
-        "variables are none that airmass knows; found t, x; expected some such as temperature"
+        "variables are none that airmass knows; found t, x; expected some such as temperature; `airmass data ingest` "
+        "takes in other names"
     ]
 
 
