@@ -111,6 +111,20 @@ def evaluate(
     require_against(data, against)
     say(console, f"Memory: about {memory_of(data) / 2**30:.1f} GiB{_of_each(workers, scheduler)}.")
     scores = score_pieces(data, request, console, out, workers, scheduler)
+    return write_scores(data, scores, out, console, against, intervals, test, table)
+
+
+def write_scores(
+    data: VerificationData,
+    scores: Mapping[str, VariableScores],
+    out: str | Path,
+    console: Console,
+    against: str | None = None,
+    intervals: bool = False,
+    test: str = "t-test",
+    table: str | Path | None = None,
+) -> ScoreTable:
+    """Write the folder of scores by initial time, as means, and print the headlines. Arguments are `evaluate`'s."""
     scores, found = score(data, scores, test if intervals or against else None)
     compared = [] if against is None else compare(data, scores, against, test)
     missing = [
