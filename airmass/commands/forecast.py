@@ -13,6 +13,12 @@ def run(arguments: list[str]) -> None:
     from airmass.core.tables import progress, say
     from airmass.forecasting.forecast import forecast
 
+    if request.score_against is not None:
+        from airmass.forecasting.scored import forecast_and_score
+
+        forecast_and_score(request, Console())
+        print(one_line(f"scores: {request.output / 'scores.json'}"))
+        return
     try:
         with progress() as shown:
             bar = shown.add_task("forecasting", total=None)

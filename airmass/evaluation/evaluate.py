@@ -44,7 +44,7 @@ from airmass.evaluation.scores import (
     to_json,
 )
 from airmass.evaluation.scoring import RANKS, VariableScores, with_vectors
-from airmass.evaluation.significance import LEAST_TIMES
+from airmass.evaluation.significance import LEAST_TIMES, flatness
 from airmass.evaluation.spectra import compute_spectra
 from airmass.evaluation.tables import check_table, write_table
 from airmass.evaluation.workers import memory_of, score_pieces
@@ -105,12 +105,26 @@ def evaluate(
         stations=path(stations), orography=path(orography),
     )  # fmt: skip
     data = request.open()
-    remarks = [note for system in data.systems for note in system.notes]
-    for line in (*remarks, *(data.stations.notes if data.stations else ()), *_not_available(data)):
+    notes = [note for system in data.systems for note in system.notes]
+    for line in (*notes, *_remarks(data), *_not_available(data)):
         say(console, line)
     require_against(data, against)
     say(console, f"Memory: about {memory_of(data) / 2**30:.1f} GiB{_of_each(workers, scheduler)}.")
     scores = score_pieces(data, request, console, out, workers, scheduler)
+    return write_scores(data, scores, out, console, against, intervals, test, table)
+
+
+def write_scores(
+    data: VerificationData,
+    scores: Mapping[str, VariableScores],
+    out: str | Path,
+    console: Console,
+    against: str | None = None,
+    intervals: bool = False,
+    test: str = "t-test",
+    table: str | Path | None = None,
+) -> ScoreTable:
+    """Write the folder of scores by initial time, as means, and print the headlines. Arguments are `evaluate`'s."""
     scores, found = score(data, scores, test if intervals or against else None)
     compared = [] if against is None else compare(data, scores, against, test)
     missing = [
@@ -220,10 +234,13 @@ def _rank_histograms(data: VerificationData, scores: Mapping[str, VariableScores
             if RANKS not in by_metric:
                 continue
             shares = found.mean(system, RANKS)[:, :, 0]
+            tests = flatness(found.kept(system, RANKS)[:, :, :, 0])
             for lead, level in np.ndindex(shares.shape[:2]):
                 if np.isfinite(shares[lead, level]).all():
                     frequencies = shares[lead, level].tolist()
-                    yield RankHistogram(system, name, data.levels(name)[level], lead_hours[lead], frequencies)
+                    numbers = {key: _finite(float(values[lead, level])) for key, values in tests.items()}
+                    height, hour = data.levels(name)[level], lead_hours[lead]
+                    yield RankHistogram(system, name, height, hour, frequencies, **numbers)
 
 
 def _not_available(data: VerificationData) -> Iterator[str]:
@@ -234,6 +251,15 @@ def _not_available(data: VerificationData) -> Iterator[str]:
         yield f"No climatological quantiles: no Brier scores of {', '.join(lacking)}."
 
 
+def _remarks(data: VerificationData) -> Iterator[str]:
+    """Yield sentences on forecasts of known weather, and on the observations."""
+    for system in data.systems:
+        if text := system.training_overlap(data.init_times, data.lead_times):
+            yield text
+    if data.stations is not None:
+        yield from data.stations.notes
+
+
 def _record(data: VerificationData, missing: list[LeftOut]) -> Evaluation:
     return Evaluation(
         airmass_version=__version__,
@@ -242,7 +268,7 @@ def _record(data: VerificationData, missing: list[LeftOut]) -> Evaluation:
         climatology=None if data.climatology_path is None else str(data.climatology_path),
         members={system.name: system.members for system in data.systems},
         extremes={name: list(data.quantiles(name)) for name in data.variables if name in EXTREMES},
-        left_out=[*(data.stations.notes if data.stations else ()), *_not_available(data), *sentences(missing, data)],
+        left_out=[*_remarks(data), *_not_available(data), *sentences(missing, data)],
         left_out_values=missing,
         grid=str(data.grid),
         regions=list(data.regions),

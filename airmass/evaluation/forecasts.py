@@ -83,6 +83,24 @@ class System:
         except InputError as error:
             raise InputError(f"{self.paths[0]}: {error}") from None
 
+    def training_overlap(self, init_times: np.ndarray, lead_times: np.ndarray) -> str:
+        """Sentence on the forecasts that are valid in the period that the system was trained on; empty if none is."""
+        ends = [self.example.attrs.get(f"airmass_training_{end}") for end in ("from", "to")]
+        if None in ends:
+            return ""
+        try:
+            first, last = (parse_time(str(end)) for end in ends)
+        except InputError as error:
+            raise InputError(f"{self.paths[0]}: attribute 'airmass_training_from' or '_to': {error}") from None
+        valid = init_times[:, None] + lead_times
+        inside = ((valid >= first) & (valid <= last)).any(axis=1)
+        if not inside.any():
+            return ""
+        return (
+            f"{self.name} was trained on {minute(first)} to {minute(last)}: forecasts from {inside.sum()} of "
+            f"{len(inside)} initial times are valid in it, so they are not of weather that it has never seen."
+        )
+
     def path(self, init_time: np.datetime64) -> Place:
         return self.sources[init_time][0]
 

@@ -77,13 +77,22 @@ class Score:
 
 @dataclass(frozen=True)
 class RankHistogram:
-    """Share of the area where truth lies above 0, 1, ... m of an ensemble's m members; shares sum to 1."""
+    """Share of the area where truth lies above 0, 1, ... m of an ensemble's m members; shares sum to 1.
+
+    `slope` is above 0 where truth is too often above the members (they are too low), `curvature` where it is too often
+    outside (too little spread); both are 0 if the histogram is flat, and `slope_p` and `curvature_p` are the
+    probabilities of such values then.
+    """
 
     system: str
     variable: str
     level: Level | None
     lead_time_hours: Hours
     shares: list[Annotated[float, Range(0, 1.001)]]
+    slope: Finite | None = None
+    slope_p: Annotated[float, Range(0, 1)] | None = None
+    curvature: Finite | None = None
+    curvature_p: Annotated[float, Range(0, 1)] | None = None
 
 
 @dataclass(frozen=True)

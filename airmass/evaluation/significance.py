@@ -105,6 +105,21 @@ def block_bootstrap_interval(
 METHODS: dict[str, Callable[..., Interval]] = {"t-test": corrected_t_interval, "bootstrap": block_bootstrap_interval}
 
 
+def flatness(shares: Float[np.ndarray, "init_time *batch rank"]) -> dict[str, Float[np.ndarray, "..."]]:
+    """Slope and curvature of rank histograms and the probability of each if they were flat, NaN with too few dates.
+
+    Sums over ranks of share times r, and of share times r^2 less its mean, with r from -1 to 1; 0 for equal shares.
+    Tested from one initial time to the next, as points of one field are not independent. Source: Jolliffe and Primo
+    2008, doi:10.1175/2007MWR2219.1, whose chi-square test by components this follows.
+    """
+    r = np.linspace(-1, 1, shares.shape[-1])
+    found: dict[str, np.ndarray] = {}
+    for name, weights in (("slope", r), ("curvature", r**2 - (r**2).mean())):
+        interval = corrected_t_interval(shares @ weights)
+        found |= {name: np.where(np.isfinite(interval.p), interval.mean, np.nan), f"{name}_p": interval.p}
+    return found
+
+
 def significant(p: Float[np.ndarray, "..."], rate: float = 0.05) -> Bool[np.ndarray, "*batch"]:
     """Tests to call significant so that the expected share of false ones among them is at most `rate`.
 

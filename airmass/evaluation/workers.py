@@ -80,7 +80,7 @@ def score_pieces(
     """Scores of every variable over all initial times."""
     every = pieces(data, workers if scheduler is None else PIECE)
     with _kept(request, out) as folder:
-        found = {piece: held for piece in every if (held := _read(folder, piece)) is not None}
+        found = {piece: held for piece in every if (held := read_piece(folder, piece)) is not None}
         if found:
             console.print(f"Going on: {len(found)} of {len(every)} parts were scored before.")
         rest = [piece for piece in every if piece not in found]
@@ -91,7 +91,7 @@ def score_pieces(
             done = _spread(request, rest, workers, scheduler)
         for piece, scores in track(done, "Scoring", total=len(rest), console=console, transient=True):
             found[piece] = scores
-            _write(folder, piece, scores)
+            write_piece(folder, piece, scores)
     return {
         name: joined([found[piece] for piece in every if piece.variable == name])
         for name in dict.fromkeys(piece.variable for piece in every)
@@ -169,17 +169,18 @@ def _kept(request: Request, out: str | Path | None) -> Iterator[Path | None]:
 
 def _digest(request: Request) -> str:
     """Digits that change with the request, the program and the files' times of change."""
-    stamps = [_stamps(Path(place)) for place in request.places]
-    return hashlib.sha256(json.dumps([asdict(request), __version__, stamps], default=str).encode()).hexdigest()[:12]
+    changed = [stamps(Path(place)) for place in request.places]
+    return hashlib.sha256(json.dumps([asdict(request), __version__, changed], default=str).encode()).hexdigest()[:12]
 
 
-def _stamps(path: Path) -> list[tuple[str, int, int]]:
+def stamps(path: Path) -> list[tuple[str, int, int]]:
     """Name, size and time of change of a file, or of the entries of a store and their metadata."""
     entries = [path, *sorted(path.glob("*")), *sorted(path.glob("*/zarr.json")), *sorted(path.glob("*/.zarray"))]
     return [(str(entry), entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries if entry.exists()]
 
 
-def _write(folder: Path | None, piece: Piece, scores: VariableScores) -> None:
+def write_piece(folder: Path | None, piece: Piece, scores: VariableScores) -> None:
+    """Keep the scores of a piece in a folder, if there is one."""
     if folder is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -190,7 +191,7 @@ def _write(folder: Path | None, piece: Piece, scores: VariableScores) -> None:
     put(aside, folder / piece.file, replace=True)
 
 
-def _read(folder: Path | None, piece: Piece) -> VariableScores | None:
+def read_piece(folder: Path | None, piece: Piece) -> VariableScores | None:
     """A piece that was scored before; None if there is none, or it is damaged."""
     if folder is None or not (folder / piece.file).exists():
         return None

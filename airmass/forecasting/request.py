@@ -19,6 +19,7 @@ _NOT_RECORDED = (
     "initial_noise",
     "init_time",
     "out",
+    "score_against",
     "add",
     "memory_limit",
 )
@@ -47,6 +48,9 @@ class ForecastRequest:
     out: str | Path
     """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A stopped Zarr forecast stays in OUT.partial and is resumed
     by the same command; a NetCDF file starts over."""
+    score_against: str | None = None
+    """Store of truth: the forecast is scored one initial time after another and not kept; OUT becomes the folder of
+    scores, as of `airmass evaluate`."""
     statistics: str | Path | None = None
     """Folder with the published statistics (mean_by_level.nc, ...); needed for published GraphCast and GenCast."""
     init_time: tuple[str, ...] = ()
@@ -97,7 +101,9 @@ class ForecastRequest:
         if len(set(self.checkpoints)) < len(self.checkpoints):
             raise InputError(f"checkpoints {', '.join(map(str, self.checkpoints))}: each may be given once")
         out = local_path(self.out, "output")
-        if out.suffix not in SUFFIXES:
+        if self.score_against is not None and out.suffix in SUFFIXES:
+            raise InputError(f"{out}: expected the name of a folder of scores, as --score-against keeps no forecast")
+        if self.score_against is None and out.suffix not in SUFFIXES:
             raise InputError(f"{out}: expected a name that ends in {' or '.join(SUFFIXES)}")
         if self.add and not self.resumable:
             raise InputError(f"{out}: members can be added only to a Zarr store")

@@ -131,6 +131,8 @@ def export(run: Path, saved: ModelFile, frames: Frames, updates: int) -> Path:
         "updates": updates,
         "data": str(frames.path),
         "data_fingerprint": frames.fingerprint,
+        "training_from": minute(frames.times[0]),
+        "training_to": minute(frames.times[-1]),
         "climatology": str((run / STATISTICS_FOLDER / CLIMATOLOGY).resolve()),
     }
     path = run / MODEL_FILE

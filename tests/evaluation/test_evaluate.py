@@ -72,7 +72,7 @@ def test_constant_error_is_found_in_every_variable_level_and_lead_time(judged):
             assert table.value("graphcast", channel, hour, "bias") == pytest.approx(2, abs=2e-3)
     assert {name for name, _ in table.channels} == set(NAMES)
     assert table.systems == ("graphcast", "persistence", "climatology")
-    assert table.hours == HOURS and table.metrics == ("acc", "bias", "crps", "energy", "rmse")
+    assert table.hours == HOURS and table.metrics == ("acc", "bias", "crps", "energy", "mae", "rmse", "std_ratio")
 
 
 def expected(candidate, truth, normal):
@@ -159,7 +159,14 @@ def test_without_climatology_the_rest_is_judged(files, tmp_path):
     forecast = write_forecast(tmp_path / "f.zarr", forecast_dataset(TRUTH, error=2.0))
     screen = Console(file=StringIO(), width=100)
     table = evaluate([forecast], files / "truth.zarr", tmp_path / "out", console=screen)
-    assert table.systems == ("graphcast", "persistence") and table.metrics == ("bias", "crps", "energy", "rmse")
+    assert table.systems == ("graphcast", "persistence") and table.metrics == (
+        "bias",
+        "crps",
+        "energy",
+        "mae",
+        "rmse",
+        "std_ratio",
+    )
     assert "No climatology" in screen.file.getvalue()
 
 

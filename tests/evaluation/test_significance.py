@@ -13,7 +13,7 @@ from airmass.core.errors import InputError
 from airmass.evaluation.comparisons import families, in_words, read_comparisons
 from airmass.evaluation.evaluate import evaluate
 from airmass.evaluation.metrics import known_metrics
-from airmass.evaluation.significance import METHODS, corrected_t_interval, pseudo_values, significant
+from airmass.evaluation.significance import METHODS, corrected_t_interval, flatness, pseudo_values, significant
 from tests.conftest import make_store
 from tests.forecasts import forecast_dataset, truth_dataset, write_forecast
 
@@ -154,3 +154,21 @@ def test_few_initial_times_tell_no_significance(files, tmp_path):
     init_times = [str(time) for time in xr.open_zarr(files[1][0], consolidated=False).init_time.values[:5]]
     evaluate(files[1], files[0] / "truth.zarr", tmp_path / "s", console=screen, against="first", init_times=init_times)
     assert "Fewer than 8 initial times" in screen.file.getvalue() and not read_comparisons(tmp_path / "s")
+
+
+def test_flat_rank_histograms_pass_and_others_do_not():
+    rng = np.random.default_rng(0)
+
+    def shares(spread, bias):
+        members = spread * rng.standard_normal((9, 60, 100, 50)) + bias
+        ranks = (members < rng.standard_normal((60, 100, 50))).sum(axis=0)
+        return np.stack([(ranks == k).mean(axis=-1) for k in range(10)], axis=-1)
+
+    flat = flatness(shares(1.0, 0.0))
+    assert 0.90 <= (flat["slope_p"] > 0.05).mean() <= 1 and 0.90 <= (flat["curvature_p"] > 0.05).mean() <= 1
+    narrow, low = flatness(shares(0.6, 0.0)), flatness(shares(1.0, -0.5))
+    assert (narrow["curvature_p"] < 0.01).all() and (narrow["curvature"] > 0).all()
+    assert (narrow["slope_p"] > 0.05).mean() > 0.85
+    assert (low["slope_p"] < 0.01).all() and (low["slope"] > 0).all()
+    assert (flatness(shares(1.6, 0.0))["curvature"] < 0).all()
+    assert np.isnan(flatness(shares(1.0, 0.0)[:5])["slope_p"]).all()

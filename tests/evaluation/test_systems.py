@@ -13,6 +13,7 @@ from airmass.evaluation.evaluate import evaluate
 from airmass.evaluation.history import same_day, years_of
 from airmass.evaluation.inputs import open_verification
 from airmass.evaluation.scores import read_scores
+from airmass.plots.report.report import write_report
 from tests.conftest import make_store
 from tests.forecasts import ensemble_dataset, truth_dataset, write_forecast
 
@@ -114,3 +115,19 @@ def test_a_table_of_an_unknown_kind_is_refused_before_anything_is_read(files, tm
     (files / "t.csv").write_text("")
     with pytest.raises(InputError, match="already exists"):
         evaluate(["nowhere.zarr"], "nowhere", tmp_path / "s", console=quiet(), table=files / "t.csv")
+
+
+def test_forecasts_of_training_dates_are_told(files, tmp_path):
+    forecast = ensemble_dataset(TRUTH)
+    forecast.attrs |= {"airmass_training_from": "2000-10-01T00:00", "airmass_training_to": "2000-11-01T18:00"}
+    write_forecast(tmp_path / "f.zarr", forecast)
+    screen = Console(file=StringIO(), width=300)
+    evaluate([tmp_path / "f.zarr"], files / "truth.zarr", tmp_path / "s", console=screen)
+    said = "gencast was trained on 2000-10-01T00:00 to 2000-11-01T18:00: forecasts from 1 of 3 initial times"
+    assert said in screen.file.getvalue()
+    report = write_report(tmp_path / "r.html", "t", tmp_path / "s")
+    assert said in report.read_text()
+    forecast.attrs["airmass_training_to"] = "soon"
+    write_forecast(tmp_path / "g.zarr", forecast)
+    with pytest.raises(InputError, match=r"g.zarr: attribute 'airmass_training_from' or '_to'"):
+        evaluate([tmp_path / "g.zarr"], files / "truth.zarr", tmp_path / "t", console=quiet())

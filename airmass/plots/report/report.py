@@ -155,7 +155,7 @@ def _significance(differences: Sequence[Comparison]) -> Iterator[Html]:
 def _left_out(compared: Evaluation | None) -> Iterator[Html]:
     """Section on scores and dates that were left out."""
     if compared and compared.left_out:
-        yield page.section("Left out", page.bullets(compared.left_out), *_lead_times_left_out(compared))
+        yield page.section("To know, and left out", page.bullets(compared.left_out), *_lead_times_left_out(compared))
 
 
 def _lead_times_left_out(compared: Evaluation) -> Iterator[Html]:
