@@ -13,12 +13,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from airmass.core.memory import use_huge_pages
 from benchmarks.measure import CompileTime, fresh, in_units, peak_gib, seconds
 
 
 def main() -> None:
-    use_huge_pages()  # as the command does
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=("small", "full", "mini", "1deg"))
     parser.add_argument("--precision", default="float32")

@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import json
 
-from airmass.core.memory import use_huge_pages
 from benchmarks.measure import CompileTime, fresh, in_units, peak_gib, seconds
 
 # Least to most memory.
@@ -29,7 +28,6 @@ _SIZES = {
 
 
 def main() -> None:
-    use_huge_pages()  # as the command does
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=tuple(RECIPE))
     parser.add_argument("--recompute", nargs="*")
@@ -89,7 +87,7 @@ def _given(options):
     from airmass.fields.normalise import Normaliser
     from airmass.models.family import new_network
     from airmass.models.gencast.model import gencast
-    from airmass.models.gencast.objective import DenoisingObjective
+    from airmass.models.gencast.objective import GenCastObjective
     from airmass.models.graphcast.model import graphcast
     from airmass.models.objectives.base import Example
     from airmass.models.objectives.losses.base import WeightedLoss
@@ -117,7 +115,7 @@ def _given(options):
         fill = np.zeros(len(history), np.float32)
         model = gencast(network, settings, grid, normaliser, fields, fill, task.step, options.precision)
         white = SphereNoise.build(grid.latitude, grid.longitude)
-        objective = DenoisingObjective(compare, white, recipe.diffusion.training, task.history)
+        objective = GenCastObjective(compare, white, recipe.diffusion.training, task.history)
     else:
         model = graphcast(network, settings, grid, normaliser, fields, task.step, options.precision)
         objective = RolloutObjective(compare, task.history, recompute=False)

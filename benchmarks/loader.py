@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from airmass.core.memory import keep_freed_memory, use_huge_pages
+from airmass.core.memory import keep_freed_memory
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
 from airmass.data.loading.settings import LoaderSettings
@@ -42,7 +42,6 @@ Windows = Iterator[np.ndarray]
 
 
 def main() -> None:
-    use_huge_pages()  # as the command does
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=5, help="length of a turn")
     options = parser.parse_args()

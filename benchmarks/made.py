@@ -20,7 +20,7 @@ from airmass.models.gencast import published as gencast
 from airmass.models.gencast.model import DenoiserNetwork, denoiser_sizes
 from airmass.models.gencast.settings import GenCastSettings
 from airmass.models.graphcast import published as graphcast
-from airmass.models.graphcast.model import Network, network_sizes
+from airmass.models.graphcast.model import GraphCastNetwork, network_sizes
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.recipes.recipes import RECIPES
 
@@ -75,7 +75,7 @@ def _task_config(task: Task) -> dict[str, object]:
 
 def _write_graphcast(path: Path, name: str) -> None:
     task, settings = GRAPHCAST[name]
-    network = jax.jit(lambda: Network(settings, *network_sizes(task), key=jax.random.key(0)))()
+    network = jax.jit(lambda: GraphCastNetwork(settings, *network_sizes(task), key=jax.random.key(0)))()
     parameters = {f"params:{key}": value for key, value in graphcast.to_published(network, task).items()}
     config = {
         "model_config:resolution": DEGREES[name],

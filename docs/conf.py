@@ -22,6 +22,8 @@ html_theme = "furo"
 html_title = f"airmass {version}"
 html_copy_source = False
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme_options = {"footer_icons": []}
 
 
@@ -33,6 +35,13 @@ def elsewhere(app, name: str, source: list[str]) -> None:
     """Turn links that lead out of docs/, as they do on a code host, into links within the site."""
     for found, wanted in _ELSEWHERE.items():
         source[0] = source[0].replace(found, wanted)
+    if name == "index":
+        source[0] = source[0].replace("\nview\n", "\nview\n" + "".join(f"{page}\n" for page in unlisted(source[0])))
+
+
+def unlisted(index: str) -> list[str]:
+    """Pages beside the index that it does not name: new ones, which go under How to."""
+    return sorted({page.stem for page in HERE.glob("*.md")} - {"index"} - set(index.split()))
 
 
 def setup(app) -> None:

@@ -82,7 +82,7 @@ def settings() -> Iterator[str]:
         for part, value in _settings(recipe, "--"):
             if type(value) not in seen:
                 seen.add(type(value))
-                yield f"\n## {part}\\*, as in {name}\n"
+                yield f"\n## `{part}*`, as in {name}\n"
                 yield from document(type(value))
                 yield from table(("option", "default", ""), options(part, value))
 

@@ -21,7 +21,8 @@ _OPTIONS = (
 class Page:
     """One page: `messages` are what it wrote to the console or threw, `requests` the addresses that it asked for."""
 
-    def __init__(self, read: int, write: int):
+    def __init__(self, read: int, write: int, process: int):
+        self.process = process
         self._read, self._write, self._number, self._rest = read, write, 0, b""
         self.messages: list[str] = []
         self.requests: list[str] = []
@@ -109,6 +110,24 @@ class Page:
         return path
 
 
+def processor_seconds(process: int) -> float:
+    """Processor time of a process and all that it started."""
+    parents: dict[int, list[int]] = {}
+    used: dict[int, float] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            words = path.read_text().rpartition(")")[2].split()
+            number = int(path.parent.name)
+            parents.setdefault(int(words[1]), []).append(number)
+            used[number] = (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    waiting, total = [process], 0.0
+    while waiting:
+        number = waiting.pop()
+        total += used.get(number, 0.0)
+        waiting += parents.get(number, [])
+    return total
+
+
 @contextlib.contextmanager
 def browser(profile: Path) -> Iterator[Page]:
     """A browser with a new profile in a folder; ended at the end."""
@@ -122,7 +141,7 @@ def browser(profile: Path) -> Iterator[Page]:
     os.close(to_write[0])
     os.close(to_read[1])
     try:
-        yield Page(to_read[0], to_write[1])
+        yield Page(to_read[0], to_write[1], started.pid)
     finally:
         started.terminate()
         started.wait(20)

@@ -10,7 +10,11 @@ import pytest
 import xarray as xr
 from hypothesis import settings
 
-from airmass.fields.variables import COMPUTED, VARIABLES
+from tests.shapes import check_shapes
+
+check_shapes()  # before the first import of airmass
+
+from airmass.fields.variables import COMPUTED, VARIABLES  # noqa: E402
 
 # No timed tests: compiling takes as long as the machine is busy.
 settings.register_profile("airmass", deadline=None)

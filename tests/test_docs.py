@@ -116,6 +116,10 @@ def test_the_readme_names_only_commands_that_there_are():
     assert set(named) <= set(COMMANDS) and len(set(named)) > 12
 
 
+def test_the_citation_is_of_this_version():
+    assert f"\nversion: {airmass.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
 def test_every_explained_page_has_both_languages_and_its_figure():
     for script in FIGURES:
         assert all(script.with_suffix(suffix).exists() for suffix in (".md", ".zh.md", ".png")), script

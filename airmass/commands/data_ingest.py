@@ -8,7 +8,7 @@ import tyro
 
 from airmass.commands.options import parse, require_between
 from airmass.core.errors import one_line
-from airmass.core.tables import progress
+from airmass.core.tables import progress, say
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,8 @@ def run(arguments: list[str]) -> None:
     require_between("--accumulation", options["accumulation"], 1, 240)
     require_between("--member", options["member"], 0, 100000)
 
-    from airmass.data.ingest.ingest import IngestRequest, ingest
+    from airmass.data.ingest.ingest import ingest
+    from airmass.data.ingest.request import IngestRequest
 
     out, workers, append = (options.pop(name) for name in ("out", "workers", "append"))
     try:
@@ -62,6 +63,7 @@ def run(arguments: list[str]) -> None:
                 workers,
                 append,
                 lambda n, total: shown.update(bar, completed=n, total=total),
+                lambda note: say(shown.console, note, soft_wrap=True),
             )
     except KeyboardInterrupt as stop:
         stop.args = ("stopped; run the same command to go on",)

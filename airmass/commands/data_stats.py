@@ -27,11 +27,14 @@ class Stats:
     """Levels in hPa; by default all."""
     step: int | None = None
     """Hours between the two frames of a difference; by default 6, or the store's own step."""
+    workers: int = 1
+    """Threads that read ahead; the statistics are the same to the bit."""
 
 
 def run(arguments: list[str]) -> None:
     options = parse(Stats, "airmass data stats", arguments)
     require_between("--step", options.step, 1)
+    require_between("--workers", options.workers, 1, 256)
 
     from airmass.data.preparation.statistics import compute_statistics
 
@@ -45,5 +48,6 @@ def run(arguments: list[str]) -> None:
             options.levels,
             options.step,
             lambda name, done, total: shown.update(bar, description=one_line(name), completed=done, total=total),
+            options.workers,
         )
     print(one_line(f"statistics: {options.out}"))

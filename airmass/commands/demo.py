@@ -16,8 +16,8 @@ class Demo:
     """Folder for all output."""
     seed: int = 0
     """Seed of the simulated climate and of the training."""
-    model: Literal["graphcast", "gencast"] = "graphcast"
-    """Model to train. gencast makes an ensemble and compares it with graphcast."""
+    model: Literal["graphcast", "gencast", "fgn"] = "graphcast"
+    """Model to train. gencast and fgn make an ensemble and compare it with graphcast."""
 
 
 def run(arguments: list[str]) -> None:

@@ -31,15 +31,17 @@ LEAD_TIME = "10d"
 # An ensemble costs more: every other day, half the lead time.
 MEMBERS = 8
 ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME = INIT_TIMES[::2], "5d"
-# Perturbation of initial states, in standard deviations of the change over one model step (docs/demo.md).
-GENCAST_PERTURBATION, GRAPHCAST_PERTURBATION = 0.3, 0.5
+# Perturbation of initial states, in standard deviations of the change over one model step (docs/demo.md). FGN's
+# members start from the same state.
+PERTURBATION: dict[str, float | None] = {"gencast": 0.3, "fgn": None}
+GRAPHCAST_PERTURBATION = 0.5
 
 
 # Fields of the viewer; all levels would make a page of 40 MB.
 VIEWED = tuple("2t msl tp06 10u 10v z500 t850 u850 v850 q700".split())
 
 _MARK = "demo.json"
-Model = Literal["graphcast", "gencast"]
+Model = Literal["graphcast", "gencast", "fgn"]
 
 
 @dataclass(frozen=True)
@@ -74,15 +76,18 @@ def demo(
     """Run every part whose output does not exist yet; return the path of the report.
 
     Ninety days are simulated: sixty to train on, and thirty held out from which forecasts start. "graphcast" makes a
-    forecast of ten days from each of the first twenty held-out days. "gencast" makes an ensemble of five days from
-    every other of these days, and compares it with GraphCast, unperturbed and from perturbed states. A stopped demo
+    forecast of ten days from each of the first twenty held-out days. "gencast" and "fgn" make an ensemble of five days
+    from every other of these days, and compare it with GraphCast, unperturbed and from perturbed states. A stopped demo
     resumes with the same command: simulation, training and forecasts where they stopped, other parts from their
     beginning. Raises InputError if `out` was made with another seed or model.
     """
     out, console = local_path(out, "output"), console or Console()
     _claim(out, seed, model)
-    plans = {"graphcast": _graphcast_parts, "gencast": _gencast_parts}
-    parts = plans[model](out, seed, {name: _demo_recipe(made, seed) for name, made in recipes.items()}, console)
+    by_name = {name: _demo_recipe(made, seed) for name, made in recipes.items()}
+    if model == "graphcast":
+        parts = _graphcast_parts(out, seed, by_name, console)
+    else:
+        parts = _ensemble_parts(out, seed, by_name, console, model)
     for number, part in enumerate(parts, 1):
         if part.output.exists() and (part.title in _timings(out) or not part.resumable):
             say(console, f"{number}/{len(parts)} {part.title}: done before", "dim")
@@ -125,11 +130,12 @@ def _graphcast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], consol
     ]
 
 
-def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console: Console) -> list[Part]:
+def _ensemble_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console: Console, model: Model) -> list[Part]:
     store, run, other = out / "simulated.zarr", out / "run", out / "run-graphcast"
     ensemble, single, perturbed = out / "forecast.zarr", out / "graphcast.zarr", out / "perturbed.zarr"
     scores, pictures, inits, lead = out / "scores", out / "pictures", ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME
-    recipe, other_recipe = recipes["gencast-demo"], recipes["demo"]
+    recipe, other_recipe = recipes[f"{model}-demo"], recipes["demo"]
+    title, perturb = recipe.family.title, PERTURBATION[model]
     random = {"members": MEMBERS, "seed": seed}
 
     def evaluate_all():
@@ -138,7 +144,7 @@ def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console:
 
     return [
         Part(f"Simulate {DAYS} days of weather", store, lambda: _simulate(store, seed), True),
-        Part("Train GenCast on the first 60", run / "model.npz", lambda: _train(recipe, store, run, console), True),
+        Part(f"Train {title} on the first 60", run / "model.npz", lambda: _train(recipe, store, run, console), True),
         Part(
             "Train GraphCast on them, to compare with",
             other / "model.npz",
@@ -148,7 +154,7 @@ def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console:
         Part(
             f"Forecast {lead} from {len(inits)} held-out days, {MEMBERS} members",
             ensemble,
-            lambda: _forecast(run, store, inits, lead, ensemble, console, perturb=GENCAST_PERTURBATION, **random),
+            lambda: _forecast(run, store, inits, lead, ensemble, console, perturb=perturb, **random),
         ),
         Part("Forecast with GraphCast", single, lambda: _forecast(other, store, inits, lead, single, console)),
         Part(
@@ -158,7 +164,7 @@ def _gencast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console:
         ),
         Part("Evaluate all of them", scores, evaluate_all),
         Part("Draw maps, plumes, stamps and curves", pictures, lambda: _draw(ensemble, store, scores, pictures)),
-        Part("Write the report", out / "report.html", lambda: _report(out, seed, "gencast", recipe)),
+        Part("Write the report", out / "report.html", lambda: _report(out, seed, model, recipe)),
         Part(
             "Write the viewer",
             out / "view.html",

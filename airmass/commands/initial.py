@@ -22,6 +22,8 @@ class InitialOptions:
     """NetCDF file to write."""
     time: str | None = None
     """Initial time, UTC, such as 2020-01-01T12; by default the latest with all frames."""
+    config: Path | None = None
+    """Published configuration, such as WeatherNext2.json; needed for published WeatherNext 2 weights."""
     statistics: Path | None = None
     """Folder with the statistics of a published checkpoint, to tell how far the state is from what it learned."""
     grid: str | None = None
@@ -48,22 +50,23 @@ def run(arguments: list[str]) -> int:
     require_between("--accumulation", options["accumulation"], 1, 240)
     require_between("--member", options["member"], 0, 100000)
     out: Path = options.pop("out")
-    checkpoint, statistics = options.pop("checkpoint"), options.pop("statistics")
+    checkpoint, config, statistics = (options.pop(name) for name in ("checkpoint", "config", "statistics"))
     time, sample, any_analysis = options.pop("time"), options.pop("compare"), options.pop("any_analysis")
     if out.suffix != ".nc":
         raise InputError(f"{out}: expected a name that ends in .nc")
 
     from airmass.core.files import refuse_existing
     from airmass.core.place import is_url
-    from airmass.data.ingest.ingest import IngestRequest
     from airmass.data.ingest.initial_file import initial_dataset, write_initial
+    from airmass.data.ingest.request import IngestRequest
     from airmass.forecasting.checkpoints.read import read_checkpoint
     from airmass.forecasting.system import usual_of
 
     refuse_existing(out, checkpoint, *(source for source in options["sources"] if not is_url(source)))
-    held = read_checkpoint(checkpoint)
+    held = read_checkpoint(checkpoint, config)
     own = not held.kind.startswith("published")
-    usual = usual_of(held.task, held.scales(statistics)) if own or statistics is not None else None
+    scaled = own or config is not None or statistics is not None
+    usual = usual_of(held.task, held.scales(statistics)) if scaled else None
     grid = held.grid if held.grid is not None or options["grid"] is not None else _of_spacing(held.spacing)
     request = IngestRequest(**options)
     dataset = initial_dataset(request, held.task, time, grid, None if own or any_analysis else "ecmf")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from airmass.core.errors import InputError, one_line
-from airmass.core.memory import use_huge_pages
 from airmass.core.signals import number_of, stoppable
 
 # Command -> (module with its `run`, one line of help).
@@ -42,13 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: `data check` found a problem. 2: bad input. 70: a bug in airmass. 128 plus the signal's number: stopped
     (130 by Ctrl-C, 143 by SIGTERM).
     """
-    from_shell = arguments is None
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name, rest = _split(arguments)
     if name is None:
         return _without_command(arguments)
-    if from_shell and not {"-h", "--help"} & set(rest):
-        use_huge_pages()
     try:
         with stoppable():
             _require_text(rest)

@@ -13,6 +13,7 @@ _OWN = {
     "run": (Path, tyro.MISSING, "Folder of the run: settings, statistics, checkpoints, logs and the model."),
     "start": (Path | None, None, "Run, model file or published .npz from which to take the initial parameters."),
     "statistics": (Path | None, None, "Statistics folder of a published --start."),
+    "config": (Path | None, None, "Configuration of a published --start of WeatherNext 2, in place of --statistics."),
     "accept_changes": (bool, False, "Resume a run that was started with other settings, data or devices."),
 }
 
@@ -27,6 +28,6 @@ def run(arguments: list[str]) -> None:
     from airmass.training.run_folder import Start
     from airmass.training.train import train
 
-    start = Start(options.start, options.statistics)
+    start = Start(options.start, options.statistics, options.config)
     path = train(recipe, options.data, options.run, start=start, accept_changes=options.accept_changes)
     print(one_line(f"model: {path}"), file=sys.stderr)

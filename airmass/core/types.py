@@ -4,5 +4,8 @@ from typing import TypeAlias
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 Array: TypeAlias = jax.Array | np.ndarray
+# A number of floating point; numpy's scalars are no arrays.
+Scalar: TypeAlias = Float[Array, ""] | np.floating | float

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
-from airmass.diffusion.predictions import PREDICTIONS, Field, Network, Prediction, Scalar
+from airmass.diffusion.predictions import PREDICTIONS, Field, Prediction, Scalar, TimedNetwork
 from airmass.diffusion.process import Process
 
 
@@ -24,13 +24,13 @@ class DenoisingObjective:
     prediction: Prediction
     weight: Callable[[Scalar, Scalar], Scalar | float] = lambda alpha, sigma: 1.0
 
-    def __call__(self, network: Network, x0: Field, key: PRNGKeyArray) -> Float[Array, ""]:
+    def __call__(self, network: TimedNetwork, x0: Field, key: PRNGKeyArray) -> Float[Array, ""]:
         """The loss of one example, with time and white noise drawn from `key`."""
         time_key, noise_key = jax.random.split(key)
         time = self.process.time_at(jax.random.uniform(time_key))
         return self.at(network, x0, jax.random.normal(noise_key, jnp.shape(x0)), time)
 
-    def at(self, network: Network, x0: Field, noise: Field, time: Scalar) -> Float[Array, ""]:
+    def at(self, network: TimedNetwork, x0: Field, noise: Field, time: Scalar) -> Float[Array, ""]:
         """The loss of one example at a given time, with given noise."""
         alpha, sigma = self.process.alpha(time), self.process.sigma(time)
         output = network(alpha * x0 + sigma * noise, time)

@@ -8,16 +8,14 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float
 
-from airmass.core.types import Array
+from airmass.core.types import Array, Scalar
 from airmass.diffusion.process import Process
 from airmass.diffusion.stepping import Denoiser
 
 Field = Float[Array, "*shape"]
-Scalar = Float[Array, ""] | np.floating
-Network = Callable[[Field, Scalar], Field]
+TimedNetwork = Callable[[Field, Scalar], Field]
 
 
 class Prediction(NamedTuple):
@@ -69,7 +67,7 @@ def convert_prediction(
     return target.of(*source.split(output, x, alpha, sigma), alpha, sigma)
 
 
-def denoiser_of(network: Network, process: Process, prediction: Prediction) -> Denoiser:
+def denoiser_of(network: TimedNetwork, process: Process, prediction: Prediction) -> Denoiser:
     """The denoiser for samplers from a network(x, time) trained along any process.
 
     A sampler's y at noise level s is x / alpha at the time at which sigma / alpha = s.

@@ -20,7 +20,7 @@ from airmass.core.errors import InputError
 from airmass.diffusion.noise_levels import NoiseRange, TrainingNoise, noise_level
 
 # Arrays or scalars of numpy or JAX.
-Times = Float[Any, "*n"]
+Times = Float[Any, "*n"] | float
 
 
 class Process(ABC):

@@ -29,8 +29,9 @@ class SphereNoise(eqx.Module):
     and one for odd ones, over the rows of one hemisphere: 6 MB in all at 1 degree, 350 MB at 0.25 degree.
     """
 
-    even: tuple[Float[Array, "order row degree"], ...]
-    odd: tuple[Float[Array, "order row degree"], ...]
+    # Each group has sizes of its own.
+    even: tuple[Float[Array, "_order _row _degree"], ...]
+    odd: tuple[Float[Array, "_order _row _degree"], ...]
     n_latitude: int = eqx.field(static=True)
     n_longitude: int = eqx.field(static=True)
 

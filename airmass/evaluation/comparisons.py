@@ -11,6 +11,7 @@ from airmass.core.errors import InputError
 from airmass.core.strict_json import read_json
 from airmass.core.typed import Range
 from airmass.data.formats.forecast_reader import hours
+from airmass.evaluation.history import LABEL as HISTORY
 from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics import known_metrics
 from airmass.evaluation.scores import Finite, Hours, Level, Part
@@ -93,7 +94,12 @@ def require_against(data: VerificationData, against: str | None) -> None:
     if against is None:
         return
     models = [system.name for system in data.systems]
-    known = [*models, "persistence", *(["climatology"] if data.climatology is not None else [])]
+    known = [
+        *models,
+        *(["persistence"] if data.stations is None else []),
+        *(["climatology"] if data.climatology is not None else []),
+    ]
+    known += [HISTORY] if data.history is not None else []
     if against not in known:
         raise InputError(f"--against {against}: no such system, expected one of {', '.join(known)}")
     if models == [against]:

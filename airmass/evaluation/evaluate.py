@@ -12,9 +12,9 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich import box
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from airmass import __version__
@@ -25,9 +25,9 @@ from airmass.data.formats.climatology import EXTREMES
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
 from airmass.evaluation.comparisons import COMPARISONS, compare, headline_sentences, intervals_of, require_against
-from airmass.evaluation.inputs import VerificationData, open_verification
+from airmass.evaluation.inputs import Request, VerificationData
 from airmass.evaluation.left_out import THESE, left_out, sentences, undefined
-from airmass.evaluation.maps import MAPS, score_maps
+from airmass.evaluation.maps import MAPS, STATION_SCORES, score_maps, station_scores
 from airmass.evaluation.metrics import Metric
 from airmass.evaluation.periods import Grouping
 from airmass.evaluation.scores import (
@@ -43,14 +43,16 @@ from airmass.evaluation.scores import (
     shown,
     to_json,
 )
-from airmass.evaluation.scoring import RANKS, VariableScores, score_variable, with_vectors
+from airmass.evaluation.scoring import RANKS, VariableScores, with_vectors
 from airmass.evaluation.significance import LEAST_TIMES
 from airmass.evaluation.spectra import compute_spectra
+from airmass.evaluation.tables import check_table, write_table
+from airmass.evaluation.workers import memory_of, score_pieces
 
 
 def evaluate(
     forecasts: Sequence[str | Path],
-    truth: str | Path,
+    truth: str | Path | None,
     out: str | Path,
     climatology: str | Path | None = None,
     console: Console | None = None,
@@ -63,9 +65,15 @@ def evaluate(
     maps: Sequence[str] = (),
     derived: Sequence[str] = (),
     metrics: Sequence[str] = (),
+    history: str | Path | None = None,
+    stations: str | Path | None = None,
+    orography: str | Path | None = None,
     against: str | None = None,
     intervals: bool = False,
     test: str = "t-test",
+    workers: int = 1,
+    scheduler: str | None = None,
+    table: str | Path | None = None,
 ) -> ScoreTable:
     """Score every variable, level and lead time of deterministic and ensemble forecasts, and write the folder `out`.
 
@@ -81,53 +89,74 @@ def evaluate(
     same dates. Raises InputError for inputs that do not fit together exactly, for NaN in a forecast where truth has
     values, and if nothing can be scored.
     """
-    refuse_existing(out, *forecasts, truth, climatology)
+    refuse_existing(out, *forecasts, truth, climatology, history, stations, orography)
+    if table is not None:
+        check_table(table)
     console = console or Console()
-    data = open_verification(
-        forecasts, truth, climatology, lead_times, init_times, spectra,
-        regions=regions, by=by, maps=maps, derived=derived, metrics=metrics,
+
+    def path(place: str | Path | None) -> str | None:
+        return None if place is None else str(place)
+
+    request = Request(
+        forecasts=tuple(map(str, forecasts)), truth=path(truth), climatology=path(climatology),
+        lead_times=None if lead_times is None else tuple(lead_times),
+        init_times=None if init_times is None else tuple(init_times), spectra=tuple(spectra), regions=tuple(regions),
+        by=by, maps=tuple(maps), derived=tuple(derived), metrics=tuple(metrics), history=path(history),
+        stations=path(stations), orography=path(orography),
     )  # fmt: skip
-    for line in (*(note for system in data.systems for note in system.notes), *_not_available(data)):
+    data = request.open()
+    remarks = [note for system in data.systems for note in system.notes]
+    for line in (*remarks, *(data.stations.notes if data.stations else ()), *_not_available(data)):
         say(console, line)
     require_against(data, against)
-    scores, table = score(data, console, test if intervals or against else None)
+    say(console, f"Memory: about {memory_of(data) / 2**30:.1f} GiB{_of_each(workers, scheduler)}.")
+    scores = score_pieces(data, request, console, out, workers, scheduler)
+    scores, found = score(data, scores, test if intervals or against else None)
     compared = [] if against is None else compare(data, scores, against, test)
     missing = [
-        one for name, found in scores.items() for one in (*left_out(data, name, found), *undefined(data, name, found))
+        one for name, held in scores.items() for one in (*left_out(data, name, held), *undefined(data, name, held))
     ]
     for line in sentences(missing, data):
         say(console, line)
     histograms = list(_rank_histograms(data, scores))
     with new_output(out) as aside:
         aside.mkdir()
-        (aside / SCORES).write_text(table.to_json())
+        (aside / SCORES).write_text(found.to_json())
         if compared:
             (aside / COMPARISONS).write_text(to_json(compared))
         if histograms:
             (aside / RANK_HISTOGRAMS).write_text(to_json(histograms))
-        counted = {name: found.counted for name, found in scores.items()}
-        if data.maps_lead_times.size:
-            score_maps(data, table.headline_fields(), counted).to_netcdf(aside / MAPS, engine="h5netcdf")
+        counted = {name: held.counted for name, held in scores.items()}
+        if data.maps_lead_times.size and data.stations is not None:
+            rows = station_scores(data, found.headline_fields(), counted)
+            pd.DataFrame(rows).dropna(axis="columns", how="all").to_csv(aside / STATION_SCORES, index=False)
+        elif data.maps_lead_times.size:
+            score_maps(data, found.headline_fields(), counted).to_netcdf(aside / MAPS, engine="h5netcdf")
         if data.spectra_lead_times.size:
-            (aside / SPECTRA).write_text(to_json(compute_spectra(data, table.headline_fields(), counted)))
+            (aside / SPECTRA).write_text(to_json(compute_spectra(data, found.headline_fields(), counted)))
         (aside / EVALUATION).write_text(json.dumps(asdict(_record(data, missing)), indent=1) + "\n")
-    print_headlines(table, console, len(data.init_times), any(one.what == THESE for one in missing))
+    if table is not None:
+        write_table(found, table)
+    print_headlines(found, console, len(data.init_times), any(one.what == THESE for one in missing))
     for line in headline_sentences(compared):
         say(console, line)
     if against and not compared:
         say(console, f"Fewer than {LEAST_TIMES} initial times: no significance can be told.")
-    return table
+    return found
+
+
+def _of_each(workers: int, scheduler: str | None) -> str:
+    return f" for each of {workers} workers" if workers > 1 else " for each worker" if scheduler else ""
 
 
 def score(
-    data: VerificationData, console: Console, test: str | None = None
+    data: VerificationData, scores: Mapping[str, VariableScores], test: str | None = None
 ) -> tuple[dict[str, VariableScores], ScoreTable]:
-    """Score every metric of every variable, by initial time and as means. Raises InputError if none can be.
+    """Scores with those of wind vectors, and their means over initial times. Raises InputError if there are none.
 
-    With a `test`, scores have confidence intervals by it.
+    With a `test`, means have confidence intervals by it.
     """
-    names = track(data.variables, "Scoring", console=console, transient=True)
-    scores = with_vectors({name: score_variable(data, name) for name in names})
+    scores = with_vectors(scores)
     table = ScoreTable(_scores(data, scores, test))
     if not table.scores:
         raise InputError(
@@ -213,7 +242,7 @@ def _record(data: VerificationData, missing: list[LeftOut]) -> Evaluation:
         climatology=None if data.climatology_path is None else str(data.climatology_path),
         members={system.name: system.members for system in data.systems},
         extremes={name: list(data.quantiles(name)) for name in data.variables if name in EXTREMES},
-        left_out=[*_not_available(data), *sentences(missing, data)],
+        left_out=[*(data.stations.notes if data.stations else ()), *_not_available(data), *sentences(missing, data)],
         left_out_values=missing,
         grid=str(data.grid),
         regions=list(data.regions),

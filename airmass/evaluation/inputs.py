@@ -1,7 +1,7 @@
 """Inputs of an evaluation, opened and checked in one pass: forecasts, truth, climatology, times."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -19,13 +19,15 @@ from airmass.data.formats.climatology import (
     quantiles_held,
 )
 from airmass.data.formats.forecast_reader import hours
-from airmass.data.formats.store import grid_of, open_store, read, require, require_times
+from airmass.data.formats.store import grid_of, minute, open_store, read, require, require_times
 from airmass.data.plausible import require_plausible
 from airmass.evaluation.forecasts import System, chosen_times, open_systems, same_grid, with_level_axis
 from airmass.evaluation.frames import READ_BYTES, Frames
+from airmass.evaluation.history import History, years_of
 from airmass.evaluation.metrics import chosen_metrics
 from airmass.evaluation.periods import Grouping, periods
-from airmass.evaluation.regions import LAND_MASK, needs_land_mask, region_names, region_weights
+from airmass.evaluation.regions import LAND_MASK, needs_land_mask, region_names, region_weights, station_weights
+from airmass.evaluation.stations import Stations, open_stations
 from airmass.fields.derived import combined, linear, parts_of, scored
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES, same_units
@@ -52,6 +54,8 @@ class VerificationData:
     weights: Float[np.ndarray, "bin node"]  # of the globe, then of the regions
     by: Grouping | None
     metrics: tuple[str, ...]
+    history: History | None
+    stations: Stations | None
 
     @property
     def bins(self) -> tuple[str | None, ...]:
@@ -73,7 +77,12 @@ class VerificationData:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        return tuple(sorted({name for system in self.systems for name in system.variables}))
+        names = sorted({name for system in self.systems for name in system.variables})
+        return tuple(name for name in names if self.stations is None or name in self.stations.values)
+
+    def placed(self, name: str, values: Float[np.ndarray, "*batch node"]) -> Float[np.ndarray, "*batch place"]:
+        """A field at the places that are scored: the grid points, or the stations."""
+        return values if self.stations is None else self.stations.at(name, values)
 
     @property
     def held_variables(self) -> tuple[str, ...]:
@@ -98,6 +107,9 @@ class VerificationData:
             yield self.lead_times[start : start + step]
 
     def truth_frames(self, name: str) -> Frames:
+        if self.stations is not None:
+            stations = self.stations
+            return Frames(lambda times: stations.observed(name, times), self.times, 4 * len(stations.names))
         fields = [self._select(self.truth, part) for part in parts_of(name)]
 
         def read_at(times: np.ndarray) -> np.ndarray:
@@ -120,7 +132,7 @@ class VerificationData:
             parts = [read(climatology_at(dataset, times)[part], path) for part, dataset in datasets.items()]
             for part, values in zip(datasets, parts, strict=True):
                 require_plausible(path, part, values, self._pressures(part), times)
-            return with_level_axis(name, combined(name, parts, self.systems[0].levels))
+            return self.placed(name, with_level_axis(name, combined(name, parts, self.systems[0].levels)))
 
         return Frames(read_at, self.times, self.frame_bytes(name))
 
@@ -135,7 +147,8 @@ class VerificationData:
             return None
 
         def read_at(times: np.ndarray) -> np.ndarray:
-            return quantiles_at(dataset, path, name, times).reshape(len(times), len(quantiles), -1)
+            held = quantiles_at(dataset, path, name, times).reshape(len(times), len(quantiles), -1)
+            return self.placed(name, held)
 
         return Frames(read_at, self.times, len(quantiles) * self.frame_bytes(name))
 
@@ -144,9 +157,38 @@ class VerificationData:
         return dataset[name].sel(level=levels) if VARIABLES[name].on_levels else dataset[name]
 
 
+@dataclass(frozen=True)
+class Request:
+    """What to verify, as asked for: the arguments of `open_verification`."""
+
+    forecasts: tuple[str, ...]
+    truth: str | None
+    climatology: str | None = None
+    lead_times: tuple[str, ...] | None = None
+    init_times: tuple[str, ...] | None = None
+    spectra: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    by: Grouping | None = None
+    maps: tuple[str, ...] = ()
+    derived: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    history: str | None = None
+    stations: str | None = None
+    orography: str | None = None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Paths and URLs of all inputs that are named."""
+        others = (self.truth, self.climatology, self.history, self.stations, self.orography)
+        return tuple(place for place in (*self.forecasts, *others) if place)
+
+    def open(self) -> VerificationData:
+        return open_verification(**{field.name: getattr(self, field.name) for field in fields(self)})
+
+
 def open_verification(
     forecasts: Sequence[str | Path],
-    truth: str | Path,
+    truth: str | Path | None = None,
     climatology: str | Path | None = None,
     lead_times: Sequence[str] | None = None,
     init_times: Sequence[str] | None = None,
@@ -157,19 +199,32 @@ def open_verification(
     maps: Sequence[str] = (),
     derived: Sequence[str] = (),
     metrics: Sequence[str] = (),
+    history: str | Path | None = None,
+    stations: str | Path | None = None,
+    orography: str | Path | None = None,
 ) -> VerificationData:
     """Open and check all inputs of an evaluation. Raises InputError, with both values, where two do not fit.
 
     `lead_times` (such as 24h or 5d) and `init_times` (such as 2001-01-05T00) choose the times, which every system must
     have; `["common"]` takes those that all share. By default all systems must have the same times. `spectra` and `maps`
     are lead times too. `regions` are those of `airmass.evaluation.regions`, `derived` fields and `metrics` are scored
-    beside the usual ones.
+    beside the usual ones. The years of `history` make an ensemble, the probabilistic climatology.
     """
+    if (truth is None) == (stations is None):
+        raise InputError("expected either --truth, a store, or --stations, a table of observations")
+    if stations is not None and spectra:
+        raise InputError("--spectra needs fields as truth, not --stations")
     names, chosen = region_names(regions), chosen_metrics(metrics)
     systems = open_systems(forecasts, derived)
     first = systems[0]
     path = _climatology_path(systems, climatology)
-    grid, truth_store = grid_of(first.example, first.paths[0]), open_store(truth, dask=False)
+    grid = grid_of(first.example, first.paths[0])
+    truth_store = xr.Dataset() if truth is None else open_store(truth, dask=False)
+    observed = None
+    if stations is not None:
+        surface = None if orography is None else _surface(orography, grid, first.paths[0])
+        variables = sorted({name for system in systems for name in system.variables})
+        observed = open_stations(stations, grid, surface, variables)
     chosen_inits = chosen_times(systems, "init_time", init_times)
     scored_leads = chosen_times(systems, "lead_time", lead_times)
     data = VerificationData(
@@ -179,22 +234,60 @@ def open_verification(
         spectra_lead_times=_among(systems, scored_leads, spectra, "spectra"),
         maps_lead_times=_among(systems, scored_leads, maps, "maps"),
         truth=truth_store,
-        truth_path=located(truth),
+        truth_path=located(truth if truth is not None else str(stations)),
         climatology=None if path is None else _open_climatology(path),
         climatology_path=path,
         grid=grid,
         regions=names,
-        weights=region_weights(names, grid, _land(truth_store, truth, grid) if needs_land_mask(names) else None),
+        weights=_weights(names, grid, truth_store, truth, observed),
         by=by,
         metrics=chosen,
+        history=None if history is None else _history(history, first, chosen_inits, scored_leads),
+        stations=observed,
     )
     levels = first.levels
-    for dataset, where in ((data.truth, data.truth_path), (data.climatology, path)):
+    past = (data.history.dataset, data.history.path) if data.history else (None, None)
+    held = (data.truth, data.truth_path) if truth is not None else (None, None)
+    for dataset, where in (held, (data.climatology, path), past):
         if dataset is not None and where is not None:
             require(dataset, where, data.held_variables, levels)
             same_grid(grid_of(dataset, where), where, data.grid, first.paths[0])
-    require_times(data.truth, truth, data.times)
+    if truth is not None:
+        require_times(data.truth, truth, data.times)
+    if observed is not None:
+        _require_observations(data, observed)
     return data
+
+
+def _require_observations(data: VerificationData, observed: Stations) -> None:
+    """Raise InputError unless a station has a value at one of the valid times."""
+    valid = np.unique((data.init_times[:, None] + data.lead_times).ravel())
+    if not np.isin(valid, observed.times).any():
+        spans = [f"{minute(times[0])} to {minute(times[-1])}" for times in (observed.times, valid)]
+        raise InputError(
+            f"{observed.path}: has no observation at a valid time of the forecasts; its times are {spans[0]}, theirs "
+            f"{spans[1]}"
+        )
+
+
+def _weights(
+    names: Sequence[str], grid: LatLonGrid, truth: xr.Dataset, path: str | Path | None, observed: Stations | None
+) -> Float[np.ndarray, "bin node"]:
+    if observed is not None:
+        return station_weights(names, observed.latitude, observed.longitude)
+    land = _land(truth, str(path), grid) if needs_land_mask(names) else None
+    return region_weights(names, grid, land)
+
+
+def _surface(path: str | Path, grid: LatLonGrid, forecast: Place) -> Float[np.ndarray, " node"]:
+    """Surface geopotential of the model, on its grid."""
+    store, name = open_store(path, dask=False), "geopotential_at_surface"
+    require(store, path, [name])
+    same_grid(grid_of(store, path), located(path), grid, forecast)
+    field = store[name] if "time" not in store[name].dims else store[name].isel(time=0)
+    values = read(field, path)
+    require_plausible(path, name, values[None])
+    return values.reshape(-1).astype(np.float64)
 
 
 def _among(systems: Sequence[System], scored_leads: np.ndarray, texts: Sequence[str], what: str) -> np.ndarray:
@@ -207,6 +300,12 @@ def _among(systems: Sequence[System], scored_leads: np.ndarray, texts: Sequence[
         absent = next(hour for hour in asked if hour not in scored_at)
         raise InputError(f"{what} at {absent} h: not among the lead times that are scored, {', '.join(scored_at)} h")
     return chosen
+
+
+def _history(path: str | Path, first: System, init_times: np.ndarray, lead_times: np.ndarray) -> History:
+    place, dataset = located(path), open_store(path, dask=False)
+    valid = np.unique((init_times[:, None] + lead_times).ravel())
+    return History(dataset, place, years_of(dataset, place, valid), first.levels)
 
 
 def _land(truth: xr.Dataset, path: str | Path, grid: LatLonGrid) -> Float[np.ndarray, " node"]:

@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
-from rich.console import Console
 
 from airmass.evaluation.evaluate import score
 from airmass.evaluation.inputs import open_verification
-from airmass.evaluation.scores import ScoreTable
-from airmass.fields.derived import scored
+from airmass.evaluation.scoring import score_variable
+from airmass.evaluation.tables import to_dataset
 
 Files = str | Path | Sequence[str | Path]
 
@@ -32,31 +30,4 @@ def evaluate(
     """
     files = [forecast] if isinstance(forecast, str | Path) else list(forecast)
     data = open_verification(files, truth, climatology, lead_times, init_times)
-    return _labelled(score(data, Console(quiet=True))[1])
-
-
-def _labelled(table: ScoreTable) -> xr.Dataset:
-    systems, metrics, hours = list(table.systems), list(table.metrics), list(table.hours)
-    levels: dict[str, list[int]] = {}
-    for name, level in table.channels:
-        levels.setdefault(name, []).extend([] if level is None else [level])
-    every = sorted({level for held in levels.values() for level in held})
-    shape = len(systems), len(metrics), len(hours)
-    fields = {name: np.full((*shape, len(every)) if held else shape, np.nan) for name, held in levels.items()}
-    for s in table.scores:
-        place = systems.index(s.system), metrics.index(s.metric), hours.index(s.lead_time_hours)
-        fields[s.variable][(*place, every.index(s.level)) if s.level is not None else place] = s.value
-    dims = ("system", "metric", "lead_time")
-    coords = {
-        "system": systems,
-        "metric": metrics,
-        "lead_time": (np.array(hours) * 3600e9).round().astype("timedelta64[ns]"),
-        **({"level": ("level", every, {"units": "hPa"})} if every else {}),
-    }
-    return xr.Dataset(
-        {
-            name: ((*dims, "level") if values.ndim == 4 else dims, values, {"units": scored(name).units})
-            for name, values in fields.items()
-        },
-        coords,
-    )
+    return to_dataset(score(data, {name: score_variable(data, name) for name in data.variables})[1])

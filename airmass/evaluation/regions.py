@@ -55,6 +55,19 @@ def needs_land_mask(names: Sequence[str]) -> bool:
     return any(part in SURFACES for name in names for part in name.split("/"))
 
 
+def station_weights(
+    names: Sequence[str], latitude: Float[np.ndarray, " station"], longitude: Float[np.ndarray, " station"]
+) -> Float[np.ndarray, "region station"]:
+    """Weights of all stations, each 1, then of those in each region. Raises InputError for a region without any."""
+    rows = [np.ones(len(latitude))]
+    for name in names:
+        inside = np.logical_and.reduce([_inside(part, (latitude, longitude), None) for part in name.split("/")])
+        if not inside.any():
+            raise InputError(f"region {name!r} has no stations")
+        rows.append(inside.astype(np.float64))
+    return np.stack(rows)
+
+
 def region_weights(
     names: Sequence[str], grid: LatLonGrid, land: Float[np.ndarray, " node"] | None = None
 ) -> Float[np.ndarray, "region node"]:
@@ -66,7 +79,7 @@ def region_weights(
     area = np.repeat(latitude_weights(grid.latitude), len(grid.longitude))
     rows = [area]
     for name in names:
-        inside = np.logical_and.reduce([_inside(part, grid, land) for part in name.split("/")])
+        inside = np.logical_and.reduce([_inside(part, grid.nodes, land) for part in name.split("/")])
         if not (inside & (area > 0)).any():
             raise InputError(f"region {name!r} has no grid points on the grid of {grid}")
         rows.append(np.where(inside, area, 0.0))
@@ -98,11 +111,11 @@ def _box(part: str) -> tuple[float, float, float, float]:
     return (numbers[0], numbers[1], *(numbers[2:] or (0.0, 360.0)))  # type: ignore[return-value]
 
 
-def _inside(part: str, grid: LatLonGrid, land: np.ndarray | None) -> np.ndarray:
-    latitude, longitude = grid.nodes
+def _inside(part: str, nodes: tuple[np.ndarray, np.ndarray], land: np.ndarray | None) -> np.ndarray:
+    latitude, longitude = nodes
     if part in SURFACES:
         if land is None:
-            raise InputError(f"region {part!r} needs {LAND_MASK}")
+            raise InputError(f"region {part!r} needs {LAND_MASK} on the grid; stations have none")
         return (land >= 0.5) == (part == "land")
     if part == EXTRATROPICS:
         return np.abs(latitude) >= 20

@@ -22,7 +22,7 @@ from airmass.fields.variables import variable_at_level
 # Fields and lead times of WeatherBench 2's scorecards, and 6 h, the error after one step.
 HEADLINE_FIELDS = ("z500", "t850", "u850", "q700", "2t", "msl", "10u", "tp")
 HEADLINE_HOURS = (6, 24, 72, 120, 240)
-BASELINES = ("persistence", "climatology")
+BASELINES = ("persistence", "climatology", "probabilistic_climatology")
 
 SCORES, RANK_HISTOGRAMS, SPECTRA = "scores.json", "rank_histograms.json", "spectra.json"
 EVALUATION = "evaluation.json"

@@ -16,8 +16,9 @@ from jaxtyping import Bool, Float, UInt8
 from airmass.core.errors import InputError
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
-from airmass.evaluation.forecasts import System
+from airmass.evaluation.forecasts import System, with_level_axis
 from airmass.evaluation.frames import Frames
+from airmass.evaluation.history import LABEL as HISTORY
 from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics import Fields, Metric, known_metrics
 from airmass.evaluation.metrics.base import scores_of
@@ -184,14 +185,15 @@ def cases(
     for lead_times in lead_blocks:
         times = init_time + lead_times
         expected, present = truth.at(times), truth.present_at(times)
-        _refuse_holes(data, name, times, present)
+        if data.stations is None:
+            _refuse_holes(data, name, times, present)
         normal = None if climatology is None else climatology.at(times)
         limits = {}
         if quantiles is not None:
             held = quantiles.at(times)
             limits = {quantile: held[:, i : i + 1] for i, quantile in enumerate(data.quantiles(name))}
         others = {
-            START: at_start,
+            START: at_start if data.stations is None else None,
             CLIMATOLOGY: None if climatology is None else climatology.present_at(times),
             QUANTILES: None if quantiles is None else _at_every_quantile(quantiles.present_at(times)),
         }
@@ -223,12 +225,16 @@ def candidates(
     data: VerificationData, name: str, init_time: np.datetime64, case: VerificationCase
 ) -> Iterator[tuple[str, Float[np.ndarray, "member lead_time level node"]]]:
     """Yield the baselines, then each system, so that the members of only one system are in memory."""
-    yield "persistence", np.broadcast_to(case.start, case.truth.shape)[None]
+    if data.stations is None:
+        yield "persistence", np.broadcast_to(case.start, case.truth.shape)[None]
     if case.climatology is not None:
         yield "climatology", case.climatology[None]
+    if data.history is not None:
+        past = data.history.read(name, init_time + case.lead_times)
+        yield HISTORY, np.stack([data.placed(name, with_level_axis(name, member)) for member in past])
     for system in data.systems:
         if name in system.variables:
-            members = system.read(name, init_time, case.lead_times)
+            members = data.placed(name, system.read(name, init_time, case.lead_times))
             for member in members:
                 _refuse_missing(system, name, init_time, case, member)
             yield system.name, members
@@ -259,6 +265,7 @@ def metrics_for(
         if (not metric.needs_climatology or (case.climatology is not None and not normal))
         and members >= metric.least_members
         and (metric.variables is None or name in metric.variables)
+        and (not metric.needs_grid or data.stations is None)
         and (metric.quantile is None or (metric.quantile in case.thresholds and not normal))
         and (not metric.needs_quantiles or (len(case.thresholds) > 1 and not normal))
     }

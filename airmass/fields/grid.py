@@ -89,7 +89,7 @@ def latitude_weights(latitude: Float[np.ndarray, " latitude"]) -> Float[np.ndarr
     return weights / weights.mean()
 
 
-def _numbers(name: str, values: np.ndarray) -> Float[np.ndarray, " coordinate"]:
+def _numbers(name: str, values: np.ndarray) -> np.ndarray:
     """Coordinates as float64; raises InputError for any dtype but integer and float."""
     values = np.asarray(values)
     if values.dtype.kind not in "fiu":
@@ -97,7 +97,7 @@ def _numbers(name: str, values: np.ndarray) -> Float[np.ndarray, " coordinate"]:
     return values.astype(np.float64)
 
 
-def check_latitude(latitude: Float[np.ndarray, " latitude"]) -> None:
+def check_latitude(latitude: np.ndarray) -> None:
     """Raise InputError unless rows run south to north, evenly, from the poles or half a spacing from them."""
     if latitude.ndim != 1 or len(latitude) < 2 or not np.all(np.isfinite(latitude)):
         raise InputError(f"latitude must be a finite vector of two rows or more, found shape {latitude.shape}")
@@ -127,7 +127,7 @@ def check_latitude(latitude: Float[np.ndarray, " latitude"]) -> None:
         )
 
 
-def check_longitude(longitude: Float[np.ndarray, " longitude"]) -> None:
+def check_longitude(longitude: np.ndarray) -> None:
     """Raise InputError unless columns run from 0 east in even steps around the globe."""
     if longitude.ndim != 1 or len(longitude) < 2 or not np.all(np.isfinite(longitude)):
         raise InputError(f"longitude must be a finite vector of two columns or more, found shape {longitude.shape}")

@@ -1,4 +1,4 @@
-"""Residuals of a linear model of the next frame, by spherical harmonic (`--model.innovation`)."""
+"""Residuals of a linear model of the next frame, by spherical harmonic (`--model.linear-residual`)."""
 
 import equinox as eqx
 import jax.numpy as jnp

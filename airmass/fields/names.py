@@ -15,6 +15,7 @@ from pathlib import Path
 
 from airmass.core.errors import InputError
 from airmass.core.files import read_text
+from airmass.fields.variables import COMPUTED, VARIABLES
 
 # Columns of names in files, in the order in which they are shown.
 ARCHIVES = ("ecmwf", "gfs", "cds", "weatherbench2", "ncar", "cmip")
@@ -83,7 +84,11 @@ class Names:
 def known_names() -> Names:
     """The names of the package's table."""
     text = (resources.files("airmass") / "fields/names.csv").read_text("utf-8")
-    return Names(_quantity(row, f"names.csv: line {line}") for line, row in _rows(text, "names.csv"))
+    held = [_quantity(row, f"names.csv: line {line}") for line, row in _rows(text, "names.csv")]
+    listed = {quantity.name for quantity in held}
+    others = [v for name, v in VARIABLES.items() if name not in listed and name not in COMPUTED]
+    own = (Quantity(v.name, v.on_levels, v.units, names={"ecmwf": (v.short_name,)}) for v in others)
+    return Names((*held, *own))
 
 
 def names_from(path: str | Path | None) -> Names:

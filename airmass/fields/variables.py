@@ -1,9 +1,11 @@
 """The table of variables: names, units, levels, and the range of physically possible values."""
 
+import os
 import re
 from dataclasses import dataclass
 
 from airmass.core.errors import InputError
+from airmass.fields.own_variables import ENVIRONMENT, own_variables
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,20 @@ CYCLONE_DISCS = (
 )  # fmt: skip
 _TABLE = (*_TABLE, Variable(CYCLONE_EXISTS, "", "cex", "1", False, (0.0, 20.0)), *CYCLONE_DISCS)
 
+
+def _with_own(table: tuple[Variable, ...]) -> tuple[Variable, ...]:
+    """The table and the variables of the user's file; raises InputError for a name that two have."""
+    for given in own_variables():
+        added = Variable(**given)
+        if taken := {added.name, added.short_name} & {key for v in table for key in (v.name, v.short_name, *v.aliases)}:
+            raise InputError(
+                f"{os.environ[ENVIRONMENT]}: {taken.pop()} is the name of a known variable; expected another"
+            )
+        table = (*table, added)
+    return table
+
+
+_TABLE = _with_own(_TABLE)
 VARIABLES: dict[str, Variable] = {variable.name: variable for variable in _TABLE}
 
 # Computed from valid time and grid alone, so never read from a store.

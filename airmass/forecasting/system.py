@@ -89,7 +89,7 @@ def load_system(
     about = {**held.attributes(statistics), **({"attention": attention.report} if attention.report else {})}
 
     def build(grid: LatLonGrid, static: Float[np.ndarray, "node static"]) -> Model:
-        trained = Trained(task, settings, held.network, grid, scales, fill, held.innovation, held.calibration)
+        trained = Trained(task, settings, held.network, grid, scales, fill, held.linear_residual, held.calibration)
         return family.build(trained, static, precision, attend=attention.attend)
 
     def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: Sampler | None = held.sampler) -> Runner:

@@ -112,7 +112,7 @@ class ModelFamily(Protocol):
         """The training noise of a recipe, None without diffusion."""
         return None
 
-    def needs_innovation(self, recipe: RecipeParts) -> bool:
+    def needs_linear_residual(self, recipe: RecipeParts) -> bool:
         """True if a recipe needs the statistics of the linear model's residual."""
         return False
 

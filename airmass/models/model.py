@@ -45,8 +45,8 @@ class Trained:
     """Trained parameters with the values fixed in training, on the grid of the model to build.
 
     `fill` replaces missing values, one number a prognostic channel, NaN where none may be missing; None for models
-    that do not accept missing values. `innovation` (the linear residual's statistics) and `calibration` are None for
-    models without them.
+    that do not accept missing values. `linear_residual` (the linear residual's statistics) and `calibration` are None
+    for models without them.
     """
 
     task: Task
@@ -55,5 +55,5 @@ class Trained:
     grid: LatLonGrid
     normaliser: Normaliser
     fill: Float[np.ndarray, " prognostic"] | None
-    innovation: LinearResidual | None = None
+    linear_residual: LinearResidual | None = None
     calibration: Calibration | None = None

@@ -44,7 +44,7 @@ class ParameterLayout:
 
 
 def input_channels(
-    task: Task, noisy: bool, innovation: bool = False, positions: int = _STRUCTURE
+    task: Task, noisy: bool, linear_residual: bool = False, positions: int = _STRUCTURE
 ) -> list[NetworkChannel]:
     """Rows of the first maps: `Normaliser.inputs`, the expected frame, noisy targets (GenCast), position features."""
     history, static = (ChannelLayout.of(names, task.levels).channels for names in (task.prognostic, task.static))
@@ -53,7 +53,7 @@ def input_channels(
         *(NetworkChannel("input", name, level, lag) for lag in lags for name, level in history),
         *(NetworkChannel("input", name, None, lag) for lag in (*lags, 1) for name in task.forcing),
         *(NetworkChannel("input", name, level, 0) for name, level in static),
-        *(NetworkChannel("expected", name, level, 1) for name, level in history if innovation),
+        *(NetworkChannel("expected", name, level, 1) for name, level in history if linear_residual),
         *(output_channels(task) if noisy else []),
         *(NetworkChannel("position", str(feature), None, 0) for feature in range(positions)),
     ]

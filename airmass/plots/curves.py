@@ -14,7 +14,8 @@ from airmass.plots.axes import ACROSS, INK, PALE, lead_axis, legend, panel_rows
 
 # Okabe and Ito's (2008) colours for colour-blind readers; baselines are dashed, so that they differ without colour.
 _MODELS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-_BASELINE_LINES = {"persistence": ("#7f7f7f", "--"), "climatology": ("#b08900", ":")}
+_BASELINE_LINES = {"persistence": ("#7f7f7f", "--"), "climatology": ("#b08900", ":"),
+                   "probabilistic_climatology": ("#6b4f00", "-.")}  # fmt: skip
 
 
 def curve_figure(table: ScoreTable, fields: Sequence[str] = HEADLINE_FIELDS) -> Figure:

@@ -31,10 +31,10 @@ class LowRank(eqx.Module):
         return self.scale * self.down @ self.up
 
 
-Network = TypeVar("Network")
+_Network = TypeVar("_Network")
 
 
-def require_fit(network: PyTree, settings: AdaptationSettings) -> None:
+def require_matches(network: PyTree, settings: AdaptationSettings) -> None:
     """Raise InputError for a pattern that matches no parameter (no matrix, for `lora`) and if all are frozen.
 
     `network` may be a tree of shapes.
@@ -47,13 +47,13 @@ def require_fit(network: PyTree, settings: AdaptationSettings) -> None:
         raise InputError(f"freeze: {' '.join(settings.freeze)} leaves nothing to train")
 
 
-def split(network: Network, settings: AdaptationSettings, key: PRNGKeyArray) -> tuple[PyTree, PyTree]:
+def split(network: _Network, settings: AdaptationSettings, key: PRNGKeyArray) -> tuple[PyTree, PyTree]:
     """Split a network into `trained` and `frozen`: trees like `network`, with None where a leaf is in the other.
 
     `trained` has a `LowRank` in place of an adapted matrix. With default settings it is `network` itself. Raises
-    InputError as `require_fit` does.
+    InputError as `require_matches` does.
     """
-    require_fit(network, settings)
+    require_matches(network, settings)
     leaves, tree = jax.tree_util.tree_flatten_with_path(network)
     names = [path_name(path) for path, _ in leaves]
     trained: list[PyTree] = []

@@ -17,7 +17,7 @@ from airmass.training.interrupts import Interrupts
 from airmass.training.monitor import Monitor
 from airmass.training.optimiser import schedule
 from airmass.training.profiler import Profiler
-from airmass.training.update import Fixed, Report, TrainingState, Update
+from airmass.training.update import Fixed, TrainingState, Update, UpdateReport
 from airmass.training.watchdog import Watchdog
 
 # Updates between agreements of all processes on stopping and saving.
@@ -32,7 +32,7 @@ class Callbacks(NamedTuple):
     monitor: Monitor
     watchdog: Watchdog
     profiler: Profiler
-    describe: Callable[[Report], tuple[dict[str, float], dict[str, float]]]
+    describe: Callable[[UpdateReport], tuple[dict[str, float], dict[str, float]]]
     validate: Callable[[TrainingState, int], None]
 
 
@@ -41,6 +41,7 @@ class Loop:
 
     def __init__(
         self,
+        *,
         recipe: Recipe,
         examples: Examples,
         require_unchanged: Callable[[], None],
@@ -91,7 +92,7 @@ class Loop:
                 self._save_if_due(state, number)
             return state
 
-    def _report(self, number: int, rollout: int, state: TrainingState, report: Report) -> None:
+    def _report(self, number: int, rollout: int, state: TrainingState, report: UpdateReport) -> None:
         if number % self._recipe.watch.every and number < self._recipe.training.total:
             return
         if (failed := int(state.failed)) >= self._recipe.safety.most_skipped:

@@ -13,7 +13,7 @@ from airmass.models.footprint import available_memory, matmul_rate, on_accelerat
 from airmass.recipes.recipes import Recipe
 from airmass.training.footprint import TrainingFootprint, axes, training_footprint
 
-Change = Callable[[Recipe], Recipe]
+Saving = Callable[[Recipe], Recipe]
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,16 @@ def proposals(recipe: Recipe, where: Resources) -> list[Proposal]:
     return found or [min([*alone, *joint], key=lambda p: p.where.needed(p.recipe).peak)] if changes else found
 
 
-def _proposal(recipe: Recipe, where: Resources, changes: Sequence[tuple[str, Change]]) -> Proposal:
+def _proposal(recipe: Recipe, where: Resources, changes: Sequence[tuple[str, Saving]]) -> Proposal:
     for _, change in changes:
         recipe = change(recipe)
     return Proposal(" ".join(words for words, _ in changes), where, recipe)
 
 
-def _changes(recipe: Recipe, where: Resources) -> Iterator[tuple[str, Change]]:
+def _changes(recipe: Recipe, where: Resources) -> Iterator[tuple[str, Saving]]:
     """Yield changes that reduce the memory of an update, the cheapest first."""
 
-    def training(**fields) -> Change:
+    def training(**fields) -> Saving:
         return lambda old: replace(old, training=replace(old.training, **fields))
 
     held, data = recipe.training, axes(recipe, where.devices)[0]
@@ -113,7 +113,7 @@ def _longest(recipe: Recipe, where: Resources) -> int:
     return max((r for r in rollouts if where.needed(recipe, r).peak <= where.memory), default=rollouts[0])
 
 
-def _spread(recipe: Recipe, where: Resources, changes: Sequence[tuple[str, Change]]) -> Iterator[Proposal]:
+def _spread(recipe: Recipe, where: Resources, changes: Sequence[tuple[str, Saving]]) -> Iterator[Proposal]:
     """Yield the recipe on more devices: along data as far as the batch allows, then along space."""
     lossless = [change for change in changes if not change[0].startswith(("--training.rollout", "--training.acc"))]
     part = recipe.training.batch // recipe.training.accumulate

@@ -27,10 +27,10 @@ from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.forecasting.checkpoints.model_file import (
     MODEL_FILE,
-    SavedModel,
-    innovation_arrays,
-    innovation_from,
+    ModelFile,
     read_model,
+    residual_arrays,
+    residual_from,
     write_model,
 )
 from airmass.forecasting.checkpoints.read import missing_fill
@@ -40,7 +40,7 @@ from airmass.training.warm_start import restored_fill, restored_scales, start_fr
 
 SETTINGS_FILE = "settings.json"
 STATISTICS_FOLDER = "statistics"
-INNOVATION = "innovation.npz"
+LINEAR_RESIDUAL = "innovation.npz"
 START_FILE = "start.npz"
 _LOCK = "lock"
 # Settings that do not affect the trained parameters.
@@ -49,10 +49,14 @@ _FREE |= {"loader.threads", "loader.ahead", "loader.hold_gib", "airmass", "data"
 
 
 class Start(NamedTuple):
-    """Checkpoint to start from, with its statistics folder if it is a published one; None for random parameters."""
+    """Checkpoint to start from; None for random parameters.
+
+    A published one needs its statistics folder, or its configuration.
+    """
 
     checkpoint: Path | None = None
     statistics: Path | None = None
+    config: Path | None = None
 
 
 FROM_SCRATCH = Start()
@@ -75,7 +79,7 @@ def claimed(
         _make(run, settings, recipe, frames, console, start)
     with _locked(run):
         accepted = _compare(run, settings, console, accept_changes)
-        _write_innovation(run / STATISTICS_FOLDER, recipe, frames)
+        _write_linear_residual(run / STATISTICS_FOLDER, recipe, frames)
         yield partial(_write_settings, run, accepted)
 
 
@@ -105,7 +109,7 @@ def _locked(run: Path) -> Iterator[None]:
         yield
 
 
-def initial_model(run: Path, recipe: Recipe, grid: LatLonGrid) -> SavedModel:
+def initial_model(run: Path, recipe: Recipe, grid: LatLonGrid) -> ModelFile:
     """Model before the first update: from the checkpoint that the run starts from, or with random parameters.
 
     Its scales are from that checkpoint, or from the statistics in the run's folder.
@@ -115,10 +119,12 @@ def initial_model(run: Path, recipe: Recipe, grid: LatLonGrid) -> SavedModel:
     network = new_network(recipe.task, recipe.model, jax.random.key(recipe.training.seed))
     folder = run / STATISTICS_FOLDER
     fill = missing_fill(recipe.task, str(folder))
-    return SavedModel(recipe, grid, _scales(folder, recipe.task), network, {}, fill, _innovation(folder, recipe, grid))
+    return ModelFile(
+        recipe, grid, _scales(folder, recipe.task), network, {}, fill, _linear_residual(folder, recipe, grid)
+    )
 
 
-def export(run: Path, saved: SavedModel, frames: Frames, updates: int) -> Path:
+def export(run: Path, saved: ModelFile, frames: Frames, updates: int) -> Path:
     """Write the model file of a run and return its path."""
     attributes: dict[str, str | int] = {
         "airmass": airmass.__version__,
@@ -137,19 +143,19 @@ def _scales(folder: Path, task: Task) -> Normaliser:
     return Normaliser.from_statistics(task, *tables, source=str(folder))
 
 
-def _innovation(folder: Path, recipe: Recipe, grid: LatLonGrid) -> LinearResidual | None:
-    if not recipe.needs_innovation:
+def _linear_residual(folder: Path, recipe: Recipe, grid: LatLonGrid) -> LinearResidual | None:
+    if not recipe.needs_linear_residual:
         return None
-    return innovation_from(ArrayFile(folder / INNOVATION), recipe, grid, folder / INNOVATION)
+    return residual_from(ArrayFile(folder / LINEAR_RESIDUAL), recipe, grid, folder / LINEAR_RESIDUAL)
 
 
 def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, console: Console) -> None:
     """Write the checkpoint to start from, adapted to the recipe, so that the run does not need the original."""
     assert start.checkpoint is not None
     own = initial_model(aside, recipe, frames.grid)
-    network, report = start_from(own.network, recipe.task, recipe.model, start.checkpoint)
-    scales = restored_scales(own.normaliser, recipe.task, start.checkpoint, start.statistics)
-    fill = restored_fill(own.fill, recipe.task, start.checkpoint, start.statistics)
+    network, report = start_from(own.network, recipe.task, recipe.model, start.checkpoint, start.config)
+    scales = restored_scales(own.normaliser, recipe.task, start.checkpoint, start.statistics, start.config)
+    fill = restored_fill(own.fill, recipe.task, start.checkpoint, start.statistics, start.config)
     say(console, f"starting from {report}")
     write_model(aside / START_FILE, replace(own, network=network, normaliser=scales, fill=fill))
 
@@ -184,16 +190,16 @@ def _write_statistics(folder: Path, recipe: Recipe, frames: Frames) -> None:
     compute_statistics(
         frames.path, folder, (first, last), (*task.targets, *task.static), task.levels or None, task.step
     )
-    _write_innovation(folder, recipe, frames)
+    _write_linear_residual(folder, recipe, frames)
 
 
-def _write_innovation(folder: Path, recipe: Recipe, frames: Frames) -> None:
-    """Write statistics of innovations if the recipe needs them and the run does not have them yet."""
-    if not recipe.needs_innovation or (folder / INNOVATION).exists():
+def _write_linear_residual(folder: Path, recipe: Recipe, frames: Frames) -> None:
+    """Write statistics of residuals if the recipe needs them and the run does not have them yet."""
+    if not recipe.needs_linear_residual or (folder / LINEAR_RESIDUAL).exists():
         return
     made = linear_residual_of(frames, _scales(folder, recipe.task).target_scale)
-    with new_output(folder / INNOVATION) as aside:
-        write_arrays(aside, innovation_arrays(made))
+    with new_output(folder / LINEAR_RESIDUAL) as aside:
+        write_arrays(aside, residual_arrays(made))
 
 
 def _differences(ours, theirs, name: str = "") -> Iterator[tuple[str, object, object]]:

@@ -64,6 +64,11 @@ def mesh_of(settings: DeviceSettings, training: TrainingSettings) -> Mesh:
     return Mesh(devices, ("data", "member", "space"))
 
 
+def one_device() -> Mesh:
+    """Mesh of one device."""
+    return Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), ("data", "member", "space"))
+
+
 def replicated(tree: PyTree, mesh: Mesh) -> PyTree:
     """Replicate a tree on every device; every process must have the same values."""
     return jax.device_put(tree, NamedSharding(mesh, P()))

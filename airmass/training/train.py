@@ -9,8 +9,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
-from jax.sharding import PartitionSpec as P
+from jax.sharding import Mesh
 from rich.console import Console
 
 import airmass
@@ -18,20 +17,19 @@ from airmass.core.cache import keep_compiled
 from airmass.core.memory import keep_freed_memory
 from airmass.core.place import local_path
 from airmass.core.tables import say
-from airmass.data.loading.examples import Batch as LoadedBatch
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
-from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves
+from airmass.forecasting.checkpoints.model_file import ModelFile, named_leaves
 from airmass.forecasting.system import usual_of
 from airmass.models.family import new_network
 from airmass.models.model import Model
-from airmass.models.objectives.base import Example, Objective
-from airmass.models.objectives.losses.base import WeightedLoss, require_loss
+from airmass.models.objectives.base import Objective
+from airmass.models.objectives.losses.base import require_loss
 from airmass.recipes.recipes import Recipe, as_settings
-from airmass.training.adaptation import join, require_fit, split
+from airmass.training.adaptation import join, require_matches, split
 from airmass.training.calibration import calibration_of
 from airmass.training.checkpoint import Checkpoints
 from airmass.training.interrupts import Interrupts
@@ -39,9 +37,9 @@ from airmass.training.loggers import require_installed
 from airmass.training.loop import Callbacks, Loop
 from airmass.training.monitor import Monitor
 from airmass.training.profiler import Profiler
+from airmass.training.program import place, update_program
 from airmass.training.run_folder import FROM_SCRATCH, Start, claimed, export, initial_model
 from airmass.training.sharding import (
-    EXAMPLES,
     SPACE,
     join_processes,
     leads,
@@ -49,10 +47,9 @@ from airmass.training.sharding import (
     own_nodes,
     own_share,
     replicated,
-    spread,
     wait_for_all,
 )
-from airmass.training.update import Batch, Fixed, Report, TrainingState, make_update
+from airmass.training.update import TrainingState, UpdateReport
 from airmass.training.validation import Forecast, Validation
 from airmass.training.watchdog import Watchdog
 
@@ -84,15 +81,28 @@ def train(
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
     require_installed(recipe.watch)
-    require_fit(jax.eval_shape(lambda: new_network(recipe.task, recipe.model, jax.random.key(0))), recipe.adaptation)
+    require_matches(
+        jax.eval_shape(lambda: new_network(recipe.task, recipe.model, jax.random.key(0))), recipe.adaptation
+    )
     # Only the leading process of a run locks its folder.
     claim = claimed(run, settings, recipe, frames, console, start, accept_changes) if leads() else nullcontext()
     with claim as accept, stop:
         wait_for_all("the run's folder is there")
-        return _train(recipe, frames, run, console, mesh, stop, settings, validation, accept)
+        return _train(
+            recipe=recipe,
+            frames=frames,
+            run=run,
+            console=console,
+            mesh=mesh,
+            stop=stop,
+            settings=settings,
+            validation=validation,
+            accept=accept,
+        )
 
 
 def _train(
+    *,
     recipe: Recipe,
     frames: Frames,
     run: Path,
@@ -122,10 +132,7 @@ def _train(
         if attention.report:
             say(console, f"attention: {attention.report}")
         model = saved.model(frames.static(), recipe.training.precision, mesh.shape["space"], attention.attend)
-        model = replace(model, network=None)  # type: ignore[arg-type]
-        fixed = Fixed(model, held_still, _objective(recipe, frames))
-        specs = fixed.specs()
-        fixed = spread(fixed, specs, mesh)
+        update, fixed = update_program(recipe, model, held_still, frames.grid, mesh)
         logs = run if leads() else run / f"process-{jax.process_index()}"
         batch, examples = recipe.training.batch, _examples(recipe, frames, mesh)
         with (
@@ -139,9 +146,17 @@ def _train(
                 if dropped := examples.dropped(rollout):
                     say(console, f"rollout {rollout}: {dropped} windows contain a missing time and are left out")
             callbacks = Callbacks(monitor, watchdog, profiler, describe, validate)
-            place, update = partial(_place, recipe, mesh), make_update(recipe, mesh, specs)
             loop = Loop(
-                recipe, examples, frames.require_unchanged, place, update, fixed, checkpoints, callbacks, stop, begin
+                recipe=recipe,
+                examples=examples,
+                require_unchanged=frames.require_unchanged,
+                place=partial(place, recipe, mesh),
+                update=update,
+                fixed=fixed,
+                checkpoints=checkpoints,
+                callbacks=callbacks,
+                stop=stop,
+                start=begin,
             )
             state = loop.run(state)
     checkpoints.close()
@@ -151,7 +166,7 @@ def _train(
     return path
 
 
-def _finish(run: Path, saved: SavedModel, frames: Frames, updates: int, console: Console) -> Path:
+def _finish(run: Path, saved: ModelFile, frames: Frames, updates: int, console: Console) -> Path:
     """Calibrate the trained model if its recipe requires it, and write the model file."""
     if not leads():
         return run
@@ -174,14 +189,8 @@ def _settings(recipe: Recipe, frames: Frames, mesh: Mesh, start: Start) -> dict:
     }
 
 
-def _as_lists(saved: SavedModel) -> dict[str, list[float]]:
+def _as_lists(saved: ModelFile) -> dict[str, list[float]]:
     return {name: leaf.tolist() for name, leaf in named_leaves(saved.normaliser).items()}
-
-
-def _objective(recipe: Recipe, frames: Frames) -> Objective:
-    """Objective with JAX arrays, so that they do not become constants of the compiled update."""
-    loss = WeightedLoss(recipe.loss, ChannelLayout.of(recipe.task.targets, recipe.task.levels), frames.grid)
-    return jax.tree.map(jnp.asarray, recipe.family.objective(recipe, loss, frames.grid))
 
 
 def _examples(recipe: Recipe, frames: Frames, mesh: Mesh) -> Examples:
@@ -192,25 +201,8 @@ def _examples(recipe: Recipe, frames: Frames, mesh: Mesh) -> Examples:
     return Examples(frames, recipe.loader, training.seed, training.batch, whole, own_nodes(mesh, frames.grid.size))
 
 
-def _place(recipe: Recipe, mesh: Mesh, loaded: LoadedBatch) -> Batch:
-    """Split a batch into parts and place it on its devices."""
-    parts, training = recipe.training.accumulate, recipe.training
-    share = own_share(mesh, training.batch // parts)
-    numbers = np.arange(share.start * parts, share.stop * parts, dtype=np.int32)
-    local = Batch(Example(*loaded), numbers)
-    local = jax.tree.map(lambda leaf: leaf.reshape(len(numbers) // parts, parts, *leaf.shape[1:]), local)
-    if mesh.size == 1:
-        return jax.device_put(local)
-
-    def put(leaf: np.ndarray) -> jax.Array:
-        spec = P(EXAMPLES, None, None, SPACE) if leaf.ndim > 2 else P(EXAMPLES)
-        return jax.make_array_from_process_local_data(NamedSharding(mesh, spec), leaf)
-
-    return jax.tree.map(put, local)
-
-
 def _describe(
-    recipe: Recipe, objective: Objective, saved: SavedModel, report: Report
+    recipe: Recipe, objective: Objective, saved: ModelFile, report: UpdateReport
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Losses by variable, and the objective's report by variable, level and lead time."""
     layout, errors = ChannelLayout.of(recipe.task.targets, recipe.task.levels), np.asarray(report.errors)
@@ -233,7 +225,7 @@ def _validation(recipe: Recipe, data: str | Path) -> Validation | None:
 
 
 def _validate_with(
-    validation: Validation | None, recipe: Recipe, saved: SavedModel, frames: Frames, held_still, monitor: Monitor
+    validation: Validation | None, recipe: Recipe, saved: ModelFile, frames: Frames, held_still, monitor: Monitor
 ) -> Callable[[TrainingState, int], None]:
     # Not the training model, which may be distributed over devices or in another precision.
     whole = saved.model(frames.static()) if validation is not None and leads() else None

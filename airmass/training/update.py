@@ -45,7 +45,7 @@ class TrainingState(NamedTuple):
         return cls(trained, trained, transform.init(trained), zero, zero, zero, zero, none, none)
 
 
-class Batch(eqx.Module):
+class TrainingBatch(eqx.Module):
     """Examples of one update, with axes [example, part]: parts are processed in turn, their examples in parallel.
 
     `number` is the index of an example in the whole batch, on any device; its random keys follow from it.
@@ -55,7 +55,7 @@ class Batch(eqx.Module):
     number: Int[Array, "example part"]
 
 
-class Report(NamedTuple):
+class UpdateReport(NamedTuple):
     """Numbers of one update: squared `errors` by step and channel, and the gradient's `norm` before clipping."""
 
     loss: Float[Array, ""]
@@ -79,7 +79,7 @@ class Fixed(NamedTuple):
         return Fixed(replace(self.model.specs(), network=None), everywhere, objective)  # type: ignore[arg-type]
 
 
-Update = Callable[[TrainingState, Batch, Fixed], tuple[TrainingState, Report]]
+Update = Callable[[TrainingState, TrainingBatch, Fixed], tuple[TrainingState, UpdateReport]]
 
 
 def make_update(recipe: Recipe, mesh: Mesh, specs: PyTree | None = None) -> Update:
@@ -90,7 +90,7 @@ def make_update(recipe: Recipe, mesh: Mesh, specs: PyTree | None = None) -> Upda
     transform = optimiser(recipe.optimiser, recipe.training.updates)
     seed = recipe.training.seed
 
-    def update(state: TrainingState, batch: Batch, fixed: Fixed):
+    def update(state: TrainingState, batch: TrainingBatch, fixed: Fixed):
         key = jax.random.fold_in(jax.random.key(seed), state.update + state.offset)
         mean_loss = _loss_on(mesh, specs, key)
         (loss, errors), gradient = _over_parts(mean_loss, state.trained, batch, fixed)
@@ -110,12 +110,12 @@ def make_update(recipe: Recipe, mesh: Mesh, specs: PyTree | None = None) -> Upda
             failed=(state.failed + 1) * bad,
             recent=state.recent + jnp.where(finite, loss, 0),
         )
-        return after, Report(loss, errors, norm, finite)
+        return after, UpdateReport(loss, errors, norm, finite)
 
     return jax.jit(update, donate_argnums=0)
 
 
-def _over_parts(mean_loss, trained: PyTree, batch: Batch, fixed: Fixed):
+def _over_parts(mean_loss, trained: PyTree, batch: TrainingBatch, fixed: Fixed):
     """Loss, errors and gradient as means over the parts of a batch."""
     grad = jax.value_and_grad(mean_loss, has_aux=True)
     parts = batch.number.shape[1]
@@ -134,7 +134,7 @@ def _over_parts(mean_loss, trained: PyTree, batch: Batch, fixed: Fixed):
 def _loss_on(mesh: Mesh, specs: PyTree | None, key):
     """Function for the mean loss of a part, on one device or over all devices of a mesh."""
 
-    def mean_loss(trained: PyTree, part: Batch, fixed: Fixed):
+    def mean_loss(trained: PyTree, part: TrainingBatch, fixed: Fixed):
         model = replace(fixed.model, network=join(trained, fixed.held))
 
         def one(example: Example, number):
@@ -148,11 +148,11 @@ def _loss_on(mesh: Mesh, specs: PyTree | None, key):
     if mesh.size == 1:
         return mean_loss
 
-    def over_mesh(trained: PyTree, part: Batch, fixed: Fixed):
+    def over_mesh(trained: PyTree, part: TrainingBatch, fixed: Fixed):
         # Node weights are normalised over the whole grid, so the sum over its parts is the mean.
         return jax.lax.pmean(jax.lax.psum(mean_loss(trained, part, fixed), SPACE), EXAMPLES)
 
     nodes: Any = P(EXAMPLES, None, SPACE)
     numbers: Any = P(EXAMPLES)
-    examples = Batch(Example(nodes, nodes, numbers), numbers)
+    examples = TrainingBatch(Example(nodes, nodes, numbers), numbers)
     return jax.shard_map(over_mesh, mesh=mesh, in_specs=(P(), examples, specs), out_specs=P(), check_vma=False)

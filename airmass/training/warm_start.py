@@ -26,7 +26,7 @@ from airmass.models.family import family_of
 from airmass.models.settings import ModelSettings
 from airmass.models.transfer import NetworkChannel, ParameterLayout, output_channels
 
-Network = TypeVar("Network")
+_Network = TypeVar("_Network")
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class TransferReport:
 
 
 def start_from(
-    network: Network, task: Task, settings: ModelSettings, source: str | Path
-) -> tuple[Network, TransferReport]:
+    network: _Network, task: Task, settings: ModelSettings, source: str | Path, config: str | Path | None = None
+) -> tuple[_Network, TransferReport]:
     """Copy matching parameters of the checkpoint `source` into `network`, new for `task` and `settings`.
 
     Mesh, grid and resolution may differ, and the checkpoint may be of the family that this one grows from. Raises
     InputError, with both values, for another model family or time step, other widths, and fewer processor steps.
     """
-    held = read_checkpoint(source)
+    held = read_checkpoint(source, config)
     _require_alike(held, task, settings, source)
     new, prior = (family_of(settings).parameter_layout(*one) for one in ((task, settings), (held.task, held.settings)))
     rows, columns = _places(new.inputs, prior.inputs), _places(new.outputs, prior.outputs)
@@ -89,13 +89,17 @@ def start_from(
 
 
 def restored_scales(
-    own: Normaliser, task: Task, source: str | Path, statistics: str | Path | None = None
+    own: Normaliser,
+    task: Task,
+    source: str | Path,
+    statistics: str | Path | None = None,
+    config: str | Path | None = None,
 ) -> Normaliser:
     """Scales that the checkpoint was trained with, and those of `own` for channels that it does not have.
 
-    A published file needs its `statistics` folder; a model file of airmass contains its scales.
+    A published file needs its `statistics` folder or `config`; a model file of airmass contains its scales.
     """
-    held = read_checkpoint(source)
+    held = read_checkpoint(source, config)
     scales = held.scales(statistics)
     merged: dict[str, Any] = {}
     for part, new, old in zip(_PARTS, _channels(task), _channels(held.task), strict=True):
@@ -105,10 +109,14 @@ def restored_scales(
 
 
 def restored_fill(
-    own: Float[np.ndarray, " prognostic"], task: Task, source: str | Path, statistics: str | Path | None = None
+    own: Float[np.ndarray, " prognostic"],
+    task: Task,
+    source: str | Path,
+    statistics: str | Path | None = None,
+    config: str | Path | None = None,
 ) -> Float[np.ndarray, " prognostic"]:
     """Values that replace missing ones: the checkpoint's, and those of `own` for channels that it does not have."""
-    held = read_checkpoint(source)
+    held = read_checkpoint(source, config)
     theirs = held.fill(statistics)
     return own if theirs is None else _merged(own, theirs, _places(_channels(task)[0], _channels(held.task)[0]))
 

@@ -30,6 +30,10 @@ def _plot(forecast, truth, out, *more) -> list[str]:
     return ["plot", f"{forecast}", "--truth", f"{truth}", "--out", f"{out}", *map(str, more)]
 
 
+def _view(forecast, out, *more) -> list[str]:
+    return ["view", f"{forecast}", "--out", f"{out}", *map(str, more)]
+
+
 # The second argument is the bad input, the third a folder in which nothing may appear.
 WAYS: dict[str, Arguments] = {
     "check": lambda home, bad, out: ["data", "check", f"{bad}"],
@@ -73,6 +77,9 @@ WAYS: dict[str, Arguments] = {
         f"{out / 'report.html'}",
     ],
     "report to": lambda home, bad, out: ["report", "--scores", f"{home.scores}", "--out", f"{bad}"],
+    "view": lambda home, bad, out: _view(bad, out / "view.html", "--truth", home.store),
+    "view with": lambda home, bad, out: _view(home.forecast, out / "view.html", "--truth", bad),
+    "view to": lambda home, bad, out: _view(home.forecast, bad),
     "stats to": lambda home, bad, out: ["data", "stats", f"{home.store}", "--dates", *DATES, "--out", f"{bad}"],
     "convert to": lambda home, bad, out: ["data", "convert", f"{home.store}", f"{bad}"],
     "simulate": lambda home, bad, out: ["simulate", f"{bad}", "--days", "1"],

@@ -19,7 +19,7 @@ from tests.border.stores import (
     value,
 )
 
-JUDGES = ("evaluate", "plot")
+JUDGES = ("evaluate", "plot", "view")
 _HOURS = {"units": "hours"}
 _INIT = {"units": "hours since 2000-11-01", "calendar": "proleptic_gregorian"}
 _T2 = "2m_temperature"

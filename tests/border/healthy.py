@@ -97,7 +97,7 @@ def _write_model(home: Home) -> None:
     network = new_network(task, SMALL.model, jax.random.key(0))
     scales = small_model(SMALL, frames).normaliser
     fill = np.full(len(ChannelLayout.of(task.prognostic, task.levels)), np.nan, np.float32)
-    kind = next(getattr(model_file, name) for name in ("ModelFile", "SavedModel") if hasattr(model_file, name))
+    kind = next(getattr(model_file, name) for name in ("ModelFile", "ModelFile") if hasattr(model_file, name))
     model_file.write_model(home.model, kind(SMALL, frames.grid, scales, network, {"updates": 0}, fill))
 
 

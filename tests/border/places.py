@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.border.case import Case, Make
 from tests.border.healthy import Home
 
-_TO = ("stats to", "convert to", "train in", "forecast to", "evaluate to", "plot to", "report to")
+_TO = ("stats to", "convert to", "train in", "forecast to", "evaluate to", "plot to", "view to", "report to")
 _REMOTE = ("check", "stats", "train", "evaluate with")
 # A port that nothing listens on: the discard service's.
 _CLOSED = "http://127.0.0.1:9"

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.border.case import Case, Make
 from tests.border.healthy import Home
 
-READERS = ("check", "stats", "train", "forecast from", "evaluate", "evaluate with", "plot", "climatology")
+READERS = ("check", "stats", "train", "forecast from", "evaluate", "evaluate with", "plot", "view", "climatology")
 FEW = ("check", "forecast from", "evaluate")
 CHECKPOINTS = ("inspect", "forecast with")
 

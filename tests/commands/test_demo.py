@@ -11,6 +11,7 @@ from airmass.commands.demo_pipeline import DAYS, INIT_TIMES, demo
 from airmass.core.errors import InputError
 from tests.conftest import make_store
 from tests.models.gencast.test_objective import TINY as TINY_GENCAST
+from tests.models.test_family_contract import small_recipe
 from tests.training.small import SMALL
 
 TINY = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, updates=(4,), rollout=(1,)))
@@ -76,23 +77,24 @@ def test_a_broken_mark_is_refused(tmp_path, text):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_gencast_is_judged_beside_graphcast_alone_and_from_perturbed_states(made, tmp_path, monkeypatch):
+@pytest.mark.parametrize("model", ["gencast", pytest.param("fgn", marks=pytest.mark.slow)])
+def test_an_ensemble_is_judged_beside_graphcast_alone_and_from_perturbed_states(made, tmp_path, monkeypatch, model):
     for name, value in {"MEMBERS": 2, "ENSEMBLE_INIT_TIMES": INIT_TIMES[:2], "ENSEMBLE_LEAD_TIME": "5d"}.items():
         monkeypatch.setattr(airmass.commands.demo_pipeline, name, value)
     out = tmp_path / "demo"
     out.mkdir()
     (out / "simulated.zarr").symlink_to(made / "simulated.zarr")
     timings = {f"Simulate {DAYS} days of weather": 1.0}
-    (out / "demo.json").write_text(json.dumps({"seed": 0, "model": "gencast", "timings": timings}))
-    twelve = dataclasses.replace(TINY_GENCAST, task=dataclasses.replace(TINY_GENCAST.task, step=12))
-    demo(out, model="gencast", recipes={"demo": TINY, "gencast-demo": twelve}, console=Console(quiet=True))
+    (out / "demo.json").write_text(json.dumps({"seed": 0, "model": model, "timings": timings}))
+    tiny = TINY_GENCAST if model == "gencast" else small_recipe("fgn", calibrated=True)
+    twelve = dataclasses.replace(tiny, task=dataclasses.replace(tiny.task, step=12), watch=TINY.watch)
+    demo(out, model=model, recipes={"demo": TINY, f"{model}-demo": twelve}, console=Console(quiet=True))
+    name = {"gencast": "gencast-perturbed", "fgn": "fgn"}[model]
     scores = json.loads((out / "scores" / "scores.json").read_text())
-    assert {"gencast-perturbed", "graphcast", "graphcast-perturbed", "persistence"} <= {
-        score["system"] for score in scores
-    }
-    assert {"crps", "spread_skill"} <= {score["metric"] for score in scores if score["system"] == "gencast-perturbed"}
+    assert {name, "graphcast", "graphcast-perturbed", "persistence"} <= {score["system"] for score in scores}
+    assert {"crps", "spread_skill"} <= {score["metric"] for score in scores if score["system"] == name}
     assert json.loads((out / "scores" / "rank_histograms.json").read_text())
     pictures = {path.name.split("_")[0] for path in (out / "pictures").iterdir()}
     assert {"plume", "stamps", "spaghetti"} <= pictures
-    with pytest.raises(InputError, match="started with model gencast, not graphcast"):
+    with pytest.raises(InputError, match=f"started with model {model}, not graphcast"):
         demo(out, recipes={"demo": TINY})

@@ -74,7 +74,7 @@ def test_the_minimiser_over_linear_networks_is_the_exact_denoiser(name, process)
             loss = lambda slope, t=t: trained.at(lambda x, _: slope * x, DATA, NOISE, t)  # noqa: E731
             slope = -jax.grad(loss)(0.0) / jax.grad(jax.grad(loss))(0.0)  # a parabola's lowest point
             alpha, sigma = process.alpha(t), process.sigma(t)
-            clean = convert_prediction(slope, 1.0, alpha, sigma, trained.prediction, PREDICTIONS["x0"])
+            clean = convert_prediction(slope, jnp.ones(()), alpha, sigma, trained.prediction, PREDICTIONS["x0"])
             np.testing.assert_allclose(
                 clean, alpha * VARIANCE / (alpha**2 * VARIANCE + sigma**2), rtol=1e-6, atol=1e-12
             )

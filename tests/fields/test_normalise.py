@@ -63,7 +63,7 @@ def test_inputs_are_scaled_by_their_own_statistics_frames_first(normaliser):
 
 
 def test_prognostic_channels_of_a_frame(normaliser):
-    np.testing.assert_array_equal(normaliser.prognostic(np.arange(8).reshape(2, 4)), [[0, 1, 2], [4, 5, 6]])
+    np.testing.assert_array_equal(normaliser.prognostic(np.arange(8.0).reshape(2, 4)), [[0, 1, 2], [4, 5, 6]])
 
 
 @pytest.mark.parametrize(

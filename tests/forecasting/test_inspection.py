@@ -9,7 +9,7 @@ import pytest
 from airmass.commands.main import main
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
-from airmass.forecasting.checkpoints.model_file import SavedModel, _normaliser_template, write_model
+from airmass.forecasting.checkpoints.model_file import ModelFile, _normaliser_template, write_model
 from airmass.forecasting.inspection import inspection
 from airmass.models.family import new_network
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
@@ -70,7 +70,7 @@ def run(tmp_path_factory):
     network = new_network(recipe.task, recipe.model, jax.random.key(0))
     about = {"updates": 16, "data": "store [1]"}
     write_model(
-        folder / "model.npz", SavedModel(recipe, LatLonGrid.equiangular(8, 16), normaliser, network, about, np.empty(5))
+        folder / "model.npz", ModelFile(recipe, LatLonGrid.equiangular(8, 16), normaliser, network, about, np.empty(5))
     )
     return folder
 

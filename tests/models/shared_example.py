@@ -17,9 +17,12 @@ from jax.sharding import PartitionSpec as P
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
+from airmass.models.fgn.model import FGN, sizes
+from airmass.models.fgn.model import Network as FGNNetwork
+from airmass.models.fgn.settings import FGNSettings
 from airmass.models.gencast.model import DenoiserNetwork, GenCast, denoiser_sizes
 from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.graphcast.model import GraphCast, Network, network_sizes
+from airmass.models.graphcast.model import GraphCast, GraphCastNetwork, network_sizes
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
@@ -37,7 +40,8 @@ TARGETS = 2
 def main() -> None:
     parts = len(jax.devices())
     found = {}
-    for name, make, outcome in (("graphcast", _graphcast, _rolled_out), ("gencast", _gencast, _denoised)):
+    cases = ("graphcast", _graphcast, _rolled_out), ("gencast", _gencast, _denoised), ("fgn", _fgn, _member)
+    for name, make, outcome in cases:
         frames = jnp.asarray(np.random.default_rng(1).normal(size=(4, GRID.size, TARGETS)), jnp.float32)
         alone = jax.jit(partial(_alone, outcome))(make(1, None), frames)
         shared = jax.jit(partial(_shared, outcome))(make(parts, "space"), frames)
@@ -94,9 +98,16 @@ def _denoised(model: GenCast, frames):
     return summed_over(model.tiles.space, jnp.square(out - frames[2]).sum()) / GRID.size, out[None]
 
 
+def _member(model: FGN, frames):
+    model = model.ready()
+    inputs = model.prepare(State(frames[:2], jnp.int32(0)), jnp.zeros((3, frames.shape[1], 0)))
+    out = model.predict(inputs, jnp.arange(4.0))
+    return summed_over(model.tiles.space, jnp.square(out - frames[2]).sum()) / GRID.size, out[None]
+
+
 def _graphcast(parts: int, space: str | None) -> GraphCast:
     settings = GraphCastSettings(mesh_level=LEVEL, width=8, steps=3)
-    network = _random(lambda: Network(settings, *network_sizes(TASK), key=jax.random.key(0)))
+    network = _random(lambda: GraphCastNetwork(settings, *network_sizes(TASK), key=jax.random.key(0)))
     return GraphCast(network, _tiles(parts, space), _scales(), _static(), TASK.step)
 
 
@@ -106,6 +117,13 @@ def _gencast(parts: int, space: str | None) -> GenCast:
     neighbours = jax.tree.map(jnp.asarray, Neighbours.within(icosphere(LEVEL), 2, 16))
     fill = jnp.zeros(TARGETS)
     return GenCast(network, _tiles(parts, space), neighbours, _scales(), _static(), fill, TASK.step)
+
+
+def _fgn(parts: int, space: str | None) -> FGN:
+    settings = FGNSettings(LEVEL, 8, 2, 2, 2, 12, edge_width=4, noise_channels=4, condition=3, divisor=2.0)
+    network = _random(lambda: FGNNetwork(settings, *sizes(TASK), key=jax.random.key(0)))
+    neighbours = jax.tree.map(jnp.asarray, Neighbours.within(icosphere(LEVEL), 2, 16))
+    return FGN(network, _tiles(parts, space), neighbours, _scales(), _static(), jnp.zeros(TARGETS), TASK.step, (), ())
 
 
 def _tiles(parts: int, space: str | None) -> Tiles:

@@ -22,7 +22,7 @@ from airmass.data.loading.frames import Frames
 from airmass.data.preparation.linear_residuals import linear_residual_of
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.variables import VARIABLES
-from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves, read_model, write_model
+from airmass.forecasting.checkpoints.model_file import ModelFile, named_leaves, read_model, write_model
 from airmass.models.family import families, family_of
 from airmass.models.footprint import footprint
 from airmass.models.objectives.base import Example
@@ -109,7 +109,7 @@ def run(family, data, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def saved(run) -> SavedModel:
+def saved(run) -> ModelFile:
     return read_model(run)
 
 
@@ -229,8 +229,8 @@ def test_it_is_calibrated_where_it_can_be(family, data):
         pytest.skip(f"{family.title} draws nothing that could be calibrated")
     frames = Frames(data, recipe.task, DATES)
     saved = small_saved(recipe, frames)
-    innovation = linear_residual_of(frames, np.asarray(saved.normaliser.target_scale))
-    gain = np.asarray(calibration_of(dataclasses.replace(saved, innovation=innovation), frames).gain)
+    linear_residual = linear_residual_of(frames, np.asarray(saved.normaliser.target_scale))
+    gain = np.asarray(calibration_of(dataclasses.replace(saved, linear_residual=linear_residual), frames).gain)
     assert np.isfinite(gain).all() and (gain > 0).all() and (gain <= 1).all() and (gain < 1).any()
 
 

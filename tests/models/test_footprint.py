@@ -14,7 +14,7 @@ from airmass.models import footprint as module
 from airmass.models.deterministic import compiled_step
 from airmass.models.footprint import fitting, footprint, parameter_count
 from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.graphcast.model import Network, network_sizes
+from airmass.models.graphcast.model import GraphCastNetwork, network_sizes
 from airmass.models.graphcast.published import to_published
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.counts import Counts, attended
@@ -121,7 +121,7 @@ def graphcast(tmp_path_factory):
     """A random GraphCast at 3 degrees, of width 256, and something to start from."""
     folder = tmp_path_factory.mktemp("three")
     settings = GraphCastSettings(mesh_level=3, width=256, steps=8)
-    network = jax.tree.map(np.asarray, Network(settings, *network_sizes(TASK), key=jax.random.key(0)))
+    network = jax.tree.map(np.asarray, GraphCastNetwork(settings, *network_sizes(TASK), key=jax.random.key(0)))
     with np.load(GOLDEN.folder / "checkpoint.npz", allow_pickle=False) as stored:
         flat = {key: stored[key] for key in stored.files if not key.startswith("params:")}
     sizes = {"mesh_size": 3, "latent_size": 256, "gnn_msg_steps": 8, "resolution": 3}

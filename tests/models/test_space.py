@@ -18,7 +18,7 @@ def test_outputs_loss_and_gradient_are_those_of_one_device(devices):
     run = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     found = json.loads(run.stdout)
     assert found.pop("devices") == devices
-    assert len(found) == 6
+    assert len(found) == 9
     # Sums over nodes are made in another order.
     for name, apart in found.items():
         assert apart < 1e-5, (name, apart)

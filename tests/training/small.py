@@ -9,7 +9,7 @@ import xarray as xr
 from airmass.data.loading.frames import Frames
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.normalise import Normaliser
-from airmass.forecasting.checkpoints.model_file import SavedModel
+from airmass.forecasting.checkpoints.model_file import ModelFile
 from airmass.models.family import new_network
 from airmass.models.graphcast.model import GraphCast
 from airmass.models.graphcast.settings import GraphCastSettings
@@ -42,7 +42,7 @@ def small_model(recipe, frames: Frames) -> GraphCast:
     return small_saved(recipe, frames).model(frames.static())
 
 
-def small_saved(recipe, frames: Frames) -> SavedModel:
+def small_saved(recipe, frames: Frames) -> ModelFile:
     """The same before it is built, of random parameters."""
     frames.hold()
     values = frames.at(frames.times)
@@ -54,7 +54,7 @@ def small_saved(recipe, frames: Frames) -> SavedModel:
     scales = Normaliser.from_statistics(recipe.task, mean, std, change)
     network = new_network(recipe.task, recipe.model, jax.random.key(recipe.training.seed))
     fill = np.full(len(ChannelLayout.of(recipe.task.prognostic, recipe.task.levels)), np.nan, np.float32)
-    return SavedModel(recipe, frames.grid, scales, network, {}, fill)
+    return ModelFile(recipe, frames.grid, scales, network, {}, fill)
 
 
 def _table(layout: ChannelLayout, values: np.ndarray, statistic) -> xr.Dataset:

@@ -13,7 +13,7 @@ from airmass.core.parameter_paths import path_name
 from airmass.fields.grid import LatLonGrid
 from airmass.models.gencast.model import DenoiserNetwork
 from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.graphcast.model import Network
+from airmass.models.graphcast.model import GraphCastNetwork
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.tiles import Tiles
@@ -23,7 +23,7 @@ from airmass.training.optimiser import OPTIMISERS, optimiser
 
 CHANNELS, OUTPUTS, KEY = 5, 3, jax.random.key(3)
 SETTINGS = GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=0)
-NETWORK = jax.jit(lambda key: Network(SETTINGS, CHANNELS, OUTPUTS, key=key))(jax.random.key(0))
+NETWORK = jax.jit(lambda key: GraphCastNetwork(SETTINGS, CHANNELS, OUTPUTS, key=key))(jax.random.key(0))
 every_kind = pytest.mark.parametrize("kind", OPTIMISERS)
 ADAPTED = AdaptationSettings(freeze=("*",), lora=("processor.*",), rank=2)
 

@@ -32,7 +32,7 @@ KEY = jax.random.key(0)
 
 
 @pytest.fixture(scope="module")
-def innovation() -> LinearResidual:
+def linear_residual() -> LinearResidual:
     return moving_waves()
 
 
@@ -42,20 +42,22 @@ def white(number: int):
 
 
 @pytest.mark.parametrize("n_frames", [1, 3])
-def test_innovations_that_are_too_large_by_a_known_factor_are_divided_by_it(innovation, n_frames):
+def test_innovations_that_are_too_large_by_a_known_factor_are_divided_by_it(linear_residual, n_frames):
     """Those that are right or too small, and those of large scales that are to be left alone, stay as they are."""
     factor = np.broadcast_to(np.linspace(4, 0.25, N)[None, :, None], (N, N, 2)).astype(np.float32)
-    start = innovation.harmonics.synthesise(random_coefficients(N, 2))
-    history = np.stack([innovation.mean + start, innovation.mean - start])
+    start = linear_residual.harmonics.synthesise(random_coefficients(N, 2))
+    history = np.stack([linear_residual.mean + start, linear_residual.mean - start])
 
     @jax.jit
-    def drawn(innovation, history, one):
-        return innovation.expected(history) + SCALE * innovation.harmonics.filtered(one, factor * innovation.spread)
+    def drawn(linear_residual, history, one):
+        return linear_residual.expected(history) + SCALE * linear_residual.harmonics.filtered(
+            one, factor * linear_residual.spread
+        )
 
     def draw(history, forecast, number):
-        return drawn(innovation, history, white(STARTS * number + forecast))
+        return drawn(linear_residual, history, white(STARTS * number + forecast))
 
-    gain = measured(innovation, SCALE, draw, [history] * STARTS, n_frames, first_degree=2).gain
+    gain = measured(linear_residual, SCALE, draw, [history] * STARTS, n_frames, first_degree=2).gain
     assert gain.shape == (N, N, 2) and gain.dtype == np.float32
     assert np.all(gain[:, :2] == 1) and np.all(gain <= 1)
     small = INSIDE & (np.arange(N) >= 2)
@@ -63,13 +65,13 @@ def test_innovations_that_are_too_large_by_a_known_factor_are_divided_by_it(inno
     np.testing.assert_allclose(gain[small], expected[small], rtol=TOLERANCE / np.sqrt(n_frames))
 
 
-def test_errors_that_feed_on_themselves_are_measured_after_frames_of_the_models_own(innovation):
+def test_errors_that_feed_on_themselves_are_measured_after_frames_of_the_models_own(linear_residual):
     """A model that keeps one and a half times the last frame, where half is right, draws ever more of it.
 
     Measured on true frames alone, forecasts keep more power than the truth; after frames of the model's own, less more.
     """
     unit, persistence = jnp.ones((N, N, 2)), jnp.zeros((2, N, N, 2), jnp.complex64).at[1].set(0.5)
-    half, truth = dataclasses.replace(innovation, persistence=persistence, spread=unit), 1 / (1 - 0.5**2)
+    half, truth = dataclasses.replace(linear_residual, persistence=persistence, spread=unit), 1 / (1 - 0.5**2)
 
     def history(number):
         before = np.sqrt(truth) * white(2 * number)
@@ -107,13 +109,13 @@ def test_a_run_calibrates_its_model_and_again_the_same(small_store, tmp_path):
     path = train(CALIBRATED, small_store, tmp_path / "run")
     saved, first = read_model(path), path.read_bytes()
     gain = saved.calibration.gain
-    assert gain.shape == saved.innovation.spread.shape and np.all((gain >= 0) & (gain <= 1))
+    assert gain.shape == saved.linear_residual.spread.shape and np.all((gain >= 0) & (gain <= 1))
     assert gain[INSIDE].min() < 0.9
     path.unlink()  # killed after the last update
     train(CALIBRATED, small_store, tmp_path / "run")
     assert path.read_bytes() == first
     plain = read_model(train(TINY, small_store, tmp_path / "plain"))
-    assert plain.calibration is None and plain.innovation is None
+    assert plain.calibration is None and plain.linear_residual is None
     # A run that was begun without may be calibrated later.
     later = read_model(train(CALIBRATED, small_store, tmp_path / "plain", accept_changes=True))
     np.testing.assert_array_equal(later.calibration.gain, gain)
@@ -140,18 +142,18 @@ def first_frames(small_store, tmp_path_factory):
 def test_a_forecast_keeps_the_gains_share_of_every_harmonic(first_frames):
     saved, history, first = first_frames
     columns, one = list(saved.normaliser.prognostic_columns), np.ones_like(saved.calibration.gain)
-    innovation = jax.tree.map(jnp.asarray, saved.innovation)
+    linear_residual = jax.tree.map(jnp.asarray, saved.linear_residual)
     gain = np.where(np.arange(N)[:, None] < 5, one, 0.3 * one)
-    raw, kept = first(None), first(Calibration(saved.innovation, gain))
+    raw, kept = first(None), first(Calibration(saved.linear_residual, gain))
     others = [column for column in range(raw.shape[1]) if column not in columns]
     np.testing.assert_allclose(kept[:, others], raw[:, others], rtol=1e-5, atol=1e-9)
-    expected, scale = innovation.expected(history), np.asarray(saved.normaliser.history_std)
+    expected, scale = linear_residual.expected(history), np.asarray(saved.normaliser.history_std)
 
     def share(frame):
-        return innovation.harmonics.analyse((frame[:, columns] - expected) / scale)
+        return linear_residual.harmonics.analyse((frame[:, columns] - expected) / scale)
 
     np.testing.assert_allclose(share(kept), gain * share(raw), atol=2e-4)
-    np.testing.assert_allclose(share(first(Calibration(saved.innovation, one))), share(raw), atol=2e-4)
+    np.testing.assert_allclose(share(first(Calibration(saved.linear_residual, one))), share(raw), atol=2e-4)
 
 
 def test_it_is_refused_where_harmonics_fail_and_for_numbers_that_make_no_forecasts():

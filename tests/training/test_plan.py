@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh
 
 from airmass.commands.main import main
 from airmass.core.errors import InputError
@@ -14,17 +13,17 @@ from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.models.family import families, new_network
-from airmass.models.footprint import footprint, parameter_count
-from airmass.models.gencast.footprint import attention
-from airmass.models.graphcast.model import Network, network_sizes
+from airmass.models.footprint import parameter_count
+from airmass.models.graphcast.model import GraphCastNetwork, network_sizes
 from airmass.models.model import Trained
 from airmass.models.objectives.base import Example
-from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.recipes.recipes import RECIPES
 from airmass.training.footprint import axes, training_footprint
 from airmass.training.optimiser import optimiser
 from airmass.training.plan import Resources, proposals
-from airmass.training.update import Batch, Fixed, TrainingState, make_update
+from airmass.training.program import update_program
+from airmass.training.sharding import one_device
+from airmass.training.update import TrainingBatch, TrainingState
 
 DEMO, SMALL = RECIPES["demo"], RECIPES["graphcast-small"]
 GENCAST_DEMO, MINI = RECIPES["gencast-demo"], RECIPES["gencast-mini"]
@@ -38,21 +37,11 @@ def _with(recipe, part, **fields):
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
 def test_moments_are_as_many_as_the_optimiser_makes(kind):
     recipe = _with(DEMO, "optimiser", kind=kind)
-    network = jax.eval_shape(lambda: Network(recipe.model, *network_sizes(recipe.task), key=jax.random.key(0)))
+    network = jax.eval_shape(lambda: GraphCastNetwork(recipe.model, *network_sizes(recipe.task), key=jax.random.key(0)))
     transform = optimiser(recipe.optimiser, recipe.training.updates)
     state = jax.eval_shape(transform.init, network)
     made = sum(leaf.size for leaf in jax.tree.leaves(state))
     assert training_footprint(recipe, (32, 64)).parts[f"moments of {kind}"] == pytest.approx(4 * made, rel=0.001)
-
-
-def test_arithmetic_is_three_forward_passes_and_more_where_they_are_made_again():
-    once = _with(_with(SMALL, "training", batch=1, recompute=False), "model", recompute=0)
-    forward = training_footprint(once, SHAPE, rollout=1).flops / 3
-    assert training_footprint(once, SHAPE, rollout=4).flops == pytest.approx(12 * forward)
-    again = _with(once, "training", recompute=True)
-    assert training_footprint(again, SHAPE, rollout=1).flops == pytest.approx(3 * forward)
-    assert training_footprint(again, SHAPE, rollout=4).flops == pytest.approx(16 * forward)
-    assert training_footprint(_with(once, "training", batch=8), SHAPE, rollout=1).flops == pytest.approx(24 * forward)
 
 
 def test_memory_follows_what_it_must():
@@ -104,16 +93,6 @@ def test_devices_share_out_evenly_or_are_refused():
         axes(DEMO, 2)
 
 
-def test_gencast_is_three_evaluations_and_one_more_where_blocks_are_made_again():
-    """Attention makes its scores again in any case: a product of queries and keys for each layer."""
-    kept, again = (_with(_with(MINI, "training", batch=1), "model", recompute=k) for k in (0, 1))
-    forward = footprint(MINI.task, MINI.model, SHAPE).flops
-    _, scores = attention(MINI.model, 2562)
-    assert training_footprint(kept, SHAPE).flops == pytest.approx(3 * forward + scores / 2)
-    assert training_footprint(again, SHAPE).flops == pytest.approx(4 * forward + scores / 2)
-    assert scores < 0.3 * forward
-
-
 def test_memory_of_gencast_follows_what_it_must():
     def peak(devices=1, model=None, **training):
         recipe = _with(_with(MINI, "training", **{"batch": 2} | training), "model", **model or {})
@@ -136,22 +115,18 @@ def _compiled_update(recipe, shape):
     lengths = map(len, (history, task.forcing, static, targets))
     scales = Normaliser(*(np.full(n, x, np.float32) for n in lengths for x in (0, 1)), Normaliser.columns(task))
     fields, fill = np.zeros((grid.size, len(static)), np.float32), np.zeros(len(history), np.float32)
-    loss = WeightedLoss(recipe.loss, targets, grid)
     model = recipe.family.build(Trained(task, recipe.model, None, grid, scales, fill), fields)
-    objective = recipe.family.objective(recipe, loss, grid)
     network = jax.eval_shape(lambda: new_network(task, recipe.model, jax.random.key(0)))
-    state = jax.eval_shape(lambda trained: TrainingState.start(recipe, trained), network)
     held = jax.tree.map(lambda _: None, network)
+    update, fixed = update_program(recipe, model, held, grid, one_device())
+    state = jax.eval_shape(lambda trained: TrainingState.start(recipe, trained), network)
     lead = training.batch, 1
     frames, forcings = (
         jax.ShapeDtypeStruct((*lead, task.history + 1, grid.size, n), jnp.float32)
         for n in (len(targets), len(task.forcing))
     )
     numbers = jax.ShapeDtypeStruct(lead, jnp.int32)
-    alone = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), ("data", "member", "space"))
-    fixed = Fixed(model, held, jax.tree.map(jnp.asarray, objective))
-    update = make_update(recipe, alone)
-    return update.lower(state, Batch(Example(frames, forcings, numbers), numbers), fixed).compile()
+    return update.lower(state, TrainingBatch(Example(frames, forcings, numbers), numbers), fixed).compile()
 
 
 @pytest.mark.parametrize("family", families())
@@ -188,12 +163,6 @@ def test_where_nothing_fits_the_nearest_is_proposed():
     (nearest,) = proposals(SMALL, _where(0.1))
     assert not nearest.fits
     assert nearest.where.needed(nearest.recipe).peak < _where(0.1).needed(SMALL).peak
-
-
-def test_the_curriculum_takes_its_stages():
-    where = _where(30)
-    stages = zip(SMALL.training.updates, SMALL.training.rollout, strict=True)
-    assert where.curriculum(SMALL) == pytest.approx(sum(n * where.seconds(SMALL, r) for n, r in stages))
 
 
 def test_the_command_says_it_all_and_options_are_those_of_train(capsys):

@@ -19,7 +19,7 @@ from airmass.forecasting.checkpoints.model_file import read_model
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.recipes.monitoring import WatchSettings
 from airmass.recipes.settings import SafetySettings, TrainingSettings
-from airmass.training import train as module
+from airmass.training import program as module
 from airmass.training.loggers import LOG_FILE
 from airmass.training.run_folder import Start
 from airmass.training.train import train

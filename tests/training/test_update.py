@@ -7,17 +7,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh
 
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
-from airmass.models.objectives.base import Example
-from airmass.models.objectives.losses.base import WeightedLoss
-from airmass.models.objectives.rollout import RolloutObjective
 from airmass.recipes.settings import AdaptationSettings, OptimiserSettings, TrainingSettings
 from airmass.training.adaptation import split
 from airmass.training.optimiser import average_decay
-from airmass.training.update import Batch, Fixed, TrainingState, make_update
+from airmass.training.program import place, update_program
+from airmass.training.sharding import one_device
+from airmass.training.update import TrainingBatch, TrainingState
 from tests.training.small import SMALL, small_model
 
 # The decoder's update of mesh nodes is in published checkpoints, but nothing reads what it puts out.
@@ -30,22 +28,18 @@ class Trainer:
     def __init__(self, recipe, store):
         self.recipe, self.frames = recipe, Frames(store, recipe.task)
         model = small_model(recipe, self.frames)
-        self.loss = WeightedLoss(recipe.loss, self.frames.layout, self.frames.grid)
         trained, held = split(model.network, AdaptationSettings(), jax.random.key(0))
-        objective = RolloutObjective(self.loss, recipe.task.history, False, recipe.training.input_noise)
-        fixed = Fixed(dataclasses.replace(model, network=None), held, objective)
-        self.fixed = jax.tree.map(jnp.asarray, fixed)
+        self._mesh = one_device()
+        self._update, self.fixed = update_program(recipe, model, held, self.frames.grid, self._mesh)
+        self.loss = self.fixed.objective.loss
         self.state = TrainingState.start(recipe, trained)
         self.examples = Examples(self.frames, recipe.loader, recipe.training.seed, recipe.training.batch)
-        alone = Mesh(np.array(jax.devices()[:1]).reshape(1, 1, 1), ("data", "member", "space"))
-        self._update = make_update(recipe, alone)
 
-    def batch(self, number: int) -> Batch:
-        parts = self.recipe.training.accumulate
-        drawn = Batch(Example(*self.examples.read(number, 1)), np.arange(self.recipe.training.batch, dtype=np.int32))
-        return jax.tree.map(lambda leaf: leaf.reshape(-1, parts, *leaf.shape[1:]), drawn)
+    def batch(self, number: int) -> TrainingBatch:
+        drawn = place(self.recipe, self._mesh, self.examples.read(number, 1))
+        return jax.tree.map(np.array, drawn)  # for a test to change
 
-    def update(self, number: int, batch: Batch | None = None):
+    def update(self, number: int, batch: TrainingBatch | None = None):
         state = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), self.state)  # its memory is given away
         self.state, report = self._update(state, batch or self.batch(number), self.fixed)
         return report

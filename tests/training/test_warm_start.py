@@ -14,10 +14,10 @@ from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves, write_model
+from airmass.forecasting.checkpoints.model_file import ModelFile, named_leaves, write_model
 from airmass.models.gencast.model import DenoiserNetwork, GenCast, denoiser_sizes
 from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.graphcast.model import GraphCast, Network, network_sizes
+from airmass.models.graphcast.model import GraphCast, GraphCastNetwork, network_sizes
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.icosphere import icosphere
@@ -48,14 +48,14 @@ class Held(NamedTuple):
     statistics: Path | None
     task: Task
     settings: GraphCastSettings | GenCastSettings
-    network: Network | DenoiserNetwork
+    network: GraphCastNetwork | DenoiserNetwork
     normaliser: Normaliser
 
 
 def _fresh(task: Task, settings, seed: int = 9):
     """A random network of a recipe, with biases and scales that show where they go."""
     graphcast = isinstance(settings, GraphCastSettings)
-    kind, sizes = (Network, network_sizes) if graphcast else (DenoiserNetwork, denoiser_sizes)
+    kind, sizes = (GraphCastNetwork, network_sizes) if graphcast else (DenoiserNetwork, denoiser_sizes)
     network = jax.eval_shape(lambda: kind(settings, *sizes(task), key=jax.random.key(0)))
     rng = np.random.default_rng(seed)
     return jax.tree.map(lambda leaf: 0.3 * rng.standard_normal(leaf.shape, np.float32), network)
@@ -73,7 +73,7 @@ def saved(tmp_path_factory) -> Held:
     path = tmp_path_factory.mktemp("run") / "model.npz"
     recipe = Recipe(task=TASK, model=SETTINGS, training=RECIPES["demo"].training)
     held = Held(path, None, TASK, SETTINGS, _fresh(TASK, SETTINGS, 5), _scales(TASK, 1))
-    write_model(path, SavedModel(recipe, GRID, held.normaliser, held.network, {}, FILL))
+    write_model(path, ModelFile(recipe, GRID, held.normaliser, held.network, {}, FILL))
     return held
 
 

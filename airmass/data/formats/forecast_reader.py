@@ -41,7 +41,7 @@ _CANONICAL = ("init_time", MEMBER, "lead_time", "level", *HORIZONTAL)
 _HOURS = ("h", "hr", "hrs", "hour")
 
 # Decoded chunks of forecasts kept in memory, all files together.
-_CACHE_BYTES = 256 << 20
+CACHE_BYTES = 256 << 20
 
 # Keys of `Dataset.encoding`, in which xarray stores properties of the file.
 _TURNED, _NOTES, _STORED = "airmass_turned", "airmass_notes", "airmass_stored"
@@ -147,7 +147,7 @@ def _chunk_cache():
     """Cache of decoded chunks, which often span several initial times; without it each would be decoded for each."""
     import tensorstore
 
-    return tensorstore.Context({"cache_pool": {"total_bytes_limit": _CACHE_BYTES}})
+    return tensorstore.Context({"cache_pool": {"total_bytes_limit": CACHE_BYTES}})
 
 
 def _read(stored: StoredArray, dims: Sequence, init_index: int, leads: slice | np.ndarray) -> np.ndarray:
@@ -175,6 +175,7 @@ def hours(lead_time: np.ndarray) -> list[float]:
 
 def _with_usual_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
     """The dataset with the dimension names of the layout above, and no other coordinates."""
+    dataset = _of_published_models(dataset, path)
     renamed = {found: name for found, name in _OTHER_NAMES.items() if found in dataset.dims}
     if "lead_time" not in {*dataset.dims, *renamed.values()}:
         renamed.pop("time", None)  # not a forecast: `time` is the valid time
@@ -188,6 +189,25 @@ def _with_usual_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
     if MEMBER in dataset.dims and MEMBER not in dataset.coords:
         dataset = dataset.assign_coords({MEMBER: np.arange(dataset.sizes[MEMBER])})
     return dataset if MEMBER in dataset.dims else dataset.drop_vars(MEMBER, errors="ignore")
+
+
+def _of_published_models(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
+    """Output of DeepMind's code, (batch, time as lead time, lat, lon), in WeatherBench2's layout; others unchanged.
+
+    Initial times come from its coordinate `datetime` (batch, time). Raises InputError without it, or if it is not
+    initial time + lead time.
+    """
+    if not {"batch", "time"} <= {*dataset.dims} or "time" not in dataset.coords or dataset.time.dtype.kind != "m":
+        return dataset
+    if "datetime" not in dataset.variables or dataset["datetime"].dims != ("batch", "time"):
+        raise InputError(f"{path}: lead times without a coordinate 'datetime' of ('batch', 'time'): no initial times")
+    starts = dataset["datetime"].values - dataset.time.values
+    if dataset["datetime"].dtype.kind != "M" or (starts != starts[:, :1]).any():
+        raise InputError(f"{path}: datetime differs from initial time + lead time")
+    names = {"batch": "init_time", "time": "lead_time", "lat": "latitude", "lon": "longitude"}
+    held = dataset.drop_vars(["datetime", *(name for name in ("batch",) if name in dataset.coords)])
+    held = held.rename({old: new for old, new in names.items() if old in held.dims})
+    return held.assign_coords(init_time=starts[:, 0])
 
 
 def _with_durations(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:

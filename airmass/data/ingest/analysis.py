@@ -4,7 +4,7 @@ Sources are joined by exact coordinates: each time and level of a variable comes
 missing or there twice is refused before anything is read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,12 +14,13 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.data.formats.layout import minute
 from airmass.data.ingest.formulas import Formula, formulas_for
+from airmass.data.ingest.joining import intervals_of, listed, require_finite, there_twice
 from airmass.data.ingest.pieces import Piece, placed
 from airmass.data.ingest.regrid import Regridder, SourceGrid
-from airmass.data.ingest.sums import LARGEST_FALL, Interval, Intervals, Term
+from airmass.data.ingest.sums import LARGEST_FALL, Intervals, Term
 from airmass.data.plausible import require_plausible
 from airmass.fields.grid import LatLonGrid
-from airmass.fields.variables import VARIABLES, Variable
+from airmass.fields.variables import VARIABLES
 
 _SUMMED = "total_precipitation"
 # Quantities that windows of precipitation are put together from, the preferred first.
@@ -40,6 +41,7 @@ class Analysis:
         self._regridders: dict[bytes, Regridder] = {}
         self.levels = tuple(levels)
         self._sums: dict[str, Intervals] = {}
+        self._by_time: dict[str, dict[int | None, list[Piece]]] = {}
 
     def sources(self, name: str) -> list["Origin"]:
         """The ways in which a variable can be had from the pieces, the preferred first."""
@@ -82,12 +84,14 @@ class Analysis:
                         held.setdefault(piece.numbers, piece.described)
         if len(held) > 1:
             (one, a), (two, b) = list(held.items())[:2]
-            raise InputError(f"{a} has the members {_listed(one)}, {b} has {_listed(two)}; expected the same members")
+            raise InputError(f"{a} has the members {listed(one)}, {b} has {listed(two)}; expected the same members")
         found = next(iter(held), ())
         if self._member is None:
             return found
-        if found and self._member not in found:
-            raise InputError(f"no member {self._member}; the sources have {_listed(found)}")
+        if not found:
+            raise InputError(f"--member is {self._member}, but the sources have no members")
+        if self._member not in found:
+            raise InputError(f"no member {self._member}; the sources have {listed(found)}")
         return ()
 
     def require(self, names: Sequence[str], times: np.ndarray) -> None:
@@ -153,7 +157,7 @@ class Analysis:
             assert time is not None
             values, regridder = self._computed(name, origin, time, number)
         if not variable.missing_over_land:
-            _require_finite(name, values, time, self.levels, regridder, self.describe(name))
+            require_finite(name, values, time, self.levels, self.describe(name))
         frame = regridder(values)
         times = None if time is None else np.array([time])
         self._require_plausible(name, frame, times)
@@ -200,12 +204,12 @@ class Analysis:
 
     def _holders(self, name: str, quantity: str, time: np.datetime64) -> list[tuple[Piece, list[float]]]:
         """The pieces that have a quantity at a time, each with its levels, in the order of the levels wanted."""
-        there = [p for p in self._pieces[quantity] if not p.has_time or _has(p.times, time)]
+        there = self._at_time(quantity, time)
         if not there:
             raise InputError(f"{self.describe(name)}: {quantity} is missing at {minute(time)}{self._span(quantity)}")
         if not there[0].quantity.on_levels:
             if len(there) > 1:
-                raise InputError(_twice(there, f"{quantity} at {minute(time)}"))
+                raise InputError(there_twice(there, f"{quantity} at {minute(time)}"))
             return [(there[0], [])]
         found: list[tuple[Piece, list[float]]] = []
         left = list(map(float, self.levels))
@@ -213,7 +217,7 @@ class Analysis:
             here = piece.has_levels(time, list(map(float, self.levels)))
             if again := [level for level in here if level not in left]:
                 both = [p for p in there if again[0] in p.levels]
-                raise InputError(_twice(both, f"{quantity} at {again[0]:g} hPa at {minute(time)}"))
+                raise InputError(there_twice(both, f"{quantity} at {again[0]:g} hPa at {minute(time)}"))
             left = [level for level in left if level not in here]
             found += [(piece, here)] if here else []
         if left:
@@ -223,6 +227,17 @@ class Analysis:
                 f"{' '.join(f'{level:g}' for level in held)}"
             )
         return found
+
+    def _at_time(self, quantity: str, time: np.datetime64) -> list[Piece]:
+        """The pieces that have a quantity at a time."""
+        if quantity not in self._by_time:
+            held = self._by_time[quantity] = {}
+            for piece in self._pieces[quantity]:
+                numbers = piece.times.astype("datetime64[ns]").astype(np.int64).tolist()
+                for number in numbers if piece.has_time else [None]:
+                    held.setdefault(number, []).append(piece)
+        held = self._by_time[quantity]
+        return [*held.get(int(np.array(time, "datetime64[ns]").astype(np.int64)), []), *held.get(None, [])]
 
     def _span(self, quantity: str) -> str:
         times = np.concatenate([p.times for p in self._pieces[quantity]])
@@ -254,7 +269,7 @@ class Analysis:
     def _static_piece(self, name: str, origin: "Origin") -> Piece:
         there = self._pieces[origin.inputs[0]]
         if len({id(p) for p in there}) > 1 and not all(p.has_time for p in there):
-            raise InputError(_twice(there, name))
+            raise InputError(there_twice(there, name))
         return there[0]
 
     def _static(self, piece: Piece, origin: "Origin", number: int | None) -> np.ndarray:
@@ -270,7 +285,7 @@ class Analysis:
 
     def _intervals(self, quantity: str) -> Intervals:
         if quantity not in self._sums:
-            self._sums[quantity] = Intervals(_intervals(self._pieces[quantity]))
+            self._sums[quantity] = Intervals(intervals_of(self._pieces[quantity]))
         return self._sums[quantity]
 
     def _terms(self, name: str, time: np.datetime64) -> tuple[str, list[Term]]:
@@ -302,7 +317,7 @@ class Analysis:
 
     def _regridder(self, piece: Piece) -> Regridder:
         grid: SourceGrid = piece.grid
-        key = grid.latitude.tobytes() + b"".join(row.tobytes() for row in grid.longitudes)
+        key = grid.key
         if key not in self._regridders:
             try:
                 made = Regridder.build(grid, self._wanted, self._method)
@@ -326,48 +341,3 @@ class Origin:
 
 def _needs_sum(name: str) -> bool:
     return name.startswith(_SUMMED)
-
-
-def _intervals(pieces: Sequence[Piece]) -> Iterator[Interval]:
-    held: dict[tuple[np.datetime64, np.datetime64], Piece] = {}
-    for index, piece in enumerate(pieces):
-        if piece.windows is None:
-            raise InputError(
-                f"{piece.described}: nothing says over how many hours it is summed; give them with --accumulation (1 "
-                "for ERA5's hourly data, 3 for its ensemble)"
-            )
-        for time, window in zip(piece.times, piece.windows, strict=True):
-            if np.isnat(window) or window <= np.timedelta64(0):
-                continue
-            if (other := held.setdefault((time - window, time), piece)) is not piece:
-                raise InputError(_twice([other, piece], f"{piece.quantity.name} to {minute(time)}"))
-            yield Interval(time - window, time, index)
-
-
-def _has(times: np.ndarray, time: np.datetime64) -> bool:
-    at = int(np.searchsorted(times, time))
-    return at < len(times) and times[at] == time
-
-
-def _twice(pieces: Sequence[Piece], what: str) -> str:
-    one, two = pieces[:2]
-    return f"{what} is there twice, in {one.described} and {two.described}; expected once"
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers)) or "none"
-
-
-def _require_finite(
-    name: str, values: np.ndarray, time: np.datetime64 | None, levels: Sequence[int], regridder: Regridder, where: str
-) -> None:
-    """Raise InputError with the level and number of missing values."""
-    bad = ~np.isfinite(values)
-    if not bad.any():
-        return
-    variable: Variable = VARIABLES[name]
-    at = f" at {levels[int(np.argmax(bad.any(axis=-1)))]:g} hPa" if variable.on_levels else ""
-    when = "" if time is None else f" at {minute(time)}"
-    raise InputError(
-        f"{where}: {name}{at}{when} has {int(bad.sum())} NaN or infinite values of {bad.size}, expected none"
-    )

@@ -1,12 +1,8 @@
 """Ingestion: archives and analyses of any origin as one store in the layout that airmass trains on."""
 
 import json
-import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +10,16 @@ import numpy as np
 import zarr
 
 import airmass
+from airmass.core.ahead import in_order
 from airmass.core.errors import InputError
 from airmass.core.files import refuse_existing, refuse_inside
 from airmass.core.place import Place, is_url, local_path
 from airmass.core.strict_json import parse_json
 from airmass.data.formats.layout import minute
-from airmass.data.ingest.analysis import Analysis
+from airmass.data.ingest.files import files_of, is_unpacked
 from airmass.data.ingest.growing import GrowingStore, link_store, write_frame
-from airmass.data.ingest.pieces import Reading, by_quantity, files_of, is_unpacked, pieces_of
-from airmass.data.ingest.regrid import METHODS, parse_grid
-from airmass.fields.clock import parse_dates
-from airmass.fields.grid import LatLonGrid
-from airmass.fields.names import names_from
-from airmass.fields.variables import COMPUTED, VARIABLES, variable
+from airmass.data.ingest.request import IngestRequest, Opened, open_sources
+from airmass.fields.variables import VARIABLES
 
 Progress = Callable[[int, int], None]
 
@@ -35,67 +28,19 @@ _EPOCH = np.datetime64("1970-01-01", "s")
 _TIME = {"units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian", "standard_name": "time", "axis": "T"}
 
 
-@dataclass(frozen=True)
-class IngestRequest:
-    """What to take in. `times` is text as `2020-01-01:2020-01-31:6h`, None for all; `levels` are in hPa, () for all."""
-
-    sources: tuple[Place, ...]
-    variables: tuple[str, ...] = ()
-    levels: tuple[int, ...] = ()
-    grid: str | None = None
-    method: str = "conservative"
-    times: str | None = None
-    member: int | None = None
-    lead: int | None = None
-    accumulation: int | None = None
-    names: Path | None = None
-
-
-@dataclass(frozen=True)
-class Opened:
-    """Sources that have been opened and checked: what is written, and from what."""
-
-    analysis: Analysis
-    variables: tuple[str, ...]
-    times: np.ndarray
-    levels: tuple[int, ...]
-    numbers: tuple[int, ...]
-
-    @property
-    def changing(self) -> tuple[str, ...]:
-        return tuple(name for name in self.variables if not VARIABLES[name].static)
-
-    @property
-    def grid(self) -> LatLonGrid:
-        return self.analysis.grid
-
-    def frame(self, name: str, time: np.datetime64) -> np.ndarray:
-        """A variable at a time, with its members if there are several."""
-        if not self.numbers or VARIABLES[name].static:
-            return self.analysis.frame(name, time)
-        return np.stack([self.analysis.frame(name, time, number) for number in self.numbers])
-
-    def dims(self, name: str) -> tuple[str, ...]:
-        known = VARIABLES[name]
-        if known.static:
-            return ("latitude", "longitude")
-        number, level = ("number",) * bool(self.numbers), ("level",) * known.on_levels
-        return ("time", *number, *level, "latitude", "longitude")
-
-    def size(self, dim: str) -> int:
-        rows, columns = self.grid.shape
-        sizes = {"latitude": rows, "longitude": columns, "level": len(self.levels), "number": len(self.numbers)}
-        return {**sizes, "time": len(self.times)}[dim]
-
-
 def ingest(
-    request: IngestRequest, out: str | Path, workers: int = 1, append: bool = False, progress: Progress | None = None
+    request: IngestRequest,
+    out: str | Path,
+    workers: int = 1,
+    append: bool = False,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> str:
     """Write the store `out` from the sources, one time a chunk; returns the checksum of its files.
 
     A run that was stopped in any way goes on where it was, with the same command. With `append`, later times are added
-    to a store that was made with the same variables, levels and grid. Raises InputError, before anything is written,
-    for what the sources lack or hold twice.
+    to a store that was made with the same variables, levels and grid. `tell` gets what is left out, in words. Raises
+    InputError, before anything is written, for what the sources lack or hold twice.
     """
     out = local_path(out, "output")
     if out.suffix != ".zarr":
@@ -104,6 +49,9 @@ def ingest(
     refuse_inside(out, *local) if append else refuse_existing(out, *local)
     held = _held(out) if append else None
     opened = open_sources(request, levels=tuple(held["levels"]) if held else None)
+    if tell is not None:
+        for note in opened.notes:
+            tell(note)
     settings = _settings(request, opened)
     store = GrowingStore(out, {**settings, **_plan(request, opened, held)})
     names = opened.changing
@@ -121,119 +69,11 @@ def ingest(
             store.record(names, before + i)
 
         done = len(opened.times) - len(left)
-        for _ in _in_threads(one, left, workers):
+        for _ in in_order(one, left, workers):
             done += 1
             if progress is not None:
                 progress(done, len(opened.times))
         return store.finish()
-
-
-def open_sources(
-    request: IngestRequest,
-    levels: tuple[int, ...] | None = None,
-    grid: LatLonGrid | None = None,
-    choose: Callable[[dict[str, np.ndarray]], np.ndarray] | None = None,
-) -> Opened:
-    """Open all sources, and check that they have every variable at every time; raises InputError otherwise.
-
-    `levels` and `grid` replace those of the request. `choose` takes the times of each variable that changes, and gives
-    those to read.
-    """
-    if request.method not in METHODS:
-        raise InputError(f"--method is {request.method!r}, expected one of {', '.join(METHODS)}")
-    if not request.sources:
-        raise InputError("no sources given, expected one or more")
-    if twice := [s for n, s in enumerate(request.sources) if str(s) in map(str, request.sources[:n])]:
-        raise InputError(f"{twice[0]}: given twice as a source, expected once")
-    grid = parse_grid(request.grid) if request.grid is not None else grid
-    reading = Reading(names_from(request.names), request.accumulation, request.lead)
-    pieces = [piece for source in request.sources for piece in pieces_of(source, reading)]
-    wanted = levels if levels is not None else _levels(request.levels)
-    analysis = Analysis(by_quantity(pieces), grid, request.method, wanted, request.member)
-    names = _variables(request.variables, analysis)
-    analysis.levels = analysis.level_values(names)
-    changing = [name for name in names if not VARIABLES[name].static]
-    if choose is None:
-        times = _times(request.times, analysis, names)
-    else:
-        times = choose({name: analysis.times(name) for name in changing})
-    analysis.require(names, times)
-    return Opened(analysis, names, times, analysis.levels, analysis.numbers(changing))
-
-
-def parse_times(text: str) -> np.ndarray:
-    """Times of a text as `2020-01-01:2020-01-31:6h`: first and last, both included, and the step in whole hours."""
-    expected = f"--times is {text!r}, expected FIRST:LAST:STEP such as 2020-01-01:2020-01-31:6h"
-    if not (found := re.fullmatch(r"(.+):(\d{1,4})h", text)):
-        raise InputError(expected)
-    span, hours = found[1], int(found[2])
-    for at in [m.start() for m in re.finditer(":", span)]:
-        try:
-            first, end = parse_dates((span[:at], span[at + 1 :]))
-        except InputError as error:
-            if "the last is before" in str(error):
-                raise
-            continue
-        if hours < 1:
-            raise InputError(expected)
-        if (end - first) / np.timedelta64(hours, "h") > 5e6:
-            raise InputError(f"--times is {text!r}: more than 5 million times")
-        return np.arange(first, end, np.timedelta64(hours, "h")).astype("datetime64[ns]")
-    raise InputError(expected)
-
-
-def _levels(levels: Sequence[int]) -> tuple[int, ...]:
-    if wrong := [level for level in levels if not 1 <= level <= 1100]:
-        raise InputError(f"--levels has {wrong[0]}, expected hPa from 1 to 1100")
-    if len(set(levels)) < len(levels):
-        raise InputError(f"--levels has {next(v for v in levels if levels.count(v) > 1)} twice")
-    return tuple(sorted(levels))
-
-
-def _variables(asked: Sequence[str], analysis: Analysis) -> tuple[str, ...]:
-    """Long names of the variables: those asked for, or all that the sources give."""
-    if not asked:
-        return tuple(name for name in VARIABLES if name not in COMPUTED and _can(analysis, name))
-    names = [variable(name).name for name in asked]
-    if computed := [name for name in names if name in COMPUTED]:
-        raise InputError(f"{computed[0]} is computed from time and grid, never taken in")
-    for name in names:
-        analysis.origin(name)
-    return tuple(dict.fromkeys(names))
-
-
-def _can(analysis: Analysis, name: str) -> bool:
-    """True if a variable can be had; a sum of unknown windows is left out unless it is asked for."""
-    if not analysis.sources(name):
-        return False
-    try:
-        return VARIABLES[name].static or len(analysis.times(name)) > 0
-    except InputError:
-        return False
-
-
-def _times(text: str | None, analysis: Analysis, names: Sequence[str]) -> np.ndarray:
-    """The times asked for, or those that all variables have, which must then be the same."""
-    changing = [name for name in names if not VARIABLES[name].static]
-    if not changing:
-        raise InputError("only fields that never change are there with a time, expected one or more that change")
-    if text is not None:
-        return parse_times(text)
-    held = {name: analysis.times(name) for name in changing}
-    first, *others = held
-    for name in others:
-        if not np.array_equal(held[first], held[name]):
-            raise InputError(
-                f"{first} has {_span(held[first])}, {name} has {_span(held[name])}; choose times that all have with "
-                "--times"
-            )
-    if not len(held[first]):
-        raise InputError(f"{first} has no times")
-    return held[first]
-
-
-def _span(times: np.ndarray) -> str:
-    return f"{len(times)} times from {minute(times[0])} to {minute(times[-1])}" if len(times) else "no times"
 
 
 def _settings(request: IngestRequest, opened: Opened) -> dict[str, Any]:
@@ -374,20 +214,3 @@ def _lengthen(path: Path, opened: Opened) -> None:
 
 def _seconds(times: np.ndarray) -> np.ndarray:
     return (times.astype("datetime64[s]") - _EPOCH).astype(np.int64)
-
-
-def _in_threads(work: Callable[[int], None], items: Iterable[int], workers: int) -> Iterator[None]:
-    """Run `work` on every item in threads, with few items waiting; the first error ends all."""
-    items = iter(items)
-    with ThreadPoolExecutor(workers) as pool:
-        running: set[Future] = {pool.submit(work, item) for item in islice(items, workers)}
-        try:
-            while running:
-                ready, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in ready:
-                    future.result()
-                    yield
-                running |= {pool.submit(work, item) for item in islice(items, len(ready))}
-        finally:
-            for future in running:
-                future.cancel()

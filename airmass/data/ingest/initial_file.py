@@ -11,7 +11,7 @@ import airmass
 from airmass.core.errors import InputError
 from airmass.core.files import new_output
 from airmass.data.formats.layout import minute
-from airmass.data.ingest.ingest import IngestRequest, Opened, open_sources
+from airmass.data.ingest.request import IngestRequest, Opened, open_sources
 from airmass.data.initial import open_initial
 from airmass.data.plausible import Channel, Usual
 from airmass.data.sea_mask import MASK

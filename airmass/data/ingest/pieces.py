@@ -1,10 +1,8 @@
 """What a file or store holds: each field under the name of its quantity, on axes of known meaning, read lazily."""
 
 import re
-import tempfile
-import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,24 +13,16 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.core.place import Place, is_url
-from airmass.data.formats.layout import HECTOPASCALS, fill_hint, minute
+from airmass.data.formats.layout import fill_hint, minute
 from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.reading import error_line
-from airmass.data.formats.valid_time import TIMES, with_valid_time
+from airmass.data.ingest.axes import members_of, pressures_of, timed, times_of, windows_of, with_our_axes
+from airmass.data.ingest.files import files_of
 from airmass.data.ingest.regrid import SourceGrid
 from airmass.data.ingest.units import conversion
 from airmass.data.sources.grib import HELD
 from airmass.fields.names import Names, Quantity
 from airmass.fields.variables import COMPUTED, VARIABLES
-
-_HORIZONTAL = {"lat": "latitude", "lon": "longitude"}
-_LEVELS = ("level", "pressure_level", "isobaricInhPa", "isobaricInPa", "plev", "lev", "isobaric", "pressure")
-_MEMBERS = ("number", "realization", "ensemble", "member", "sample")
-_SUFFIXES = (".nc", ".nc4", ".cdf", ".grib", ".grib2", ".grb", ".grb2", ".grib1")
-_HOUR = np.timedelta64(1, "h")
-_FIRST = np.datetime64("1800-01-01", "ns")
-# A zip archive whose files are this many times its size is refused.
-_MOST_GROWTH = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,11 +144,13 @@ class Reading:
     """Choices in how sources are read.
 
     `accumulation` is the interval of sums, hours, where files do not tell; `lead` selects forecasts of one lead time.
+    What is left out is put into `notes`.
     """
 
     names: Names
     accumulation: int | None = None
     lead: int | None = None
+    notes: list[str] = field(default_factory=list)
 
 
 def pieces_of(place: Place, reading: Reading) -> list[Piece]:
@@ -174,59 +166,16 @@ def pieces_of(place: Place, reading: Reading) -> list[Piece]:
     if not found:
         held = ", ".join(others[:12]) or "nothing"
         raise InputError(f"{place}: no quantity that airmass knows; it holds {held}; `airmass data names` lists them")
+    if unknown := [name for name in dict.fromkeys(others) if name not in COMPUTED]:
+        reading.notes.append(f"{place}: left out, as not known: {', '.join(unknown)}")
     return found
-
-
-_UNPACKED: list[tempfile.TemporaryDirectory] = []
-
-
-def is_unpacked(file: Place) -> bool:
-    """True for a file that was unpacked from an archive."""
-    return any(Path(folder.name) in Path(file).parents for folder in _UNPACKED)
-
-
-def files_of(place: Place) -> list[Place]:
-    """The files of a source: itself, or those inside a zip archive or a folder that is no store."""
-    if is_url(place):
-        return [place]
-    path = Path(place)
-    if path.is_dir() and not any((path / name).exists() for name in ("zarr.json", ".zgroup", ".zmetadata", ".zarray")):
-        files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES and file.is_file())
-        return list(files) or [place]
-    if path.is_file() and path.stat().st_size > 4 and path.open("rb").read(4) == b"PK\3\4":
-        return list(_unzipped(path))
-    return [place]
-
-
-def _unzipped(path: Path) -> list[Path]:
-    """The files of a zip archive, as new CDS delivers, unpacked for as long as the process runs."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if m.filename.lower().endswith(_SUFFIXES)]
-            if not members:
-                raise InputError(f"{path}: a zip archive without NetCDF or GRIB files, expected some")
-            if sum(m.file_size for m in members) > _MOST_GROWTH * path.stat().st_size + 2**20:
-                raise InputError(f"{path}: a zip archive that unpacks to more than {_MOST_GROWTH} times its size")
-            folder = tempfile.TemporaryDirectory(prefix="airmass-")
-            _UNPACKED.append(folder)
-            files = []
-            for number, member in enumerate(members):
-                target = Path(folder.name) / f"{number}" / Path(member.filename).name
-                target.parent.mkdir()
-                with archive.open(member) as packed, target.open("wb") as out:
-                    while block := packed.read(2**20):
-                        out.write(block)
-                files.append(target)
-            return files
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-        raise InputError(f"{path}: a zip archive that cannot be unpacked: {error_line(error)}") from error
 
 
 def _piece(place: Place, dataset: xr.Dataset, name: str, reading: Reading) -> Piece | None:
     """A variable as a piece, None if its quantity is unknown or computed from time."""
     if name in COMPUTED or name.endswith("_bnds"):
         return None
-    field = _with_our_axes(dataset, name)
+    field = with_our_axes(dataset, name)
     on_levels = "level" in field.dims or "level" in field.coords
     attributes = field.attrs
     given = attributes.get("GRIB_paramId")
@@ -240,71 +189,8 @@ def _piece(place: Place, dataset: xr.Dataset, name: str, reading: Reading) -> Pi
         quantity = names.find(ranked[1], on_levels)
     if quantity is None:
         return None
-    dataset, field = _timed(place, dataset, field, name, reading)
+    dataset, field = timed(place, dataset, field, name, reading.lead)
     return _built(place, dataset, field, name, quantity, reading)
-
-
-def _with_our_axes(dataset: xr.Dataset, name: str) -> xr.DataArray:
-    """A field with this module's names of axes; a level by its name, or a pressure by its units."""
-    field = dataset[name]
-    renamed: dict[str, str] = {}
-    for axis in map(str, (*field.dims, *field.coords)):
-        if axis in _HORIZONTAL:
-            renamed[axis] = _HORIZONTAL[axis]
-        elif axis in _LEVELS or (axis in field.dims and axis in field.coords and _is_pressure(field[axis])):
-            renamed[axis] = "level"
-        elif axis in _MEMBERS and axis != "number":
-            renamed[axis] = "number"
-        elif axis in ("cell", "ncells", "points"):
-            renamed[axis] = "values"
-    renamed = {old: new for old, new in renamed.items() if old != new}
-    if len(set(renamed.values())) < len(renamed) or set(renamed.values()) & {*map(str, field.dims)}:
-        # Several axes of one meaning: the one that is a dimension counts.
-        renamed = {old: new for old, new in renamed.items() if old in field.dims}
-        field = field.drop_vars([c for c in field.coords if str(c) in renamed.values() and c not in field.dims])
-    return field.rename(renamed)
-
-
-def _is_pressure(axis: xr.DataArray) -> bool:
-    return axis.attrs.get("units") in (*HECTOPASCALS, "Pa") and axis.attrs.get("standard_name", "air_pressure") in (
-        "air_pressure",
-        "",
-    )
-
-
-def _timed(
-    place: Place, dataset: xr.Dataset, field: xr.DataArray, name: str, reading: Reading
-) -> tuple[xr.Dataset, xr.DataArray]:
-    """The field with its valid times as `time`, and the dataset of its times."""
-    windows = [c for c in dataset.coords if c == f"{name}_window"]
-    held = field.to_dataset(name=name).assign_coords({c: dataset[c] for c in windows}).assign_attrs(dataset.attrs)
-    held = held.assign_coords({t: dataset[t] for t in TIMES if t in dataset.variables and t not in held.variables})
-    if "batch" in held.dims and held.sizes["batch"] == 1:
-        held = held.isel(batch=0, drop=True)
-    if reading.lead is not None:
-        held = _of_one_lead(place, held, reading.lead)
-    axes = [t for t in TIMES if held.sizes.get(t, 1) > 1]
-    if len(axes) > 1:
-        raise InputError(
-            f"{place}: {name} has the two axes of time {' and '.join(axes)}; choose forecasts of one lead time with "
-            "--lead"
-        )
-    encoding = field.encoding
-    held = with_valid_time(held, place)[0]
-    field = held[name]
-    field.encoding = encoding
-    return held, field
-
-
-def _of_one_lead(place: Place, held: xr.Dataset, lead: int) -> xr.Dataset:
-    for axis in ("step", "prediction_timedelta", "lead_time", "forecast_period", "leadtime"):
-        if axis in held.dims:
-            steps = held[axis].values
-            wanted = np.timedelta64(lead, "h").astype("timedelta64[ns]")
-            if steps.dtype.kind != "m" or wanted not in steps:
-                raise InputError(f"{place}: {axis} has no {lead} h")
-            return held.isel({axis: int(np.flatnonzero(steps == wanted)[0])})
-    return held
 
 
 def _built(
@@ -336,100 +222,12 @@ def _built(
         factor, offset = conversion(field.attrs.get("units"), quantity.units)
     except InputError as error:
         raise InputError(f"{place}: {name} {error}") from None
-    times = _times(place, field, name)
+    times = times_of(place, field, name)
     return Piece(
-        place, name, quantity, field, times, _pressures(place, field, name), _numbers(field),
-        _windows(place, dataset, field, name, quantity, reading, len(times)), factor, offset,
+        place, name, quantity, field, times, pressures_of(place, field, name), members_of(field),
+        windows_of(place, dataset, field, name, quantity, reading.accumulation, len(times)), factor, offset,
         str(dataset.attrs.get("GRIB_centre", "")),
     )  # fmt: skip
-
-
-def _times(place: Place, field: xr.DataArray, name: str) -> np.ndarray:
-    """Valid times, rising; raises InputError for others."""
-    if "time" not in field.dims:
-        return np.array([], "datetime64[ns]")
-    times = field.time.values if "time" in field.coords else np.array([])
-    if times.dtype.kind != "M":
-        raise InputError(f"{place}: {name} {_no_dates(field, times)}")
-    times = times.astype("datetime64[ns]")
-    if np.isnat(times).any():
-        raise InputError(f"{place}: {name} has {np.isnat(times).sum()} missing times of {times.size}")
-    if times.size and times.min() < _FIRST:
-        raise InputError(f"{place}: {name} has the time {minute(times.min())}, expected from {minute(_FIRST)} on")
-    steps = np.diff(times)
-    if (twice := steps == np.timedelta64(0)).any():
-        raise InputError(f"{place}: {name} has the time {minute(times[1:][twice][0])} twice, expected once")
-    if (steps < np.timedelta64(0)).any():
-        after = minute(times[:-1][steps < np.timedelta64(0)][0])
-        raise InputError(f"{place}: {name} has times that run backwards after {after}")
-    return times
-
-
-def _no_dates(field: xr.DataArray, times: np.ndarray) -> str:
-    """The words for times that are no dates of the standard calendar within those of nanoseconds."""
-    if times.dtype != object:
-        return "has times without dates, expected dates of the standard calendar"
-    calendar = field.time.encoding.get("calendar", "another")
-    if calendar in ("standard", "gregorian", "proleptic_gregorian") and times.size:
-        return f"has times such as {times.flat[-1]}, expected dates from {minute(_FIRST)} to 2262"
-    return f"has times in the calendar {calendar!r}, expected dates of the standard calendar"
-
-
-def _pressures(place: Place, field: xr.DataArray, name: str) -> tuple[float, ...]:
-    if "level" not in field.dims:
-        return ()
-    if "level" not in field.coords:
-        raise InputError(f"{place}: {name} has a level axis without values, expected pressures")
-    axis = field.level
-    levels = np.asarray(axis.values)
-    if levels.dtype.kind not in "fiu" or not np.isfinite(levels.astype(float)).all():
-        raise InputError(f"{place}: {name} has levels {levels.dtype}, expected pressures in hPa")
-    levels = levels.astype(np.float64)
-    units = axis.attrs.get("units")
-    if units == "Pa" or (units is None and levels.max() > 2000):
-        levels = levels / 100
-    elif units is not None and units not in HECTOPASCALS:
-        raise InputError(f"{place}: {name} has levels in {units!r}, expected hPa or Pa")
-    if levels.max() > 1100 or levels.min() <= 0:
-        raise InputError(f"{place}: {name} has levels from {levels.min():g} to {levels.max():g} hPa: are they in Pa?")
-    if len(np.unique(levels)) < len(levels):
-        raise InputError(f"{place}: {name} has a level twice, expected each once: {levels.tolist()}")
-    return tuple(np.round(levels, 6).tolist())
-
-
-def _numbers(field: xr.DataArray) -> tuple[int, ...]:
-    if "number" not in field.dims:
-        return ()
-    values = field.number.values if "number" in field.coords else np.arange(field.sizes["number"])
-    return tuple(int(v) for v in values)
-
-
-def _windows(
-    place: Place, dataset: xr.Dataset, field: xr.DataArray, name: str, quantity: Quantity, reading: Reading, n: int
-) -> np.ndarray | None:
-    """Intervals of sums and means by time; None for fields of one instant."""
-    if not quantity.name.startswith("total_precipitation"):
-        return None
-    if f"{name}_window" in dataset.coords:
-        return np.atleast_1d(dataset[f"{name}_window"].values).astype("timedelta64[ns]")
-    hours = _hours_told(field, quantity)
-    hours = reading.accumulation if hours is None else hours
-    return None if hours is None else np.full(max(n, 1), np.timedelta64(hours, "h")).astype("timedelta64[ns]")
-
-
-def _hours_told(field: xr.DataArray, quantity: Quantity) -> int | None:
-    if quantity.name in VARIABLES:
-        return VARIABLES[quantity.name].accumulation_hours
-    methods = str(field.attrs.get("cell_methods", ""))
-    if told := re.search(r"(?:sum|mean)\b.*?interval: (\d+) ?h", methods):
-        return int(told[1])
-    if told := re.fullmatch(r"(\d+)-(\d+)", str(field.attrs.get("GRIB_stepRange", ""))):
-        return int(told[2]) - int(told[1])
-    return None
-
-
-Opened = Mapping[str, list[Piece]]
-Told = Callable[[str], None]
 
 
 def by_quantity(pieces: Iterator[Piece] | Sequence[Piece]) -> dict[str, list[Piece]]:

@@ -10,7 +10,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import scipy.sparse as sparse
@@ -47,6 +47,12 @@ class SourceGrid:
     def is_regular(self) -> bool:
         first = self.longitudes[0]
         return all(row is first or np.array_equal(row, first) for row in self.longitudes)
+
+    @cached_property
+    def key(self) -> bytes:
+        """Bytes that differ between grids."""
+        rows = self.longitudes[:1] if self.is_regular else self.longitudes
+        return self.latitude.tobytes() + b"".join(row.tobytes() for row in rows)
 
     @property
     def size(self) -> int:

@@ -83,7 +83,11 @@ def _known(dataset: xr.Dataset) -> Iterator[Finding]:
     known = [str(name) for name in dataset.data_vars if name in VARIABLES and name not in COMPUTED]
     if not known:
         held = ", ".join(sorted(map(str, dataset.data_vars))) or "none"
-        yield Finding("variables", f"are none that airmass knows; found {held}; expected some such as temperature")
+        yield Finding(
+            "variables",
+            f"are none that airmass knows; found {held}; expected some such as temperature; "
+            "`airmass data ingest` takes in other names",
+        )
     elif all(VARIABLES[name].static for name in known):
         yield Finding("time", f"is nowhere: {', '.join(known)} never change, and nothing else is known", wrong=False)
     elif "time" in dataset.dims and not dataset.sizes["time"]:

@@ -1,4 +1,4 @@
-"""GRIB files of editions 1 and 2, through ecCodes, which is imported only when such a file is met.
+"""GRIB files of editions 1 and 2, through ecCodes, which is started only when such a file is met.
 
 A file becomes one dataset: fields that airmass knows (`fields.names`) on (time, [number,] [level,] latitude,
 longitude), or on the points of a reduced grid. `time` is the valid time where each occurs once; overlapping forecasts
@@ -19,9 +19,9 @@ from xarray.core import indexing
 from airmass.core.errors import InputError
 from airmass.core.place import Place
 from airmass.data.formats.kind import Kind
-from airmass.data.formats.reading import error_line
-from airmass.data.sources.grib_field import Field, Shape, field_of, geometry, require_eccodes, values_of
+from airmass.data.sources.grib_field import Field, Shape, field_of, geometry, values_of
 from airmass.data.sources.grib_messages import Position, message_of, positions
+from airmass.data.sources.grib_process import DecodingError, require_eccodes
 from airmass.fields.names import Names, known_names
 
 _HOUR = np.timedelta64(1, "h")
@@ -241,11 +241,9 @@ class _GribArray(BackendArray):
             raise InputError(f"{self._path}: {self._name} is not there{_place(self._dims, key)}")
         try:
             return values_of(message_of(self._path, self._places[at]), self._geometry)
-        except InputError:
-            raise
-        except Exception as error:  # ecCodes does not document what it raises for damaged data
+        except DecodingError as error:
             where = f"{self._name} at byte {self._places[at].offset}"
-            raise InputError(f"{self._path}: {where} cannot be decoded: {error_line(error)}") from error
+            raise InputError(f"{self._path}: {where} cannot be decoded: {error}") from error
 
 
 def _plain(value: Any) -> Any:

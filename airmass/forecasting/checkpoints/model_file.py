@@ -2,7 +2,7 @@
 
 The file is a numpy `.npz` without pickle: `params:<path>`, `scales:<name>`, `latitude`, `longitude`, `fill`, one JSON
 text, and `innovation:<name>` and `calibration:gain` if the model has them. Formats 3 and 4 are still read; they had no
-calibration, format 3 no innovation either.
+calibration, format 3 no linear residual either.
 """
 
 import json
@@ -36,18 +36,18 @@ from airmass.recipes.recipes import Recipe, as_settings, from_settings
 
 MODEL_FILE = "model.npz"
 _FORMAT, _READ = 5, (3, 4, 5)
-_INNOVATION = ("mean", "persistence", "spread")
+_RESIDUAL = ("mean", "persistence", "spread")
 _GAIN = "gain"
 _MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True)
-class SavedModel:
+class ModelFile:
     """Contents of a model file.
 
     `about` is its provenance: version, data fingerprint, updates, climatology. `fill` has the value that replaces
-    missing ones for each prognostic channel, NaN if none may be missing. `innovation` is None unless the recipe needs
-    it, `calibration` unless it has been measured.
+    missing ones for each prognostic channel, NaN if none may be missing. `linear_residual` is None unless the recipe
+    needs it, `calibration` unless it has been measured.
     """
 
     recipe: Recipe
@@ -56,7 +56,7 @@ class SavedModel:
     network: PyTree
     about: Mapping[str, str | int]
     fill: Float[np.ndarray, " prognostic"]
-    innovation: LinearResidual | None = None
+    linear_residual: LinearResidual | None = None
     calibration: Calibration | None = None
 
     def model(
@@ -72,17 +72,17 @@ class SavedModel:
         """
         recipe = self.recipe
         trained = Trained(
-            recipe.task, recipe.model, self.network, self.grid, self.normaliser, self.fill, self.innovation,
+            recipe.task, recipe.model, self.network, self.grid, self.normaliser, self.fill, self.linear_residual,
             self.calibration,
         )  # fmt: skip
         return recipe.family.build(trained, static, precision, parts, attend)
 
 
-def write_model(path: str | Path, saved: SavedModel) -> None:
+def write_model(path: str | Path, saved: ModelFile) -> None:
     """Write a model file aside, then rename it over any older one."""
     flat = {f"params:{name}": leaf for name, leaf in named_leaves(saved.network).items()}
     flat |= {f"scales:{name}": leaf for name, leaf in named_leaves(saved.normaliser).items()}
-    flat |= {f"innovation:{name}": leaf for name, leaf in innovation_arrays(saved.innovation).items()}
+    flat |= {f"innovation:{name}": leaf for name, leaf in residual_arrays(saved.linear_residual).items()}
     flat |= {} if saved.calibration is None else {f"calibration:{_GAIN}": np.asarray(saved.calibration.gain)}
     text = {
         "format": _FORMAT,
@@ -112,7 +112,7 @@ class _Text:
     about: dict[str, str | int]
 
 
-def read_model(path: str | Path) -> SavedModel:
+def read_model(path: str | Path) -> ModelFile:
     """Read a model file, or the one in a run's folder.
 
     The recipe determines which arrays must be there, before any is read. Raises InputError for an invalid file.
@@ -133,16 +133,16 @@ def read_model(path: str | Path) -> SavedModel:
     network = jax.eval_shape(lambda: new_network(recipe.task, recipe.model, jax.random.key(0)))
     scales = with_named_leaves(_normaliser_template(recipe), flat.under("scales:"), path)
     _require_positive(path, scales)
-    innovation = innovation_from(flat.under("innovation:"), recipe, grid, path)
-    return SavedModel(
+    linear_residual = residual_from(flat.under("innovation:"), recipe, grid, path)
+    return ModelFile(
         recipe,
         grid,
         scales,
         with_named_leaves(network, flat.under("params:"), path),
         held.about,
         _fill(flat, recipe, path),
-        innovation,
-        _calibration_from(flat.under("calibration:"), innovation, path),
+        linear_residual,
+        _calibration_from(flat.under("calibration:"), linear_residual, path),
     )
 
 
@@ -183,33 +183,33 @@ def _require_positive(path: Path, scales: Normaliser) -> None:
             raise InputError(f"{path}: {name} holds a number that is not above 0")
 
 
-def innovation_arrays(innovation: LinearResidual | None) -> dict[str, np.ndarray]:
-    """Arrays to save for innovations: their statistics, without the harmonics, which follow from the grid."""
-    return {} if innovation is None else {name: np.asarray(getattr(innovation, name)) for name in _INNOVATION}
+def residual_arrays(linear_residual: LinearResidual | None) -> dict[str, np.ndarray]:
+    """Arrays to save of a linear residual: their statistics, without the harmonics, which follow from the grid."""
+    return {} if linear_residual is None else {name: np.asarray(getattr(linear_residual, name)) for name in _RESIDUAL}
 
 
-def innovation_from(
+def residual_from(
     arrays: Mapping[str, NpzArray] | Mapping[str, np.ndarray], recipe: Recipe, grid: LatLonGrid, source: str | Path
 ) -> LinearResidual | None:
-    """Rebuild from `innovation_arrays`; None if the recipe needs none. Raises InputError for other arrays."""
-    if not recipe.needs_innovation:
+    """Rebuild from `residual_arrays`; None if the recipe needs none. Raises InputError for other arrays."""
+    if not recipe.needs_linear_residual:
         return None
     channels, degrees = len(ChannelLayout.of(recipe.task.prognostic, recipe.task.levels)), grid.shape[1] // 2
     by_harmonic = np.empty((degrees, degrees, channels), np.float32)
     by_lag = np.empty((recipe.task.history, *by_harmonic.shape), np.complex64)
     shapes = np.empty((grid.size, channels), np.float32), by_lag, by_harmonic
-    held = with_named_leaves(dict(zip(_INNOVATION, shapes, strict=True)), arrays, source)
+    held = with_named_leaves(dict(zip(_RESIDUAL, shapes, strict=True)), arrays, source)
     return LinearResidual(**held, harmonics=Harmonics.build(grid.latitude, grid.longitude))
 
 
 def _calibration_from(
-    arrays: Mapping[str, NpzArray], innovation: LinearResidual | None, source: str | Path
+    arrays: Mapping[str, NpzArray], linear_residual: LinearResidual | None, source: str | Path
 ) -> Calibration | None:
     """Calibration of a model file; None before it has been measured."""
-    if innovation is None or not arrays:
+    if linear_residual is None or not arrays:
         return None
-    held = with_named_leaves({_GAIN: np.empty(innovation.spread.shape, np.float32)}, arrays, source)
-    return Calibration(innovation, held[_GAIN])
+    held = with_named_leaves({_GAIN: np.empty(linear_residual.spread.shape, np.float32)}, arrays, source)
+    return Calibration(linear_residual, held[_GAIN])
 
 
 def named_leaves(tree) -> dict[str, np.ndarray]:

@@ -29,7 +29,7 @@ from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
-from airmass.forecasting.checkpoints.model_file import MODEL_FILE, SavedModel, read_model
+from airmass.forecasting.checkpoints.model_file import MODEL_FILE, ModelFile, read_model
 from airmass.models.family import ModelFamily, families
 from airmass.models.published.archive import PublishedModel
 from airmass.models.settings import ModelSettings
@@ -42,7 +42,8 @@ class Checkpoint(Protocol):
     """A trained model.
 
     `grid` is None if any grid of `spacing` degrees fits, of any spacing if that is 0. `sampler` and `noise` (the noise
-    in training) are None for a model without a sampler. `innovation` and `calibration` are None if the model has none.
+    in training) are None for a model without a sampler. `linear_residual` and `calibration` are None if the model has
+    none.
     """
 
     @property
@@ -73,7 +74,7 @@ class Checkpoint(Protocol):
     def noise(self) -> Any: ...
 
     @property
-    def innovation(self) -> LinearResidual | None: ...
+    def linear_residual(self) -> LinearResidual | None: ...
 
     @property
     def calibration(self) -> Calibration | None: ...
@@ -103,7 +104,7 @@ class OwnCheckpoint:
     """Model file of airmass, which contains its statistics."""
 
     path: Path
-    saved: SavedModel
+    saved: ModelFile
     spacing = 0.0
     license = ""
 
@@ -136,8 +137,8 @@ class OwnCheckpoint:
         return self.family.noise(self.saved.recipe)
 
     @property
-    def innovation(self) -> LinearResidual | None:
-        return self.saved.innovation
+    def linear_residual(self) -> LinearResidual | None:
+        return self.saved.linear_residual
 
     @property
     def calibration(self) -> Calibration | None:
@@ -175,7 +176,7 @@ class PublishedCheckpoint:
     published: PublishedModel
     config: Path | None = None
     grid = None
-    innovation = None
+    linear_residual = None
     calibration = None
 
     @property

@@ -17,9 +17,9 @@ class ConvLSTMFamily(ModelFamily):
             raise InputError(f"devices: space is {recipe.devices.space}, expected 1: a ConvLSTM needs the whole grid")
 
     def network(self, task: Task, settings: ConvLSTMSettings, key):
-        from airmass.models.convlstm.model import Network, network_sizes
+        from airmass.models.convlstm.model import ConvLSTMNetwork, network_sizes
 
-        return Network(settings, *network_sizes(task), key=key)
+        return ConvLSTMNetwork(settings, *network_sizes(task), key=key)
 
     def build(self, trained, static, precision="float32", parts=1, attend=None):
         from airmass.models.convlstm.model import convlstm

@@ -57,7 +57,7 @@ class Cell(eqx.Module):
         return jnp.stack(found)
 
 
-class Network(eqx.Module):
+class ConvLSTMNetwork(eqx.Module):
     """Frames in, scaled outputs out. Every leaf is a parameter; those of `cells` are stacked over layers."""
 
     embed: Linear
@@ -92,7 +92,7 @@ class Network(eqx.Module):
 class ConvLSTM(eqx.Module):
     """The forecast step. Only `network` is trained."""
 
-    network: Network
+    network: ConvLSTMNetwork
     positions: Float[Array, "node position"]
     normaliser: Normaliser
     static: Float[Array, "node static"]
@@ -143,7 +143,7 @@ class ConvLSTM(eqx.Module):
 
 
 def convlstm(
-    network: Network,
+    network: ConvLSTMNetwork,
     grid: LatLonGrid,
     normaliser: Normaliser,
     static: Float[np.ndarray, "node static"],

@@ -35,14 +35,14 @@ class GenCastFamily(ModelFamily):
             )
         if set(recipe.training.rollout) != {1}:
             raise InputError(f"rollout is {recipe.training.rollout}, expected 1: GenCast learns one frame at a time")
-        if recipe.model.innovation and recipe.devices.space > 1:
+        if recipe.model.linear_residual and recipe.devices.space > 1:
             raise InputError(
-                f"devices: space is {recipe.devices.space}, expected 1 with --model.innovation, whose harmonics need "
-                "the whole grid"
+                f"devices: space is {recipe.devices.space}, expected 1 with --model.linear-residual, whose harmonics "
+                "need the whole grid"
             )
         gaps = [name for name in recipe.task.prognostic if VARIABLES[name].missing_over_land]
-        if gaps and self.needs_innovation(recipe):
-            setting = "--model.innovation" if recipe.model.innovation else "--diffusion.calibration.starts"
+        if gaps and self.needs_linear_residual(recipe):
+            setting = "--model.linear-residual" if recipe.model.linear_residual else "--diffusion.calibration.starts"
             raise InputError(f"{setting}: {', '.join(gaps)} is missing over land and has no harmonics")
 
     def check_grid(self, recipe: RecipeParts, grid) -> None:
@@ -54,8 +54,8 @@ class GenCastFamily(ModelFamily):
     def noise(self, recipe: RecipeParts):
         return recipe.diffusion.training
 
-    def needs_innovation(self, recipe: RecipeParts) -> bool:
-        return recipe.model.innovation or self.calibrated(recipe)
+    def needs_linear_residual(self, recipe: RecipeParts) -> bool:
+        return recipe.model.linear_residual or self.calibrated(recipe)
 
     def calibrated(self, recipe: RecipeParts) -> bool:
         return recipe.diffusion is not None and recipe.diffusion.calibration.starts > 0
@@ -63,7 +63,7 @@ class GenCastFamily(ModelFamily):
     def network(self, task: Task, settings: GenCastSettings, key):
         from airmass.models.gencast.model import DenoiserNetwork, denoiser_sizes
 
-        return DenoiserNetwork(settings, *denoiser_sizes(task, settings.innovation), key=key)
+        return DenoiserNetwork(settings, *denoiser_sizes(task, settings.linear_residual), key=key)
 
     def attention(self, settings: GenCastSettings, precision: str, gradient: bool = False):
         from airmass.models.nn.attention_choice import attention_here
@@ -75,7 +75,7 @@ class GenCastFamily(ModelFamily):
 
         given = trained.network, trained.settings, trained.grid, trained.normaliser, static, trained.fill
         given = *given, trained.task.step, precision, parts, attend
-        return gencast(*given, trained.innovation, trained.calibration)
+        return gencast(*given, trained.linear_residual, trained.calibration)
 
     def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=4):
         from airmass.models.gencast.runner import GenCastRunner
@@ -89,10 +89,10 @@ class GenCastFamily(ModelFamily):
 
     def objective(self, recipe: RecipeParts, loss, grid):
         from airmass.diffusion.sphere import SphereNoise
-        from airmass.models.gencast.objective import DenoisingObjective
+        from airmass.models.gencast.objective import GenCastObjective
 
         white = SphereNoise.build(grid.latitude, grid.longitude)
-        return DenoisingObjective(loss, white, recipe.diffusion.training, recipe.task.history)
+        return GenCastObjective(loss, white, recipe.diffusion.training, recipe.task.history)
 
     def footprint(self, settings, sizes):
         from airmass.models.gencast.footprint import footprint
@@ -110,7 +110,7 @@ class GenCastFamily(ModelFamily):
 
         sizes = ("width", "hidden_layers", "heads", "feedforward", "frequencies", "base_period", "encoder_sizes")
         return ParameterLayout(
-            tuple(input_channels(task, noisy=True, innovation=settings.innovation)),
+            tuple(input_channels(task, noisy=True, linear_residual=settings.linear_residual)),
             tuple(output_channels(task)),
             first=SORTED_INPUTS,
             last=f"decoder.output.layers.{settings.hidden_layers}.",

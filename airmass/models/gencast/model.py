@@ -136,7 +136,7 @@ class Precomputed(eqx.Module):
     decoder: DecoderPrecomputed
 
 
-class Frame(eqx.Module):
+class PreparedFrame(eqx.Module):
     """The known part of a frame before it is sampled.
 
     `fixed` is the conditioning part of the first map, `base` what targets are added to: the newest frame with missing
@@ -165,7 +165,7 @@ class GenCast(eqx.Module):
     fill: Float[Array, " prognostic"]
     step_hours: int = eqx.field(static=True)
     precision: str = eqx.field(static=True, default="float32")
-    innovation: LinearResidual | None = None
+    linear_residual: LinearResidual | None = None
     calibration: Calibration | None = None
     embedded: Embedded | None = None
 
@@ -191,7 +191,7 @@ class GenCast(eqx.Module):
         along, everywhere = PartitionSpec(self.tiles.space), PartitionSpec()
         parts: dict[str, Any] = dict.fromkeys(("network", "neighbours", "normaliser", "fill"), everywhere)
         parts |= {"static": along, "embedded": None if self.embedded is None else everywhere}
-        parts |= {"innovation": None if self.innovation is None else everywhere}
+        parts |= {"linear_residual": None if self.linear_residual is None else everywhere}
         parts |= {"calibration": None if self.calibration is None else everywhere}
         return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
 
@@ -200,30 +200,30 @@ class GenCast(eqx.Module):
         embedded = self.embedded or self.network.embedded(self.tiles)
         return self.network.precomputed(embedded, sigma)
 
-    def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> Frame:
+    def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> PreparedFrame:
         """Inputs shared by every denoising of the frame after `state`.
 
         `forcing` holds the frames at the history's times and at the target time.
         """
         missing = jnp.isnan(state.history).any(axis=0)
         history = self.filled(state.history)
-        base = history[-1] if self.innovation is None else self.innovation.expected(history)
+        base = history[-1] if self.linear_residual is None else self.linear_residual.expected(history)
 
         def fixed(_, tile):
             fields = (self.tiles.rows(field, tile) for field in (history, forcing, self.static))
             x = self.normaliser.inputs(*fields)
-            if self.innovation is not None:
+            if self.linear_residual is not None:
                 change = self.tiles.rows(base - history[-1], tile)
                 x = jnp.concatenate([x, change / self.normaliser.prognostic(self.normaliser.target_scale)], axis=-1)
             return None, self.network.fixed(self.tiles, x.astype(self.tiles.grid_features.dtype), tile)
 
         _, fixed_map = jax.lax.scan(fixed, None, jnp.arange(self.tiles.count))
         expected = None if self.calibration is None else self.calibration.residual.expected(history)
-        return Frame(fixed_map, base, missing, expected)
+        return PreparedFrame(fixed_map, base, missing, expected)
 
     def denoise(
         self,
-        frame: Frame,
+        frame: PreparedFrame,
         noisy: Float[Array, "node target"],
         sigma: Float[Array, ""],
         precomputed: Precomputed | None = None,
@@ -237,27 +237,31 @@ class GenCast(eqx.Module):
 
         return denoise(network, noisy, sigma)
 
-    def target(self, frame: Frame, physical: Float[Array, "node target"]) -> Float[Array, "node target"]:
+    def target(self, frame: PreparedFrame, physical: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """The target of `denoise` for a physical frame without missing values: the inverse of `restore`."""
         scaled = self.normaliser.target(physical, frame.base)
-        if self.innovation is None:
+        if self.linear_residual is None:
             return scaled
-        return self.normaliser.with_prognostic(scaled, self.innovation.whitened(self.normaliser.prognostic(scaled)))
+        return self.normaliser.with_prognostic(
+            scaled, self.linear_residual.whitened(self.normaliser.prognostic(scaled))
+        )
 
     def coloured(self, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """Targets in units of the normaliser's scales."""
-        if self.innovation is None:
+        if self.linear_residual is None:
             return scaled
-        return self.normaliser.with_prognostic(scaled, self.innovation.coloured(self.normaliser.prognostic(scaled)))
+        return self.normaliser.with_prognostic(
+            scaled, self.linear_residual.coloured(self.normaliser.prognostic(scaled))
+        )
 
     def counted(self, errors: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """Errors of targets as a loss should see them: harmonics by their share in a channel whose spread is one."""
-        if self.innovation is None:
+        if self.linear_residual is None:
             return errors
-        coloured = self.innovation.coloured(self.normaliser.prognostic(errors))
-        return self.normaliser.with_prognostic(errors, coloured / self.innovation.size)
+        coloured = self.linear_residual.coloured(self.normaliser.prognostic(errors))
+        return self.normaliser.with_prognostic(errors, coloured / self.linear_residual.size)
 
-    def restore(self, frame: Frame, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
+    def restore(self, frame: PreparedFrame, scaled: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """The physical frame, missing where the history was."""
         physical = self.normaliser.restore(self.coloured(scaled), frame.base)
         newest = self.normaliser.prognostic(physical)
@@ -288,28 +292,28 @@ def gencast(
     precision: str = "float32",
     parts: int = 1,
     attend: Attend | None = None,
-    innovation: LinearResidual | None = None,
+    linear_residual: LinearResidual | None = None,
     calibration: Calibration | None = None,
 ) -> GenCast:
     """GenCast on `grid`, as `graphcast`. `fill` replaces missing values, by prognostic channel.
 
-    `attend` is what `attention_here` chose, by default plain JAX. `innovation` is drawn in place of changes where the
-    settings ask for that, `calibration` is there where one has been measured.
+    `attend` is what `attention_here` chose, by default plain JAX. `linear_residual` is drawn in place of changes where
+    the settings ask for that, `calibration` is there where one has been measured.
     """
-    innovation = innovation if settings.innovation else None
+    linear_residual = linear_residual if settings.linear_residual else None
     graphs = build_graphs(
         grid, settings.mesh_level, settings.radius_fraction, finest_only=True, corner_length=settings.corner_length
     )
     neighbours = dataclasses.replace(Neighbours.within(icosphere(settings.mesh_level), settings.hops), by=attend)
     tiles = Tiles.of(graphs, parts=parts, space=shared_axis(parts))
     model = GenCast(
-        network, tiles, neighbours, normaliser, static, fill, step_hours, precision, innovation, calibration
+        network, tiles, neighbours, normaliser, static, fill, step_hours, precision, linear_residual, calibration
     )
     return jax.tree.map(jnp.asarray, model)
 
 
-def denoiser_sizes(task: Task, innovation: bool = False) -> tuple[int, int]:
+def denoiser_sizes(task: Task, linear_residual: bool = False) -> tuple[int, int]:
     """Input channels (without the three structural ones) and outputs of a denoiser for `task`."""
     channels, outputs = network_sizes(task)
-    expected = len(ChannelLayout.of(task.prognostic, task.levels)) if innovation else 0
+    expected = len(ChannelLayout.of(task.prognostic, task.levels)) if linear_residual else 0
     return channels + expected + outputs, outputs

@@ -16,7 +16,7 @@ from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.state import State
 
 
-class DenoisingObjective(eqx.Module):
+class GenCastObjective(eqx.Module):
     """The loss at one noise level, drawn evenly in its power 1/rho, with noise that is white on the sphere."""
 
     loss: WeightedLoss
@@ -50,7 +50,7 @@ def denoising_loss(
     """Loss of one example at one noise level, and squared errors by channel before that level's weight.
 
     Price et al. 2025, methods. `noise` has unit variance. Where the target is missing, the fill value is compared, as
-    in the published code. Of whitened targets a harmonic's error counts by how much of its channel's innovations it is.
+    in the published code. Of whitened targets a harmonic's error counts by how much of its channel's residuals it is.
     """
     state = State(model.normaliser.prognostic(example.frames[:history]), jnp.asarray(example.valid_time))
     frame = model.prepare(state, example.forcings[: history + 1])

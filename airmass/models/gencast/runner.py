@@ -18,7 +18,7 @@ from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.forcing import forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
-from airmass.models.gencast.model import Frame, GenCast, Precomputed
+from airmass.models.gencast.model import GenCast, Precomputed, PreparedFrame
 from airmass.models.runner import NOTHING_WRITTEN, History, Written, member_key, whole_hours
 from airmass.models.state import State
 
@@ -139,7 +139,7 @@ _ready = jax.jit(lambda model: model.ready(inference=True))
 
 
 @jax.jit
-def _prepare(model: GenCast, state: State, window: Float[Array, "window node forcing"]) -> Frame:
+def _prepare(model: GenCast, state: State, window: Float[Array, "window node forcing"]) -> PreparedFrame:
     return model.prepare(state, window)
 
 
@@ -150,12 +150,16 @@ def _precomputed(model: GenCast, sigma: Float[Array, ""]) -> Precomputed:
 
 @jax.jit
 def _denoise(
-    model: GenCast, frame: Frame, x: Float[Array, "node target"], sigma: Float[Array, ""], precomputed: Precomputed
+    model: GenCast,
+    frame: PreparedFrame,
+    x: Float[Array, "node target"],
+    sigma: Float[Array, ""],
+    precomputed: Precomputed,
 ):
     return model.denoise(frame, x, sigma, precomputed)
 
 
 @jax.jit
-def _finish(model: GenCast, state: State, frame: Frame, scaled: Float[Array, "node target"]):
+def _finish(model: GenCast, state: State, frame: PreparedFrame, scaled: Float[Array, "node target"]):
     physical = model.restore(frame, scaled)
     return model.advance(state, physical), physical

@@ -22,7 +22,7 @@ class GenCastSettings(ModelSettings):
     With `recompute` 0 the backward pass finds every activation kept; with k it makes those of k blocks at a time again,
     and those of each tile of encoder and decoder: memory for a third more arithmetic.
 
-    With `innovation` the network draws what a frame adds to what a linear model expects after the history, every
+    With `linear_residual` the network draws what a frame adds to what a linear model expects after the history, every
     spherical harmonic of it brought to unit variance (docs/decisions/0014), in place of the published change since the
     last frame. What is expected is then an input too.
     """
@@ -40,7 +40,7 @@ class GenCastSettings(ModelSettings):
     base_period: Annotated[float, Range(0, above=True)] = 16.0
     encoder_sizes: tuple[Annotated[int, Range(1, 16384)], ...] = (32, 16)
     recompute: Annotated[int, Range(0, 1024)] = 1
-    innovation: bool = False
+    linear_residual: bool = False
 
     def __post_init__(self):
         check(self, "model")
@@ -52,7 +52,7 @@ class GenCastSettings(ModelSettings):
 
 @dataclass(frozen=True)
 class CalibrationSettings:
-    """Forecasts on which the innovations of a trained denoiser are measured (docs/decisions/0016).
+    """Forecasts on which the residuals of a trained denoiser are measured (docs/decisions/0016).
 
     Forecasts of `frames` frames from `starts` times spread over the training dates; without starts there is no
     calibration. Harmonics of a degree below `first_degree` are left as they are drawn.

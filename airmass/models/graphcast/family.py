@@ -18,9 +18,9 @@ class GraphCastFamily(ModelFamily):
     published = PublishedLayout("model_config:", _read_published)
 
     def network(self, task: Task, settings: GraphCastSettings, key):
-        from airmass.models.graphcast.model import Network, network_sizes
+        from airmass.models.graphcast.model import GraphCastNetwork, network_sizes
 
-        return Network(settings, *network_sizes(task), key=key)
+        return GraphCastNetwork(settings, *network_sizes(task), key=key)
 
     def build(self, trained, static, precision="float32", parts=1, attend=None):
         from airmass.models.graphcast.model import graphcast

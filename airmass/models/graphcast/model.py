@@ -29,7 +29,7 @@ from airmass.models.nn.summed import LinearAfterSum, arriving_at
 from airmass.models.state import State
 
 
-class Network(eqx.Module):
+class GraphCastNetwork(eqx.Module):
     """The graph network: normalised node vectors in, normalised outputs out. Every leaf is a parameter."""
 
     encoder: Encoder
@@ -113,7 +113,7 @@ class Geometry(eqx.Module):
 class GraphCast(eqx.Module):
     """The forecast step. Only `network` is trained; everything else is geometry, scales and static fields."""
 
-    network: Network
+    network: GraphCastNetwork
     tiles: Tiles
     normaliser: Normaliser
     static: Float[Array, "node static"]
@@ -170,7 +170,7 @@ class GraphCast(eqx.Module):
 
 
 def graphcast(
-    network: Network,
+    network: GraphCastNetwork,
     settings: GraphCastSettings,
     grid: LatLonGrid,
     normaliser: Normaliser,

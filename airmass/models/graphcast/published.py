@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from airmass.fields.task import Task
-from airmass.models.graphcast.model import Network, network_sizes
+from airmass.models.graphcast.model import GraphCastNetwork, network_sizes
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.published.archive import (
     Flat,
@@ -52,13 +52,13 @@ def read_graphcast(path: str | Path) -> PublishedModel:
     )
 
 
-def from_published(flat: Flat, task: Task, settings: GraphCastSettings, source: str) -> Network:
+def from_published(flat: Flat, task: Task, settings: GraphCastSettings, source: str) -> GraphCastNetwork:
     """Our parameters from `params:*`. Every key is used exactly once; otherwise an InputError names which and how."""
-    template = jax.eval_shape(lambda: Network(settings, *network_sizes(task), key=jax.random.key(0)))
+    template = jax.eval_shape(lambda: GraphCastNetwork(settings, *network_sizes(task), key=jax.random.key(0)))
     return parameters(flat, template, partial(_keys, settings.steps), published_rows(task, False), source)
 
 
-def to_published(network: Network, task: Task) -> dict[str, np.ndarray]:
+def to_published(network: GraphCastNetwork, task: Task) -> dict[str, np.ndarray]:
     """The inverse of `from_published`, without the prefix `params:`; also serves for gradients."""
     steps = network.processor.edge_mlp.layers[0].bias.shape[0]
     return published(network, partial(_keys, steps), published_rows(task, False))

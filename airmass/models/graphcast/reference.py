@@ -1,7 +1,7 @@
 """GraphCast's network written plainly, to be held beside the paper (Lam et al. 2023, supplement 3).
 
-Same parameters and result as `model.Network`, with every message on every edge at once and nothing rearranged. For
-reading and for tests: it is slower and takes many times the memory.
+Same parameters and result as `model.GraphCastNetwork`, with every message on every edge at once and nothing rearranged.
+For reading and for tests: it is slower and takes many times the memory.
 """
 
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from airmass.core.types import Array
-from airmass.models.graphcast.model import Network
+from airmass.models.graphcast.model import GraphCastNetwork
 from airmass.models.grid_mesh import Decoder, Encoder
 from airmass.models.mesh.graph import EdgeSet, Graphs
 from airmass.models.nn.interaction import Interaction
@@ -19,7 +19,9 @@ Nodes = Float[Array, "node width"]
 Edges = Float[Array, "edge width"]
 
 
-def network(parameters: Network, graphs: Graphs, x: Float[Array, "grid channel"]) -> Float[Array, "grid output"]:
+def network(
+    parameters: GraphCastNetwork, graphs: Graphs, x: Float[Array, "grid channel"]
+) -> Float[Array, "grid output"]:
     """Normalised outputs on all grid nodes from normalised inputs: embed and encode, process, decode."""
     grid, mesh = encode(parameters.encoder, graphs, x)
     edges = perceptron(parameters.embed_mesh_edges, graphs.mesh.features)

@@ -16,7 +16,7 @@ from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
 from airmass.fields.normalise import Normaliser
-from airmass.models.graphcast.model import GraphCast, Network
+from airmass.models.graphcast.model import GraphCast, GraphCastNetwork
 from airmass.models.graphcast_ensemble.settings import GraphCastEnsembleSettings
 from airmass.models.members import Noise, draw, step
 from airmass.models.mesh.tiles import Tiles
@@ -33,15 +33,15 @@ class NoiseMap(eqx.Module):
 class EnsembleNetwork(eqx.Module):
     """A GraphCast network `base`, and a map for each of its norms in their order in the tree."""
 
-    base: Network
+    base: GraphCastNetwork
     maps: tuple[NoiseMap, ...]
 
     def __init__(self, settings: GraphCastEnsembleSettings, channels: int, outputs: int, *, key: PRNGKeyArray):
-        self.base = Network(settings, channels, outputs, key=key)
+        self.base = GraphCastNetwork(settings, channels, outputs, key=key)
         shapes = [norm.scale.shape for norm in _norms(self.base)]
         self.maps = tuple(NoiseMap(jnp.zeros((*s[:-1], settings.noise_channels, 2 * s[-1]))) for s in shapes)
 
-    def moved(self, noise: Noise) -> Network:
+    def moved(self, noise: Noise) -> GraphCastNetwork:
         """The network of one member and step."""
         moved = [_moved(norm, part, noise) for norm, part in zip(_norms(self.base), self.maps, strict=True)]
         return eqx.tree_at(_norms, self.base, moved)
@@ -122,7 +122,7 @@ class GraphCastEnsemble(eqx.Module):
         return State(jnp.concatenate([state.history[1:], newest[None]]), state.valid_time + jnp.int32(self.step_hours))
 
 
-def _norms(network: Network) -> list[LayerNorm]:
+def _norms(network: GraphCastNetwork) -> list[LayerNorm]:
     leaves = jax.tree.leaves(network, is_leaf=lambda leaf: isinstance(leaf, LayerNorm))
     return [leaf for leaf in leaves if isinstance(leaf, LayerNorm)]
 

@@ -110,7 +110,7 @@ class Interaction(eqx.Module):
         return receiver + self.node_mlp.rest(hidden + self.node_mlp.layers[0].bias, condition)
 
 
-def fused_matmul(x: Float[Array, "*n in"], *weights: Float[Array, "in out"]) -> Sequence[Float[Array, "*n out"]]:
+def fused_matmul(x: Float[Array, "*n in"], *weights: Float[Array, "in _out"]) -> Sequence[Float[Array, "*n _out"]]:
     """`x @ weight` for each weight, as one product, which takes a CPU about a seventh less time than two."""
     ends = list(accumulate(weight.shape[-1] for weight in weights))
     return jnp.split(product(x, jnp.concatenate(weights, axis=-1)), ends[:-1], axis=-1)

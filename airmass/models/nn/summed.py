@@ -21,7 +21,7 @@ from airmass.models.nn.product import summed_products
 
 # The triangular matrix is multiplied in this many blocks of columns.
 _BLOCKS = 4
-Sums = tuple[Float[Array, "*n some"], ...]
+Sums = tuple[Float[Array, "*n _width"], ...]  # of different widths
 Arriving = Callable[[Sums], Float[Array, "receiver hidden"]]
 
 

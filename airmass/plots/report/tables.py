@@ -132,7 +132,7 @@ def _skill(table: ScoreTable, system: str, baseline: str, channel, hour: float, 
 
 
 def _baselines(table: ScoreTable) -> list[str]:
-    return [name for name in BASELINES if name in table.systems]
+    return [name for name in BASELINES[:2] if name in table.systems] or [n for n in BASELINES if n in table.systems]
 
 
 def _lead(hour: float) -> str:

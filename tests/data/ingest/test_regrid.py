@@ -161,5 +161,5 @@ def test_wrong_grids_are_refused(text):
 
 
 def test_a_gaussian_grid_needs_a_target():
-    with pytest.raises(InputError, match="regular Gaussian grid of 32 rows.*choose a regular grid with --grid"):
+    with pytest.raises(InputError, match=r"regular Gaussian grid of 32 rows.*choose a regular grid with --grid"):
         Regridder.build(SOURCES["Gaussian"], None)

@@ -95,6 +95,16 @@ def test_blocks_of_one_frame_give_the_same_files(store, folder, tmp_path, monkey
     assert ("temperature", 12, 12) in seen
 
 
+def test_four_workers_give_the_same_files(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(statistics, "_BLOCK_BYTES", 1)
+    names = ("temperature", "10m_u_component_of_wind", "10m_v_component_of_wind")
+    one, four = (compute_statistics(store, tmp_path / f"{n}", DATES, names, workers=n) for n in (1, 4))
+    for a, b in zip(load_statistics(one), load_statistics(four), strict=True):
+        xr.testing.assert_identical(a, b)
+    chunks = [path.relative_to(one) for path in one.rglob("c/*/*/*") if path.is_file()]
+    assert chunks and all((one / path).read_bytes() == (four / path).read_bytes() for path in chunks)
+
+
 def test_linear_trend_has_equal_changes(tmp_path):
     """x = position + hours: the changes over 12 h are 12 everywhere, so their spread is none."""
     dataset = synthetic_dataset(days=2, step=3, names=("2m_temperature",))

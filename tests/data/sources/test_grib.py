@@ -53,7 +53,7 @@ def test_a_field_that_is_not_there_is_named(tmp_path):
 
 def test_overlapping_forecasts_have_two_axes_of_time(tmp_path):
     parts = [
-        message(FRAME + hour + step, {"shortName": "2t", "dataDate": 20000101, "dataTime": 100 * hour, "step": step}, False)
+        message(FRAME + hour + step, {"shortName": "2t", **DAY, "dataTime": 100 * hour, "step": step}, False)
         for hour in (0, 6) for step in (0, 6)
     ]  # fmt: skip
     ours = opened(write(tmp_path / "f.grib", parts))
@@ -113,7 +113,7 @@ LONG = message(FRAME, {"shortName": "2t", **DAY}, False, edition=1)
         (FIELD[:7] + b"\3" + FIELD[8:], "is GRIB edition 3, expected 1 or 2"),
         (FIELD + b"x" * 900, r"900 bytes after message 1, at byte \d+, are no GRIB message"),
         (FIELD + FIELD, r"2t at 2000-01-01T00:00 is there twice, at bytes 0 and \d+"),
-        (FIELD + message(FRAME[:, :8], without("dataTime", 600), False), "fields on two grids, 2t on regular_ll 16 x 8"),
+        (FIELD + message(FRAME[:, :8], without("dataTime", 600), False), "fields on two grids, 2t on regular_ll 16"),
         (message(FRAME, without("shortName", "swvl1"), False), r"no field that airmass knows; it holds swvl1"),
         (LONG[:4] + b"\0\0\5" + LONG[7:], "says that it has 5 bytes"),
         (b"GRIB", "truncated: message 1 at byte 0 has 4 bytes"),

@@ -11,7 +11,7 @@ from airmass.core.errors import InputError
 from airmass.data.loading.frames import Frames
 from airmass.fields.harmonics import Harmonics
 from airmass.fields.linear_residual import Calibration, LinearResidual
-from airmass.forecasting.checkpoints.model_file import SavedModel, named_leaves, read_model, write_model
+from airmass.forecasting.checkpoints.model_file import ModelFile, named_leaves, read_model, write_model
 from airmass.models.family import new_network
 from tests.conftest import make_store
 from tests.models.gencast.test_objective import INNOVATION
@@ -25,7 +25,7 @@ def test_there_and_back(tmp_path):
     model = small_model(SMALL, frames)
     network = new_network(SMALL.task, SMALL.model, jax.random.key(7))
     fill = np.array([1.5] + 4 * [np.nan], np.float32)
-    saved = SavedModel(SMALL, frames.grid, model.normaliser, network, {"updates": 3, "data": "here"}, fill)
+    saved = ModelFile(SMALL, frames.grid, model.normaliser, network, {"updates": 3, "data": "here"}, fill)
     write_model(tmp_path / "model.npz", saved)
     read = read_model(tmp_path)
     np.testing.assert_array_equal(read.fill, fill)
@@ -38,7 +38,7 @@ def test_there_and_back(tmp_path):
 
 
 @pytest.fixture
-def gencast(tmp_path) -> SavedModel:
+def gencast(tmp_path) -> ModelFile:
     """With innovations of random numbers."""
     recipe, rng = INNOVATION, np.random.default_rng(0)
     frames = Frames(make_store(tmp_path / "s.zarr"), recipe.task)
@@ -50,7 +50,7 @@ def gencast(tmp_path) -> SavedModel:
         rng.normal(size=shape).astype(np.float32),
         Harmonics.build(frames.grid.latitude, frames.grid.longitude),
     )
-    return SavedModel(recipe, frames.grid, scales, network, {}, np.full(shape[2], np.nan, np.float32), made)
+    return ModelFile(recipe, frames.grid, scales, network, {}, np.full(shape[2], np.nan, np.float32), made)
 
 
 def test_innovations_come_back_and_their_harmonics_are_those_of_the_grid(gencast, tmp_path):
@@ -58,27 +58,27 @@ def test_innovations_come_back_and_their_harmonics_are_those_of_the_grid(gencast
     with np.load(tmp_path / "model.npz") as stored:
         held = sorted(name for name in stored.files if name.startswith("innovation:"))
     assert held == ["innovation:mean", "innovation:persistence", "innovation:spread"]
-    before, after = named_leaves(gencast.innovation), named_leaves(read_model(tmp_path).innovation)
+    before, after = named_leaves(gencast.linear_residual), named_leaves(read_model(tmp_path).linear_residual)
     assert before.keys() == after.keys()
     for name in before:
         np.testing.assert_array_equal(after[name], before[name], err_msg=name)
 
 
 def test_a_file_without_the_innovations_that_its_recipe_has_is_refused(gencast, tmp_path):
-    write_model(tmp_path / "model.npz", replace(gencast, innovation=None))
+    write_model(tmp_path / "model.npz", replace(gencast, linear_residual=None))
     with pytest.raises(InputError, match="3 arrays missing, first mean"):
         read_model(tmp_path)
 
 
 def test_a_calibration_comes_back_and_must_fit_the_innovations(gencast, tmp_path):
-    gain = np.random.default_rng(1).uniform(size=gencast.innovation.spread.shape).astype(np.float32)
-    calibrated = replace(gencast, calibration=Calibration(gencast.innovation, gain))
+    gain = np.random.default_rng(1).uniform(size=gencast.linear_residual.spread.shape).astype(np.float32)
+    calibrated = replace(gencast, calibration=Calibration(gencast.linear_residual, gain))
     write_model(tmp_path / "model.npz", calibrated)
     before, after = named_leaves(calibrated.calibration), named_leaves(read_model(tmp_path).calibration)
     assert before.keys() == after.keys()
     for name in before:
         np.testing.assert_array_equal(after[name], before[name], err_msg=name)
-    write_model(tmp_path / "model.npz", replace(gencast, calibration=Calibration(gencast.innovation, gain[:, :4])))
+    write_model(tmp_path / "model.npz", replace(gencast, calibration=Calibration(gencast.linear_residual, gain[:, :4])))
     with pytest.raises(InputError, match=r"gain has shape \(8, 4, 5\), expected \(8, 8, 5\)"):
         read_model(tmp_path)
 
@@ -89,7 +89,7 @@ def test_formats(number, tmp_path):
     frames = Frames(make_store(tmp_path / "s.zarr"), SMALL.task)
     model, path = small_model(SMALL, frames), tmp_path / "model.npz"
     write_model(
-        path, SavedModel(SMALL, frames.grid, model.normaliser, model.network, {}, np.full(5, np.nan, np.float32))
+        path, ModelFile(SMALL, frames.grid, model.normaliser, model.network, {}, np.full(5, np.nan, np.float32))
     )
     with np.load(path) as stored:
         flat = dict(stored)
@@ -107,7 +107,7 @@ def test_nothing_in_the_file_needs_pickle(tmp_path):
     model = small_model(SMALL, frames)
     write_model(
         tmp_path / "m.npz",
-        SavedModel(SMALL, frames.grid, model.normaliser, model.network, {}, np.full(5, np.nan, np.float32)),
+        ModelFile(SMALL, frames.grid, model.normaliser, model.network, {}, np.full(5, np.nan, np.float32)),
     )
     with np.load(tmp_path / "m.npz", allow_pickle=False) as stored:
         assert all(stored[key].dtype != object for key in stored.files)
@@ -120,7 +120,7 @@ def written(tmp_path_factory):
     frames = Frames(make_store(folder / "s.zarr"), SMALL.task)
     model = small_model(SMALL, frames)
     write_model(
-        folder / "m.npz", SavedModel(SMALL, frames.grid, model.normaliser, model.network, {"updates": 3}, NO_FILL)
+        folder / "m.npz", ModelFile(SMALL, frames.grid, model.normaliser, model.network, {"updates": 3}, NO_FILL)
     )
     with np.load(folder / "m.npz") as stored:
         return (folder / "m.npz").read_bytes(), dict(stored)

@@ -13,7 +13,7 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.models.convlstm.convolution import Convolution, padded_on_sphere
-from airmass.models.convlstm.model import Cell, ConvLSTM, Network, convlstm, network_sizes
+from airmass.models.convlstm.model import Cell, ConvLSTM, ConvLSTMNetwork, convlstm, network_sizes
 from airmass.models.convlstm.settings import ConvLSTMSettings
 from airmass.models.state import State
 from airmass.recipes.recipes import RECIPES
@@ -24,7 +24,7 @@ SETTINGS = ConvLSTMSettings(width=6, layers=2)
 
 
 def model(grid: LatLonGrid, settings: ConvLSTMSettings = SETTINGS) -> ConvLSTM:
-    network = Network(settings, *network_sizes(TASK), key=jax.random.key(0))
+    network = ConvLSTMNetwork(settings, *network_sizes(TASK), key=jax.random.key(0))
     sizes = (2, 0, 1, 3)
     scales = Normaliser(*(np.full(n, x, np.float32) for n in sizes for x in (0.1, 1.5)), Normaliser.columns(TASK))
     return convlstm(network, grid, scales, np.zeros((grid.size, 1), np.float32), TASK.step)

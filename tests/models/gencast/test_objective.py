@@ -20,7 +20,7 @@ from airmass.fields.linear_residual import LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.forecasting.checkpoints.model_file import named_leaves, read_model
 from airmass.models.gencast.model import GenCast
-from airmass.models.gencast.objective import DenoisingObjective
+from airmass.models.gencast.objective import GenCastObjective
 from airmass.models.gencast.settings import DiffusionSettings, GenCastSettings
 from airmass.models.objectives.base import Example
 from airmass.models.objectives.losses.base import WeightedLoss
@@ -40,7 +40,7 @@ TINY = dataclasses.replace(
 )
 
 
-INNOVATION = dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, innovation=True))
+INNOVATION = dataclasses.replace(TINY, model=dataclasses.replace(TINY.model, linear_residual=True))
 
 
 def _silent(model: GenCast) -> GenCast:
@@ -59,7 +59,7 @@ def test_a_network_that_says_nothing_is_off_by_the_noise_or_by_the_change(small_
 
     @eqx.filter_jit
     def one(model, example, key, noise):
-        return DenoisingObjective(loss, white, noise, TINY.task.history)(model, example, key)[0]
+        return GenCastObjective(loss, white, noise, TINY.task.history)(model, example, key)[0]
 
     def mean(low: float, high: float) -> float:
         noise = TrainingNoise(max_noise=high, min_noise=low)
@@ -101,19 +101,19 @@ def whitened(small_store):
     channels, n = len(model.normaliser.history_std), frames.grid.shape[1] // 2
     spread = np.linspace(2, 0.05, n)[:, None] * np.linspace(0.5, 1, channels)
     mean = frames.at(frames.times)[..., list(Normaliser.columns(TINY.task))].mean(axis=0)
-    innovation = LinearResidual(
+    linear_residual = LinearResidual(
         mean,
         np.full((2, n, n, channels), 0.25, np.complex64),
         np.broadcast_to(spread, (n, n, channels)).astype(np.float32),
         harmonics,
     )
-    return frames, jax.tree.map(jnp.asarray, dataclasses.replace(model, innovation=innovation))
+    return frames, jax.tree.map(jnp.asarray, dataclasses.replace(model, linear_residual=linear_residual))
 
 
-def _variance(innovation: LinearResidual) -> np.ndarray:
+def _variance(linear_residual: LinearResidual) -> np.ndarray:
     """Of drawn innovations, by channel: as they fall with the degree alone, the same at every node."""
-    degrees = np.arange(innovation.spread.shape[1])
-    return np.einsum("d,dc->c", 2 * degrees + 1, np.square(innovation.spread[0])) / len(degrees) ** 2
+    degrees = np.arange(linear_residual.spread.shape[1])
+    return np.einsum("d,dc->c", 2 * degrees + 1, np.square(linear_residual.spread[0])) / len(degrees) ** 2
 
 
 def test_loss_of_whitened_targets_counts_each_harmonic_by_its_share_of_the_weather(whitened):
@@ -126,12 +126,12 @@ def test_loss_of_whitened_targets_counts_each_harmonic_by_its_share_of_the_weath
 
     @eqx.filter_jit
     def errors(model, key):
-        return DenoisingObjective(loss, white, noise, TINY.task.history)(model, example, key)[1][0]
+        return GenCastObjective(loss, white, noise, TINY.task.history)(model, example, key)[1][0]
 
     found = np.mean([errors(model, jax.random.key(i)) for i in range(400)], axis=0)
     np.testing.assert_allclose(found, 1, rtol=0.1)
-    np.testing.assert_allclose(model.innovation.size, np.sqrt(_variance(model.innovation)), rtol=1e-5)
-    harmonics, spread = model.innovation.harmonics, model.innovation.spread
+    np.testing.assert_allclose(model.linear_residual.size, np.sqrt(_variance(model.linear_residual)), rtol=1e-5)
+    harmonics, spread = model.linear_residual.harmonics, model.linear_residual.spread
     waves = np.zeros((2, 8, 8, len(frames.layout)), np.complex64)
     waves[0, 2, 3], waves[1, 2, 7] = 1, 1
     first, second = (np.asarray(model.counted(harmonics.synthesise(wave))) for wave in waves)
@@ -150,7 +150,7 @@ def test_a_target_is_what_restores_the_frame(whitened):
     again = model.target(frame, model.restore(frame, target))
     np.testing.assert_allclose(again, target, atol=2e-2)
     lost = model.normaliser.target(window[2], frame.base) - model.coloured(target)
-    resolved = model.innovation.harmonics.filtered(model.normaliser.prognostic(lost), model.innovation.spread)
+    resolved = model.linear_residual.harmonics.filtered(model.normaliser.prognostic(lost), model.linear_residual.spread)
     np.testing.assert_allclose(resolved, 0, atol=1e-3)
 
 
@@ -167,10 +167,10 @@ def test_samples_of_a_silent_network_have_the_spectrum_of_the_innovations(whiten
     def power(seed):
         drawn = settings.sample(denoise, lambda _: white.draw(jax.random.key(seed), len(frames.layout)))
         added = model.normaliser.target(model.restore(frame, drawn), frame.base)
-        return np.square(np.abs(model.innovation.harmonics.analyse(model.normaliser.prognostic(added))))
+        return np.square(np.abs(model.linear_residual.harmonics.analyse(model.normaliser.prognostic(added))))
 
     inside = np.arange(8)[:, None] <= np.arange(8)
-    ratio = (np.mean([power(seed) for seed in range(200)], axis=0) / np.square(model.innovation.spread))[inside]
+    ratio = (np.mean([power(seed) for seed in range(200)], axis=0) / np.square(model.linear_residual.spread))[inside]
     short = 0.987**2
     np.testing.assert_allclose(ratio, short, atol=6 * np.sqrt(2 / 200))
     np.testing.assert_allclose(ratio.mean(), short, atol=0.02)
@@ -193,10 +193,10 @@ def test_a_run_keeps_its_innovations_and_a_start_makes_its_own(small_store, tmp_
     other = dataclasses.replace(short, training=dataclasses.replace(short.training, dates=half))
     second = read_model(train(other, small_store, tmp_path / "second", start=Start(tmp_path / "first" / "model.npz")))
     own = named_leaves(linear_residual_of(Frames(small_store, short.task, half), second.normaliser.target_scale))
-    for name, leaf in named_leaves(first.innovation).items():
+    for name, leaf in named_leaves(first.linear_residual).items():
         np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
-        np.testing.assert_allclose(named_leaves(second.innovation)[name], own[name], rtol=1e-5, err_msg=name)
-    assert not np.allclose(second.innovation.spread, first.innovation.spread)
+        np.testing.assert_allclose(named_leaves(second.linear_residual)[name], own[name], rtol=1e-5, err_msg=name)
+    assert not np.allclose(second.linear_residual.spread, first.linear_residual.spread)
 
 
 def test_a_recipe_knows_diffusion_where_its_model_does():

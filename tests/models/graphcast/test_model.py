@@ -10,7 +10,7 @@ import pytest
 
 from airmass.core.errors import InputError
 from airmass.fields.grid import LatLonGrid
-from airmass.models.graphcast.model import Network, network_sizes
+from airmass.models.graphcast.model import GraphCastNetwork, network_sizes
 from airmass.models.graphcast.published import to_published
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
@@ -82,7 +82,7 @@ def _count(network) -> int:
 
 def test_published_sizes_have_the_published_number_of_parameters():
     task = RECIPES["graphcast-small"].task
-    network = jax.eval_shape(lambda: Network(GraphCastSettings(), *network_sizes(task), key=jax.random.key(0)))
+    network = jax.eval_shape(lambda: GraphCastNetwork(GraphCastSettings(), *network_sizes(task), key=jax.random.key(0)))
     assert network_sizes(task) == (183, 83)
     assert _count(network) == 35_979_347
 
@@ -106,7 +106,7 @@ def test_geometry_computed_before_changes_nothing(inference):
 def _gradient(recompute: int, precision: str = "float32"):
     """On a small grid. Five steps are a first one and four, which groups of three do not divide."""
     settings = GraphCastSettings(mesh_level=1, width=8, steps=5, recompute=recompute)
-    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: Network(settings, 7, 5, key=jax.random.key(0))))
+    leaves, tree = jax.tree.flatten(jax.eval_shape(lambda: GraphCastNetwork(settings, 7, 5, key=jax.random.key(0))))
     rng = np.random.default_rng(0)
     network = jax.tree.unflatten(tree, [jnp.asarray(0.3 * rng.normal(size=x.shape), jnp.float32) for x in leaves])
     tiles = Tiles.of(build_graphs(LatLonGrid.equiangular(9, 18), 1, cache=False), 54)
@@ -160,5 +160,5 @@ def test_a_step_moves_history_and_time():
 def test_any_grid_level_width_and_depth(poles, width):
     graphs = build_graphs(LatLonGrid.equiangular(9, 18, poles), 1, cache=False)
     settings = GraphCastSettings(mesh_level=1, width=width, steps=3, hidden_layers=2)
-    network = Network(settings, 7, 5, key=jax.random.key(0))
+    network = GraphCastNetwork(settings, 7, 5, key=jax.random.key(0))
     assert jax.eval_shape(lambda: network(Tiles.of(graphs), lambda tile: jnp.ones((162, 7)))).shape == (162, 5)

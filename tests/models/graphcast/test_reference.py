@@ -9,7 +9,7 @@ import pytest
 
 from airmass.fields.grid import LatLonGrid
 from airmass.models.graphcast import reference
-from airmass.models.graphcast.model import GraphCastSettings, Network
+from airmass.models.graphcast.model import GraphCastNetwork, GraphCastSettings
 from airmass.models.mesh.graph import build_graphs
 from airmass.models.mesh.tiles import Tiles
 
@@ -49,7 +49,7 @@ def assert_equal_networks(fast, plain, network):
 @pytest.mark.parametrize("steps, hidden_layers, recompute", [(3, 1, 1), (3, 2, 1), (1, 1, 0)])
 def test_the_fast_network_is_the_plain_one(steps, hidden_layers, recompute):
     settings = GraphCastSettings(mesh_level=1, width=16, steps=steps, hidden_layers=hidden_layers, recompute=recompute)
-    network = random_leaves(lambda: Network(settings, CHANNELS, OUTPUTS, key=jax.random.key(0)))
+    network = random_leaves(lambda: GraphCastNetwork(settings, CHANNELS, OUTPUTS, key=jax.random.key(0)))
     tiles = Tiles.of(GRAPHS, rows=48)
     x = jnp.asarray(np.random.default_rng(1).normal(size=(tiles.count * tiles.nodes, CHANNELS)), jnp.float32)
 
@@ -62,7 +62,7 @@ def test_the_fast_network_is_the_plain_one(steps, hidden_layers, recompute):
 def test_a_change_of_one_edge_shows():
     """The comparison can fail: another sender on one edge of the mesh changes the output by more than it allows."""
     settings = GraphCastSettings(mesh_level=1, width=16, steps=2)
-    network = random_leaves(lambda: Network(settings, CHANNELS, OUTPUTS, key=jax.random.key(0)))
+    network = random_leaves(lambda: GraphCastNetwork(settings, CHANNELS, OUTPUTS, key=jax.random.key(0)))
     x = jnp.asarray(np.random.default_rng(1).normal(size=(8 * 16, CHANNELS)), jnp.float32)
     senders = np.array(GRAPHS.mesh.senders)
     senders[0] = (senders[0] + 1) % len(GRAPHS.mesh_features)

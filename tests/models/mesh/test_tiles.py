@@ -10,7 +10,7 @@ import pytest
 from airmass.fields.grid import LatLonGrid
 from airmass.models.gencast.model import DenoiserNetwork
 from airmass.models.gencast.settings import GenCastSettings
-from airmass.models.graphcast.model import Network
+from airmass.models.graphcast.model import GraphCastNetwork
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.mesh.graph import EdgeSet, Graphs, build_graphs
 from airmass.models.mesh.icosphere import icosphere
@@ -78,7 +78,7 @@ CHANNELS, OUTPUTS = 5, 3
 
 def _graphcast(rows: int):
     settings = GraphCastSettings(mesh_level=LEVEL, width=8, steps=3)
-    network = _random(Network(settings, CHANNELS, OUTPUTS, key=jax.random.key(0)))
+    network = _random(GraphCastNetwork(settings, CHANNELS, OUTPUTS, key=jax.random.key(0)))
 
     def run(network, tiles, x):
         return network(tiles, lambda tile: tiles.rows(x, tile))
@@ -178,7 +178,7 @@ def test_renumbering_mesh_nodes_changes_only_their_numbers():
     # On the level of the other tests all nodes are one patch, which is left as it is.
     graphs = build_graphs(GRID, 2, cache=False)
     settings = GraphCastSettings(mesh_level=2, width=8, steps=2)
-    network = Network(settings, 5, 3, key=jax.random.key(0))
+    network = GraphCastNetwork(settings, 5, 3, key=jax.random.key(0))
     x = jax.random.normal(jax.random.key(1), (N_GRID, 5))
     plain, moved = (
         network(tiles, lambda number, tiles=tiles: tiles.rows(x, number))

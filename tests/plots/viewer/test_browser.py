@@ -1,28 +1,26 @@
 """The page in a real browser: every control, the values at points, the link, the network, and its speed."""
 
-import math
-
 import numpy as np
 import pytest
 
 from airmass.fields.variables import VARIABLES
 from airmass.plots.style import style_of
 from airmass.plots.viewer.view import write_view
-from tests.browser import BROWSER, browser
+from tests.browser import BROWSER, browser, processor_seconds
 from tests.conftest import make_store, synthetic_dataset
 from tests.forecasts import ensemble_dataset, forecast_dataset, write_forecast
 from tests.plots.viewer.test_view import ENSEMBLE, HOSTILE, SINGLE, TRUTH, about_of, write_tracks
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium here")]
 
-# Frames a second that the page reaches while the slider moves: each turn of the screen gets another time.
-RATE = """new Promise(done => {
+# Frames that the page draws in three seconds while the slider moves: each turn of the screen gets another time.
+FRAMES = """new Promise(done => {
   const slider = document.getElementById('time'), drawn = () => Number(document.getElementById('app').dataset.drawn);
   const began = performance.now(), before = drawn();
   let number = 0;
   const turn = () => {
     const passed = performance.now() - began;
-    if (passed > 3000) return done((drawn() - before) / passed * 1000);
+    if (passed > 3000) return done(drawn() - before);
     slider.value = ++number % (Number(slider.max) + 1);
     slider.dispatchEvent(new Event('input'));
     requestAnimationFrame(turn);
@@ -288,7 +286,10 @@ def test_one_time_and_one_field(page, tmp_path, written):
 
 @pytest.mark.parametrize(("rows", "columns", "members", "least"), [(32, 64, 1, 30), (181, 360, 8, 10)])
 def test_frames_a_second_while_the_slider_moves(page, tmp_path, rows, columns, members, least):
-    """On a machine that does nothing else."""
+    """By the processor time of the whole browser for a frame, as other work on the machine slows the frames themselves.
+
+    One core suffices where that is less than a frame lasts.
+    """
     truth = synthetic_dataset(
         days=4,
         names=("2m_temperature", "geopotential"),
@@ -301,7 +302,11 @@ def test_frames_a_second_while_the_slider_moves(page, tmp_path, rows, columns, m
     dataset = ensemble_dataset(truth, members, **options) if members > 1 else forecast_dataset(truth, **options)
     write_forecast(tmp_path / "f.zarr", dataset)
     show(page, write_view(tmp_path / "rate.html", [tmp_path / "f.zarr"]))
-    rate = page.value(RATE)
-    print(f"{columns} x {rows}, {members} members: {rate:.0f} frames a second")
+    before = processor_seconds(page.process)
+    drawn = page.value(FRAMES)
+    used = (processor_seconds(page.process) - before) / drawn
+    print(
+        f"{columns} x {rows}, {members} members: {drawn / 3:.0f} frames a second, {1e3 * used:.0f} ms of processor each"
+    )
     page.requests.clear()
-    assert math.isfinite(rate) and rate >= least
+    assert used < 1 / least

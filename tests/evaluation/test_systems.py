@@ -1,0 +1,116 @@
+"""Forecasts of other systems, other baselines, and scores as tables."""
+
+from io import StringIO
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from rich.console import Console
+
+from airmass.core.errors import InputError
+from airmass.evaluation.evaluate import evaluate
+from airmass.evaluation.history import same_day, years_of
+from airmass.evaluation.inputs import open_verification
+from airmass.evaluation.scores import read_scores
+from tests.conftest import make_store
+from tests.forecasts import ensemble_dataset, truth_dataset, write_forecast
+
+TRUTH = truth_dataset(names=("geopotential", "2m_temperature"))
+T2M = ("2m_temperature", None)
+
+
+def quiet():
+    return Console(file=StringIO())
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("systems")
+    make_store(folder / "truth.zarr", TRUTH)
+    write_forecast(folder / "e.zarr", ensemble_dataset(TRUTH))
+    return folder
+
+
+def deepmind(forecast):
+    """The layout of GenCast's code: (sample, batch, time, level, lat, lon), lead times, datetime."""
+    forecast = forecast.drop_vars("valid_time").drop_attrs(deep=False)
+    valid = forecast.init_time.values[:, None] + forecast.lead_time.values
+    out = forecast.rename(
+        init_time="batch", lead_time="time", latitude="lat", longitude="lon", number="sample"
+    ).drop_vars(["batch", "sample"])
+    return out.transpose("sample", "batch", "time", "level", "lat", "lon").assign_coords(
+        datetime=(("batch", "time"), valid)
+    )
+
+
+def test_output_of_published_code_scores_the_same(files, tmp_path):
+    deepmind(ensemble_dataset(TRUTH)).to_netcdf(tmp_path / "gencast.nc")
+    tables = [
+        evaluate([path], files / "truth.zarr", tmp_path / name, console=quiet())
+        for name, path in (("a", tmp_path / "gencast.nc"), ("b", files / "e.zarr"))
+    ]
+    assert len(tables[0].scores) == len(tables[1].scores)
+    for one, other in zip(*(table.scores for table in tables), strict=True):
+        assert one == other
+    deepmind(ensemble_dataset(TRUTH)).drop_vars("datetime").to_netcdf(tmp_path / "b.nc")
+    with pytest.raises(InputError, match=r"b.nc: lead times without a coordinate 'datetime'"):
+        open_verification([tmp_path / "b.nc"], files / "truth.zarr")
+
+
+def test_probabilistic_climatology_is_an_ensemble_of_other_years(files, tmp_path):
+    past = xr.concat(
+        [TRUTH.assign_coords(time=same_day(TRUTH.time.values, year)) for year in (1990, 1991, 1995)], "time"
+    )
+    rng = np.random.default_rng(0)
+    for name in past.data_vars:
+        past[name] = (past[name] + rng.standard_normal(past[name].shape)).astype(np.float32)
+        past[name].attrs = TRUTH[name].attrs
+    store = make_store(tmp_path / "past.zarr", past)
+    table = evaluate(
+        [files / "e.zarr"], files / "truth.zarr", tmp_path / "s", console=quiet(), history=store,
+        against="probabilistic_climatology",
+    )  # fmt: skip
+    assert table.systems[-1] == "probabilistic_climatology"
+    # Members are truth plus independent noise: the spread is 1, the error of the mean of three sqrt(1 / 3).
+    assert table.value("probabilistic_climatology", T2M, 24, "spread") == pytest.approx(1, abs=0.1)
+    assert table.value("probabilistic_climatology", T2M, 24, "rmse") == pytest.approx(3**-0.5, abs=0.1)
+    with pytest.raises(InputError, match="days and hours of the forecasts in 0 other years, expected two or more"):
+        open_verification([files / "e.zarr"], files / "truth.zarr", history=files / "truth.zarr")
+
+
+def test_the_same_day_of_another_year():
+    times = np.array(["2000-02-29T06", "2000-12-31T18", "2001-03-01T00"], "datetime64[ns]")
+    expected = np.array(["1999-02-28T06", "1999-12-31T18", "1999-03-01T00"], "datetime64[ns]")
+    np.testing.assert_array_equal(same_day(times, 1999), expected)
+    held = xr.Dataset(coords={"time": np.sort(np.concatenate([same_day(times, year) for year in (1998, 1999, 2000)]))})
+    assert years_of(held.isel(time=slice(0, None)), "x", times) == (1998, 1999)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".nc"])
+def test_scores_as_a_table(files, tmp_path, suffix):
+    path = tmp_path / f"t{suffix}"
+    evaluate([files / "e.zarr"], files / "truth.zarr", tmp_path / "s", console=quiet(), table=path, regions=["tropics"])
+    table = read_scores(tmp_path / "s" / "scores.json")
+    if suffix == ".nc":
+        held = xr.open_dataset(path)
+        for part, region in ((table, "globe"), (table.over(("tropics", None)), "tropics")):
+            at = {"system": "gencast", "metric": "rmse", "lead_time": "24h", "region": region, "period": "all"}
+            assert float(held["2m_temperature"].sel(at)) == part.value("gencast", T2M, 24, "rmse")
+            assert float(held.geopotential.sel(at | {"level": 500})) == part.value(
+                "gencast", ("geopotential", 500), 24, "rmse"
+            )
+        assert held["2m_temperature"].units == "K"
+        return
+    rows = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path)
+    assert len(rows) == len(table.all_scores) and set(rows.units) == {"K", "m2 s-2", "1"}
+    assert [*rows.columns][:6] == ["system", "variable", "level", "lead_time_hours", "metric", "value"]
+    np.testing.assert_allclose(rows.value, [score.value for score in table.all_scores], rtol=1e-12)
+
+
+def test_a_table_of_an_unknown_kind_is_refused_before_anything_is_read(files, tmp_path):
+    with pytest.raises(InputError, match=r"t.xlsx: expected a table ending in \.parquet, \.csv, \.nc"):
+        evaluate(["nowhere.zarr"], "nowhere", tmp_path / "s", console=quiet(), table=tmp_path / "t.xlsx")
+    (files / "t.csv").write_text("")
+    with pytest.raises(InputError, match="already exists"):
+        evaluate(["nowhere.zarr"], "nowhere", tmp_path / "s", console=quiet(), table=files / "t.csv")
