@@ -118,9 +118,7 @@ def _compared(
 ) -> list[TrackComparison]:
     made = list(compare_tracks(found, errors(other, best, within_km), against))
     if not made:
-        raise InputError(
-            f"{against}: has no storm at a lead time of an initial time in common with these tracks"
-        )
+        raise InputError(f"{against}: has no storm at a lead time of an initial time in common with these tracks")
     return made
 
 

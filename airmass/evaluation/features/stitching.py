@@ -74,13 +74,20 @@ class Stitcher:
             self._live.append(Chain("", [points[j]]))
         self._last = time
 
+    def _km(self, chain: Chain, time: np.datetime64) -> float:
+        """Reach of a chain. The first link of an observed storm may be half as far off: its motion is known, and any
+        low would do.
+        """
+        share = 0.5 if len(chain.points) == chain.observed else 1.0
+        return self._reach.km(share * hours_between(chain.points[-1].time, time))
+
     def _links(self, live: Sequence[Chain], points: Sequence[Point], time: np.datetime64) -> list[tuple[int, int]]:
         if not live or not points:
             return []
         guesses = np.array([chain.expected(time) for chain in live])
         lat, lon = np.array([[p.lat, p.lon] for p in points]).T
         away = distance(guesses[:, :1], guesses[:, 1:], lat, lon)
-        reach = np.array([[self._reach.km(hours_between(chain.points[-1].time, time))] for chain in live])
+        reach = np.array([[self._km(chain, time)] for chain in live])
         # A pair out of reach costs more than any set of pairs within reach.
         cost = np.where(away <= reach, away, 1e7)
         rows, columns = linear_sum_assignment(cost)

@@ -26,13 +26,13 @@ CLASSES = np.linspace(0, 1, 11)
 
 @dataclass(frozen=True)
 class StrikeGrid:
-    """Places, `degrees` apart in latitude and longitude up to 70 degrees."""
+    """Places, `degrees` apart in latitude and longitude, from pole to pole."""
 
     degrees: float = 1.0
 
     @property
     def latitude(self) -> Float[np.ndarray, " latitude"]:
-        return np.arange(-70, 70 + self.degrees / 2, self.degrees)
+        return np.arange(-90, 90 + self.degrees / 2, self.degrees)
 
     @property
     def longitude(self) -> Float[np.ndarray, " longitude"]:

@@ -52,8 +52,8 @@ class StormForecast:
 
 
 def wind_scale() -> tuple[Colormap, BoundaryNorm]:
-    """Colours of wind speed in m s-1."""
-    return ListedColormap(_WINDS), BoundaryNorm(_EDGES, len(_WINDS), extend="both")
+    """Colours of wind speed in m s-1, grey where it is unknown."""
+    return ListedColormap(_WINDS).with_extremes(bad="#b9bfc6"), BoundaryNorm(_EDGES, len(_WINDS), extend="both")
 
 
 def storm_figure(storm: StormForecast) -> Figure:
@@ -101,7 +101,7 @@ def _fan(figure: Figure, region: Region, storm: StormForecast, place: Place) -> 
         width = 1.2 if storm.ensemble else 2.4
         segments = np.stack([points[:-1], points[1:]], axis=1)
         drawn = LineCollection(list(segments), cmap=cmap, norm=norm, linewidths=width, zorder=5, capstyle="round")
-        drawn.set_array(rows.wind.to_numpy()[1:])
+        drawn.set_array(np.ma.masked_invalid(rows.wind.to_numpy()[1:]))
         axes.add_collection(drawn)
     _best(region, axes, storm, labels=True)
     title = f"Tracks of {storm.members.number.nunique()} of {len(storm.numbers)} members" if storm.ensemble else "Track"
@@ -196,6 +196,7 @@ def _intensity(figure: Figure, storm: StormForecast, place: Place) -> None:
         axes = figure.add_axes(rectangle(figure, left + 0.5, bottom + (1 - i) * (_MAP[1] / 2 + 0.05), *size))
         style_panel(axes)
         _curves(axes, storm, name, factor)
+        axes.set_xlim(*mdates.date2num([storm.init_time, storm.members.time.max().to_datetime64()]))
         axes.set_ylabel(label, fontsize=9, color=PALE)
         axes.xaxis.set_major_locator(mdates.DayLocator(interval=every))
         axes.xaxis.set_major_formatter(mdates.DateFormatter("%-d %b" if i else ""))

@@ -28,7 +28,7 @@ def world_figure(tracks: pd.DataFrame, runs: Runs | None) -> Figure:
         # A step across the edge of the map is not drawn.
         whole = np.abs(np.diff(segments[..., 0], axis=1)[:, 0]) < 1e7
         drawn = LineCollection(list(segments[whole]), cmap=cmap, norm=norm, linewidths=1.6, zorder=5)
-        drawn.set_array(rows[column].to_numpy()[1:][whole])
+        drawn.set_array(np.ma.masked_invalid(rows[column].to_numpy()[1:][whole]))
         axes.add_collection(drawn)
         axes.plot(*points[0], "o", color="#303030", markersize=2.5, zorder=5.5)
     colour_bar(figure, (cmap, norm), 3.0, 4.8, label)

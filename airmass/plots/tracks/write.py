@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from airmass.core.errors import InputError
 from airmass.core.files import new_output
 from airmass.evaluation.features.run import TrackResult
 from airmass.evaluation.features.scores import TRACK_SCORES
@@ -20,12 +19,8 @@ _MOST = 12
 
 def write_track_plots(out: Path, result: TrackResult) -> list[Path]:
     """Write `tracks_<initial time>.png` and, with best tracks, `cyclone_<storm>_<initial time>.png`, `trackerrors.png`
-    and `track_scores.json`; return the paths.
-
-    Raises InputError if there is no track to draw.
+    and `track_scores.json`; return the paths. Without a track there are no maps.
     """
-    if result.tracks.empty:
-        raise InputError(f"{out}: no tracks were found, so there is nothing to draw")
     with new_output(out) as aside:
         aside.mkdir()
         _write_worlds(aside, result)

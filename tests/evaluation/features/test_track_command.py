@@ -118,3 +118,16 @@ def test_a_bad_table_is_refused(ensemble, change, words, tmp_path):
     with pytest.raises(InputError, match=r"bad\.parquet") as raised:
         read_tracks(tmp_path / "bad.parquet")
     assert words in str(raised.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".nc"])
+def test_huracanpy_reads_the_tables(ensemble, suffix, tmp_path):
+    huracanpy = pytest.importorskip("huracanpy")
+    out = tmp_path / f"tracks{suffix}"
+    assert main(["track", str(ensemble), "--out", str(out)]) == 0
+    ours, theirs = read_tracks(out), huracanpy.load(str(out))
+    assert theirs.track_id.values.tolist() == ours.track_id.tolist()
+    for name in ("lon", "lat", "wind", "slp"):
+        np.testing.assert_allclose(theirs[name].values, ours[name])
+    assert (theirs.time.values == ours.time.values).all()

@@ -66,9 +66,9 @@ def test_planted_at_1_5_degrees(seed):
 
 
 def test_planted_at_a_quarter_degree():
-    times = TIMES[:9:2]
+    times = TIMES[:9:4]
     storms = three(times, 2500)
-    check(tracked(FINE, storms, times), storms, FINE, 5)
+    check(tracked(FINE, storms, times), storms, FINE, 3)
 
 
 @pytest.mark.parametrize("core", ["thickness", "temperature", "none"])

@@ -144,7 +144,7 @@ def test_strike_probability_is_the_share_of_members_that_pass(best):
     grid = StrikeGrid(0.5)
     probability = strike_probability(grid, tracks, range(8))
     lat, lon = np.meshgrid(grid.latitude, grid.longitude, indexing="ij")
-    around = np.s_[160:220, 260:300]
+    around = np.s_[200:260, 260:300]
     for number in (0, 4):
         rows = tracks[tracks.number == number]
         away = np.min([distance(lat[around], lon[around], y, x) for y, x in dense_points(rows)], axis=0)
@@ -165,7 +165,7 @@ def dense_points(rows) -> list[tuple[float, float]]:
 def test_brier_scores_by_hand():
     grid = StrikeGrid(10.0)
     struck = np.zeros(grid.shape, bool)
-    struck[7, :6] = True
+    struck[9, :6] = True
     inside = np.abs(grid.latitude) <= 60
     weights = np.where(inside, np.cos(np.deg2rad(grid.latitude)), 0)[:, None] * np.ones(grid.shape)
     rate = (weights * struck).sum() / weights.sum()
@@ -181,6 +181,14 @@ def test_homogeneous_samples(best):
     one, two = (errors(displaced(best, [(20.0, 0)], last=last), best, 300) for last in ("2019-10-12T12", "2019-10-10"))
     a, b = homogeneous([one, two])
     assert len(one) == 18 and len(a) == len(b) == 8 and a.lead_time.tolist() == b.lead_time.tolist()
+
+
+def test_no_tracks_at_all(best):
+    none = displaced(best, [(0.0, 0.0)])[:0]
+    leads = np.arange(6, 31, 6) * np.timedelta64(1, "h")
+    made, found = verify(none, Runs(np.array([INIT]), (0, 1), leads), best, 300, ["f"], "b")
+    assert found.empty and made.storms == [] and made.value("hit_rate", 12) == 0
+    assert made.value("false_alarm_ratio", 12) is None and made.value("strike_brier_skill", 30) < 0.1
 
 
 def test_storms_observed_at_the_start(best):
