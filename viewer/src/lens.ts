@@ -38,7 +38,7 @@ export class Lens {
   /** Longitude and latitude of a pixel, null outside the globe. */
   invert(x: number, y: number): [number, number] | null {
     const found = this.projection.invert!([x, y]);
-    if (!found || !found.every(Number.isFinite)) return null;
+    if (!found || !found.every(Number.isFinite) || !this.seen(found[0], found[1])) return null;
     const back = this.projection(found);
     return back && Math.hypot(back[0] - x, back[1] - y) < 1 ? found : null;
   }

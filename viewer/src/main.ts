@@ -64,7 +64,7 @@ function build(): void {
 
 function notes(): HTMLElement {
   const rows = about.fields.filter((field) => field.error !== undefined).map((field) => make("tr", {},
-    make("td", {}, field.title), make("td", {}, `±${Number(field.error!.toPrecision(2))} ${field.difference_units}`)));
+    make("td", {}, field.title), make("td", {}, `±${roundedUp(field.error!)} ${field.difference_units}`)));
   const keys: [string, string][] = [
     ["← →", "one step in time"], ["Shift ← →", "one day"], ["Home End", "first, last time"], ["space", "play, stop"],
     ["↑ ↓", "variable"], ["[ ]", "level"], [", .", "member"], ["m", "mean or value"], ["s", "spread"], ["p", "probability"],
@@ -83,6 +83,13 @@ function notes(): HTMLElement {
     make("details", {}, make("summary", {}, "Sources"), table(about.sources.map((source) =>
       make("tr", {}, make("td", {}, source.truth ? "truth" : source.name), make("td", {}, source.path))))),
     make("p", { class: "small" }, `Written by airmass ${about.version}, ${about.made}. Coastlines: Natural Earth.`));
+}
+
+/** A bound with two digits, never below it. */
+function roundedUp(error: number): number {
+  if (!(error > 0)) return 0;
+  const unit = 10 ** (Math.floor(Math.log10(error)) - 1);
+  return Number((Math.ceil(error / unit - 1e-6) * unit).toPrecision(2));
 }
 
 function times(): number[] {

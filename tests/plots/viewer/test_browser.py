@@ -247,6 +247,15 @@ def test_a_click_opens_a_plume_and_a_meteogram(page):
     assert page.value("document.getElementById('at-point').hidden") and "x" not in state(page)
 
 
+def test_beside_a_round_map_nothing_is_clicked(page):
+    choose(page, "projection", "north")
+    x, y, width, height = middle(page)
+    page.click(x + width / 2 - height / 2 * 0.95, y + height * 0.05)
+    assert "x" not in state(page)
+    page.click(x + width / 2, y + height * 0.4)
+    assert float(state(page)["x"].split(",")[0]) > 40
+
+
 def test_a_link_restores_the_view(page, written):
     link = (
         "#t=2000-11-02T12:00&a=0,1,z850,spread,-1,0&b=2,0,2t,value,-1,0&n=2&p=globe&c=100.0,30.0,1.50"
