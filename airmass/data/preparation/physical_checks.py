@@ -76,8 +76,8 @@ def _hydrostatic(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
     if not (_ready(dataset, "geopotential") and _ready(dataset, "temperature")):
         return
     levels = dataset.level.values.astype(np.float64)
-    if len(levels) < 2 or np.any(np.diff(levels) <= 0):
-        return
+    if len(levels) < 2 or levels[0] <= 0 or np.any(np.diff(levels) <= 0):
+        return  # reported for the coordinate
     weights = np.cos(np.deg2rad(dataset.latitude.values))[:, None] * np.ones(dataset.sizes["longitude"])
     both = map(_some_frames, (dataset.geopotential, dataset.temperature))
     for height_frame, temperature_frame in zip(*both, strict=True):
