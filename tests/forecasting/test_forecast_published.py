@@ -111,7 +111,7 @@ def test_a_checkpoint_with_a_broken_array(refused, tmp_path):
 def test_a_file_that_is_no_checkpoint(refused, tmp_path):
     np.savez(tmp_path / "other.npz", weights=np.ones(3))
     message = refused(checkpoint=tmp_path / "other.npz")
-    assert "not a checkpoint of airmass nor a published GenCast or GraphCast; keys found: weights" in message
+    assert "nor a published FGN or GenCast or GraphCast; keys found: weights" in message
 
 
 def test_a_checkpoint_that_is_not_there(refused, tmp_path):
