@@ -48,9 +48,6 @@ class ForecastRequest:
     out: str | Path
     """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A stopped Zarr forecast stays in OUT.partial and is resumed
     by the same command; a NetCDF file starts over."""
-    score_against: str | None = None
-    """Store of truth: the forecast is scored one initial time after another and not kept; OUT becomes the folder of
-    scores, as of `airmass evaluate`."""
     statistics: str | Path | None = None
     """Folder with the published statistics (mean_by_level.nc, ...); needed for published GraphCast and GenCast."""
     init_time: tuple[str, ...] = ()
@@ -93,6 +90,9 @@ class ForecastRequest:
     """Precision of the network's arithmetic."""
     memory_limit: Annotated[float, Range(0, above=True)] | None = None
     """Memory limit, GB; by default the free memory. A forecast that needs more is refused before it compiles."""
+    score_against: str | None = None
+    """Store of truth: the forecast is scored one initial time after another and not kept; OUT becomes the folder of
+    scores, as of `airmass evaluate`."""
 
     def __post_init__(self):
         check_options(self)
