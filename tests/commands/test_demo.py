@@ -87,7 +87,9 @@ def test_an_ensemble_is_judged_beside_graphcast_alone_and_from_perturbed_states(
     timings = {f"Simulate {DAYS} days of weather": 1.0}
     (out / "demo.json").write_text(json.dumps({"seed": 0, "model": model, "timings": timings}))
     tiny = TINY_GENCAST if model == "gencast" else small_recipe("fgn", calibrated=True)
-    twelve = dataclasses.replace(tiny, task=dataclasses.replace(tiny.task, step=12), watch=TINY.watch)
+    twelve = dataclasses.replace(
+        tiny, task=dataclasses.replace(tiny.task, step=12, diagnostic=TINY.task.diagnostic), watch=TINY.watch
+    )
     demo(out, model=model, recipes={"demo": TINY, f"{model}-demo": twelve}, console=Console(quiet=True))
     name = {"gencast": "gencast-perturbed", "fgn": "fgn"}[model]
     scores = json.loads((out / "scores" / "scores.json").read_text())
