@@ -13,7 +13,7 @@ _LAKES = 0.005
 
 def gap_problem(mask: Float[np.ndarray, "*shape"], missing: Bool[np.ndarray, "*shape"]) -> str | None:
     """The problem of the missing values of a frame of a field of the sea; None if they agree with the mask."""
-    land, sea = mask >= _LAND, mask <= _WATER
+    land, sea = is_land(mask), mask <= _WATER
     if filled := int((land & ~missing).sum()):
         return (
             f"has a value at {filled} of the {land.sum()} points that {MASK} says are land; expected NaN at all of them"
@@ -21,3 +21,8 @@ def gap_problem(mask: Float[np.ndarray, "*shape"], missing: Bool[np.ndarray, "*s
     if (holes := int((sea & missing).sum())) > _LAKES * sea.sum():
         return f"is NaN at {holes} of the {sea.sum()} points that {MASK} says are water; expected a value there"
     return None
+
+
+def is_land(mask: Float[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
+    """Points that are land only."""
+    return mask >= _LAND

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from airmass.core.errors import InputError
 from airmass.data.formats.layout import minute
@@ -19,6 +19,7 @@ from airmass.data.ingest.pieces import Piece, placed
 from airmass.data.ingest.regrid import Regridder, SourceGrid
 from airmass.data.ingest.sums import LARGEST_FALL, Intervals, Term
 from airmass.data.plausible import require_plausible
+from airmass.data.sea_mask import MASK, is_land
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 
@@ -159,9 +160,16 @@ class Analysis:
         if not variable.missing_over_land:
             require_finite(name, values, time, self.levels, self.describe(name))
         frame = regridder(values)
+        if variable.missing_over_land and self._land_sea_mask is not None:
+            frame = _without_land(frame, is_land(self._land_sea_mask))
         times = None if time is None else np.array([time])
         self._require_plausible(name, frame, times)
         return frame
+
+    @cached_property
+    def _land_sea_mask(self) -> Float[np.ndarray, "latitude longitude"] | None:
+        """The land-sea mask on the grid of the frames, None where no source has one."""
+        return self.frame(MASK, None) if self.sources(MASK) else None
 
     def _require_plausible(self, name: str, frame: np.ndarray, times: np.ndarray | None) -> None:
         """Raise InputError for implausible values, with the units that were converted, if any were."""
@@ -194,6 +202,8 @@ class Analysis:
         done = [origin.formula.words] if origin.formula else []
         done += [f"{VARIABLES[name].accumulation_hours} h put together from its sums"] if _needs_sum(name) else []
         pieces = [p for q in origin.inputs for p in self._pieces[q]]
+        if VARIABLES[name].missing_over_land and self._land_sea_mask is not None:
+            done.append("missing over land by land_sea_mask")
         done += ["units converted"] if any(p.factor != 1 or p.offset for p in pieces) else []
         if words := self._regridder(pieces[0]).words:
             done.append(words)
@@ -341,3 +351,9 @@ class Origin:
 
 def _needs_sum(name: str) -> bool:
     return name.startswith(_SUMMED)
+
+
+def _without_land(frame: Float[np.ndarray, "*shape"], land: Bool[np.ndarray, "*shape"]) -> np.ndarray:
+    """A field of the sea, NaN over land also where the source has values on all of it, as NCEP's ice has."""
+    filled = bool(land.any() and np.isfinite(frame[land]).all())
+    return np.where(land, np.float32(np.nan), frame) if filled else frame

@@ -31,6 +31,7 @@ from airmass.core.files import (
     writing,
 )
 from airmass.core.strict_json import read_json
+from airmass.data.formats.consolidation import consolidate
 
 _STATIC = -1
 
@@ -96,6 +97,8 @@ class GrowingStore:
         A store that was appended to replaces the old one, which is moved away first; if the run is killed in between,
         the same command moves the new one.
         """
+        with writing(self.out):
+            consolidate(self.store)
         digest = checksum(self.store)
         with writing(self.out):
             if self._plan.get("append"):

@@ -113,7 +113,7 @@ def _held(out: Path) -> dict[str, Any]:
     if not (place / "zarr.json").exists():
         raise InputError(f"{out}: no such store to append to")
     try:
-        group = zarr.open_group(place, mode="r")
+        group = zarr.open_group(place, mode="r", use_consolidated=False)
         text, times = group.attrs[SETTINGS], np.asarray(group["time"])
     except Exception as error:  # whatever zarr raises
         raise InputError(f"{out}: was not made by `airmass data ingest`, so nothing can be appended") from error
@@ -203,11 +203,11 @@ def _coordinate(group: zarr.Group, name: str, values: np.ndarray, attributes: An
 
 def _lengthen(path: Path, opened: Opened) -> None:
     """Make room for the new times."""
-    group: Any = zarr.open_group(path, mode="r+")
+    group: Any = zarr.open_group(path, mode="r+", use_consolidated=False)
     times = np.r_[group["time"][...], _seconds(opened.times)]
     attributes = dict(group["time"].attrs)
     shutil.rmtree(path / "time")
-    _coordinate(zarr.open_group(path, mode="r+"), "time", times, attributes)
+    _coordinate(zarr.open_group(path, mode="r+", use_consolidated=False), "time", times, attributes)
     for name in opened.changing:
         group[name].resize((len(times), *group[name].shape[1:]))
 

@@ -8,8 +8,6 @@ same bytes.
 """
 
 import json
-import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -22,6 +20,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import new_output, writing
 from airmass.core.strict_json import parse_json, read_json
 from airmass.core.typed import Range, typed
+from airmass.data.formats.consolidation import consolidate, replace_file
 from airmass.data.simulate.settings import FRAMES_PER_DAY, LEVELS, SimulateSettings
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
@@ -82,7 +81,7 @@ class Archive:
             for name, variable in VARIABLES.items():
                 if variable.static and name in static:
                     _create(group, name, np.float32, ("latitude", "longitude"), static[name].shape)[...] = static[name]
-            _consolidate(aside)
+            consolidate(aside)
         return cls(path, 0)
 
     @classmethod
@@ -113,7 +112,7 @@ class Archive:
                 self._extend(name, end, values)
             hours = (np.asarray(times, "datetime64[h]") - _TIME_ORIGIN).astype(np.int64)
             self._extend("time", end, hours)
-            _consolidate(self.path)
+            consolidate(self.path)
         self.frames = end
         self.tidy()
 
@@ -140,7 +139,7 @@ class Archive:
         array[self.frames :] = values
 
     def _write_state(self, frames: int, state: list[np.ndarray]) -> None:
-        _replace(self._state_path(frames), lambda file: _save_leaves(file, state))
+        replace_file(self._state_path(frames), lambda file: _save_leaves(file, state))
 
     def _state_path(self, frames: int) -> Path:
         return self.path / f".state-{frames:06d}.npz"
@@ -185,29 +184,3 @@ def _create(group, name, dtype, dims, shape, chunks=None) -> zarr.Array:
         name, shape=shape, chunks=chunks or shape, dtype=dtype, fill_value=fill, dimension_names=dims,
         attributes=attributes,
     )  # fmt: skip
-
-
-def _consolidate(path: Path) -> None:
-    """Write the metadata of all arrays, sorted by name, into the root's, atomically.
-
-    The layout is that of zarr-python's consolidated metadata. zarr-python itself writes arrays in the order in which
-    the file system lists them, but equal runs must give equal bytes.
-    """
-    root = json.loads((path / "zarr.json").read_text())
-    arrays = {child.parent.name: json.loads(child.read_text()) for child in sorted(path.glob("*/zarr.json"))}
-    root["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": arrays}
-    _replace(path / "zarr.json", lambda file: file.write(json.dumps(root, indent=2).encode()))
-
-
-def _replace(path: Path, write) -> None:
-    """Replace the file `path` atomically: written to a temporary file, flushed to the disk, renamed."""
-    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        with aside.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
