@@ -101,7 +101,7 @@ def test_four_workers_give_the_same_files(store, tmp_path, monkeypatch):
     one, four = (compute_statistics(store, tmp_path / f"{n}", DATES, names, workers=n) for n in (1, 4))
     for a, b in zip(load_statistics(one), load_statistics(four), strict=True):
         xr.testing.assert_identical(a, b)
-    chunks = [path.relative_to(one) for path in one.rglob("c/*/*/*") if path.is_file()]
+    chunks = [path.relative_to(one) for path in one.rglob("*") if path.is_file() and "c" in path.parts]
     assert chunks and all((one / path).read_bytes() == (four / path).read_bytes() for path in chunks)
 
 
