@@ -23,6 +23,7 @@ from airmass import __version__
 from airmass.core.errors import InputError
 from airmass.core.files import put, write_arrays
 from airmass.core.place import is_url
+from airmass.core.tables import say
 from airmass.data.formats.forecast_reader import CACHE_BYTES
 from airmass.evaluation.frames import READ_BYTES
 from airmass.evaluation.inputs import Request, VerificationData
@@ -82,7 +83,7 @@ def score_pieces(
     with _kept(request, out) as folder:
         found = {piece: held for piece in every if (held := read_piece(folder, piece)) is not None}
         if found:
-            console.print(f"Going on: {len(found)} of {len(every)} parts were scored before.")
+            say(console, f"Going on: {len(found)} of {len(every)} parts were scored before.")
         rest = [piece for piece in every if piece not in found]
         done: Iterator[tuple[Piece, VariableScores]]
         if workers == 1 and scheduler is None:
