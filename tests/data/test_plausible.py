@@ -82,6 +82,8 @@ def test_a_bad_forecast_is_not_refused():
     moist = frames("specific_humidity")[0].copy()
     moist[:, :, 0] = 0.07
     require_plausible("f.nc", "specific_humidity", moist, LEVELS, forecast=True)
+    rain = "total_precipitation_6hr"
+    require_plausible("f.nc", rain, frames(rain)[0] - 0.002, (), forecast=True)
 
 
 @pytest.mark.parametrize(
