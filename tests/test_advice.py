@@ -33,6 +33,10 @@ def recommending() -> dict[str, int]:
 
 def test_every_message_that_recommends_a_command_is_tried_below():
     assert recommending() == {
+        "commands/data_names.py": 1,  # an unknown word
+        "data/ingest/ingest.py": 1,  # names a command, recommends none
+        "data/ingest/pieces.py": 1,  # no known quantity
+        "data/preparation/checks.py": 1,  # names of another archive
         "data/formats/layout.py": 4,  # order of coordinates, fill value, dimensions, reference time
         "data/preparation/convert.py": 1,  # a chunk that cannot be read
         "data/preparation/statistics.py": 1,  # no statistics
@@ -97,6 +101,25 @@ def test_stats_writes_the_statistics_that_were_not_there(tmp_path):
         load_statistics(folder)
     assert main(["data", "stats", str(given), "--dates", *DATES, "--out", str(folder)]) == 0
     load_statistics(folder, NAMES, [300, 500, 850])
+
+
+def test_names_lists_what_was_not_found(tmp_path, capsys):
+    dataset().rename({name: f"my_{i}" for i, name in enumerate(NAMES)}).to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
+    for command in (
+        ["data", "names", "my_0"],
+        ["data", "ingest", str(tmp_path / "in.nc"), "--out", str(tmp_path / "o.zarr")],
+    ):
+        assert main(command) == 2
+        assert "`airmass data names` lists them" in capsys.readouterr().err
+    assert main(["data", "names"]) == 0
+
+
+def test_ingest_takes_in_the_other_names_that_check_found(tmp_path, capsys):
+    given = make_store(tmp_path / "in.zarr", dataset().rename({"2m_temperature": "t2m", "temperature": "t"}))
+    assert main(["data", "check", "--json", str(given)]) == 1
+    assert "`airmass data ingest` takes in other names" in capsys.readouterr().out
+    assert main(["data", "ingest", str(given), "--out", str(tmp_path / "out.zarr")]) == 0
+    xr.testing.assert_equal(open_store(tmp_path / "out.zarr").load()[[*NAMES]], dataset())
 
 
 NO_CURE = {
