@@ -104,7 +104,7 @@ def test_stats_writes_the_statistics_that_were_not_there(tmp_path):
 
 
 def test_names_lists_what_was_not_found(tmp_path, capsys):
-    dataset().rename({name: f"my_{i}" for i, name in enumerate(NAMES)}).to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
+    dataset()[["2m_temperature"]].rename({"2m_temperature": "my_0"}).to_netcdf(tmp_path / "in.nc", engine="h5netcdf")
     for command in (
         ["data", "names", "my_0"],
         ["data", "ingest", str(tmp_path / "in.nc"), "--out", str(tmp_path / "o.zarr")],
