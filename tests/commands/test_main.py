@@ -141,6 +141,7 @@ def test_nesting_without_end_is_input(capsys, monkeypatch):
 _WAITING = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background of a shell it is ignored
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
 from airmass.commands import main
 from airmass.core.files import new_output
 def wait(arguments):

@@ -105,6 +105,7 @@ def test_errors_that_feed_on_themselves_are_measured_after_frames_of_the_models_
     assert often - truth < 0.7 * (once - truth)
 
 
+@pytest.mark.slow
 def test_a_run_calibrates_its_model_and_again_the_same(small_store, tmp_path):
     path = train(CALIBRATED, small_store, tmp_path / "run")
     saved, first = read_model(path), path.read_bytes()

@@ -74,6 +74,7 @@ def test_losses_do_not_depend_on_the_number_of_processes(small_store, alone, tmp
     assert (tmp_path / "run" / "model.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_process_reads_only_its_own_rows_of_the_grid(small_store, alone, tmp_path):
     """The second of two has the northern half; its copy of the store is damaged in the south."""
     data = xr.open_zarr(small_store, chunks=None, consolidated=False).load().drop_encoding()

@@ -102,6 +102,7 @@ def test_twenty_kills_at_random_moments_change_nothing(small_store, undisturbed,
     assert _losses(run) == _losses(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_run_stops_before_its_time_is_over_and_goes_on(small_store, tmp_path):
     safety = dataclasses.replace(SMALL.safety, time_limit_minutes=1.0, margin_minutes=1.0)
     limited = dataclasses.replace(SMALL, safety=safety)
@@ -156,6 +157,7 @@ def test_other_settings_or_data_are_refused_and_nothing_changes(small_store, tmp
     assert {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != "lock"} == before
 
 
+@pytest.mark.slow
 def test_changes_are_accepted_when_told(small_store, tmp_path, capsys):
     run = tmp_path / "run"
     train(SMALL, small_store, run)
@@ -209,6 +211,7 @@ def test_a_refused_run_leaves_no_folder(small_store, tmp_path, monkeypatch):
     assert not any(tmp_path.iterdir()) and not (small_store / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_another_and_needs_it_no_longer(small_store, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     train(SMALL, small_store, first)
@@ -222,6 +225,7 @@ def test_a_run_starts_from_another_and_needs_it_no_longer(small_store, tmp_path)
     train(gentle, small_store, second, start=Start(first))  # done already
 
 
+@pytest.mark.slow
 def test_frozen_parts_stay_as_they_were(small_store, tmp_path):
     train(SMALL, small_store, tmp_path / "first")
     frozen = dataclasses.replace(SMALL, adaptation=dataclasses.replace(SMALL.adaptation, freeze=("encoder.*",)))
@@ -234,6 +238,7 @@ def test_frozen_parts_stay_as_they_were(small_store, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_while_saving_ends_the_run_with_a_reason(small_store, tmp_path):
     """Files may not grow beyond 20 kB: the first state that is saved is larger."""
     run = tmp_path / "run"
@@ -302,6 +307,7 @@ def test_a_faulty_store_is_refused_by_name_and_nothing_is_written(tmp_path, faul
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_nothing_is_compiled_after_the_first_update_of_a_stage(small_store, tmp_path, monkeypatch):
     """Neither the update nor what the loop does between updates."""
     compiled, before = [], {}

@@ -97,6 +97,7 @@ def test_an_update_without_a_finite_gradient_is_skipped_and_counted(small_store)
     assert (int(trainer.state.update), int(trainer.state.skipped), int(trainer.state.failed)) == (3, 1, 0)
 
 
+@pytest.mark.slow
 def test_a_batch_in_parts_gives_the_gradient_of_the_whole(small_store):
     whole = Trainer(recipe_with({"batch": 4}), small_store).update(0)
     parts = Trainer(recipe_with({"batch": 4, "accumulate": 2}), small_store).update(0)
@@ -104,6 +105,7 @@ def test_a_batch_in_parts_gives_the_gradient_of_the_whole(small_store):
     np.testing.assert_allclose(parts.errors, whole.errors, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_noise_on_inputs_has_the_size_that_was_asked_for(small_store):
     """A network that says nothing changes is off by the target and the noise on the last frame, in those units."""
     noisy = Trainer(recipe_with({"batch": 4, "input_noise": 3.0}), small_store)

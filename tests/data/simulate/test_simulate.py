@@ -246,6 +246,7 @@ simulate(sys.argv[1], SimulateSettings(days=3, truncation=21), lambda *_: None)
 """
 
 
+@pytest.mark.slow
 def test_killed_run_leaves_a_whole_store_and_continues_to_the_same_bytes(store, cache, tmp_path):
     """Killed at the worst moment: the second day's chunks and state are written, its metadata is not."""
     out = tmp_path / "killed.zarr"

@@ -184,6 +184,7 @@ def test_innovations_are_refused_where_harmonics_fail():
         dataclasses.replace(INNOVATION, task=task)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_innovations_and_a_start_makes_its_own(small_store, tmp_path):
     short = dataclasses.replace(INNOVATION, training=TrainingSettings(updates=(2,), rollout=(1,)))
     first = read_model(train(short, small_store, tmp_path / "first"))

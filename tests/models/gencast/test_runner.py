@@ -60,6 +60,7 @@ def test_a_member_does_not_depend_on_those_beside_it(five, members, together):
         np.testing.assert_array_equal(found[place], five[member])
 
 
+@pytest.mark.slow
 def test_nor_on_the_number_of_devices(five, tmp_path):
     """JAX counts its devices once, so another process has three."""
     code = (

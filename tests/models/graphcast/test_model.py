@@ -119,6 +119,7 @@ def _gradient(recompute: int, precision: str = "float32"):
     return jax.tree.leaves(jax.jit(jax.grad(loss))(network))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recompute", [1, 2, 3])
 def test_recomputing_changes_no_gradient(recompute):
     for a, b in zip(_gradient(recompute), _kept_gradient(), strict=True):
@@ -130,6 +131,7 @@ def _kept_gradient():
     return _gradient(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recompute", [0, 1])
 def test_a_gradient_in_bfloat16_is_near_that_in_float32(recompute):
     found = _gradient(recompute, "bfloat16")

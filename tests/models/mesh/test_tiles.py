@@ -113,6 +113,7 @@ def _output_and_gradients(make, rows: int):
     return compute(network, tiles, x)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [_graphcast, _denoiser])
 def test_into_how_many_tiles_changes_neither_output_nor_gradient(make):
     (whole, gradients), *others = (_output_and_gradients(make, rows) for rows in (100_000, 60, 9))
