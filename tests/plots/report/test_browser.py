@@ -84,10 +84,16 @@ def page(tmp_path, server):
     plots.mkdir()
     table = ScoreTable(Score(text, "temperature", 850, 6, "rmse", 1.0) for text in (*texts, "persistence"))
     (scores / "scores.json").write_text(table.to_json())
-    left = {"variable": texts[0], "levels": [850], "lead_time_hours": 6, "init_times": texts, "what": texts[1]}
+    left = {
+        "variable": texts[0],
+        "levels": [850],
+        "lead_time_hours": 6,
+        "init_times": ["2000-01-01T00:00"],
+        "what": texts[1],
+    }
     about = {
         "forecasts": {text: [text] for text in texts}, "members": dict.fromkeys(texts, 1), "truth": texts[2],
-        "climatology": texts[3], "grid": texts[4], "init_times": texts, "lead_time_hours": [6], "left_out": texts,
+        "climatology": texts[3], "grid": texts[4], "init_times": ["2000-01-01T00:00"], "lead_time_hours": [6], "left_out": texts,
         "left_out_values": [left | {"reason": texts[5]}], "airmass_version": texts[6],
     }  # fmt: skip
     (scores / "evaluation.json").write_text(json.dumps(about))
