@@ -220,8 +220,8 @@ def place(channel: Channel, times: np.ndarray | None = None, row: int = 0) -> st
 def _slipped(found: Doubt, name: str, low: float, mean: float) -> bool:
     """True if a forecast's implausible value is an error of units or a fill value rather than a bad model's.
 
-    Rain and humidity in other units have a large mean, but still nearly zero as their minimum. A mean below zero of what
-    cannot be negative is a bad model's.
+    Rain and humidity in other units have a large mean, but still nearly zero as their minimum. A mean below zero of
+    what cannot be negative is a bad model's.
     """
     least, greatest = VARIABLES[name].valid_range
     return bool(found.reason) and (

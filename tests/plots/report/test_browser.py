@@ -93,8 +93,8 @@ def page(tmp_path, server):
     }
     about = {
         "forecasts": {text: [text] for text in texts}, "members": dict.fromkeys(texts, 1), "truth": texts[2],
-        "climatology": texts[3], "grid": texts[4], "init_times": ["2000-01-01T00:00"], "lead_time_hours": [6], "left_out": texts,
-        "left_out_values": [left | {"reason": texts[5]}], "airmass_version": texts[6],
+        "climatology": texts[3], "grid": texts[4], "init_times": ["2000-01-01T00:00"], "lead_time_hours": [6],
+        "left_out": texts, "left_out_values": [left | {"reason": texts[5]}], "airmass_version": texts[6],
     }  # fmt: skip
     (scores / "evaluation.json").write_text(json.dumps(about))
     for text in texts:
