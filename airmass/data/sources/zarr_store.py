@@ -1,5 +1,6 @@
 """Zarr stores of both formats, local or remote, with or without consolidated metadata."""
 
+import json
 import warnings
 from collections.abc import Iterator
 from functools import partial
@@ -60,6 +61,16 @@ def _located(place: Place) -> Any:
     return source
 
 
+def _check_depth(file: Path) -> None:
+    """Raise InputError for JSON nested too deep: inside zarr's loop, Python would tell of that at its end, unasked."""
+    try:
+        json.loads(file.read_bytes())
+    except RecursionError:
+        raise InputError(f"{file}: cannot be read: nested too deep") from None
+    except ValueError:
+        return  # reported with the array's name
+
+
 def _check_files(path: Path) -> None:
     """Raise InputError for metadata files of a local store that are not regular files, or too large."""
     with reading(path):
@@ -67,6 +78,7 @@ def _check_files(path: Path) -> None:
             for file in _METADATA:
                 if (folder / file).exists():
                     require_file(folder / file, _MOST_METADATA)
+                    _check_depth(folder / file)
 
 
 def _members(path: Place, source: Any) -> Iterator[str]:
