@@ -19,8 +19,7 @@ DISTRIBUTIONS = packages_distributions()
 BY_NAME = {"h5py": "airmass/data/formats", "scipy": "airmass/data/formats", "dask": "airmass/data/formats"}
 # May only be imported by what needs the extra.
 OPTIONAL = {
-    "simulate": "airmass/data/simulate/", "grib": "airmass/data/", "clients": "airmass/data/",
-    "icechunk": "airmass/data/", "cluster": "airmass/",
+    "simulate": "airmass/data/simulate/", "grib": "airmass/data/", "cluster": "airmass/evaluation/",
 }  # fmt: skip
 
 

@@ -15,10 +15,8 @@ from airmass.commands.options import parse
 # What each extra is for, in the order of pyproject.toml; tests/commands/test_doctor.py holds them together.
 EXTRAS = {
     "simulate": "airmass simulate, airmass demo",
-    "grib": "GRIB files: airmass data convert, forecast --initial",
-    "cluster": "Dask clusters",
-    "clients": "initial states from ECMWF and the Climate Data Store",
-    "icechunk": "Icechunk repositories",
+    "grib": "GRIB files: airmass data ingest, initial and all that read fields",
+    "cluster": "airmass evaluate --scheduler",
     "cuda": "NVIDIA GPUs",
 }
 _GIB = 2**30

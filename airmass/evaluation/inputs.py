@@ -159,7 +159,7 @@ class VerificationData:
 
 @dataclass(frozen=True)
 class Request:
-    """What to verify, as asked for: the arguments of `open_verification`."""
+    """Options of a verification: the arguments of `open_verification`."""
 
     forecasts: tuple[str, ...]
     truth: str | None

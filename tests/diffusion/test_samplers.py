@@ -21,7 +21,7 @@ def white(size: int, seed: int = 0):
 
 
 def shrink(settings: DPMSolver2S) -> float:
-    """What becomes of a starting noise of 1 in unit Gaussian data, where the exact answer is the spread itself."""
+    """The end of a starting noise of 1 in unit Gaussian data, where the exact answer is the spread itself."""
     start, least = settings.max_noise, settings.min_noise
     # The flow keeps x / sqrt(1 + sigma^2); the last step denoises once.
     exact = start * np.sqrt((1 + least**2) / (1 + start**2)) / (1 + least**2)

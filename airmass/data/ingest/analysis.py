@@ -55,7 +55,7 @@ class Analysis:
         return found
 
     def origin(self, name: str) -> "Origin":
-        """How a variable is had; raises InputError, with what would give it, if it cannot be."""
+        """The preferred source of a variable; raises InputError, with what would give it, if there is none."""
         if found := self.sources(name):
             return found[0]
         needs = [name, *(" and ".join(f.inputs) for f in formulas_for(name))]
@@ -342,7 +342,7 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Origin:
-    """How a variable is had: read as it is, by a formula, or as a sum."""
+    """The source of a variable: read as it is, by a formula, or as a sum."""
 
     variable: str
     inputs: tuple[str, ...]

@@ -77,7 +77,7 @@ def ingest(
 
 
 def _settings(request: IngestRequest, opened: Opened) -> dict[str, Any]:
-    """What every time of a store has in common."""
+    """The settings that all times of a store share."""
     return {
         "variables": list(opened.variables), "levels": list(opened.levels), "grid": str(opened.grid),
         "method": request.method, "numbers": list(opened.numbers),
@@ -90,7 +90,7 @@ def _step(times: np.ndarray) -> float | None:
 
 
 def _plan(request: IngestRequest, opened: Opened, held: dict[str, Any] | None) -> dict[str, Any]:
-    """What one run writes, and from which files: a run goes on only with the same."""
+    """The times and files of one run; a stopped run is resumed only with the same."""
     files = [file for source in request.sources for file in files_of(source)]
     unpacked = [source for source in request.sources if files_of(source)[:1] != [source]]
     stamps = {str(f): _stamp(f) for f in (*unpacked, *files) if not is_unpacked(f)}

@@ -71,7 +71,7 @@ class Piece:
         return self.times[0] if self.has_time else None
 
     def has_levels(self, time: np.datetime64 | None, levels: Sequence[float]) -> list[float]:
-        """Those of `levels` that the source has of this quantity, at this time."""
+        """The `levels` that the source has of this quantity, at this time."""
         held = self.field.encoding.get(HELD)
         found = [level for level in levels if level in self.levels]
         dims = [str(d) for d in self.field.dims if d in ("time", "number", "level")]

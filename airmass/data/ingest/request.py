@@ -21,7 +21,10 @@ from airmass.fields.variables import COMPUTED, VARIABLES, variable
 
 @dataclass(frozen=True)
 class IngestRequest:
-    """What to take in. `times` is text as `2020-01-01:2020-01-31:6h`, None for all; `levels` are in hPa, () for all."""
+    """Options of an ingest.
+
+    `times` is text as `2020-01-01:2020-01-31:6h`, None for all; `levels` are in hPa, () for all.
+    """
 
     sources: tuple[Place, ...]
     variables: tuple[str, ...] = ()

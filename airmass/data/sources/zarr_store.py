@@ -49,7 +49,7 @@ SOURCE = ZarrSource()
 
 
 def _located(place: Place) -> Any:
-    """What zarr opens: a path as text, or the reader of a remote store."""
+    """A path as text, or the reader of a remote store, for zarr to open."""
     if not is_url(place):
         _check_files(Path(place))
         return str(place)

@@ -104,7 +104,10 @@ class Sampler(ABC):
     def step(
         self, denoiser: Denoiser, y: Float[Any, "*shape"], current: Point, following: Point, noise: Noise
     ) -> Float[Any, "*shape"]:
-        """One step between two times of a grid; `noise(0)`, `noise(1)`, ... are white and independent."""
+        """One step between two times of a grid, for samplers that do not override `sample`.
+
+        `noise(0)`, `noise(1)`, ... are white and independent.
+        """
         raise NotImplementedError
 
     def starts(self, grid: TimeGrid) -> Float[np.ndarray, " time"]:

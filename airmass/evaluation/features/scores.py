@@ -29,8 +29,8 @@ _WINDOWS = (72, 120, 240)
 
 @dataclass(frozen=True)
 class TrackVerification:
-    """What was compared, the scores, reliability of strike probability by the end of its window in hours, and
-    comparisons with another system.
+    """Record of a verification: the inputs, the scores, reliability of strike probability by the end of its window in
+    hours, and comparisons with another system.
     """
 
     airmass_version: str

@@ -1,8 +1,9 @@
 """Functional generative networks as a family of models."""
 
 from airmass.fields.task import Task
-from airmass.models.family import ModelFamily, PublishedLayout, RecipeParts
+from airmass.models.family import PublishedLayout
 from airmass.models.fgn.settings import FGNSettings
+from airmass.models.members_family import MembersFamily
 
 
 def _read_published(path, config):
@@ -11,19 +12,14 @@ def _read_published(path, config):
     return read_published(path, config)
 
 
-class FGNFamily(ModelFamily):
+class FGNFamily(MembersFamily):
     name = "fgn"
     title = "FGN"
     settings = FGNSettings
-    ensemble = True
     lead_time = "15d"
-    validation_members = 2
     may_be_missing = True
     saves_in_bfloat16 = True
     published = PublishedLayout("params:multimodality_forward/", _read_published, configured=True)
-
-    def training_members(self, settings: FGNSettings) -> int:
-        return settings.members
 
     def network(self, task: Task, settings: FGNSettings, key):
         from airmass.models.fgn.model import Network, sizes
@@ -39,21 +35,6 @@ class FGNFamily(ModelFamily):
         from airmass.models.fgn.model import fgn
 
         return fgn(trained, static, precision, parts, attend)
-
-    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1):
-        from airmass.models.members import MembersRunner
-
-        return MembersRunner(model, task, grid, seed, noise)
-
-    def read_noise(self, path, task, settings, grid, members, steps):
-        from airmass.models.noise import read_noise
-
-        return read_noise(path, settings.noise_channels, members, steps)
-
-    def objective(self, recipe: RecipeParts, loss, grid):
-        from airmass.models.objectives.members import MembersObjective
-
-        return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute)
 
     def footprint(self, settings: FGNSettings, sizes):
         from airmass.models.fgn.footprint import footprint

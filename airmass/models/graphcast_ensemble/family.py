@@ -3,20 +3,15 @@
 from dataclasses import replace
 
 from airmass.fields.task import Task
-from airmass.models.family import ModelFamily, RecipeParts
 from airmass.models.graphcast_ensemble.settings import GraphCastEnsembleSettings
+from airmass.models.members_family import MembersFamily
 
 
-class GraphCastEnsembleFamily(ModelFamily):
+class GraphCastEnsembleFamily(MembersFamily):
     name = "graphcast_ensemble"
     title = "GraphCast ensemble"
     settings = GraphCastEnsembleSettings
-    ensemble = True
-    validation_members = 2
     grows_from = ("graphcast", "base.")
-
-    def training_members(self, settings: GraphCastEnsembleSettings) -> int:
-        return settings.members
 
     def network(self, task: Task, settings: GraphCastEnsembleSettings, key):
         from airmass.models.graphcast.model import network_sizes
@@ -33,21 +28,6 @@ class GraphCastEnsembleFamily(ModelFamily):
         return GraphCastEnsemble(
             plain.network, plain.tiles, plain.normaliser, plain.static, trained.task.step, precision
         )
-
-    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1):
-        from airmass.models.members import MembersRunner
-
-        return MembersRunner(model, task, grid, seed, noise)
-
-    def read_noise(self, path, task, settings, grid, members, steps):
-        from airmass.models.noise import read_noise
-
-        return read_noise(path, settings.noise_channels, members, steps)
-
-    def objective(self, recipe: RecipeParts, loss, grid):
-        from airmass.models.objectives.members import MembersObjective
-
-        return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute)
 
     def footprint(self, settings: GraphCastEnsembleSettings, sizes):
         from airmass.models.graphcast.footprint import footprint

@@ -140,7 +140,7 @@ class Contents:
 
     @property
     def values(self) -> int:
-        """How many numbers all fields hold."""
+        """Number of values of all fields."""
         sources = (*self.forecasts, *((self.truth,) if self.truth else ()))
         return self.grid.size * sum(source.frames(f) for source in sources for f in self.fields if holds(source, f))
 

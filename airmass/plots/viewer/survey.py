@@ -27,7 +27,7 @@ class Sample:
 
 
 def levels_for(values: int) -> int:
-    """How many steps the range of a field has in a page of so many values."""
+    """Number of steps of a field's range, in a page of so many values."""
     return next(levels for most, levels in _LEVELS if values <= most)
 
 

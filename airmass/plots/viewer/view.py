@@ -58,7 +58,7 @@ def megabytes(contents: Contents) -> float:
 
 
 def description(contents: Contents, tracks: list[dict[str, Any]], times: int, served: bool = False) -> dict[str, Any]:
-    """What the page's script is told: grid, fields, sources, tracks and notes; all texts as they are."""
+    """Description of a page for its script: grid, fields, sources, tracks and notes; all texts as they are."""
     return {
         "title": title_of(contents),
         "version": airmass.__version__,

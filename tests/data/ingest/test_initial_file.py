@@ -170,7 +170,7 @@ def tasks() -> dict[str, Task]:
 
 
 def told(model: str, fields: xr.Dataset, task: Task, folder: Path) -> str:
-    """What is said of an initial state from these fields in CDS layout, beside the sample."""
+    """The message on an initial state from these fields in CDS layout, beside the sample."""
     request = IngestRequest(tuple(as_cds(fields, folder)), accumulation=1)
     time = str(raw_fields(model).time.values[1])[:16]
     try:

@@ -25,7 +25,7 @@ def january(tmp_path_factory) -> xr.Dataset:
 
 
 def found(dataset: xr.Dataset, path: Path) -> str:
-    """What `data check` says of a store of these fields."""
+    """The findings of `data check` in a store of these fields."""
     make_store(path, dataset.drop_encoding())
     return "\n".join(f"{f.where} {f.problem}" for f in check_store(path) if f.wrong)
 

@@ -1,0 +1,30 @@
+"""Parts shared by families whose members are drawn by noise in the norms, one network call a frame."""
+
+from typing import Any
+
+from airmass.models.family import ModelFamily, RecipeParts
+
+
+class MembersFamily(ModelFamily):
+    """A family whose settings have `members` an example and `noise_channels`."""
+
+    ensemble = True
+    validation_members = 2
+
+    def training_members(self, settings: Any) -> int:
+        return settings.members
+
+    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1):
+        from airmass.models.members import MembersRunner
+
+        return MembersRunner(model, task, grid, seed, noise)
+
+    def read_noise(self, path, task, settings, grid, members, steps):
+        from airmass.models.noise import read_noise
+
+        return read_noise(path, settings.noise_channels, members, steps)
+
+    def objective(self, recipe: RecipeParts, loss, grid):
+        from airmass.models.objectives.members import MembersObjective
+
+        return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute)
