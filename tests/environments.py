@@ -1,7 +1,8 @@
 """`python -m tests.environments [EXTRA ...]`: install airmass afresh with each extra alone, and run all its commands.
 
 Makes an environment for each of `plain` (no extra), `simulate`, `grib`, `cluster` and `cuda` in a temporary folder,
-from this checkout by uv. `cuda` is large, and without a GPU of no use: it is only resolved, unless named as `cuda-install`. Prints a table.
+from this checkout by uv. `cuda` is large, and without a GPU of no use: it is only resolved, unless named as
+`cuda-install`. Prints a table.
 """
 
 import os
