@@ -1,7 +1,8 @@
 """Code in the README and the docs: blocks marked to run are run as they stand, and links lead somewhere.
 
-`<!-- run -->` on the line before a block marks it; lines of shell that do not begin with `airmass` are left out. Blocks
-find what a reader would have by then: a demo's store and run, a published checkpoint with its statistics and sample.
+`<!-- run -->` on the line before a block marks it, `<!-- not run: why -->` says why another is not; lines of shell that do
+not begin with `airmass` are left out. Blocks find what a reader would have by then: a demo's store and run, a published
+checkpoint with its statistics and sample.
 """
 
 import importlib.util
@@ -81,8 +82,10 @@ def test_a_marked_block_runs(language, text, at_hand, tmp_path, monkeypatch):
         assert main(words) == 0, words
 
 
-def test_some_blocks_are_marked():
-    assert len(BLOCKS) >= 4
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_code_is_run_or_says_why_not(page):
+    before = re.findall(r"^(.*)\n```(?:sh|python)\n", page.read_text(), re.MULTILINE)
+    assert [line for line in before if not re.fullmatch(r"<!-- (run|not run: .+) -->", line)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
