@@ -14,7 +14,7 @@ def keep_freed_memory() -> None:
 
     On a CPU, XLA allocates all temporaries of a call at its start and frees them at its end. glibc maps blocks of that
     size anew each time, and the system clears their pages at first use: half the time of the demo's training step
-    (gradient 88 ms, with this 46 ms, on one core; `docs/demo.md`). In XLA's own threads glibc maps blocks beyond 64 MiB
+    (gradient 88 ms, with this 46 ms, on one core; decision 22). In XLA's own threads glibc maps blocks beyond 64 MiB
     anew in spite of this; `GLIBC_TUNABLES` can ask for huge pages there (docs/decisions/0017).
     """
     if not _is_glibc():
