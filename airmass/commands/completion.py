@@ -44,7 +44,7 @@ def bash() -> str:
     """Script for bash; other words than options are completed as files."""
     cases = "\n".join(f'    "{words}") choices="{choices}" ;;' for words, choices in _cases())
     return f"""_airmass() {{
-  local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[*]:1:COMP_CWORD-1}}" choices=""
+  local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[*]:1:$((COMP_CWORD - 1))}}" choices=""
   if [[ $current == -* ]]; then before="${{COMP_WORDS[1]}}"; [[ $before == data ]] && before="data ${{COMP_WORDS[2]}}"
     before="$before -"; fi
   case "$before" in

@@ -1,7 +1,14 @@
 """What `airmass doctor` and `airmass completion` say is what is declared and what each command takes."""
 
+import contextlib
 import importlib.metadata
+import os
+import pty
+import select
+import shutil
+import signal
 import subprocess
+import time
 import tomllib
 from pathlib import Path
 
@@ -46,7 +53,7 @@ def test_a_device_that_cannot_be_used_is_a_line(monkeypatch, capsys):
     assert "finds no device: Unable to initialize backend 'cuda': driver too old" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
+COMPLETIONS = pytest.mark.parametrize(
     ("words", "expected"),
     [
         (["da"], "data"),
@@ -57,13 +64,68 @@ def test_a_device_that_cannot_be_used_is_a_line(monkeypatch, capsys):
         (["train", "demo", "--model.wid"], "--model.width"),
     ],
 )
-def test_bash_completes(words, expected, tmp_path, capsys):
-    assert main(["completion", "bash"]) == 0
-    script = tmp_path / "completion.sh"
-    script.write_text(capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory):
+    """A folder with the script of each shell, as the command prints it."""
+    folder = tmp_path_factory.mktemp("completion")
+    for shell in ("bash", "zsh", "fish"):
+        with (folder / shell).open("w") as file, contextlib.redirect_stdout(file):
+            assert main(["completion", shell]) == 0
+    return folder
+
+
+@COMPLETIONS
+def test_bash_completes(words, expected, scripts):
+    script = scripts / "bash"
     given = " ".join(["airmass", *words])
     asked = f'source {script}; COMP_WORDS=({given}); COMP_CWORD={len(words)}; _airmass; echo "${{COMPREPLY[*]}}"'
     assert subprocess.run(["bash", "-c", asked], capture_output=True, text=True).stdout.split() == [expected]
+
+
+@COMPLETIONS
+@pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+def test_fish_completes(words, expected, scripts):
+    script = scripts / "fish"
+    asked = f"source {script}; complete -C 'airmass {' '.join(words)}'"
+    said = subprocess.run(["fish", "-c", asked], capture_output=True, text=True).stdout
+    assert expected in [line.split("\t")[0] for line in said.splitlines()]
+
+
+@pytest.fixture
+def typed_into_zsh(monkeypatch):
+    """Type into a zsh at a terminal of its own; gives what it shows within seconds."""
+    monkeypatch.setenv("TERM", "dumb")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvp("zsh", ["zsh", "-f", "-i"])
+
+    def typed(text: str, expected: str) -> str:
+        os.write(terminal, text.encode())
+        shown, until = "", time.monotonic() + 20
+        while expected not in shown and time.monotonic() < until:
+            if select.select([terminal], [], [], 0.2)[0]:
+                shown += os.read(terminal, 65536).decode(errors="replace")
+        os.write(terminal, b"\x15")  # clears the line
+        return shown
+
+    yield typed
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_zsh_completes_what_is_typed(scripts, typed_into_zsh):
+    script = scripts / "zsh"
+    assert "ready" in typed_into_zsh(f"source {script}; echo rea''dy\n", "ready")
+    for words, expected in (
+        ("fore", "forecast "),
+        ("data chec", "data check "),
+        ("forecast --memb", "forecast --members "),
+    ):
+        assert f"airmass {expected}" in typed_into_zsh(f"airmass {words}\t", f"airmass {expected}"), words
 
 
 def test_every_command_has_options_to_complete():
