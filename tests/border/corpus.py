@@ -1,9 +1,19 @@
 """All bad inputs, and the commands that meet each."""
 
-from tests.border import forecasts, json_files, model_files, places, settings, special_files, stores
+from tests.border import (
+    forecasts,
+    json_files,
+    model_files,
+    netcdf,
+    places,
+    settings,
+    special_files,
+    store_layouts,
+    stores,
+)
 from tests.border.case import Case
 
-_KINDS = (json_files, model_files, stores, forecasts, special_files, places, settings)
+_KINDS = (json_files, model_files, stores, store_layouts, netcdf, forecasts, special_files, places, settings)
 CASES: list[Case] = [case for kind in _KINDS for case in kind.CASES]
 MEMBERS = [(case, way) for case in CASES for way in case.ways]
 

@@ -8,7 +8,7 @@ import zarr
 
 from tests.border.case import Case, changed
 from tests.border.healthy import Home
-from tests.border.stores import (
+from tests.border.store_changes import (
     Change,
     arithmetic,
     attribute,

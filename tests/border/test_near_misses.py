@@ -12,7 +12,7 @@ import zarr
 
 from tests.border.healthy import DATES, OPTIONS, TRAINING, Home, dataset
 from tests.border.running import run
-from tests.border.stores import arithmetic, attribute, put
+from tests.border.store_changes import arithmetic, attribute, put
 from tests.conftest import make_store
 from tests.served import served
 
