@@ -1,11 +1,17 @@
 """A small forecast file for tests of judging and looking: the truth of a synthetic store with a known error."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from rich.console import Console
 
+from airmass.evaluation.evaluate import evaluate
+from airmass.evaluation.inputs import VerificationData, open_verification
+from airmass.evaluation.request import EvaluationRequest, VerificationRequest
+from airmass.evaluation.scores import ScoreTable
 from tests.conftest import synthetic_dataset
 
 NAMES = ("geopotential", "temperature", "2m_temperature", "total_precipitation_6hr", "sea_surface_temperature")
@@ -78,3 +84,20 @@ def write_climatology(path: Path, truth: xr.Dataset) -> Path:
     dataset = dataset.transpose("hour", "dayofyear", "level", "latitude", "longitude")
     dataset.to_zarr(path, mode="w-", zarr_format=3, consolidated=False)
     return path
+
+
+def scored(
+    forecasts: Sequence[Path], truth: Path | None, out: Path, console: Console | None = None, **options
+) -> ScoreTable:
+    """Scores of forecast files by `airmass evaluate`, quiet without a console; options are the request's."""
+    request = EvaluationRequest(forecasts=tuple(forecasts), truth=truth, out=out, **_as_tuples(options))
+    return evaluate(request, console or Console(file=StringIO()))
+
+
+def opened(forecasts: Sequence[Path], truth: Path | None, **options) -> VerificationData:
+    """Checked inputs of an evaluation; options are the request's."""
+    return open_verification(VerificationRequest(forecasts=tuple(forecasts), truth=truth, **_as_tuples(options)))
+
+
+def _as_tuples(options: Mapping[str, object]) -> dict:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}

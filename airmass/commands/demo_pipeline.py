@@ -139,7 +139,7 @@ def _ensemble_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console
     random = {"members": MEMBERS, "seed": seed}
 
     def evaluate_all():
-        leads = {"lead_times": ["common"], "spectra": ["24h", "120h"]}
+        leads = {"lead_times": ("common",), "spectra": ("24h", "120h")}
         _evaluate([ensemble, single, perturbed], store, scores, console, climatology=run / STATISTICS_FOLDER, **leads)
 
     return [
@@ -206,8 +206,9 @@ def _forecast(
 
 def _evaluate(forecasts: Sequence[Path], store: Path, scores: Path, console: Console, **options) -> None:
     from airmass.evaluation.evaluate import evaluate
+    from airmass.evaluation.request import EvaluationRequest
 
-    evaluate(forecasts, store, scores, console=console, **options)
+    evaluate(EvaluationRequest(forecasts=tuple(forecasts), truth=store, out=scores, **options), console)
 
 
 def _draw(forecasts: Path, store: Path, scores: Path, pictures: Path) -> None:

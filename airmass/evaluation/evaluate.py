@@ -6,10 +6,9 @@ sums over initial times.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,11 +24,11 @@ from airmass.data.formats.climatology import EXTREMES
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
 from airmass.evaluation.comparisons import COMPARISONS, compare, headline_sentences, intervals_of, require_against
-from airmass.evaluation.inputs import Request, VerificationData
+from airmass.evaluation.inputs import VerificationData, open_verification
 from airmass.evaluation.left_out import THESE, left_out, sentences, undefined
 from airmass.evaluation.maps import MAPS, STATION_SCORES, score_maps, station_scores
 from airmass.evaluation.metrics import Metric
-from airmass.evaluation.periods import Grouping
+from airmass.evaluation.request import EvaluationRequest
 from airmass.evaluation.scores import (
     EVALUATION,
     RANK_HISTOGRAMS,
@@ -50,35 +49,11 @@ from airmass.evaluation.tables import check_table, write_table
 from airmass.evaluation.workers import memory_of, score_pieces
 
 
-def evaluate(
-    forecasts: Sequence[str | Path],
-    truth: str | Path | None,
-    out: str | Path,
-    climatology: str | Path | None = None,
-    console: Console | None = None,
-    lead_times: Sequence[str] | None = None,
-    init_times: Sequence[str] | None = None,
-    spectra: Sequence[str] = (),
-    *,
-    regions: Sequence[str] = (),
-    by: Grouping | None = None,
-    maps: Sequence[str] = (),
-    derived: Sequence[str] = (),
-    metrics: Sequence[str] = (),
-    history: str | Path | None = None,
-    stations: str | Path | None = None,
-    orography: str | Path | None = None,
-    against: str | None = None,
-    intervals: bool = False,
-    test: str = "t-test",
-    workers: int = 1,
-    scheduler: str | None = None,
-    table: str | Path | None = None,
-) -> ScoreTable:
+def evaluate(request: EvaluationRequest, console: Console | None = None) -> ScoreTable:
     """Score every variable, level and lead time of deterministic and ensemble forecasts, and write the folder `out`.
 
     Files of one system are joined along initial time. All systems must have the same initial and lead times, unless
-    `init_times` or `lead_times` name times that all have, or are `["common"]`. Persistence is the truth at the initial
+    `init_times` or `lead_times` name times that all have, or are `("common",)`. Persistence is the truth at the initial
     time. The climatology is `climatology`, or the one that the forecasts name. Without it, the climatology baseline and
     the metrics that need it are not scored; without quantiles in it, extremes are not scored.
 
@@ -89,43 +64,26 @@ def evaluate(
     same dates. Raises InputError for inputs that do not fit together exactly, for NaN in a forecast where truth has
     values, and if nothing can be scored.
     """
-    refuse_existing(out, *forecasts, truth, climatology, history, stations, orography)
-    if table is not None:
-        check_table(table)
+    refuse_existing(request.out, *request.places)
+    if request.table is not None:
+        check_table(request.table)
     console = console or Console()
-
-    def path(place: str | Path | None) -> str | None:
-        return None if place is None else str(place)
-
-    request = Request(
-        forecasts=tuple(map(str, forecasts)), truth=path(truth), climatology=path(climatology),
-        lead_times=None if lead_times is None else tuple(lead_times),
-        init_times=None if init_times is None else tuple(init_times), spectra=tuple(spectra), regions=tuple(regions),
-        by=by, maps=tuple(maps), derived=tuple(derived), metrics=tuple(metrics), history=path(history),
-        stations=path(stations), orography=path(orography),
-    )  # fmt: skip
-    data = request.open()
+    data = open_verification(request)
     notes = [note for system in data.systems for note in system.notes]
     for line in (*notes, *_remarks(data), *_not_available(data)):
         say(console, line)
-    require_against(data, against)
-    say(console, f"Memory: about {memory_of(data) / 2**30:.1f} GiB{_of_each(workers, scheduler)}.")
-    scores = score_pieces(data, request, console, out, workers, scheduler)
-    return write_scores(data, scores, out, console, against, intervals, test, table)
+    require_against(data, request.against)
+    say(console, f"Memory: about {memory_of(data) / 2**30:.1f} GiB{_of_each(request)}.")
+    scores = score_pieces(data, request, console, request.out, request.workers, request.scheduler)
+    return write_scores(data, scores, request, console)
 
 
 def write_scores(
-    data: VerificationData,
-    scores: Mapping[str, VariableScores],
-    out: str | Path,
-    console: Console,
-    against: str | None = None,
-    intervals: bool = False,
-    test: str = "t-test",
-    table: str | Path | None = None,
+    data: VerificationData, scores: Mapping[str, VariableScores], request: EvaluationRequest, console: Console
 ) -> ScoreTable:
-    """Write the folder of scores by initial time, as means, and print the headlines. Arguments are `evaluate`'s."""
-    scores, found = score(data, scores, test if intervals or against else None)
+    """Write the folder of scores by initial time, as means, and print the headlines."""
+    test, against = request.test, request.against
+    scores, found = score(data, scores, test if request.intervals or against else None)
     compared = [] if against is None else compare(data, scores, against, test)
     missing = [
         one for name, held in scores.items() for one in (*left_out(data, name, held), *undefined(data, name, held))
@@ -133,7 +91,7 @@ def write_scores(
     for line in sentences(missing, data):
         say(console, line)
     histograms = list(_rank_histograms(data, scores))
-    with new_output(out) as aside:
+    with new_output(request.out) as aside:
         aside.mkdir()
         (aside / SCORES).write_text(found.to_json())
         if compared:
@@ -149,8 +107,8 @@ def write_scores(
         if data.spectra_lead_times.size:
             (aside / SPECTRA).write_text(to_json(compute_spectra(data, found.headline_fields(), counted)))
         (aside / EVALUATION).write_text(json.dumps(asdict(_record(data, missing)), indent=1) + "\n")
-    if table is not None:
-        write_table(found, table)
+    if request.table is not None:
+        write_table(found, request.table)
     print_headlines(found, console, len(data.init_times), any(one.what == THESE for one in missing))
     for line in headline_sentences(compared):
         say(console, line)
@@ -159,8 +117,10 @@ def write_scores(
     return found
 
 
-def _of_each(workers: int, scheduler: str | None) -> str:
-    return f" for each of {workers} workers" if workers > 1 else " for each worker" if scheduler else ""
+def _of_each(request: EvaluationRequest) -> str:
+    if request.workers > 1:
+        return f" for each of {request.workers} workers"
+    return " for each worker" if request.scheduler else ""
 
 
 def score(

@@ -36,7 +36,7 @@ _RESERVED = dict.fromkeys(BASELINES, "the baseline that is scored beside every m
 
 
 @dataclass(frozen=True)
-class System:
+class SystemForecasts:
     """Forecasts of one system: initial time -> (path, dataset, index in the dataset); derived fields to score."""
 
     name: str
@@ -117,7 +117,7 @@ class System:
         return with_level_axis(name, combined(name, parts, self.levels), 2)
 
 
-def open_systems(paths: Sequence[str | Path], derived: Sequence[str] = ()) -> tuple[System, ...]:
+def open_systems(paths: Sequence[str | Path], derived: Sequence[str] = ()) -> tuple[SystemForecasts, ...]:
     """Open forecast files and group them by system, in alphabetical order; `derived` fields are scored too.
 
     Raises InputError unless all files have the same grid and levels, and files of one system have the same lead times,
@@ -128,19 +128,19 @@ def open_systems(paths: Sequence[str | Path], derived: Sequence[str] = ()) -> tu
         raise InputError("no forecast files given, expected one or more")
     if twice := next((place for i, place in enumerate(places) if place in places[:i]), None):
         raise InputError(f"{twice}: given twice among the forecasts")
-    found: dict[str, System] = {}
+    found: dict[str, SystemForecasts] = {}
     for path in places:
         dataset = open_forecast(path, ensemble=True)
         if (name := system_of(dataset, path)) in _RESERVED:
             raise InputError(f"{path}: its system is {name!r}, a name reserved for {_RESERVED[name]}")
-        _add(found.setdefault(name, System(name, {}, tuple(derived))), path, dataset)
+        _add(found.setdefault(name, SystemForecasts(name, {}, tuple(derived))), path, dataset)
         first = next(iter(found.values()))
         same_grid(grid_of(dataset, path), path, grid_of(first.example, first.paths[0]), first.paths[0])
         _same_axis("level", dataset, path, first)
     return tuple(found[name] for name in sorted(found))
 
 
-def _add(system: System, path: Place, dataset: xr.Dataset) -> None:
+def _add(system: SystemForecasts, path: Place, dataset: xr.Dataset) -> None:
     """Add a file to a system. Raises InputError unless it fits the files that the system has."""
     if system.sources:
         for axis in ("lead_time", MEMBER):
@@ -153,13 +153,13 @@ def _add(system: System, path: Place, dataset: xr.Dataset) -> None:
         system.sources[init_time] = (path, dataset, index)
 
 
-def _same_axis(axis: str, dataset: xr.Dataset, path: Place, first: System) -> None:
+def _same_axis(axis: str, dataset: xr.Dataset, path: Place, first: SystemForecasts) -> None:
     found, expected = (d[axis].values if axis in d.coords else np.array([]) for d in (dataset, first.example))
     if not np.array_equal(found, expected):
         raise InputError(f"{path}: {axis} is {_span(found)}, but in {first.paths[0]} it is {_span(expected)}")
 
 
-def _same_variables(system: System, dataset: xr.Dataset, path: Place) -> None:
+def _same_variables(system: SystemForecasts, dataset: xr.Dataset, path: Place) -> None:
     found, expected = (", ".join(sorted(map(str, d.data_vars))) for d in (dataset, system.example))
     if found != expected:
         raise InputError(f"{path}: holds {found}, but {system.paths[0]} holds {expected}")
@@ -197,7 +197,7 @@ def _durations(texts: Sequence[str]) -> np.ndarray | str:
     return np.unique(np.array([read_hours(text) for text in texts])) * np.timedelta64(1, "h").astype("timedelta64[ns]")
 
 
-def chosen_times(systems: Sequence[System], axis: str, texts: Sequence[str] | None) -> np.ndarray:
+def chosen_times(systems: Sequence[SystemForecasts], axis: str, texts: Sequence[str] | None) -> np.ndarray:
     """Initial or lead times to score, present in every system; `axis` is "init_time" or "lead_time".
 
     `texts` names the times; `["common"]` takes those that all systems share; None takes all, which must be the same in
@@ -224,7 +224,7 @@ def chosen_times(systems: Sequence[System], axis: str, texts: Sequence[str] | No
     return wanted
 
 
-def _same_values(systems: Sequence[System], axis: str, held: Sequence[np.ndarray]) -> None:
+def _same_values(systems: Sequence[SystemForecasts], axis: str, held: Sequence[np.ndarray]) -> None:
     first = systems[0]
     for other, values in zip(systems[1:], held[1:], strict=True):
         different = np.setxor1d(held[0], values)

@@ -1,7 +1,7 @@
 """Inputs of an evaluation, opened and checked in one pass: forecasts, truth, climatology, times."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,12 +21,13 @@ from airmass.data.formats.climatology import (
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import grid_of, minute, open_store, read, require, require_times
 from airmass.data.plausible import require_plausible
-from airmass.evaluation.forecasts import System, chosen_times, open_systems, same_grid, with_level_axis
-from airmass.evaluation.frames import READ_BYTES, Frames
+from airmass.evaluation.field_cache import READ_BYTES, FieldCache
+from airmass.evaluation.forecasts import SystemForecasts, chosen_times, open_systems, same_grid, with_level_axis
 from airmass.evaluation.history import History, years_of
 from airmass.evaluation.metrics import chosen_metrics
 from airmass.evaluation.periods import Grouping, periods
 from airmass.evaluation.regions import LAND_MASK, needs_land_mask, region_names, region_weights, station_weights
+from airmass.evaluation.request import VerificationRequest
 from airmass.evaluation.stations import Stations, open_stations
 from airmass.fields.derived import combined, linear, parts_of, scored
 from airmass.fields.grid import LatLonGrid
@@ -40,7 +41,7 @@ class VerificationData:
     are means over the globe and over `regions`, over all dates and over those of each period that `by` makes.
     """
 
-    systems: tuple[System, ...]
+    systems: tuple[SystemForecasts, ...]
     init_times: np.ndarray
     lead_times: np.ndarray
     spectra_lead_times: np.ndarray
@@ -106,10 +107,10 @@ class VerificationData:
         for start in range(0, len(self.lead_times), step):
             yield self.lead_times[start : start + step]
 
-    def truth_frames(self, name: str) -> Frames:
+    def truth_frames(self, name: str) -> FieldCache:
         if self.stations is not None:
             stations = self.stations
-            return Frames(lambda times: stations.observed(name, times), self.times, 4 * len(stations.names))
+            return FieldCache(lambda times: stations.observed(name, times), self.times, 4 * len(stations.names))
         fields = [self._select(self.truth, part) for part in parts_of(name)]
 
         def read_at(times: np.ndarray) -> np.ndarray:
@@ -118,9 +119,9 @@ class VerificationData:
                 require_plausible(self.truth_path, part, values, self._pressures(part), times)
             return with_level_axis(name, combined(name, parts, self.systems[0].levels))
 
-        return Frames(read_at, self.times, self.frame_bytes(name))
+        return FieldCache(read_at, self.times, self.frame_bytes(name))
 
-    def climatology_frames(self, name: str) -> Frames | None:
+    def climatology_frames(self, name: str) -> FieldCache | None:
         """Climatology of a variable. None without a climatology, and for derived fields such as wind speed: the mean
         speed is not that of the mean wind."""
         if self.climatology is None or self.climatology_path is None or not linear(name):
@@ -134,13 +135,13 @@ class VerificationData:
                 require_plausible(path, part, values, self._pressures(part), times)
             return self.placed(name, with_level_axis(name, combined(name, parts, self.systems[0].levels)))
 
-        return Frames(read_at, self.times, self.frame_bytes(name))
+        return FieldCache(read_at, self.times, self.frame_bytes(name))
 
     def quantiles(self, name: str) -> tuple[float, ...]:
         """Climatological quantiles beyond which extremes are scored."""
         return () if self.climatology is None else quantiles_held(self.climatology, name)
 
-    def quantile_frames(self, name: str) -> Frames | None:
+    def quantile_frames(self, name: str) -> FieldCache | None:
         """Climatological quantiles of a variable, along the level axis; None without any."""
         quantiles, dataset, path = self.quantiles(name), self.climatology, self.climatology_path
         if not quantiles or dataset is None or path is None:
@@ -150,113 +151,69 @@ class VerificationData:
             held = quantiles_at(dataset, path, name, times).reshape(len(times), len(quantiles), -1)
             return self.placed(name, held)
 
-        return Frames(read_at, self.times, len(quantiles) * self.frame_bytes(name))
+        return FieldCache(read_at, self.times, len(quantiles) * self.frame_bytes(name))
 
     def _select(self, dataset: xr.Dataset, name: str) -> xr.DataArray:
         levels = list(self.systems[0].levels)
         return dataset[name].sel(level=levels) if VARIABLES[name].on_levels else dataset[name]
 
 
-@dataclass(frozen=True)
-class Request:
-    """Options of a verification: the arguments of `open_verification`."""
-
-    forecasts: tuple[str, ...]
-    truth: str | None
-    climatology: str | None = None
-    lead_times: tuple[str, ...] | None = None
-    init_times: tuple[str, ...] | None = None
-    spectra: tuple[str, ...] = ()
-    regions: tuple[str, ...] = ()
-    by: Grouping | None = None
-    maps: tuple[str, ...] = ()
-    derived: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-    history: str | None = None
-    stations: str | None = None
-    orography: str | None = None
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """Paths and URLs of all inputs that are named."""
-        others = (self.truth, self.climatology, self.history, self.stations, self.orography)
-        return tuple(place for place in (*self.forecasts, *others) if place)
-
-    def open(self) -> VerificationData:
-        return open_verification(**{field.name: getattr(self, field.name) for field in fields(self)})
-
-
-def open_verification(
-    forecasts: Sequence[str | Path],
-    truth: str | Path | None = None,
-    climatology: str | Path | None = None,
-    lead_times: Sequence[str] | None = None,
-    init_times: Sequence[str] | None = None,
-    spectra: Sequence[str] = (),
-    *,
-    regions: Sequence[str] = (),
-    by: Grouping | None = None,
-    maps: Sequence[str] = (),
-    derived: Sequence[str] = (),
-    metrics: Sequence[str] = (),
-    history: str | Path | None = None,
-    stations: str | Path | None = None,
-    orography: str | Path | None = None,
-) -> VerificationData:
-    """Open and check all inputs of an evaluation. Raises InputError, with both values, where two do not fit.
-
-    `lead_times` (such as 24h or 5d) and `init_times` (such as 2001-01-05T00) choose the times, which every system must
-    have; `["common"]` takes those that all share. By default all systems must have the same times. `spectra` and `maps`
-    are lead times too. `regions` are those of `airmass.evaluation.regions`, `derived` fields and `metrics` are scored
-    beside the usual ones. The years of `history` make an ensemble, the probabilistic climatology.
-    """
-    if (truth is None) == (stations is None):
-        raise InputError("expected either --truth, a store, or --stations, a table of observations")
-    if stations is not None and spectra:
-        raise InputError("--spectra needs fields as truth, not --stations")
-    names, chosen = region_names(regions), chosen_metrics(metrics)
-    systems = open_systems(forecasts, derived)
+def open_verification(request: VerificationRequest) -> VerificationData:
+    """Open and check all inputs of an evaluation. Raises InputError, with both values, where two do not fit."""
+    names, chosen = region_names(request.regions), chosen_metrics(request.metrics)
+    systems = open_systems(request.forecasts, request.derived)
     first = systems[0]
-    path = _climatology_path(systems, climatology)
+    path = _climatology_path(systems, request.climatology)
     grid = grid_of(first.example, first.paths[0])
-    truth_store = xr.Dataset() if truth is None else open_store(truth, dask=False)
-    observed = None
-    if stations is not None:
-        surface = None if orography is None else _surface(orography, grid, first.paths[0])
-        variables = sorted({name for system in systems for name in system.variables})
-        observed = open_stations(stations, grid, surface, variables)
-    chosen_inits = chosen_times(systems, "init_time", init_times)
-    scored_leads = chosen_times(systems, "lead_time", lead_times)
+    truth_store = xr.Dataset() if request.truth is None else open_store(request.truth, dask=False)
+    observed = None if request.stations is None else _observations(request, request.stations, systems, grid)
+    init_times = chosen_times(systems, "init_time", request.init_times)
+    lead_times = chosen_times(systems, "lead_time", request.lead_times)
     data = VerificationData(
         systems=systems,
-        init_times=chosen_inits,
-        lead_times=scored_leads,
-        spectra_lead_times=_among(systems, scored_leads, spectra, "spectra"),
-        maps_lead_times=_among(systems, scored_leads, maps, "maps"),
+        init_times=init_times,
+        lead_times=lead_times,
+        spectra_lead_times=_among(systems, lead_times, request.spectra, "spectra"),
+        maps_lead_times=_among(systems, lead_times, request.maps, "maps"),
         truth=truth_store,
-        truth_path=located(truth if truth is not None else str(stations)),
+        truth_path=located(request.truth if request.truth is not None else str(request.stations)),
         climatology=None if path is None else _open_climatology(path),
         climatology_path=path,
         grid=grid,
         regions=names,
-        weights=_weights(names, grid, truth_store, truth, observed),
-        by=by,
+        weights=_weights(names, grid, truth_store, request.truth, observed),
+        by=request.by,
         metrics=chosen,
-        history=None if history is None else _history(history, first, chosen_inits, scored_leads),
+        history=None if request.history is None else _history(request.history, first, init_times, lead_times),
         stations=observed,
     )
-    levels = first.levels
-    past = (data.history.dataset, data.history.path) if data.history else (None, None)
-    held = (data.truth, data.truth_path) if truth is not None else (None, None)
-    for dataset, where in (held, (data.climatology, path), past):
-        if dataset is not None and where is not None:
-            require(dataset, where, data.held_variables, levels)
-            same_grid(grid_of(dataset, where), where, data.grid, first.paths[0])
-    if truth is not None:
-        require_times(data.truth, truth, data.times)
-    if observed is not None:
-        _require_observations(data, observed)
+    _require_all(data)
     return data
+
+
+def _observations(
+    request: VerificationRequest, stations: Place, systems: Sequence[SystemForecasts], grid: LatLonGrid
+) -> Stations:
+    first = systems[0]
+    surface = None if request.orography is None else _surface(request.orography, grid, first.paths[0])
+    return open_stations(stations, grid, surface, sorted({name for system in systems for name in system.variables}))
+
+
+def _require_all(data: VerificationData) -> None:
+    """Raise InputError unless truth, climatology and history have what the forecasts need, on their grid."""
+    first = data.systems[0]
+    stores = [] if data.stations is not None else [(data.truth, data.truth_path)]
+    stores += (
+        [] if data.climatology is None or data.climatology_path is None else [(data.climatology, data.climatology_path)]
+    )
+    stores += [] if data.history is None else [(data.history.dataset, data.history.path)]
+    for dataset, where in stores:
+        require(dataset, where, data.held_variables, first.levels)
+        same_grid(grid_of(dataset, where), where, data.grid, first.paths[0])
+    if data.stations is None:
+        require_times(data.truth, data.truth_path, data.times)
+    else:
+        _require_observations(data, data.stations)
 
 
 def _require_observations(data: VerificationData, observed: Stations) -> None:
@@ -290,7 +247,7 @@ def _surface(path: str | Path, grid: LatLonGrid, forecast: Place) -> Float[np.nd
     return values.reshape(-1).astype(np.float64)
 
 
-def _among(systems: Sequence[System], scored_leads: np.ndarray, texts: Sequence[str], what: str) -> np.ndarray:
+def _among(systems: Sequence[SystemForecasts], scored_leads: np.ndarray, texts: Sequence[str], what: str) -> np.ndarray:
     """Lead times named by `texts`. Raises InputError unless they are scored."""
     if not texts:
         return np.array([], "timedelta64[ns]")
@@ -302,7 +259,7 @@ def _among(systems: Sequence[System], scored_leads: np.ndarray, texts: Sequence[
     return chosen
 
 
-def _history(path: str | Path, first: System, init_times: np.ndarray, lead_times: np.ndarray) -> History:
+def _history(path: str | Path, first: SystemForecasts, init_times: np.ndarray, lead_times: np.ndarray) -> History:
     place, dataset = located(path), open_store(path, dask=False)
     valid = np.unique((init_times[:, None] + lead_times).ravel())
     return History(dataset, place, years_of(dataset, place, valid), first.levels)
@@ -321,7 +278,7 @@ def _land(truth: xr.Dataset, path: str | Path, grid: LatLonGrid) -> Float[np.nda
     return values.reshape(grid.size).astype(np.float64)
 
 
-def _climatology_path(systems: Sequence[System], named: Place | None) -> Place | None:
+def _climatology_path(systems: Sequence[SystemForecasts], named: Place | None) -> Place | None:
     """Path of the climatology: the one given, else the one that all forecasts name."""
     if named is not None:
         return located(named)

@@ -16,8 +16,8 @@ from jaxtyping import Bool, Float, UInt8
 from airmass.core.errors import InputError
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.store import minute
-from airmass.evaluation.forecasts import System, with_level_axis
-from airmass.evaluation.frames import Frames
+from airmass.evaluation.field_cache import FieldCache
+from airmass.evaluation.forecasts import SystemForecasts, with_level_axis
 from airmass.evaluation.history import LABEL as HISTORY
 from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics import Fields, Metric, known_metrics
@@ -162,9 +162,9 @@ def _beside(a: np.ndarray, values: np.ndarray) -> np.ndarray:
 class Sources:
     """Truth, climatology and quantiles of one variable by valid time."""
 
-    truth: Frames
-    climatology: Frames | None
-    quantiles: Frames | None
+    truth: FieldCache
+    climatology: FieldCache | None
+    quantiles: FieldCache | None
 
     def forget_before(self, time: np.datetime64) -> None:
         for held in (self.truth, self.climatology, self.quantiles):
@@ -328,7 +328,7 @@ def _refuse_holes(
 
 
 def _refuse_missing(
-    system: System,
+    system: SystemForecasts,
     name: str,
     init_time: np.datetime64,
     case: VerificationCase,

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -25,8 +25,9 @@ from airmass.core.files import put, write_arrays
 from airmass.core.place import is_url
 from airmass.core.tables import say
 from airmass.data.formats.forecast_reader import CACHE_BYTES
-from airmass.evaluation.frames import READ_BYTES
-from airmass.evaluation.inputs import Request, VerificationData
+from airmass.evaluation.field_cache import READ_BYTES
+from airmass.evaluation.inputs import VerificationData, open_verification
+from airmass.evaluation.request import VerificationRequest
 from airmass.evaluation.scoring import VariableScores, joined, score_variable
 
 # Initial times of one piece: chunks of a forecast often span about as many.
@@ -72,7 +73,7 @@ def memory_of(data: VerificationData) -> int:
 
 def score_pieces(
     data: VerificationData,
-    request: Request,
+    request: VerificationRequest,
     console: Console,
     out: str | Path | None = None,
     workers: int = 1,
@@ -100,7 +101,7 @@ def score_pieces(
 
 
 def _spread(
-    request: Request, rest: Sequence[Piece], workers: int, scheduler: str | None
+    request: VerificationRequest, rest: Sequence[Piece], workers: int, scheduler: str | None
 ) -> Iterator[tuple[Piece, VariableScores]]:
     with _executor(workers, scheduler) as executor:
         waiting: dict[Future, Piece] = {executor.submit(score_piece, request, piece): piece for piece in rest}
@@ -113,7 +114,7 @@ def _spread(
             raise
 
 
-def score_piece(request: Request, piece: Piece) -> VariableScores:
+def score_piece(request: VerificationRequest, piece: Piece) -> VariableScores:
     """Scores of a piece, on a worker, which opens the inputs once."""
     return _scored(_opened(request), piece)
 
@@ -123,8 +124,8 @@ def _scored(data: VerificationData, piece: Piece) -> VariableScores:
 
 
 @cache
-def _opened(request: Request) -> VerificationData:
-    return request.open()
+def _opened(request: VerificationRequest) -> VerificationData:
+    return open_verification(request)
 
 
 @contextmanager
@@ -147,7 +148,7 @@ def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
 
 
 @contextmanager
-def _kept(request: Request, out: str | Path | None) -> Iterator[Path | None]:
+def _kept(request: VerificationRequest, out: str | Path | None) -> Iterator[Path | None]:
     """Folder of the pieces that are done; it stays after an interrupt or a kill, not after an error of the inputs.
 
     None without an output, and for remote inputs, whose changes cannot be seen.
@@ -168,10 +169,10 @@ def _kept(request: Request, out: str | Path | None) -> Iterator[Path | None]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _digest(request: Request) -> str:
+def _digest(request: VerificationRequest) -> str:
     """Digits that change with the request, the program and the files' times of change."""
     changed = [stamps(Path(place)) for place in request.places]
-    return hashlib.sha256(json.dumps([asdict(request), __version__, changed], default=str).encode()).hexdigest()[:12]
+    return hashlib.sha256(json.dumps([request.record(), __version__, changed], default=str).encode()).hexdigest()[:12]
 
 
 def stamps(path: Path) -> list[tuple[str, int, int]]:

@@ -22,6 +22,7 @@ from airmass.core.tables import say
 from airmass.data.formats.store import minute, open_store, require_times
 from airmass.evaluation.evaluate import write_scores
 from airmass.evaluation.inputs import VerificationData, open_verification
+from airmass.evaluation.request import EvaluationRequest, VerificationRequest
 from airmass.evaluation.scores import ScoreTable
 from airmass.evaluation.scoring import VariableScores, joined, score_variable
 from airmass.evaluation.workers import Piece, read_piece, stamps, write_piece
@@ -51,7 +52,8 @@ def forecast_and_score(request: ForecastRequest, console: Console) -> ScoreTable
         except InputError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        table = write_scores(data, scores, out, console)
+        scored = EvaluationRequest(forecasts=(folder,), truth=truth, out=out)
+        table = write_scores(data, scores, scored, console)
         shutil.rmtree(folder)
     return table
 
@@ -70,7 +72,7 @@ def _scored(
         store = folder / f"{i}.zarr"
         shutil.rmtree(store, ignore_errors=True)
         forecast(replace(request, out=store, init_time=(minute(init),), score_against=None))
-        data = open_verification([store], truth)
+        data = open_verification(VerificationRequest(forecasts=(store,), truth=truth))
         held[init] = {name: score_variable(data, name) for name in data.variables}
         for name, scores in held[init].items():
             write_piece(folder, Piece(name, i, i + 1), scores)

@@ -1,6 +1,5 @@
 """A real ensemble, ERA5's, against its control: by `airmass evaluate` and by independent libraries."""
 
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -8,12 +7,10 @@ import properscoring
 import pytest
 import scores as independent
 import xarray as xr
-from rich.console import Console
 
-from airmass.evaluation.evaluate import evaluate
 from airmass.evaluation.scores import read_rank_histograms
 from tests.conftest import make_store
-from tests.forecasts import write_forecast
+from tests.forecasts import scored, write_forecast
 
 T850 = ("temperature", 850)
 
@@ -32,8 +29,8 @@ def evaluated(tmp_path_factory):
     forecast = forecast.transpose("init_time", "number", "lead_time", "level", "latitude", "longitude")
     forecast.attrs = {"airmass_system": "era5"}
     write_forecast(folder / "members.zarr", forecast)
-    table = evaluate(
-        [folder / "members.zarr"], folder / "control.zarr", folder / "s", console=Console(file=StringIO()),
+    table = scored(
+        [folder / "members.zarr"], folder / "control.zarr", folder / "s",
         metrics=["crps_biased"],
     )  # fmt: skip
     fields = held.temperature.sel(level=850).astype(float)

@@ -9,15 +9,13 @@ import xarray as xr
 from rich.console import Console
 
 from airmass.core.errors import InputError
-from airmass.evaluation.evaluate import evaluate
-from airmass.evaluation.inputs import open_verification
 from airmass.evaluation.periods import periods
 from airmass.evaluation.regions import BOXES, region_names, region_weights
 from airmass.evaluation.scores import read_scores
 from airmass.evaluation.scoring import joined, score_variable
 from airmass.fields.grid import LatLonGrid, latitude_weights
 from tests.conftest import make_store
-from tests.forecasts import ensemble_dataset, truth_dataset, write_climatology, write_forecast
+from tests.forecasts import ensemble_dataset, opened, scored, truth_dataset, write_climatology, write_forecast
 
 TRUTH = truth_dataset(names=("geopotential", "2m_temperature", "sea_surface_temperature"))
 T2M = ("2m_temperature", None)
@@ -33,7 +31,7 @@ def files(tmp_path_factory):
     write_climatology(folder / "c.zarr", TRUTH)
     write_forecast(folder / "e.zarr", ensemble_dataset(TRUTH, climatology=folder / "c.zarr"))
     options = {"regions": ["tropics", "land", "sea", "-30:0", "europe/land"], "by": "hour", "maps": ["24h"]}
-    table = evaluate([folder / "e.zarr"], folder / "truth.zarr", folder / "s", None, quiet(), **options)
+    table = scored([folder / "e.zarr"], folder / "truth.zarr", folder / "s", **options)
     return folder, table, land
 
 
@@ -111,7 +109,7 @@ def test_the_area_mean_of_a_map_of_squared_errors_is_the_score(files):
 
 def test_any_chunking_over_initial_times_and_members_agrees(files):
     folder, _, _ = files
-    data = open_verification([folder / "e.zarr"], folder / "truth.zarr", regions=["tropics", "30:60"])
+    data = opened([folder / "e.zarr"], folder / "truth.zarr", regions=["tropics", "30:60"])
     whole = score_variable(data, "geopotential")
     parts = joined([score_variable(data, "geopotential", data.init_times[i : i + 1]) for i in range(3)])
     for metric, values in whole.scores["gencast"].items():
@@ -145,4 +143,4 @@ def test_latitude_bands_make_up_the_globe():
 def test_bad_regions_are_refused(files, tmp_path, regions, says):
     truth = make_store(tmp_path / "f.zarr", TRUTH)
     with pytest.raises(InputError, match=says):
-        open_verification([files[0] / "e.zarr"], truth, regions=regions)
+        opened([files[0] / "e.zarr"], truth, regions=regions)

@@ -11,11 +11,10 @@ from scipy.stats import false_discovery_control, ttest_1samp
 
 from airmass.core.errors import InputError
 from airmass.evaluation.comparisons import families, in_words, read_comparisons
-from airmass.evaluation.evaluate import evaluate
 from airmass.evaluation.metrics import known_metrics
 from airmass.evaluation.significance import METHODS, corrected_t_interval, flatness, pseudo_values, significant
 from tests.conftest import make_store
-from tests.forecasts import forecast_dataset, truth_dataset, write_forecast
+from tests.forecasts import forecast_dataset, scored, truth_dataset, write_forecast
 
 
 def autoregression(n, phi, series, seed=0):
@@ -95,7 +94,7 @@ def files(tmp_path_factory):
         write_forecast(folder / f"{system}.zarr", forecast)
     paths = [folder / f"{system}.zarr" for system in ("first", "second", "better")]
     screen = Console(file=StringIO(), width=200)
-    table = evaluate(paths, folder / "truth.zarr", folder / "s", console=screen, against="first", regions=["tropics"])
+    table = scored(paths, folder / "truth.zarr", folder / "s", console=screen, against="first", regions=["tropics"])
     return folder, paths, table, screen.file.getvalue()
 
 
@@ -126,8 +125,8 @@ def test_scores_have_intervals_where_asked(files):
 
 def test_two_methods_agree(files, tmp_path):
     folder, paths, _, _ = files
-    evaluate(
-        paths, folder / "truth.zarr", tmp_path / "s", console=Console(file=StringIO()), against="first",
+    scored(
+        paths, folder / "truth.zarr", tmp_path / "s", against="first",
         test="bootstrap",
     )  # fmt: skip
     other = {(r.system, r.variable, r.level, r.lead_time_hours, r.metric): r for r in read_comparisons(tmp_path / "s")}
@@ -145,14 +144,14 @@ def test_two_methods_agree(files, tmp_path):
 )  # fmt: skip
 def test_bad_comparisons_are_refused(files, tmp_path, number, against, says):
     with pytest.raises(InputError, match=says):
-        evaluate(files[1][:number], files[0] / "truth.zarr", tmp_path / "s", against=against)
+        scored(files[1][:number], files[0] / "truth.zarr", tmp_path / "s", against=against)
     assert not (tmp_path / "s").exists()
 
 
 def test_few_initial_times_tell_no_significance(files, tmp_path):
     screen = Console(file=StringIO(), width=200)
     init_times = [str(time) for time in xr.open_zarr(files[1][0], consolidated=False).init_time.values[:5]]
-    evaluate(files[1], files[0] / "truth.zarr", tmp_path / "s", console=screen, against="first", init_times=init_times)
+    scored(files[1], files[0] / "truth.zarr", tmp_path / "s", console=screen, against="first", init_times=init_times)
     assert "Fewer than 8 initial times" in screen.file.getvalue() and not read_comparisons(tmp_path / "s")
 
 

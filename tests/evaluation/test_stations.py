@@ -9,11 +9,10 @@ import xarray as xr
 from rich.console import Console
 
 from airmass.commands.main import main
-from airmass.evaluation.evaluate import evaluate
 from airmass.evaluation.stations import LAPSE_RATE, bilinear
 from airmass.fields.grid import LatLonGrid
 from tests.conftest import make_store
-from tests.forecasts import ensemble_dataset, truth_dataset, write_forecast
+from tests.forecasts import ensemble_dataset, scored, truth_dataset, write_forecast
 
 TRUTH = truth_dataset(days=8, names=("2m_temperature", "geopotential"))
 PLACES = {"A": (51.3, 7.2, 120.0), "B": (-33.9, 151.2, 6.0), "C": (0.4, 179.9, 2300.0), "D": (40.0, -105.3, 1650.0),
@@ -83,8 +82,8 @@ def test_a_known_error_is_found_at_the_stations(files, tmp_path, kind):
     table.loc[3, "2m_temperature"] = np.nan  # a gap
     path = tmp_path / f"s.{kind}"
     table.to_csv(path, index=False) if kind == "csv" else table.to_parquet(path)
-    found = evaluate(
-        [files / "e.zarr"], None, tmp_path / "s", console=Console(file=StringIO()), stations=path, maps=["24h"],
+    found = scored(
+        [files / "e.zarr"], None, tmp_path / "s", stations=path, maps=["24h"],
         orography=files / "truth.zarr", regions=["northern-hemisphere"],
     )  # fmt: skip
     assert found.systems == ("gencast",) and {s.variable for s in found.scores} == {"2m_temperature"}
@@ -99,7 +98,7 @@ def test_a_known_error_is_found_at_the_stations(files, tmp_path, kind):
 def test_without_orography_heights_are_not_corrected_and_it_is_said(files, tmp_path):
     table_of(corrected=False).to_csv(tmp_path / "s.csv", index=False)
     screen = Console(file=StringIO(), width=300)
-    found = evaluate([files / "e.zarr"], None, tmp_path / "s", console=screen, stations=tmp_path / "s.csv")
+    found = scored([files / "e.zarr"], None, tmp_path / "s", console=screen, stations=tmp_path / "s.csv")
     assert abs(found.value("gencast", T2M, 24, "bias")) < 0.2 and "is not corrected" in screen.file.getvalue()
 
 
@@ -108,7 +107,7 @@ def test_gross_errors_are_left_out_and_counted(files, tmp_path):
     table.loc[50, "2m_temperature"] = 341.0  # possible somewhere, not at this station
     table.to_csv(tmp_path / "s.csv", index=False)
     screen = Console(file=StringIO(), width=300)
-    found = evaluate([files / "e.zarr"], None, tmp_path / "s", console=screen, stations=tmp_path / "s.csv")
+    found = scored([files / "e.zarr"], None, tmp_path / "s", console=screen, stations=tmp_path / "s.csv")
     assert "1 of 192 values are gross errors and left out" in screen.file.getvalue()
     assert found.value("gencast", T2M, 6, "rmse") < 1
 

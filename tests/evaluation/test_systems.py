@@ -9,13 +9,11 @@ import xarray as xr
 from rich.console import Console
 
 from airmass.core.errors import InputError
-from airmass.evaluation.evaluate import evaluate
 from airmass.evaluation.history import same_day, years_of
-from airmass.evaluation.inputs import open_verification
 from airmass.evaluation.scores import read_scores
 from airmass.plots.report.report import write_report
 from tests.conftest import make_store
-from tests.forecasts import ensemble_dataset, truth_dataset, write_forecast
+from tests.forecasts import ensemble_dataset, opened, scored, truth_dataset, write_forecast
 
 TRUTH = truth_dataset(names=("geopotential", "2m_temperature"))
 T2M = ("2m_temperature", None)
@@ -48,7 +46,7 @@ def deepmind(forecast):
 def test_output_of_published_code_scores_the_same(files, tmp_path):
     deepmind(ensemble_dataset(TRUTH)).to_netcdf(tmp_path / "gencast.nc")
     tables = [
-        evaluate([path], files / "truth.zarr", tmp_path / name, console=quiet())
+        scored([path], files / "truth.zarr", tmp_path / name)
         for name, path in (("a", tmp_path / "gencast.nc"), ("b", files / "e.zarr"))
     ]
     assert len(tables[0].scores) == len(tables[1].scores)
@@ -56,7 +54,7 @@ def test_output_of_published_code_scores_the_same(files, tmp_path):
         assert one == other
     deepmind(ensemble_dataset(TRUTH)).drop_vars("datetime").to_netcdf(tmp_path / "b.nc")
     with pytest.raises(InputError, match=r"b.nc: lead times without a coordinate 'datetime'"):
-        open_verification([tmp_path / "b.nc"], files / "truth.zarr")
+        opened([tmp_path / "b.nc"], files / "truth.zarr")
 
 
 def test_probabilistic_climatology_is_an_ensemble_of_other_years(files, tmp_path):
@@ -68,8 +66,8 @@ def test_probabilistic_climatology_is_an_ensemble_of_other_years(files, tmp_path
         past[name] = (past[name] + rng.standard_normal(past[name].shape)).astype(np.float32)
         past[name].attrs = TRUTH[name].attrs
     store = make_store(tmp_path / "past.zarr", past)
-    table = evaluate(
-        [files / "e.zarr"], files / "truth.zarr", tmp_path / "s", console=quiet(), history=store,
+    table = scored(
+        [files / "e.zarr"], files / "truth.zarr", tmp_path / "s", history=store,
         against="probabilistic_climatology",
     )  # fmt: skip
     assert table.systems[-1] == "probabilistic_climatology"
@@ -77,7 +75,7 @@ def test_probabilistic_climatology_is_an_ensemble_of_other_years(files, tmp_path
     assert table.value("probabilistic_climatology", T2M, 24, "spread") == pytest.approx(1, abs=0.1)
     assert table.value("probabilistic_climatology", T2M, 24, "rmse") == pytest.approx(3**-0.5, abs=0.1)
     with pytest.raises(InputError, match="days and hours of the forecasts in 0 other years, expected two or more"):
-        open_verification([files / "e.zarr"], files / "truth.zarr", history=files / "truth.zarr")
+        opened([files / "e.zarr"], files / "truth.zarr", history=files / "truth.zarr")
 
 
 def test_the_same_day_of_another_year():
@@ -91,7 +89,7 @@ def test_the_same_day_of_another_year():
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".nc"])
 def test_scores_as_a_table(files, tmp_path, suffix):
     path = tmp_path / f"t{suffix}"
-    evaluate([files / "e.zarr"], files / "truth.zarr", tmp_path / "s", console=quiet(), table=path, regions=["tropics"])
+    scored([files / "e.zarr"], files / "truth.zarr", tmp_path / "s", table=path, regions=["tropics"])
     table = read_scores(tmp_path / "s" / "scores.json")
     if suffix == ".nc":
         held = xr.open_dataset(path)
@@ -111,10 +109,10 @@ def test_scores_as_a_table(files, tmp_path, suffix):
 
 def test_a_table_of_an_unknown_kind_is_refused_before_anything_is_read(files, tmp_path):
     with pytest.raises(InputError, match=r"t.xlsx: expected a table ending in \.parquet, \.csv, \.nc"):
-        evaluate(["nowhere.zarr"], "nowhere", tmp_path / "s", console=quiet(), table=tmp_path / "t.xlsx")
+        scored(["nowhere.zarr"], "nowhere", tmp_path / "s", table=tmp_path / "t.xlsx")
     (files / "t.csv").write_text("")
     with pytest.raises(InputError, match="already exists"):
-        evaluate(["nowhere.zarr"], "nowhere", tmp_path / "s", console=quiet(), table=files / "t.csv")
+        scored(["nowhere.zarr"], "nowhere", tmp_path / "s", table=files / "t.csv")
 
 
 def test_forecasts_of_training_dates_are_told(files, tmp_path):
@@ -122,7 +120,7 @@ def test_forecasts_of_training_dates_are_told(files, tmp_path):
     forecast.attrs |= {"airmass_training_from": "2000-10-01T00:00", "airmass_training_to": "2000-11-01T18:00"}
     write_forecast(tmp_path / "f.zarr", forecast)
     screen = Console(file=StringIO(), width=300)
-    evaluate([tmp_path / "f.zarr"], files / "truth.zarr", tmp_path / "s", console=screen)
+    scored([tmp_path / "f.zarr"], files / "truth.zarr", tmp_path / "s", console=screen)
     said = "gencast was trained on 2000-10-01T00:00 to 2000-11-01T18:00: forecasts from 1 of 3 initial times"
     assert said in screen.file.getvalue()
     report = write_report(tmp_path / "r.html", "t", tmp_path / "s")
@@ -130,4 +128,4 @@ def test_forecasts_of_training_dates_are_told(files, tmp_path):
     forecast.attrs["airmass_training_to"] = "soon"
     write_forecast(tmp_path / "g.zarr", forecast)
     with pytest.raises(InputError, match=r"g.zarr: attribute 'airmass_training_from' or '_to'"):
-        evaluate([tmp_path / "g.zarr"], files / "truth.zarr", tmp_path / "t", console=quiet())
+        scored([tmp_path / "g.zarr"], files / "truth.zarr", tmp_path / "t")

@@ -14,11 +14,10 @@ from rich.console import Console
 
 from airmass.commands.main import main
 from airmass.core.errors import InputError
-from airmass.evaluation.evaluate import evaluate
-from airmass.evaluation.inputs import Request
+from airmass.evaluation.request import VerificationRequest
 from airmass.evaluation.workers import memory_of, pieces, score_pieces
 from tests.conftest import make_store
-from tests.forecasts import ensemble_dataset, truth_dataset, write_climatology, write_forecast
+from tests.forecasts import ensemble_dataset, scored, truth_dataset, write_climatology, write_forecast
 
 NAMES = ("geopotential", "2m_temperature")
 
@@ -31,7 +30,7 @@ def files(tmp_path_factory):
     write_climatology(folder / "c.zarr", truth)
     forecast = ensemble_dataset(truth, init_indices=range(2, 32), climatology=folder / "c.zarr")
     write_forecast(folder / "e.zarr", forecast)
-    evaluate([folder / "e.zarr"], folder / "truth.zarr", folder / "one", console=quiet())
+    scored([folder / "e.zarr"], folder / "truth.zarr", folder / "one")
     return folder
 
 
@@ -52,7 +51,7 @@ def same(one, other):
 
 
 def test_pieces_cover_everything_once(files):
-    data = Request((str(files / "e.zarr"),), str(files / "truth.zarr")).open()
+    data = VerificationRequest(forecasts=(files / "e.zarr",), truth=files / "truth.zarr").open()
     for workers in (1, 2, 5, 64):
         found = pieces(data, workers)
         for name in data.variables:
@@ -64,7 +63,7 @@ def test_pieces_cover_everything_once(files):
 
 @pytest.mark.slow
 def test_workers_change_nothing(files, tmp_path):
-    evaluate([files / "e.zarr"], files / "truth.zarr", tmp_path / "two", console=quiet(), workers=2)
+    scored([files / "e.zarr"], files / "truth.zarr", tmp_path / "two", workers=2)
     same(files / "one", tmp_path / "two")
 
 
@@ -73,8 +72,8 @@ def test_a_dask_cluster_changes_nothing(files, tmp_path):
     from distributed import LocalCluster
 
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-        evaluate(
-            [files / "e.zarr"], files / "truth.zarr", tmp_path / "two", console=quiet(),
+        scored(
+            [files / "e.zarr"], files / "truth.zarr", tmp_path / "two",
             scheduler=cluster.scheduler_address,
         )  # fmt: skip
     same(files / "one", tmp_path / "two")
@@ -91,7 +90,7 @@ def test_an_absent_scheduler_is_one_line(files, tmp_path, capsys, monkeypatch):
 
 
 def test_it_goes_on_with_what_was_scored_and_only_with_that(files, tmp_path, monkeypatch):
-    request = Request((str(files / "e.zarr"),), str(files / "truth.zarr"))
+    request = VerificationRequest(forecasts=(files / "e.zarr",), truth=files / "truth.zarr")
     data, done = request.open(), []
     from airmass.evaluation import workers
 
@@ -142,5 +141,5 @@ def test_an_error_of_the_inputs_leaves_nothing(files, tmp_path):
         variable.encoding = {}
     path = write_forecast(tmp_path / "bad.zarr", forecast)
     with pytest.raises(InputError, match=r"bad.zarr: geopotential has 1 NaN"):
-        evaluate([path], files / "truth.zarr", tmp_path / "o", console=quiet())
+        scored([path], files / "truth.zarr", tmp_path / "o")
     assert [path.name for path in tmp_path.iterdir()] == ["bad.zarr"]

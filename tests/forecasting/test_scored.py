@@ -7,12 +7,12 @@ from rich.console import Console
 
 from airmass.commands.main import main
 from airmass.core.errors import InputError
-from airmass.evaluation.evaluate import evaluate
 from airmass.evaluation.scores import read_rank_histograms
 from airmass.forecasting import scored
 from airmass.forecasting.forecast import forecast
 from airmass.forecasting.request import ForecastRequest
 from airmass.training.train import train
+from tests import forecasts
 from tests.conftest import make_store
 from tests.training.small import SMALL
 
@@ -55,7 +55,7 @@ def test_scores_are_those_of_the_stored_forecast_and_a_stop_costs_one_initial_ti
     assert made == [("2000-11-02T00:00",), ("2000-11-02T12:00",), ("2000-11-02T12:00",), ("2000-11-03T00:00",)]
     assert [path.name for path in tmp_path.iterdir()] == ["scores"]  # no forecast is kept
     stored = forecast(ForecastRequest(run, store, tmp_path / "f.zarr", **MEMBERS))
-    expected = evaluate([stored], store, tmp_path / "expected", console=quiet())
+    expected = forecasts.scored([stored], store, tmp_path / "expected")
     assert table.scores == expected.scores and len(table.scores) > 50
     assert read_rank_histograms(tmp_path / "scores") == read_rank_histograms(tmp_path / "expected")
 

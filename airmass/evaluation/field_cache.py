@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 READ_BYTES = 256 << 20
 
 
-class Frames:
+class FieldCache:
     """Cache of one variable's fields: reads each once, ahead in blocks, until `forget_before` drops it.
 
     `read` maps times to an array (time, level, node). `times` are all times that will be needed, sorted; they should be
