@@ -1,8 +1,8 @@
 """Code in the README and the docs: blocks marked to run are run as they stand, and links lead somewhere.
 
-`<!-- run -->` on the line before a block marks it, `<!-- not run: why -->` says why another is not; lines of shell that do
-not begin with `airmass` are left out. Blocks find what a reader would have by then: a demo's store and run, a published
-checkpoint with its statistics and sample.
+`<!-- run -->` on the line before a block marks it, `<!-- not run: why -->` says why another is not; lines of shell that
+do not begin with `airmass` are left out. Blocks find what a reader would have by then: a demo's store and run, a
+published checkpoint with its statistics and sample.
 """
 
 import importlib.util

@@ -34,6 +34,8 @@ class Track:
     """Distance from an observed storm within which a track is taken to be of it."""
     workers: int = 1
     """Processes; each takes one initial time and member after another."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, such as tcp://node1:8786, whose workers track; they must see the same paths."""
     tracker: Literal["tropical", "direct", "extratropical", "rivers"] = "tropical"
     """Method: tropical cyclones by pressure, wind and warm core; direct, by the cyclone fields that WeatherNext 2
     predicts; extratropical cyclones; atmospheric rivers."""

@@ -4,13 +4,8 @@ Each piece's scores are kept in a folder beside the output until the end, so tha
 where it was. Pieces are joined in the order of their initial times, so results do not depend on who computed them.
 """
 
-import hashlib
 import json
-import multiprocessing
-import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,20 +14,18 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from airmass import __version__
-from airmass.core.errors import InputError
 from airmass.core.files import put, write_arrays
-from airmass.core.place import is_url
 from airmass.core.tables import say
 from airmass.data.formats.forecast_reader import CACHE_BYTES
 from airmass.evaluation.field_cache import READ_BYTES
 from airmass.evaluation.inputs import VerificationData, open_verification
+from airmass.evaluation.processes import spread
 from airmass.evaluation.request import VerificationRequest
+from airmass.evaluation.restart import kept_parts
 from airmass.evaluation.scoring import VariableScores, joined, score_variable
 
 # Initial times of one piece: chunks of a forecast often span about as many.
 PIECE = 12
-_CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -81,7 +74,7 @@ def score_pieces(
 ) -> dict[str, VariableScores]:
     """Scores of every variable over all initial times."""
     every = pieces(data, workers if scheduler is None else PIECE)
-    with _kept(request, out) as folder:
+    with kept_parts(out, "scored", request.record(), request.places) as folder:
         found = {piece: held for piece in every if (held := read_piece(folder, piece)) is not None}
         if found:
             say(console, f"Going on: {len(found)} of {len(every)} parts were scored before.")
@@ -90,7 +83,7 @@ def score_pieces(
         if workers == 1 and scheduler is None:
             done = ((piece, _scored(data, piece)) for piece in rest)
         else:
-            done = _spread(request, rest, workers, scheduler)
+            done = spread(score_piece, {piece: (request, piece) for piece in rest}, workers, scheduler)
         for piece, scores in track(done, "Scoring", total=len(rest), console=console, transient=True):
             found[piece] = scores
             write_piece(folder, piece, scores)
@@ -98,20 +91,6 @@ def score_pieces(
         name: joined([found[piece] for piece in every if piece.variable == name])
         for name in dict.fromkeys(piece.variable for piece in every)
     }
-
-
-def _spread(
-    request: VerificationRequest, rest: Sequence[Piece], workers: int, scheduler: str | None
-) -> Iterator[tuple[Piece, VariableScores]]:
-    with _executor(workers, scheduler) as executor:
-        waiting: dict[Future, Piece] = {executor.submit(score_piece, request, piece): piece for piece in rest}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result()
-        except BaseException:
-            for future in waiting:
-                future.cancel()
-            raise
 
 
 def score_piece(request: VerificationRequest, piece: Piece) -> VariableScores:
@@ -126,59 +105,6 @@ def _scored(data: VerificationData, piece: Piece) -> VariableScores:
 @cache
 def _opened(request: VerificationRequest) -> VerificationData:
     return open_verification(request)
-
-
-@contextmanager
-def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
-    if scheduler is None:
-        # Not forked: threads of JAX and tensorstore hold locks.
-        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
-            yield executor
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError("--scheduler needs Dask's cluster: pip install 'airmass[cluster]'") from None
-    try:
-        client = Client(scheduler, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise InputError(f"--scheduler {scheduler}: cannot be reached: {' '.join(str(error).split())}") from None
-    with client:
-        yield client.get_executor()
-
-
-@contextmanager
-def _kept(request: VerificationRequest, out: str | Path | None) -> Iterator[Path | None]:
-    """Folder of the pieces that are done; it stays after an interrupt or a kill, not after an error of the inputs.
-
-    None without an output, and for remote inputs, whose changes cannot be seen.
-    """
-    if out is None or any(is_url(place) for place in request.places):
-        yield None
-        return
-    out = Path(out)
-    folder = out.with_name(f".{out.name}.scored-{_digest(request)}")
-    for other in out.parent.glob(f".{out.name}.scored-*"):
-        if other != folder:
-            shutil.rmtree(other, ignore_errors=True)
-    try:
-        yield folder
-    except Exception:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    shutil.rmtree(folder, ignore_errors=True)
-
-
-def _digest(request: VerificationRequest) -> str:
-    """Digits that change with the request, the program and the files' times of change."""
-    changed = [stamps(Path(place)) for place in request.places]
-    return hashlib.sha256(json.dumps([request.record(), __version__, changed], default=str).encode()).hexdigest()[:12]
-
-
-def stamps(path: Path) -> list[tuple[str, int, int]]:
-    """Name, size and time of change of a file, or of the entries of a store and their metadata."""
-    entries = [path, *sorted(path.glob("*")), *sorted(path.glob("*/zarr.json")), *sorted(path.glob("*/.zarray"))]
-    return [(str(entry), entry.stat().st_size, entry.stat().st_mtime_ns) for entry in entries if entry.exists()]
 
 
 def write_piece(folder: Path | None, piece: Piece, scores: VariableScores) -> None:

@@ -23,9 +23,10 @@ from airmass.data.formats.store import minute, open_store, require_times
 from airmass.evaluation.evaluate import write_scores
 from airmass.evaluation.inputs import VerificationData, open_verification
 from airmass.evaluation.request import EvaluationRequest, VerificationRequest
+from airmass.evaluation.restart import stamps
 from airmass.evaluation.scores import ScoreTable
 from airmass.evaluation.scoring import VariableScores, joined, score_variable
-from airmass.evaluation.workers import Piece, read_piece, stamps, write_piece
+from airmass.evaluation.workers import Piece, read_piece, write_piece
 from airmass.forecasting.forecast import ResolvedForecast, forecast, resolve
 from airmass.forecasting.request import ForecastRequest
 

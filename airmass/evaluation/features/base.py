@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float
@@ -50,6 +50,11 @@ class Tracker(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def settings(self) -> Any:
+        """Criteria, a dataclass."""
+        ...
 
     @property
     def channels(self) -> tuple[Channel, ...]:

@@ -1,8 +1,9 @@
 """`airmass track`: from files to a table of tracks, and its verification."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,10 +28,17 @@ from airmass.evaluation.features.trackers.rivers import RiverTracker
 from airmass.evaluation.features.trackers.tropical import TropicalTracker
 from airmass.evaluation.features.tracking import Observed, open_sources, track
 from airmass.evaluation.features.verification import errors
+from airmass.evaluation.restart import kept_parts
 
 # Trackers of what best tracks are of.
 BEST_TRACKED = ("tropical", "direct")
 _TABLES = (".parquet", ".csv")
+_TRACKERS: Mapping[str, Callable[[Any], Tracker]] = {
+    "tropical": lambda settings: TropicalTracker(settings or TropicalSettings()),
+    "direct": DirectTracker,
+    "extratropical": ExtratropicalTracker,
+    "rivers": RiverTracker,
+}
 # Shown on screen: metric, its words, factor and format.
 _HEADLINES = (
     ("position_error", "position error, km", 1.0, "{:.0f}"),
@@ -68,6 +76,7 @@ def track_features(
     init_times: Sequence[str] | None = None,
     within_km: float = 300.0,
     workers: int = 1,
+    scheduler: str | None = None,
     tracker: str = "tropical",
     tropical: TropicalSettings | None = None,
     extratropical: ExtratropicalSettings | None = None,
@@ -89,28 +98,40 @@ def track_features(
     other = None if against is None else read_tracks(against)
     best = None if best_tracks is None else read_best_tracks(best_tracks, agency)
     where = [str(path) for path in files]
+    settings = {"tropical": tropical, "extratropical": extratropical, "rivers": rivers}.get(tracker)
     if len(files) == 1 and Path(files[0]).suffix in _TABLES:
         if out is not None:
             raise InputError(f"{files[0]}: is a table of tracks already, so --out {out} has no use")
         tracks = _chosen(read_tracks(files[0]), files[0], init_times)
         runs, system = _runs_of_table(tracks), Path(files[0]).stem
+        _require_meeting(runs, best, best_tracks, files[0])
     else:
-        chosen: dict[str, Tracker] = {
-            "tropical": TropicalTracker(tropical or TropicalSettings()),
-            "direct": DirectTracker(),
-            "extratropical": ExtratropicalTracker(extratropical),
-            "rivers": RiverTracker(rivers),
-        }
-        tracks, runs, system = _tracked(files, out, best, best_tracks, init_times, workers, chosen[tracker], console)
-    if best is None or best_tracks is None:
+        made = _TRACKERS[tracker](settings)
+        sources = _sources(files, out, made, init_times)
+        runs, system = _runs_of_sources(sources), sources[0].runs[0].system
+        _require_meeting(runs, best, best_tracks, files[0])
+        request = (tracker, asdict(made.settings), agency, init_times, where, str(best_tracks))
+        places = [*files] if best_tracks is None else [*files, best_tracks]
+        with kept_parts(out, "tracked", request, places) as folder:
+            tracks = track(sources, made, _observed(best, runs), workers, console, scheduler, folder)
+            _write(out, tracks, made)
+        say(console, f"{tracks.track_id.nunique()} tracks in {sum(len(source.runs) for source in sources)} runs")
+    if best is None or runs is None:
         return TrackResult(tracks, runs, system=system)
-    if runs is None:
-        raise InputError(f"{where[0]}: has no initial times; tracks of an analysis are not verified")
-    made, found = verify(tracks, runs, best, within_km, where, str(best_tracks), agency)
+    verification, found = verify(tracks, runs, best, within_km, where, str(best_tracks), agency)
     if other is not None:
-        made = replace(made, comparisons=_compared(found, other, best, within_km, str(against)))
-    print_scores(made, console)
-    return TrackResult(tracks, runs, best, made, found, system)
+        verification = replace(verification, comparisons=_compared(found, other, best, within_km, str(against)))
+    print_scores(verification, console)
+    return TrackResult(tracks, runs, best, verification, found, system)
+
+
+def _require_meeting(runs: Runs | None, best: pd.DataFrame | None, best_path, where: str | Path) -> None:
+    """Raise InputError, before long work, for best tracks that cannot verify these runs."""
+    if best is None:
+        return
+    if runs is None:
+        raise InputError(f"{where}: has no initial times; --best-tracks {best_path} verifies tracks of forecasts only")
+    covered(best, runs.times, best_path, where)
 
 
 def _compared(
@@ -122,24 +143,18 @@ def _compared(
     return made
 
 
-def _tracked(
-    files, out, best, best_path, init_times, workers, tracker: Tracker, console
-) -> tuple[pd.DataFrame, Runs | None, str]:
+def _sources(
+    files: Sequence[str | Path], out: str | Path | None, tracker: Tracker, init_times: Sequence[str] | None
+) -> list[Source]:
     if out is None:
         raise InputError("missing --out, the table of tracks to write")
     check_suffix(out)
     refuse_existing(out, *files)
-    sources = open_sources(files, tracker, init_times)
-    runs = _runs_of_sources(sources)
-    if best is not None and runs is not None:
-        covered(best, runs.times, best_path, files[0])
-    tracks = track(sources, tracker, _observed(best, runs), workers, console)
-    _write(out, tracks, tracker)
-    say(console, f"{tracks.track_id.nunique()} tracks in {sum(len(source.runs) for source in sources)} runs")
-    return tracks, runs, sources[0].runs[0].system
+    return open_sources(files, tracker, init_times)
 
 
-def _write(out: str | Path, tracks: pd.DataFrame, tracker: Tracker) -> None:
+def _write(out: str | Path | None, tracks: pd.DataFrame, tracker: Tracker) -> None:
+    assert out is not None
     with new_output(out) as aside:
         write_tracks(aside, tracks, tracker.columns)
 

@@ -1,19 +1,23 @@
 """`airmass track`: tracks in forecasts and stores, written as one table."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.progress import Progress
 
 from airmass.core.errors import InputError
+from airmass.core.files import put
 from airmass.core.place import Place
-from airmass.core.tables import progress
+from airmass.core.tables import progress, say
 from airmass.data.formats.store import minute
-from airmass.evaluation.features.base import Frame, Point, Track, Tracker
+from airmass.evaluation.features.base import Frame, Point, Tracker
 from airmass.evaluation.features.frames import Run, Source, frames, open_source, require_channels
-from airmass.evaluation.features.table import table_of
+from airmass.evaluation.features.table import table_of, typed
+from airmass.evaluation.processes import spread
 from airmass.fields.clock import parse_time
 
 # Points of storms at and before an initial time, by storm.
@@ -56,63 +60,91 @@ def track(
     observed: Mapping[np.datetime64, Observed],
     workers: int = 1,
     console: Console | None = None,
+    scheduler: str | None = None,
+    folder: Path | None = None,
 ) -> pd.DataFrame:
     """The table of all tracks in the runs of some files.
 
-    `observed` are storms to continue, by initial time. Runs are independent: with several `workers`, Dask's processes
-    take one run each. One frame of each process is in memory at a time.
+    `observed` are storms to continue, by initial time. Runs are independent: several `workers`, or those of a Dask
+    `scheduler`, take one after another. The table of each run is kept in `folder`, and those there are not made again.
     """
+    console = console or Console()
+    runs = {run: source for source in sources for run in source.runs}
+    files = {run: f"{i:05d}.parquet" for i, run in enumerate(runs)}
+    found = {run: held for run in runs if (held := _read_part(folder, files[run])) is not None}
+    if found:
+        say(console, f"Going on: {len(found)} of {len(runs)} runs were tracked before.")
+    rest = {run: source for run, source in runs.items() if run not in found}
     with progress(console) as bar:
-        if workers == 1:
-            n_frames = sum(len(source.dataset[source.axis]) * len(source.runs) for source in sources)
-            shown = bar.add_task("Tracking", total=n_frames)
-            found = [
-                (run, _track(source, run, tracker, observed, lambda: bar.advance(shown)))
-                for source in sources
-                for run in source.runs
-            ]
-        else:
-            shown = bar.add_task("Tracking", total=sum(len(source.runs) for source in sources))
-            found = _by_processes(sources, tracker, observed, workers, lambda: bar.advance(shown))
-    return table_of(found, tuple(tracker.columns))
+        done = (
+            _here(rest, tracker, observed, bar)
+            if workers == 1 and scheduler is None
+            else _elsewhere(rest, tracker, observed, workers, scheduler, bar)
+        )
+        for run, table in done:
+            found[run] = table
+            _write_part(folder, files[run], table)
+    return pd.concat([found[run] for run in runs], ignore_index=True)
 
 
-def _track(
-    source: Source, run: Run, tracker: Tracker, observed: Mapping[np.datetime64, Observed], done: Callable[[], None]
-) -> list[Track]:
+def _here(
+    runs: Mapping[Run, Source], tracker: Tracker, observed: Mapping[np.datetime64, Observed], bar: Progress
+) -> Iterator[tuple[Run, pd.DataFrame]]:
+    shown = bar.add_task("Tracking", total=sum(len(source.dataset[source.axis]) for source in runs.values()))
+    for run, source in runs.items():
+        yield run, _track(source, run, tracker, _at_start(observed, run), lambda: bar.advance(shown))
+
+
+def _elsewhere(
+    runs: Mapping[Run, Source],
+    tracker: Tracker,
+    observed: Mapping[np.datetime64, Observed],
+    workers: int,
+    scheduler: str | None,
+    bar: Progress,
+) -> Iterator[tuple[Run, pd.DataFrame]]:
+    shown = bar.add_task("Tracking", total=len(runs))
+    parts = {run: (run, tracker, _at_start(observed, run)) for run in runs}
+    for run, table in spread(_on_worker, parts, workers, scheduler):
+        bar.advance(shown)
+        yield run, table
+
+
+def _on_worker(run: Run, tracker: Tracker, start: Observed) -> pd.DataFrame:
+    return _track(_opened(run.path), run, tracker, start, lambda: None)
+
+
+@cache
+def _opened(path: Place) -> Source:
+    return open_source(path)
+
+
+def _at_start(observed: Mapping[np.datetime64, Observed], run: Run) -> Observed:
+    return {} if run.init_time is None else observed.get(run.init_time, {})
+
+
+def _track(source: Source, run: Run, tracker: Tracker, start: Observed, done: Callable[[], None]) -> pd.DataFrame:
     def counted() -> Iterator[Frame]:
         for frame in frames(source, run, tracker.channels):
             yield frame
             done()
 
-    start = observed.get(run.init_time, {}) if run.init_time is not None else {}
-    return tracker.tracks(counted(), start)
+    return table_of([(run, tracker.tracks(counted(), start))], tuple(tracker.columns))
 
 
-def _by_processes(
-    sources: Sequence[Source],
-    tracker: Tracker,
-    observed: Mapping[np.datetime64, Observed],
-    workers: int,
-    done: Callable[[], None],
-) -> list[tuple[Run, list[Track]]]:
-    import dask
-    from dask.callbacks import Callback
-
-    runs = [run for source in sources for run in source.runs]
-    tasks = [dask.delayed(_in_process, pure=False)(run, tracker, dict(observed)) for run in runs]
-    # One run a task and none fused: they take minutes each.
-    with Callback(posttask=lambda *_: done()), dask.config.set({"multiprocessing.context": "spawn"}):
-        results = dask.compute(*tasks, scheduler="processes", num_workers=workers, chunksize=1, optimize_graph=False)
-    for result in results:
-        if isinstance(result, str):
-            raise InputError(result)
-    return list(zip(runs, results, strict=True))
+def _write_part(folder: Path | None, name: str, table: pd.DataFrame) -> None:
+    if folder is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    table.to_parquet(folder / f"{name}.new", index=False)
+    put(folder / f"{name}.new", folder / name, replace=True)
 
 
-def _in_process(run: Run, tracker: Tracker, observed: Mapping[np.datetime64, Observed]) -> list[Track] | str:
-    """Tracks of a run, or the words of an InputError: raised in a process, it would come back with a traceback."""
+def _read_part(folder: Path | None, name: str) -> pd.DataFrame | None:
+    """The table of a run that was tracked before; None if there is none, or it is damaged."""
+    if folder is None or not (folder / name).exists():
+        return None
     try:
-        return _track(open_source(run.path), run, tracker, observed, lambda: None)
-    except InputError as error:
-        return str(error)
+        return typed(pd.read_parquet(folder / name))
+    except (OSError, ValueError, KeyError):  # among them pyarrow's own errors
+        return None

@@ -1,5 +1,12 @@
 """`airmass track` as a person meets it."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,10 +58,105 @@ def test_an_ensemble_in_every_format(ensemble, tmp_path):
 
 
 @pytest.mark.slow
-def test_processes_give_the_same(ensemble, tmp_path):
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".nc"])
+def test_a_dask_cluster_gives_the_same_bytes(ensemble, suffix, tmp_path):
+    """Also by one worker and by four, and by processes."""
+    from distributed import LocalCluster
+
+    words, tables = ["track", str(ensemble), "--out"], []
     for workers in (1, 4):
-        assert main(["track", str(ensemble), "--out", f"{tmp_path / str(workers)}.csv", "--workers", str(workers)]) == 0
-    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "4.csv").read_bytes()
+        tables += [tmp_path / f"processes-{workers}{suffix}", tmp_path / f"dask-{workers}{suffix}"]
+        assert main([*words, str(tables[-2]), "--workers", str(workers)]) == 0
+        with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
+            assert main([*words, str(tables[-1]), "--scheduler", cluster.scheduler_address]) == 0
+    assert len({table.read_bytes() for table in tables}) == 1
+
+
+def test_it_goes_on_with_the_runs_that_were_tracked(ensemble, tmp_path, monkeypatch, capsys):
+    from airmass.evaluation.features import tracking
+
+    out, done, plain = tmp_path / "t.parquet", [], tracking._track
+
+    def stops(source, run, *rest):
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(run.number)
+        return plain(source, run, *rest)
+
+    monkeypatch.setattr(tracking, "_track", stops)
+    assert main(["track", str(ensemble), "--out", str(out)]) == 130
+    parts = sorted(tmp_path.glob(".t.parquet.tracked-*/*.parquet"))
+    assert done == [0, 1] and len(parts) == 2 and not out.exists()
+    parts[0].write_bytes(b"damaged")  # is tracked again
+    monkeypatch.setattr(
+        tracking, "_track", lambda source, run, *rest: done.append(run.number) or plain(source, run, *rest)
+    )
+    capsys.readouterr()
+    assert main(["track", str(ensemble), "--out", str(out)]) == 0
+    assert "Going on: 1 of 3 runs" in capsys.readouterr().out and done == [0, 1, 0, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
+    assert main(["track", str(ensemble), "--out", str(tmp_path / "u.parquet")]) == 0
+    assert out.read_bytes() == (tmp_path / "u.parquet").read_bytes()
+
+
+def test_other_settings_begin_anew(ensemble, tmp_path, monkeypatch, capsys):
+    from airmass.evaluation.features import tracking
+
+    plain = tracking._track
+
+    def stops(source, run, *rest):
+        if run.number == 1:
+            raise KeyboardInterrupt
+        return plain(source, run, *rest)
+
+    words = ["track", str(ensemble), "--out", str(tmp_path / "t.csv")]
+    monkeypatch.setattr(tracking, "_track", stops)
+    assert main(words) == 130
+    monkeypatch.setattr(tracking, "_track", plain)
+    capsys.readouterr()
+    assert main([*words, "--tropical.wind", "15"]) == 0
+    assert "Going on" not in capsys.readouterr().out and [p.name for p in tmp_path.iterdir()] == ["t.csv"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("suffix", "workers"), [(".csv", 1), (".parquet", 2), (".nc", 1)])
+def test_a_killed_run_goes_on(planted, suffix, workers, tmp_path):
+    """SIGKILL after the first run; the table has the bytes of an undisturbed one."""
+    many = xr.concat(
+        [planted.isel(number=[0, 1, 2]).assign_coords(number=[i, i + 1, i + 2]) for i in range(0, 24, 3)], "number"
+    )
+    forecast = write_forecast(tmp_path / "f.zarr", many)
+    words = [sys.executable, "-m", "airmass", "track", forecast, "--workers", workers, "--out", tmp_path / f"t{suffix}"]
+    words = [str(word) for word in words]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, start_new_session=True)
+    while process.poll() is None and not list(tmp_path.glob(".t.*.tracked-*/*.parquet")):
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = len(list(tmp_path.glob(".t.*.tracked-*/*.parquet")))
+    assert 0 < kept < 24 and not (tmp_path / f"t{suffix}").exists()
+    again = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert f"Going on: {kept} of 24 runs" in again.stdout
+    assert main(["track", str(forecast), "--out", str(tmp_path / f"u{suffix}")]) == 0
+    assert (tmp_path / f"t{suffix}").read_bytes() == (tmp_path / f"u{suffix}").read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"f.zarr", f"t{suffix}", f"u{suffix}"}
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_one_line_and_the_rest_goes_on(planted, tmp_path):
+    many = xr.concat([planted.assign_coords(number=[i, i + 1, i + 2]) for i in range(0, 24, 3)], "number")
+    forecast, out = write_forecast(tmp_path / "f.zarr", many), tmp_path / "t.csv"
+    words = [str(w) for w in (sys.executable, "-m", "airmass", "track", forecast, "--workers", 2, "--out", out)]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not list(tmp_path.glob(".t.csv.tracked-*/*.parquet")):
+        time.sleep(0.005)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    workers = [int(pid) for pid in children if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    os.kill(workers[0], signal.SIGKILL)
+    told = process.communicate()[1]
+    assert process.returncode == 2 and "a worker process was killed" in told and told.count("\n") == 1
+    again = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "Going on:" in again.stdout and out.exists()
 
 
 def test_a_store_is_one_run_without_initial_time(tmp_path):
