@@ -12,14 +12,13 @@ import json
 
 import numpy as np
 
-from airmass.core.memory import keep_freed_memory, use_huge_pages
+from airmass.core.memory import keep_freed_memory
 from benchmarks.measure import CompileTime, in_units, peak_gib, seconds
 
 RECIPE, SHAPE = "weathernext2-mini", (181, 360)
 
 
 def main() -> None:
-    use_huge_pages()  # as the command does
     parser = argparse.ArgumentParser()
     parser.add_argument("--precision", default="float32")
     parser.add_argument("--rounds", type=int, default=3)

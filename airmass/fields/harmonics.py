@@ -14,7 +14,7 @@ _TOLERANCE = 1e-3
 
 
 class Harmonics(eqx.Module):
-    """Harmonics of degree 0 to n_longitude / 2 - 1, each divided by n_longitude / 2 over sqrt(4 pi).
+    """Harmonics of degree 0 to n - 1, by default n_longitude / 2 of them, each divided by n over sqrt(4 pi).
 
     With this scale, independent coefficients of unit variance give a field of unit variance. Coefficients are complex,
     at [order, degree], for orders from 0 on, and zero where the order exceeds the degree. Analysis is least squares
@@ -28,16 +28,18 @@ class Harmonics(eqx.Module):
     n_longitude: int = eqx.field(static=True)
 
     @classmethod
-    def build(cls, latitude: Float[np.ndarray, " latitude"], longitude: Float[np.ndarray, " longitude"]) -> "Harmonics":
-        """The tables for nodes row by row over latitude and longitude, in degrees.
+    def build(
+        cls,
+        latitude: Float[np.ndarray, " latitude"],
+        longitude: Float[np.ndarray, " longitude"],
+        degrees: int | None = None,
+    ) -> "Harmonics":
+        """The tables for nodes row by row over latitude and longitude, in degrees, of at most so many harmonic degrees.
 
-        Raises InputError where `check_nodes` does, and for fewer rows than degrees, which are then ambiguous.
+        Raises InputError where `check_resolved` does.
         """
         latitude, longitude = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
-        check_nodes(latitude, longitude)
-        n = len(longitude) // 2
-        if len(latitude) < n:
-            raise InputError(f"harmonics: {len(latitude)} latitudes, expected {n} or more to resolve {n} degrees")
+        n = check_resolved(latitude, longitude, degrees)
         table = legendre(np.deg2rad(latitude), np.arange(n), n) * np.sqrt(4 * np.pi) / n
         rows = np.zeros((n, len(latitude), n))
         for order in range(n):
@@ -109,6 +111,20 @@ def check_nodes(latitude: Float[np.ndarray, " latitude"], longitude: Float[np.nd
             f"harmonics: {len(latitude)} latitudes from {latitude[0]:g} to {latitude[-1]:g}, expected rows "
             "in order from one pole to the other that are symmetric about the equator"
         )
+
+
+def check_resolved(
+    latitude: Float[np.ndarray, " latitude"], longitude: Float[np.ndarray, " longitude"], degrees: int | None = None
+) -> int:
+    """The number of harmonic degrees on a grid, at most `degrees`.
+
+    Raises InputError where `check_nodes` does, and for fewer rows than degrees, which are then ambiguous.
+    """
+    check_nodes(latitude, longitude)
+    n = min(len(longitude) // 2, degrees or len(longitude))
+    if len(latitude) < n:
+        raise InputError(f"harmonics: {len(latitude)} latitudes, expected {n} or more to resolve {n} degrees")
+    return n
 
 
 def _product(how: str, table: Float[Array, "order out in"], waves: Complex[Array, "..."]) -> Complex[Array, "..."]:

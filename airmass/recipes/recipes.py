@@ -16,7 +16,7 @@ from airmass.models.fgn.settings import FGNSettings
 from airmass.models.gencast.settings import CalibrationSettings, DiffusionSettings, GenCastSettings
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.graphcast_ensemble.settings import GraphCastEnsembleSettings
-from airmass.models.objectives.settings import LossSettings
+from airmass.models.objectives.settings import OWN, LossSettings
 from airmass.models.settings import ModelSettings
 from airmass.recipes.monitoring import WatchSettings
 from airmass.recipes.settings import (
@@ -362,7 +362,8 @@ _OF_CHURN = ("churn", "churn_min", "churn_max", "inflation")
 _OF_EVERY_SAMPLER = ("max_noise", "min_noise", "levels", "rho", "kind", *_OF_CHURN)
 # Fields added after the oldest format that is still read; older files lack them.
 _LATER = frozenset(
-    ["task.nonnegative", "model.linear_residual", "diffusion.calibration", "loader.block", "loader.blocks_at_once"]
+    [f"loss.{name}" for name in OWN]
+    + ["task.nonnegative", "model.linear_residual", "diffusion.calibration", "loader.block", "loader.blocks_at_once"]
     + [
         f"diffusion.sampling.{name}"
         for sampler in known_samplers().values()

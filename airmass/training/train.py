@@ -27,7 +27,7 @@ from airmass.forecasting.system import typical_values_of
 from airmass.models.family import new_network
 from airmass.models.model import Model
 from airmass.models.objectives.base import Objective
-from airmass.models.objectives.losses.base import require_loss
+from airmass.models.objectives.losses.base import require_grid, require_loss
 from airmass.recipes.recipes import Recipe, as_settings
 from airmass.training.adaptation import join, require_matches, split
 from airmass.training.calibration import calibration_of
@@ -76,8 +76,9 @@ def train(
     mesh = mesh_of(recipe.devices, recipe.training)
     run, console = local_path(run, "run"), console or Console(quiet=not leads())
     members, title = recipe.family.training_members(recipe.model), recipe.family.title
-    require_loss(recipe.loss.kind, members, title, mesh.shape[SPACE])
+    require_loss(recipe.loss, members, title, mesh.shape[SPACE])
     frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.family.may_be_missing)
+    require_grid(recipe.loss, frames.grid)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
     require_installed(recipe.watch)

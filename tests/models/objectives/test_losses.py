@@ -11,8 +11,9 @@ import pytest
 from airmass.core.errors import InputError
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
+from airmass.fields.harmonics import legendre
 from airmass.models.objectives.losses import loss_named, loss_names
-from airmass.models.objectives.losses.base import WeightedLoss, require_loss
+from airmass.models.objectives.losses.base import WeightedLoss, loss_of, require_grid, require_loss
 from airmass.models.objectives.losses.fair_crps import crps
 from airmass.models.objectives.settings import LossSettings
 from airmass.recipes.recipes import RECIPES
@@ -66,8 +67,9 @@ def test_gradients_are_finite_differences_and_finite_at_ties(name):
     loss, (members, target) = WeightedLoss(LossSettings(kind=name), LAYOUT, GRID), _fields(name)
     gradient = jax.grad(lambda m: loss(m, target)[0])(members)
     direction = np.random.default_rng(1).normal(size=members.shape).astype(np.float32)
-    near = [float(loss(members + sign * 1e-3 * direction, target)[0]) for sign in (1, -1)]
-    np.testing.assert_allclose((near[0] - near[1]) / 2e-3, (gradient * direction).sum(), rtol=2e-2, atol=2e-3)
+    # A short step: scores have a kink wherever two values are equal.
+    near = [float(loss(members + sign * 3e-4 * direction, target)[0]) for sign in (1, -1)]
+    np.testing.assert_allclose((near[0] - near[1]) / 6e-4, (gradient * direction).sum(), rtol=2e-2, atol=4e-3)
     tied = np.broadcast_to(target, members.shape)
     assert np.isfinite(jax.grad(lambda m: loss(m, target)[0])(jnp.asarray(tied))).all()
 
@@ -88,6 +90,92 @@ def test_the_fair_score_does_not_depend_on_the_number_of_members(count):
     assert float(score) == pytest.approx(np.pi**-0.5, rel=0.01)
 
 
+def test_alpha_lies_between_the_empirical_score_and_the_fair_one():
+    members, target = _fields("fair_crps")
+    empirical, between, fair = (
+        WeightedLoss(LossSettings("almost_fair_crps", alpha=alpha), LAYOUT, GRID)(members, target)[0]
+        for alpha in (0.0, 0.3, 1.0)
+    )
+    np.testing.assert_allclose(fair, WeightedLoss(LossSettings("fair_crps"), LAYOUT, GRID)(members, target)[0])
+    np.testing.assert_allclose(between, 0.7 * empirical + 0.3 * fair, rtol=1e-6)
+    usual = WeightedLoss(LossSettings("almost_fair_crps"), LAYOUT, GRID)(members, target)[0]
+    np.testing.assert_allclose(usual, 0.05 * empirical + 0.95 * fair, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (LossSettings("fair_crps", alpha=0.9), "loss.alpha is 0.9, but fair_crps has no settings of its own"),
+        (LossSettings("almost_fair_crps", scales=(4,)), r"loss.scales is \(4,\), but almost_fair_crps takes alpha"),
+        (
+            LossSettings("multiscale_crps", spectral=1.0),
+            "loss.spectral is 1.0, but multiscale_crps takes alpha, scales",
+        ),
+    ],
+)
+def test_a_setting_that_a_loss_does_not_have_is_refused(settings, words):
+    with pytest.raises(InputError, match=words):
+        require_loss(settings, 2, "FGN")
+
+
+@pytest.mark.parametrize("scales", [(), (8, 4), (4, 4)])
+def test_scales_that_do_not_rise_are_refused(scales):
+    with pytest.raises(InputError, match=r"loss\.scales is \(.*expected rising total wavenumbers, one or more"):
+        LossSettings("multiscale_crps", scales=scales)
+
+
+def test_a_grid_without_harmonics_is_refused_where_scales_are_compared():
+    odd, flat = LatLonGrid.equiangular(4, 7), LatLonGrid.equiangular(4, 16)
+    require_grid(LossSettings("fair_crps"), odd)
+    for kind in ("multiscale_crps", "spectral_crps"):
+        with pytest.raises(InputError, match="harmonics: 7 longitudes, expected an even number"):
+            require_grid(LossSettings(kind), odd)
+        with pytest.raises(InputError, match="harmonics: 4 latitudes, expected 8 or more to resolve 8 degrees"):
+            require_grid(LossSettings(kind), flat)
+    require_grid(LossSettings("multiscale_crps", scales=(1,)), flat)
+
+
+FINE = LatLonGrid.equiangular(32, 64)
+
+
+def _harmonic(order: int, degree: int, size: float) -> np.ndarray:
+    """A field of one real harmonic whose mean square over the sphere is size^2."""
+    latitude, longitude = np.deg2rad(FINE.latitude), np.deg2rad(FINE.longitude)
+    row = legendre(latitude, np.array([order]), degree + 1)[degree - order, 0] * np.sqrt(4 * np.pi)
+    wave = np.sqrt(2) * np.cos(order * longitude) if order else np.ones(len(longitude))
+    return (size * row[:, None] * wave).reshape(-1, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("order", [0, 3])
+def test_the_spectral_part_is_the_score_of_a_harmonics_amplitude(order):
+    """Of n degrees, amplitudes a and b of two members and 0 of the truth: (|a| + |b| - |a - b|) / 2 n / n^2."""
+    layout, degree, n = ChannelLayout.of(("2m_temperature",), ()), 7, 32
+    members = np.stack([_harmonic(order, degree, size) for size in (2.0, -1.0)])
+    target = np.zeros_like(members[0])
+    with_part, without = (
+        WeightedLoss(LossSettings("spectral_crps", spectral=share), layout, FINE)(members, target)[0]
+        for share in (10.0, 0.0)
+    )
+    plain = WeightedLoss(LossSettings("fair_crps"), layout, FINE)(members, target)[0]
+    np.testing.assert_allclose(without, plain, rtol=1e-6)
+    pair = WeightedLoss(LossSettings("spectral_crps", spectral=10.0), layout, FINE)(members[:1].repeat(2, 0), target)[0]
+    alone = WeightedLoss(LossSettings("fair_crps"), layout, FINE)(members[:1].repeat(2, 0), target)[0]
+    np.testing.assert_allclose(with_part - without, 0, atol=1e-4)  # (2 + 1) / 2 - 3 / 2
+    np.testing.assert_allclose(pair - alone, 10 * 2.0 * n / n**2, rtol=1e-3)
+
+
+def test_the_parts_of_a_multiscale_loss_add_up_and_scales_halve():
+    loss = loss_of(LossSettings("multiscale_crps", scales=(4, 12)))
+    weights = WeightedLoss(
+        LossSettings("multiscale_crps", scales=(4, 12)), ChannelLayout.of(("2m_temperature",), ()), FINE
+    ).weights
+    field = _harmonic(2, 4, 1.0)
+    parts = [np.asarray(part[0]) for part in loss.parts(field[None], weights.harmonics)]
+    np.testing.assert_allclose(sum(parts), field, atol=1e-5)
+    np.testing.assert_allclose(parts[0], field / 2, atol=2e-4)
+    np.testing.assert_allclose(parts[1], (2 ** -(1 / 9) - 0.5) * field, atol=2e-4)
+
+
 def test_pointwise_losses_have_their_closed_forms():
     errors = jnp.asarray([-3.0, -0.5, 0.0, 0.5, 3.0])
     np.testing.assert_allclose(loss_named("huber").of_errors(errors), [2.5, 0.125, 0, 0.125, 2.5])
@@ -97,7 +185,7 @@ def test_pointwise_losses_have_their_closed_forms():
 
 def test_a_loss_of_whole_fields_is_refused_where_devices_share_them():
     with pytest.raises(InputError, match="space is 2, expected 1: energy_score compares whole fields"):
-        require_loss("energy_score", 2, "FGN", 2)
+        require_loss(LossSettings("energy_score"), 2, "FGN", 2)
 
 
 def test_a_denoiser_takes_squared_errors_alone():
@@ -107,9 +195,9 @@ def test_a_denoiser_takes_squared_errors_alone():
 
 def test_members_that_a_loss_does_not_take_are_refused():
     with pytest.raises(InputError, match="squared_error, for members: 1, but FGN trains with 2"):
-        require_loss("squared_error", 2, "FGN")
+        require_loss(LossSettings(), 2, "FGN")
     for recipe in RECIPES.values():
-        require_loss(recipe.loss.kind, recipe.family.training_members(recipe.model), recipe.family.title)
+        require_loss(recipe.loss, recipe.family.training_members(recipe.model), recipe.family.title)
 
 
 def test_an_unknown_loss_is_refused():

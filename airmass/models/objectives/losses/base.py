@@ -1,6 +1,7 @@
 """What a loss is: members and the truth to one number, and the terms of it by channel that people look at."""
 
 from abc import abstractmethod
+from dataclasses import fields, is_dataclass, replace
 from typing import ClassVar, Protocol
 
 import equinox as eqx
@@ -12,6 +13,7 @@ from airmass.core.errors import InputError
 from airmass.core.types import Array
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
+from airmass.fields.harmonics import Harmonics, check_resolved
 from airmass.models.objectives.losses import loss_named
 from airmass.models.objectives.settings import LossSettings
 from airmass.models.objectives.weights import channel_weights, node_weights, variable_weights
@@ -20,14 +22,16 @@ from airmass.models.objectives.weights import channel_weights, node_weights, var
 class Weights(eqx.Module):
     """Weights of errors: mean over latitude, longitude and level, then a weighted sum over variables.
 
-    Lam et al. 2023, equation 19.
+    Lam et al. 2023, equation 19. `harmonics`, of so many `degrees` or those that the grid resolves, are for losses that
+    compare scales.
     """
 
     nodes: Float[Array, " node"]
     by_channel: Float[Array, "target variable"]
     by_variable: Float[Array, " variable"]
+    harmonics: Harmonics | None
 
-    def __init__(self, settings: LossSettings, layout: ChannelLayout, grid: LatLonGrid):
+    def __init__(self, settings: LossSettings, layout: ChannelLayout, grid: LatLonGrid, degrees: int = 0):
         self.nodes = node_weights(settings, grid) / grid.size
         table = np.zeros((len(layout), len(layout.variables)), np.float32)
         weights = channel_weights(settings, layout)
@@ -35,6 +39,7 @@ class Weights(eqx.Module):
             table[layout.columns(name), column] = weights[layout.columns(name)]
         self.by_channel = table
         self.by_variable = variable_weights(settings, layout)
+        self.harmonics = Harmonics.build(grid.latitude, grid.longitude, degrees) if degrees else None
 
     def terms(self, errors: Float[Array, "*lead target"]) -> Float[Array, "*lead variable"]:
         """Means over levels by variable, before the variables' weights, in the order of the layout's variables."""
@@ -50,7 +55,7 @@ class Loss(Protocol):
 
     It takes from `least_members` to `most_members` (None: any number) at once. Terms are reported as `reports`, in the
     unit `unit`; a unit of None is each variable's own. A loss of which `by_points` is False is no mean over points, so
-    devices cannot share a grid.
+    devices cannot share a grid. A loss with settings of its own (`own` of LossSettings) is a frozen dataclass of them.
     """
 
     least_members: ClassVar[int] = 1
@@ -58,6 +63,11 @@ class Loss(Protocol):
     by_points: ClassVar[bool] = True
     reports: ClassVar[str]
     unit: ClassVar[str | None] = None
+
+    @property
+    def degrees(self) -> int:
+        """Number of degrees of harmonics that it compares fields by; 0 for none."""
+        return 0
 
     def __call__(
         self, members: Float[Array, "member node target"], target: Float[Array, "node target"], weights: Weights
@@ -99,18 +109,34 @@ def known_parts(
     return jnp.where(known, members, 0), jnp.where(known, target, 0)
 
 
-def require_loss(kind: str, members: int, title: str, space: int = 1) -> None:
-    """Raise InputError where the loss called `kind` cannot train a model of `title`.
+def loss_of(settings: LossSettings) -> Loss:
+    """The loss that settings name, with its own settings; raises InputError for one that it does not have."""
+    loss, given = loss_named(settings.kind), settings.own
+    has = {item.name for item in fields(loss)} if is_dataclass(loss) else set()
+    if name := next((name for name in given if name not in has), None):
+        takes = f"takes {', '.join(sorted(has))}" if has else "has no settings of its own"
+        raise InputError(f"loss.{name} is {given[name]}, but {settings.kind} {takes}")
+    return replace(loss, **given) if given else loss  # type: ignore[type-var]
+
+
+def require_loss(settings: LossSettings, members: int, title: str, space: int = 1) -> None:
+    """Raise InputError where a loss cannot train a model of `title`.
 
     It must take as many `members` as the model trains with, and be a mean over points if `space` devices share a grid.
     """
-    loss = loss_named(kind)
+    loss, kind = loss_of(settings), settings.kind
     if space > 1 and not loss.by_points:
         raise InputError(f"devices: space is {space}, expected 1: {kind} compares whole fields")
     least, most = loss.least_members, loss.most_members
     if members < least or (most is not None and members > most):
         taken = f"{least} or more" if most is None else f"{least}" if least == most else f"{least} to {most}"
         raise InputError(f"loss.kind is {kind}, for members: {taken}, but {title} trains with {members}")
+
+
+def require_grid(settings: LossSettings, grid: LatLonGrid) -> None:
+    """Raise InputError for a grid that a loss needs harmonics on and that has none."""
+    if degrees := loss_of(settings).degrees:
+        check_resolved(grid.latitude, grid.longitude, degrees)
 
 
 class WeightedLoss(eqx.Module):
@@ -120,7 +146,8 @@ class WeightedLoss(eqx.Module):
     kind: Loss = eqx.field(static=True)
 
     def __init__(self, settings: LossSettings, layout: ChannelLayout, grid: LatLonGrid):
-        self.weights, self.kind = Weights(settings, layout, grid), loss_named(settings.kind)
+        self.kind = loss_of(settings)
+        self.weights = Weights(settings, layout, grid, self.kind.degrees)
 
     def __call__(
         self, members: Float[Array, "member node target"], target: Float[Array, "node target"]
