@@ -35,6 +35,7 @@ _SURFACE = {
     "total_precipitation_6hr": (0.0, 0.01),
     "total_precipitation_12hr": (0.0, 0.02),
     "sea_surface_temperature": (288.0, 12.0),
+    "sea_ice_cover": (0.5, 0.5),
     "geopotential_at_surface": (0.0, 2.0e4),
     "land_sea_mask": (0.3, 0.9),
 }

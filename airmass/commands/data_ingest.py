@@ -37,6 +37,10 @@ class Ingest:
     """Hours over which precipitation is summed where a file does not tell: 1 for ERA5's hourly data."""
     names: Path | None = None
     """CSV file of further names (see `airmass data names --csv`)."""
+    half_levels: Path | None = None
+    """CSV file with n, a (Pa) and b of the half levels of model levels (ECMWF's tables), where files do not tell."""
+    below_ground: Literal["missing", "extrapolate"] = "missing"
+    """Values from model levels at pressures below the ground."""
     append: bool = False
     """Add later times to a finished store that was made with the same options."""
     workers: int = 1

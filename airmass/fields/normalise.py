@@ -13,6 +13,7 @@ from airmass.core.types import Array
 from airmass.fields.channels import Channel, ChannelLayout
 from airmass.fields.forcing import FORCING_SCALES
 from airmass.fields.task import Task
+from airmass.fields.variables import VARIABLES
 
 
 class Normaliser(eqx.Module):
@@ -21,7 +22,8 @@ class Normaliser(eqx.Module):
     A prognostic target is predicted as a residual: output * residual_std + last frame. A diagnostic target is
     output * std + mean. Losses are computed on these scaled values. Arrays run over the prognostic, forcing, static and
     target channels of `task` in the order of `ChannelLayout.of`. Targets at `nonnegative_columns` are kept at zero or
-    above in frames, which losses do not see.
+    above in frames, which losses do not see. Forcings at `masked_forcing` are missing over land, where their mean
+    stands in.
     """
 
     history_mean: Float[Array, " prognostic"]
@@ -34,6 +36,7 @@ class Normaliser(eqx.Module):
     target_scale: Float[Array, " target"]
     prognostic_columns: tuple[int, ...] = eqx.field(static=True)
     nonnegative_columns: tuple[int, ...] = eqx.field(static=True, default=())
+    masked_forcing: tuple[int, ...] = eqx.field(static=True, default=())
 
     def inputs(
         self,
@@ -42,6 +45,8 @@ class Normaliser(eqx.Module):
         static: Float[Array, "node static"],
     ) -> Float[Array, "node channel"]:
         """Scaled inputs of the network: history oldest first, then forcings oldest first, then static fields."""
+        if self.masked_forcing:
+            forcing = jnp.where(jnp.isnan(forcing), self.forcing_mean, forcing)
         parts = [
             *((history - self.history_mean) / self.history_std),
             *((forcing - self.forcing_mean) / self.forcing_std),
@@ -113,7 +118,7 @@ class Normaliser(eqx.Module):
             ],
             np.float32,
         )
-        forcing = [_forcing_scale(name, mean, std) for name in task.forcing]
+        forcing = [_forcing_scale(name, mean, std, source) for name in task.forcing]
         return cls(
             pick(mean, "mean", history),
             _positive(pick(std, "std", history), history, source),
@@ -125,6 +130,7 @@ class Normaliser(eqx.Module):
             _positive(scale, targets, source),
             cls.columns(task),
             cls.nonnegative(task),
+            cls.masked(task),
         )
 
     @staticmethod
@@ -139,6 +145,11 @@ class Normaliser(eqx.Module):
         targets = ChannelLayout.of(task.targets, task.levels).channels
         return tuple(i for i, (name, _) in enumerate(targets) if name in task.nonnegative)
 
+    @staticmethod
+    def masked(task: Task) -> tuple[int, ...]:
+        """Indices of the forcings that are missing over land."""
+        return tuple(i for i, name in enumerate(task.forcing) if VARIABLES[name].missing_over_land)
+
 
 def _runs(columns: tuple[int, ...], n: int) -> list[tuple[int, int, bool]]:
     """Runs (start, stop, True if in `columns`) that cover 0 to n.
@@ -149,10 +160,13 @@ def _runs(columns: tuple[int, ...], n: int) -> list[tuple[int, int, bool]]:
     return [(start, stop, start in columns) for start, stop in pairwise([0, *edges, n])]
 
 
-def _forcing_scale(name: str, mean: xr.Dataset, std: xr.Dataset) -> tuple[float, float]:
-    if name in mean and name in std:
-        return float(mean[name]), float(std[name])
-    return FORCING_SCALES[name]
+def _forcing_scale(name: str, mean: xr.Dataset, std: xr.Dataset, source: str) -> tuple[float, float]:
+    if name in FORCING_SCALES and not (name in mean and name in std):
+        return FORCING_SCALES[name]
+    offset, scale = _value(mean, (name, None), "mean", source), _value(std, (name, None), "std", source)
+    if name not in FORCING_SCALES:
+        _positive(np.array([scale]), ((name, None),), source)
+    return offset, scale
 
 
 def _value(statistic: xr.Dataset, channel: Channel, kind: str, source: str) -> float:

@@ -12,10 +12,10 @@ from airmass.fields.variables import COMPUTED, VARIABLES
 class Task:
     """Variables by role, by ERA5 long name.
 
-    Prognostic variables are read and predicted, diagnostic ones only predicted, forcings are computed from valid time,
-    and static fields never change. `levels` are in hPa, top down. `step` is in hours; `history` is the number of past
-    frames that a model reads. Frames of `nonnegative` variables (precipitation,
-    humidity), where they are predicted, are kept at zero or above.
+    Prognostic variables are read and predicted, diagnostic ones only predicted, static fields never change. Forcings
+    are read at the target time too: those in `COMPUTED` are computed from valid time, others come from a store.
+    `levels` are in hPa, top down. `step` is in hours; `history` is the number of past frames that a model reads. Frames
+    of `nonnegative` variables (precipitation, humidity), where they are predicted, are kept at zero or above.
     """
 
     prognostic: tuple[str, ...]
@@ -37,10 +37,9 @@ class Task:
             twice = sorted({name for name in names if names.count(name) > 1})
             raise InputError(f"task gives {', '.join(twice)} more than one role")
         for name in self.forcing:
-            if name not in COMPUTED:
-                raise InputError(
-                    f"forcing {name!r} cannot be computed from valid time; known are {', '.join(COMPUTED)}"
-                )
+            if VARIABLES[name].on_levels or VARIABLES[name].static:
+                kind = "static" if VARIABLES[name].static else "on levels"
+                raise InputError(f"forcing {name!r} is {kind}, expected a field at the surface that changes in time")
         if list(self.levels) != sorted(set(self.levels)):
             raise InputError(f"task.levels is {self.levels}, expected rising levels, each once")
         if not self.prognostic:
@@ -54,4 +53,14 @@ class Task:
     @property
     def from_store(self) -> tuple[str, ...]:
         """The variables that change in time and are read from a store."""
-        return self.targets
+        return (*self.targets, *self.stored_forcing)
+
+    @property
+    def stored_forcing(self) -> tuple[str, ...]:
+        """The forcings that come from a store, in the order of `forcing`."""
+        return tuple(name for name in self.forcing if name not in COMPUTED)
+
+    @property
+    def of_stored_forcing(self) -> "Task":
+        """A task that reads the stored forcings at single times, for readers of frames."""
+        return Task(self.stored_forcing, (), (), (), (), self.step, history=1)

@@ -21,7 +21,9 @@ from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.formats.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
 from airmass.data.formats.store import minute
 from airmass.data.initial import Initial, open_initial
+from airmass.data.stored_forcing import forced_times, open_stored_forcing
 from airmass.fields.clock import parse_time
+from airmass.fields.forcing import Stored
 from airmass.forecasting.perturbed import perturbed
 from airmass.forecasting.pooled import dealt, pooled
 from airmass.forecasting.request import ForecastRequest
@@ -49,6 +51,7 @@ class ResolvedForecast:
     numbers: range | None
     static: Float[np.ndarray, "node static"]
     noise: Float[np.ndarray, "..."] | None
+    stored: Stored | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -58,13 +61,14 @@ class ResolvedForecast:
     def settings(self) -> dict[str, Any]:
         """Everything that determines the bits of this forecast.
 
-        All initial frames are read here, which also checks them, and read again when needed: together they may not fit
-        in memory.
+        All initial frames and stored forcings are read here, which also checks them, and read again when needed:
+        together they may not fit in memory.
         """
         start, system = self.start, self.system
         parts = chain((start.grid.latitude, start.grid.longitude, self.static), map(start.history, self.inits))
         attention = {} if system.attention == PLAIN else {VARIABLE: system.attention}
         noise = {} if self.noise is None else {"initial_noise": _digest([self.noise])}
+        forced = {} if self.stored is None else {"forcings": self._digest_of_forcings()}
         return {
             **attention,
             "airmass": airmass.__version__,
@@ -74,7 +78,12 @@ class ResolvedForecast:
             "init_times": [minute(init) for init in self.inits],
             **self.request.record(system.ensemble),
             **noise,
+            **forced,
         }
+
+    def _digest_of_forcings(self) -> str:
+        assert self.stored is not None
+        return _digest(map(self.stored, forced_times(self.system.task, self.inits, self.steps)))
 
 
 def forecast(
@@ -112,9 +121,12 @@ def resolve(request: ForecastRequest) -> ResolvedForecast:
     noise = None
     if request.initial_noise is not None and numbers is not None and system.read_noise is not None:
         noise = system.read_noise(request.initial_noise, start.grid, numbers, steps)
+    stored = open_stored_forcing(request.forcings or request.initial, task, start.grid, system.typical_values)
+    if request.forcings is not None and stored is None:
+        raise InputError(f"--forcings {request.forcings}: {system.title} reads none from a store")
     lead_time, members = f"{steps * task.step}h", len(numbers or range(1))
     request = replace(request, lead_time=lead_time, members=members, seed=request.seed or 0, levels=tuple(levels))
-    return ResolvedForecast(request, system, start, inits, steps, numbers, start.static(), noise)
+    return ResolvedForecast(request, system, start, inits, steps, numbers, start.static(), noise, stored)
 
 
 def _system(request: ForecastRequest) -> ForecastSystem:
@@ -141,7 +153,7 @@ def _run(plan: ResolvedForecast, progress: Progress | None) -> Path:
     total = rows * members * plan.steps
     left = total - (output.done if output else 0)
     require_room(out, left * bytes_a_frame(system.task, grid, request.levels), f"{left} frames")
-    runner = system.runner(grid, plan.static, request.seed or 0, plan.noise)
+    runner = system.runner(grid, plan.static, request.seed or 0, plan.noise, stored=plan.stored)
     attributes = _attributes(system, plan.start, settings)
 
     def writer(path: Path, resume: bool = False) -> ForecastWriter:
@@ -187,7 +199,7 @@ def _frame_counter(progress: Progress | None, total: int, left: int) -> Callable
 def _check_output(request: ForecastRequest) -> None:
     if not request.add and not folder_of(request.output).exists():
         refuse_existing(request.output)
-    refuse_inside(request.output, request.initial)
+    refuse_inside(request.output, request.initial, *([request.forcings] if request.forcings else []))
 
 
 def _inits(texts: Sequence[str], start: Initial) -> np.ndarray:

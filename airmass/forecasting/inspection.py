@@ -13,6 +13,7 @@ from airmass.core.tables import duration, gigabytes, table
 from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.initial import open_initial
 from airmass.fields.task import Task
+from airmass.fields.variables import COMPUTED
 from airmass.forecasting.checkpoints.read import Checkpoint, read_checkpoint
 from airmass.models.family import ModelFamily
 from airmass.models.footprint import Footprint, available_memory, footprint, matmul_rate, on_accelerator
@@ -81,7 +82,8 @@ def _needs(task: Task) -> dict[str, str]:
         "prognostic (input and output)": ", ".join(task.prognostic),
         "diagnostic (output)": ", ".join(task.diagnostic) or "none",
         "static (input)": ", ".join(task.static) or "none",
-        "forcings (input, computed)": ", ".join(task.forcing) or "none",
+        "forcings (input, computed)": ", ".join(name for name in task.forcing if name in COMPUTED) or "none",
+        **({"forcings (input, from a store)": ", ".join(task.stored_forcing)} if task.stored_forcing else {}),
         "levels": f"{levels} hPa" if levels else "none",
         "step": f"{task.step} h",
         "history": f"{task.history} frames {task.step} h apart",

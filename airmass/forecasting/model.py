@@ -15,9 +15,11 @@ from jaxtyping import Float, Int, PRNGKeyArray
 from airmass.core.errors import InputError
 from airmass.core.types import Array
 from airmass.data.initial import Initial, open_initial
+from airmass.data.stored_forcing import open_stored_forcing
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.clock import parse_time
-from airmass.fields.forcing import forcings
+from airmass.fields.forcing import Stored
+from airmass.fields.forcing import forcings as values_at
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
@@ -93,13 +95,15 @@ class ForecastModel:
         init_time: str | np.datetime64 | None = None,
         members: int | Sequence[int] | None = None,
         seed: int = 0,
+        forcings: xr.Dataset | str | Path | None = None,
     ) -> Iterator[xr.Dataset]:
         """Yield `steps` frames, each computed when it is requested.
 
         `initial` is a store, a file or a dataset in the layout of `airmass.open_store` with the last frames up to the
         initial time; `init_time` (UTC) chooses one if there are several. For an ensemble, `members` is the number of
         members or a list of their numbers; each depends only on `seed`, the initial time and its number, and frames
-        have a dimension `number`. Fields are in the units of `fields.variables.VARIABLES`, with coordinates
+        have a dimension `number`. Forcings that come from a store are read from `forcings`, by default from
+        `initial`. Fields are in the units of `fields.variables.VARIABLES`, with coordinates
         `init_time`, `lead_time` and `valid_time`. Raises InputError for inputs that do not fit the model.
         """
         if steps < 1:
@@ -108,7 +112,8 @@ class ForecastModel:
             raise InputError(f"{self._system.title} is deterministic: members has no effect")
         start, init = self._start(initial, init_time)
         numbers = list(range(members)) if isinstance(members, int) else list(members or [0])
-        runner = self._system.runner(start.grid, start.static(), seed)
+        stored = self._stored(forcings if forcings is not None else initial, start)
+        runner = self._system.runner(start.grid, start.static(), seed, stored=stored)
         frames = islice(runner.frames(start.history(init), init, numbers), steps)
         labelled = numbers if self.ensemble else None
         return (
@@ -117,14 +122,20 @@ class ForecastModel:
         )
 
     def state(
-        self, initial: xr.Dataset | str | Path, steps: int, *, init_time: str | np.datetime64 | None = None
+        self,
+        initial: xr.Dataset | str | Path,
+        steps: int,
+        *,
+        init_time: str | np.datetime64 | None = None,
+        forcings: xr.Dataset | str | Path | None = None,
     ) -> ForecastState:
         """Initial state for `step`, with the forcings of `steps` steps."""
         start, init = self._start(initial, init_time)
         self._build(start)
         times = init + np.arange(1 - self.task.history, steps + 1) * self.task.step * _HOUR
         state = State(jnp.asarray(start.history(init)), jnp.int32(whole_hours(init)))
-        table = jnp.asarray(forcings(self.task.forcing, times, start.grid))
+        stored = self._stored(forcings if forcings is not None else initial, start)
+        table = jnp.asarray(values_at(self.task.forcing, times, start.grid, stored=stored))
         return ForecastState(state, table, jnp.int32(0))
 
     def step(
@@ -162,6 +173,9 @@ class ForecastModel:
         if self._built is None:
             raise InputError("no state yet: call model.state(initial, steps) first")
         return self._built[0]
+
+    def _stored(self, source, start: Initial) -> Stored | None:
+        return open_stored_forcing(source, self.task, start.grid, self._system.typical_values)
 
     def _start(self, initial, init_time) -> tuple[Initial, np.datetime64]:
         start = open_initial(initial, self.task, self._system.typical_values)

@@ -82,12 +82,12 @@ def perturbed(system: ForecastSystem, amplitude: float, length: float) -> Foreca
 
     build: Any = system.runner  # that of a diffusion model also takes `sampler`
 
-    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, **sampler) -> PerturbedRunner:
+    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, **options) -> PerturbedRunner:
         if noise is not None:
             raise InputError(
                 "--initial-noise makes all members equal, --perturb makes them differ: give only one of them"
             )
-        made = build(grid, static, seed, **sampler)
+        made = build(grid, static, seed, **options)
         return PerturbedRunner(made, system.task, grid, amplitude * scale, length, seed)
 
     made: MakeRunner = runner

@@ -16,6 +16,7 @@ _NOT_RECORDED = (
     "statistics",
     "config",
     "initial",
+    "forcings",
     "initial_noise",
     "init_time",
     "out",
@@ -48,6 +49,9 @@ class ForecastRequest:
     out: str | Path
     """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A stopped Zarr forecast stays in OUT.partial and is resumed
     by the same command; a NetCDF file starts over."""
+    forcings: str | Path | None = None
+    """Zarr store or NetCDF file with the forcings that a checkpoint reads at every time of the forecast (sea surface
+    temperature, sea ice, ...), and the land-sea mask if they are missing over land; by default the initial one."""
     statistics: str | Path | None = None
     """Folder with the published statistics (mean_by_level.nc, ...); needed for published GraphCast and GenCast."""
     init_time: tuple[str, ...] = ()

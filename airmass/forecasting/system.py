@@ -16,6 +16,7 @@ from airmass.data.plausible import Usual, usual
 from airmass.diffusion.samplers import changed
 from airmass.diffusion.samplers.base import Sampler
 from airmass.fields.channels import ChannelLayout
+from airmass.fields.forcing import Stored
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
@@ -92,10 +93,19 @@ def load_system(
         trained = Trained(task, settings, held.network, grid, scales, fill, held.linear_residual, held.calibration)
         return family.build(trained, static, precision, attend=attention.attend)
 
-    def runner(grid: LatLonGrid, static, seed: int = 0, noise=None, sampler: Sampler | None = held.sampler) -> Runner:
+    def runner(
+        grid: LatLonGrid,
+        static,
+        seed: int = 0,
+        noise=None,
+        *,
+        sampler: Sampler | None = held.sampler,
+        stored: Stored | None = None,
+    ) -> Runner:
         together = fitting(held.path, task, settings, grid.shape, precision, memory_limit, models)
         model = build(grid, static)
-        return family.runner(model, task, grid, sampler=sampler, seed=seed, noise=noise, together=together)
+        given = {"sampler": sampler, "seed": seed, "noise": noise, "together": together, "stored": stored}
+        return family.runner(model, task, grid, **given)
 
     def read_noise(path: str | Path, grid: LatLonGrid, members: range, steps: int) -> np.ndarray:
         return family.read_noise(path, task, settings, grid, members, steps)
@@ -146,7 +156,11 @@ def _fingerprint(path: Path, statistics: str | Path | None, config: str | Path |
 def typical_values_of(task: Task, normaliser: Normaliser) -> Usual:
     """Means and standard deviations that a model's input fields are checked against."""
     channels = ChannelLayout.of(task.prognostic, task.levels).channels
-    return usual(channels, normaliser.history_mean, normaliser.history_std)
+    forced = [(name, None) for name in task.forcing]
+    return {
+        **usual(channels, normaliser.history_mean, normaliser.history_std),
+        **usual(forced, normaliser.forcing_mean, normaliser.forcing_std),
+    }
 
 
 def with_sampler(system: ForecastSystem, changes: Mapping[str, Any]) -> ForecastSystem:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
-from airmass.fields.forcing import forcing_windows
+from airmass.fields.forcing import Stored, forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.models.model import Model
@@ -33,9 +33,9 @@ class DeterministicRunner:
 
     group_size = 1
 
-    def __init__(self, model: Stepping, task: Task, grid: LatLonGrid):
+    def __init__(self, model: Stepping, task: Task, grid: LatLonGrid, stored: Stored | None = None):
         self._model = _ready(model)
-        self._task, self._grid = task, grid
+        self._task, self._grid, self._stored = task, grid, stored
 
     def frames(
         self, history: History, init: np.datetime64, members: Sequence[int] = (0,), made: Written = NOTHING_WRITTEN
@@ -53,7 +53,8 @@ class DeterministicRunner:
         The model is deterministic, so `members` has no effect.
         """
         hours = jnp.int32(whole_hours(init) + count * self._task.step)
-        windows = tee(islice(forcing_windows(self._task, self._grid, init), count, None), len(histories))
+        forced = islice(forcing_windows(self._task, self._grid, init, self._stored), count, None)
+        windows = tee(forced, len(histories))
         states = [State(jnp.asarray(history), hours) for history in histories]
         step = partial(compiled_step, self._model)
         runs = [iterate_frames(step, state, own, key=None) for state, own in zip(states, windows, strict=True)]

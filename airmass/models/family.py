@@ -23,6 +23,7 @@ from airmass.models.settings import ModelSettings
 if TYPE_CHECKING:  # these need JAX
     import numpy as np
 
+    from airmass.fields.forcing import Stored
     from airmass.fields.grid import LatLonGrid
     from airmass.models.footprint import Footprint, Sizes, UpdateCosts, Work
     from airmass.models.model import Model, Trained
@@ -161,8 +162,12 @@ class ModelFamily(Protocol):
         seed: int = 0,
         noise: "np.ndarray | None" = None,
         together: int = 4,
+        stored: "Stored | None" = None,
     ) -> "ModelRunner":
-        """A runner of forecasts with a model: members drawn from `seed`, or from `noise` as `read_noise` gives it."""
+        """A runner of forecasts with a model: members drawn from `seed`, or from `noise` as `read_noise` gives it.
+
+        `stored` gives the forcings that come from a store.
+        """
         ...
 
     def read_noise(

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
-from airmass.fields.forcing import forcing_windows
+from airmass.fields.forcing import Stored, forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.models.model import Model
@@ -61,8 +61,9 @@ class MembersRunner:
         grid: LatLonGrid,
         seed: int,
         noise: Float[np.ndarray, "member step noise"] | None = None,
+        stored: Stored | None = None,
     ):
-        self._task, self._grid, self._seed, self._noise = task, grid, seed, noise
+        self._task, self._grid, self._seed, self._noise, self._stored = task, grid, seed, noise, stored
         ready, devices = _ready(model), jax.local_devices()
         self._models = [jax.device_put(ready, device) for device in devices] if len(devices) > 1 else [ready]
 
@@ -83,7 +84,7 @@ class MembersRunner:
         """The same after the first `count` lead times, each member from a history of its own."""
         hours = np.array(whole_hours(init) + count * self._task.step, np.int32)
         states = [State(last, hours) for last in histories]
-        windows = islice(forcing_windows(self._task, self._grid, init), count, None)
+        windows = islice(forcing_windows(self._task, self._grid, init, self._stored), count, None)
         for step, window in enumerate(windows, count):
             yield self._advance(states, window, [self._noise_of(init, member, step) for member in members])
 

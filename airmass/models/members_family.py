@@ -14,10 +14,10 @@ class MembersFamily(ModelFamily):
     def training_members(self, settings: Any) -> int:
         return settings.members
 
-    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1):
+    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1, stored=None):
         from airmass.models.members import MembersRunner
 
-        return MembersRunner(model, task, grid, seed, noise)
+        return MembersRunner(model, task, grid, seed, noise, stored)
 
     def read_noise(self, path, task, settings, grid, members, steps):
         from airmass.models.noise import read_noise

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, PRNGKeyArray
 
 from airmass.core.types import Array
+from airmass.fields.forcing import Stored
 from airmass.fields.grid import LatLonGrid
 
 History = Float[np.ndarray, "time node prognostic"]
@@ -59,7 +60,7 @@ class ModelRunner(Runner, Protocol):
 
 
 class MakeRunner(Protocol):
-    """A function that builds a runner from static fields; `seed` and `noise` are for ensembles.
+    """A function that builds a runner from static fields and stored forcings; `seed` and `noise` are for ensembles.
 
     Raises InputError, before anything is compiled, if the runner would not fit into memory on `grid`.
     """
@@ -70,6 +71,8 @@ class MakeRunner(Protocol):
         static: Float[np.ndarray, "node static"],
         seed: int = 0,
         noise: Float[np.ndarray, "node target"] | None = None,
+        *,
+        stored: Stored | None = None,
     ) -> Runner: ...
 
 

@@ -27,9 +27,12 @@ def calibration_of(saved: ModelFile, frames: Frames) -> Calibration:
     assert recipe.diffusion is not None and linear_residual is not None
     settings, sampler = recipe.diffusion.calibration, recipe.family.sampler(recipe)
     model = replace(saved, calibration=None).model(frames.static())
-    runner = recipe.family.runner(model, task, frames.grid, sampler=sampler, seed=recipe.training.seed)
+    runner = recipe.family.runner(
+        model, task, frames.grid, sampler=sampler, seed=recipe.training.seed, stored=frames.stored_forcing
+    )
     columns = np.array(Normaliser.columns(task))
-    possible = frames.starts(task.history)
+    # Stored forcings are needed up to the last frame.
+    possible = frames.starts(task.history + (settings.frames if task.stored_forcing else 0))
     starts = possible[np.linspace(0, len(possible) - 1, settings.starts).round().astype(int)]
     step = np.timedelta64(task.step, "h")
     newest = frames.times[starts] + (task.history - 1) * step

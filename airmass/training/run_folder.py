@@ -141,7 +141,7 @@ def export(run: Path, saved: ModelFile, frames: Frames, updates: int) -> Path:
 
 
 def _scales(folder: Path, task: Task) -> Normaliser:
-    tables = load_statistics(folder, (*task.targets, *task.static), task.levels)
+    tables = load_statistics(folder, (*task.from_store, *task.static), task.levels)
     return Normaliser.from_statistics(task, *tables, source=str(folder))
 
 
@@ -190,7 +190,7 @@ def _write_settings(run: Path, settings: dict | None) -> None:
 def _write_statistics(folder: Path, recipe: Recipe, frames: Frames) -> None:
     task, first, last = recipe.task, minute(frames.times[0]), minute(frames.times[-1])
     compute_statistics(
-        frames.path, folder, (first, last), (*task.targets, *task.static), task.levels or None, task.step
+        frames.path, folder, (first, last), (*task.from_store, *task.static), task.levels or None, task.step
     )
     _write_linear_residual(folder, recipe, frames)
 

@@ -20,6 +20,7 @@ from airmass.core.tables import say
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
 from airmass.fields.channels import ChannelLayout
+from airmass.fields.forcing import Stored
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import ModelFile, named_leaves
@@ -183,7 +184,7 @@ def _settings(recipe: Recipe, frames: Frames, mesh: Mesh, start: Start) -> dict:
         "recipe": as_settings(recipe) | {"devices": dict(mesh.shape)},
         "data_fingerprint": frames.fingerprint,
         "start": str(start.checkpoint) if start.checkpoint else None,
-        "variables": {name: VARIABLES[name].attributes for name in recipe.task.targets},
+        "variables": {name: VARIABLES[name].attributes for name in recipe.task.from_store},
         "airmass": airmass.__version__,
         "jax": jax.__version__,
         "data": str(frames.path),
@@ -237,16 +238,16 @@ def _validate_with(
         with monitor.aside():
             network = join(state.average if recipe.optimiser.average else state.trained, held_still)
             model = replace(whole, network=jax.device_put(jax.device_get(network)))
-            result = validation.run(forecast_of(recipe, model, frames.grid))
+            result = validation.run(forecast_of(recipe, model, frames.grid, validation.stored_forcing))
             monitor.validated(number, result.rmse, {"forecast": result.picture})
 
     return validate
 
 
-def forecast_of(recipe: Recipe, model: Model, grid: LatLonGrid) -> Forecast:
+def forecast_of(recipe: Recipe, model: Model, grid: LatLonGrid, stored: Stored | None = None) -> Forecast:
     """Forecast function for validation; for an ensemble, the mean of a few members."""
     family, seed = recipe.family, recipe.training.seed
-    runner = family.runner(model, recipe.task, grid, sampler=family.sampler(recipe), seed=seed)
+    runner = family.runner(model, recipe.task, grid, sampler=family.sampler(recipe), seed=seed, stored=stored)
     numbers = range(family.validation_members)
 
     def mean(history, init):

@@ -72,6 +72,10 @@ class Validation:
     def init_times(self) -> np.ndarray:
         return self._frames.times[self._starts] + (self._task.history - 1) * np.timedelta64(self._task.step, "h")
 
+    def stored_forcing(self, times: np.ndarray) -> Float[np.ndarray, "time node stored"]:
+        """The forcings that come from the store at these times."""
+        return self._frames.stored_forcing(times)
+
     def run(self, forecast: Forecast) -> Validated:
         """Forecast from every initial time and score against truth; one forecast is in memory at a time."""
         total: ScoreSum | None = None

@@ -35,11 +35,12 @@ from airmass.recipes.settings import OptimiserSettings, SafetySettings, Training
 from airmass.training.calibration import calibration_of
 from airmass.training.loggers import LOG_FILE
 from airmass.training.train import train
-from tests.conftest import make_store
+from tests.conftest import NAMES, make_store, synthetic_dataset
 from tests.training.small import small_saved
 
 FAMILIES = tuple(families())
 LAND = "sea_surface_temperature"
+FORCED = "sea_ice_cover"
 # What makes a model small, where it has such a setting.
 _SMALL = {"mesh_level": 1, "width": 8, "steps": 2, "layers": 2, "heads": 2, "hops": 2, "feedforward": 16}
 DATES, HELD_OUT = ("2000-11-01", "2000-11-04"), ("2000-11-05", "2000-11-06")
@@ -64,7 +65,7 @@ def small_recipe(family: str, calibrated: bool = False) -> Recipe:
         recipe.task,
         prognostic=names,
         diagnostic=(f"total_precipitation_{recipe.task.step}hr",),
-        forcing=RECIPES["graphcast-small"].task.forcing,
+        forcing=(*RECIPES["graphcast-small"].task.forcing, FORCED),
         levels=(500, 850),
     )
     watch = WatchSettings(
@@ -89,7 +90,7 @@ def small_recipe(family: str, calibrated: bool = False) -> Recipe:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
-    return make_store(tmp_path_factory.mktemp("data") / "store.zarr", days=6)
+    return make_store(tmp_path_factory.mktemp("data") / "store.zarr", days=6, names=(*NAMES, FORCED))
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -214,6 +215,26 @@ def test_a_forecast_has_every_frame_and_is_missing_where_its_start_is(family, ru
         np.testing.assert_array_equal(np.isnan(made[name].values), np.broadcast_to(gaps, made[name].shape))
     if family.ensemble:
         assert float(made["2m_temperature"].std("number").max()) > 0
+
+
+def test_forcings_of_a_forecast_come_from_a_store_at_every_time(family, run, saved, data, tmp_path, capsys):
+    """From the initial store, or one that is named; a missing time is refused; other values make another forecast."""
+    step = saved.recipe.task.step
+    ice = synthetic_dataset(days=6, names=(FORCED, "land_sea_mask"))
+    make_store(tmp_path / "same.zarr", ice)
+    make_store(tmp_path / "other.zarr", ice.assign({FORCED: (1 - ice[FORCED]).assign_attrs(ice[FORCED].attrs)}))
+    make_store(tmp_path / "short.zarr", ice.sel(time=slice("2000-11-05T06")))
+    made = {}
+    for name in ("initial", "same", "other", "short"):
+        out = tmp_path / f"{name}-forecast.zarr"
+        options = [] if name == "initial" else ["--forcings", str(tmp_path / f"{name}.zarr")]
+        options += ["--init-time", "2000-11-05T00", "--lead-time", f"{2 * step}h", "--out", str(out)]
+        if main(["forecast", "--checkpoint", str(run), "--initial", str(data), *options]) == 0:
+            made[name] = xr.open_zarr(out)["temperature"].values
+    assert "short.zarr: missing time 2000-11-05T12:00" in capsys.readouterr().err
+    assert sorted(made) == ["initial", "other", "same"]
+    np.testing.assert_array_equal(made["same"], made["initial"])
+    assert np.abs(made["other"] - made["initial"]).max() > 0
 
 
 def test_a_forecast_takes_more_memory_on_a_finer_grid(saved):

@@ -51,10 +51,17 @@ def small_saved(recipe, frames: Frames) -> ModelFile:
     change = _table(frames.layout, np.diff(values, axis=0), np.std)
     for column, (name, _) in enumerate(ChannelLayout.of(recipe.task.static, recipe.task.levels).channels):
         mean[name], std[name] = static[:, column].mean(), static[:, column].std()
+    for name, column in zip(recipe.task.stored_forcing, _stored(recipe, frames), strict=True):
+        mean[name], std[name] = np.nanmean(column), np.nanstd(column)
     scales = Normaliser.from_statistics(recipe.task, mean, std, change)
     network = new_network(recipe.task, recipe.model, jax.random.key(recipe.training.seed))
     fill = np.full(len(ChannelLayout.of(recipe.task.prognostic, recipe.task.levels)), np.nan, np.float32)
     return ModelFile(recipe, frames.grid, scales, network, {}, fill)
+
+
+def _stored(recipe, frames: Frames) -> np.ndarray:
+    """Values of each stored forcing."""
+    return np.moveaxis(frames.stored_forcing(frames.times), -1, 0) if recipe.task.stored_forcing else np.empty(0)
 
 
 def _table(layout: ChannelLayout, values: np.ndarray, statistic) -> xr.Dataset:

@@ -15,6 +15,7 @@ from airmass.core.errors import InputError
 from airmass.data.formats.layout import minute
 from airmass.data.ingest.formulas import Formula, formulas_for
 from airmass.data.ingest.joining import intervals_of, listed, require_finite, there_twice
+from airmass.data.ingest.model_levels import require_reached
 from airmass.data.ingest.pieces import Piece, placed
 from airmass.data.ingest.regrid import Regridder, SourceGrid
 from airmass.data.ingest.sums import LARGEST_FALL, Intervals, Term
@@ -27,6 +28,8 @@ _SUMMED = "total_precipitation"
 # Quantities that windows of precipitation are put together from, the preferred first.
 _SUMS = (_SUMMED, "total_precipitation_6hr", "total_precipitation_12hr", "total_precipitation_rate")
 _WATER = 1000.0  # kg m-3
+# Quantities that tell the pressure at the ground, the preferred first.
+_GROUND = ("surface_pressure", "logarithm_of_surface_pressure")
 
 Pieces = Mapping[str, Sequence[Piece]]
 
@@ -36,9 +39,10 @@ class Analysis:
 
     def __init__(
         self, pieces: Pieces, grid: LatLonGrid | None, method: str = "conservative", levels: Sequence[int] = (),
-        member: int | None = None,
+        member: int | None = None, below_ground: bool = False,
     ):  # fmt: skip
         self._pieces, self._wanted, self._method, self._member = pieces, grid, method, member
+        self._below_ground = below_ground
         self._regridders: dict[bytes, Regridder] = {}
         self.levels = tuple(levels)
         self._sums: dict[str, Intervals] = {}
@@ -118,6 +122,8 @@ class Analysis:
         """The levels to write: those asked for, or those that all variables on levels have."""
         if self.levels or not any(VARIABLES[name].on_levels for name in names):
             return self.levels
+        if model := next((p for name in names for p in self._on_model_levels(name)), None):
+            raise InputError(f"{model.described} is on model levels; choose pressures in hPa with --levels")
         held = [
             {level for p in self._pieces[quantity] for level in p.has_levels(p.first, p.levels)}
             for name in names if VARIABLES[name].on_levels for quantity in self.origin(name).inputs
@@ -157,7 +163,7 @@ class Analysis:
         else:
             assert time is not None
             values, regridder = self._computed(name, origin, time, number)
-        if not variable.missing_over_land:
+        if not variable.missing_over_land and not self._on_model_levels(name):
             require_finite(name, values, time, self.levels, self.describe(name))
         frame = regridder(values)
         if variable.missing_over_land and self._land_sea_mask is not None:
@@ -205,6 +211,9 @@ class Analysis:
         if VARIABLES[name].missing_over_land and self._land_sea_mask is not None:
             done.append("missing over land by land_sea_mask")
         done += ["units converted"] if any(p.factor != 1 or p.offset for p in pieces) else []
+        if any(p.model is not None for p in pieces) and VARIABLES[name].on_levels:
+            ground = "extended" if self._below_ground else "missing"
+            done.append(f"from model levels, linear in log pressure, {ground} below ground")
         if words := self._regridder(pieces[0]).words:
             done.append(words)
         return {
@@ -226,10 +235,12 @@ class Analysis:
         for piece in there:
             here = piece.has_levels(time, list(map(float, self.levels)))
             if again := [level for level in here if level not in left]:
-                both = [p for p in there if again[0] in p.levels]
+                both = [p for p in there if p.has_levels(time, again[:1])]
                 raise InputError(there_twice(both, f"{quantity} at {again[0]:g} hPa at {minute(time)}"))
             left = [level for level in left if level not in here]
             found += [(piece, here)] if here else []
+            if here and piece.model is not None:
+                self._require_ground(name, piece, time)
         if left:
             held = sorted({level for p in there for level in p.has_levels(time, p.levels)})
             raise InputError(
@@ -259,8 +270,51 @@ class Analysis:
             return holders[0][0].read(time, (), number), holders[0][0]
         parts: dict[float, np.ndarray] = {}
         for piece, levels in holders:
-            parts |= dict(zip(levels, piece.read(time, levels, number), strict=True))
+            values = piece.read(time, levels, number)
+            if piece.model is not None:
+                values = self._at_pressures(quantity, piece, values, time, number, levels)
+            parts |= dict(zip(levels, values, strict=True))
         return np.stack([parts[float(level)] for level in self.levels]), holders[0][0]
+
+    def _on_model_levels(self, name: str) -> list[Piece]:
+        """The pieces on model levels that a variable comes from."""
+        if not VARIABLES[name].on_levels:
+            return []
+        return [p for quantity in self.origin(name).inputs for p in self._pieces[quantity] if p.model is not None]
+
+    def _require_ground(self, name: str, piece: Piece, time: np.datetime64) -> None:
+        """Raise InputError unless the levels wanted lie within a piece's model levels, over a ground that is known."""
+        assert piece.model is not None
+        require_reached(piece.place, name, piece.model, 100.0 * np.array(self.levels, float))
+        ground = next((quantity for quantity in _GROUND if quantity in self._pieces), None)
+        if ground is None:
+            raise InputError(
+                f"{piece.described} is on model levels: expected {' or '.join(_GROUND)} (sp, lnsp) beside it; the "
+                f"sources hold {', '.join(sorted(self._pieces))}"
+            )
+        holder = self._holders(name, ground, time)[0][0]
+        if holder.grid.key != piece.grid.key:
+            raise InputError(f"{holder.described} is on another grid than {piece.described}, expected the same")
+
+    def _at_pressures(
+        self, quantity: str, piece: Piece, values: np.ndarray, time: np.datetime64, number: int | None,
+        levels: Sequence[float],
+    ) -> np.ndarray:  # fmt: skip
+        """Values on model levels at pressures in hPa; raises InputError for missing ones."""
+        assert piece.model is not None
+        ground = next(quantity for quantity in _GROUND if quantity in self._pieces)
+        surface = self._read(ground, ground, time, number)[0].astype(np.float64)
+        surface = np.exp(surface) if ground == _GROUND[1] else surface
+        for what, held in ((piece.described, values), (ground, surface)):
+            if bad := int((~np.isfinite(held)).sum()):
+                raise InputError(f"{what} at {minute(time)} has {bad} NaN or infinite values, expected none")
+        if surface.min() < 3e4 or surface.max() > 1.15e5:
+            raise InputError(
+                f"{self._pieces[ground][0].described} at {minute(time)} is {surface.min() / 100:.5g} to "
+                f"{surface.max() / 100:.5g} hPa, expected 300 to 1150"
+            )
+        pressures = 100.0 * np.array(levels, float)
+        return piece.model.at_pressures(values, surface, pressures, quantity, self._below_ground)
 
     def _computed(
         self, name: str, origin: "Origin", time: np.datetime64, number: int | None

@@ -80,7 +80,7 @@ def _settings(request: IngestRequest, opened: Opened) -> dict[str, Any]:
     """The settings that all times of a store share."""
     return {
         "variables": list(opened.variables), "levels": list(opened.levels), "grid": str(opened.grid),
-        "method": request.method, "numbers": list(opened.numbers),
+        "method": request.method, "below_ground": request.below_ground, "numbers": list(opened.numbers),
         "step": _step(opened.times), "airmass": airmass.__version__,
     }  # fmt: skip
 
@@ -125,7 +125,8 @@ def _require_fits(out: Path, held: dict[str, Any] | None, settings: dict[str, An
     """Raise InputError unless the new times follow those of the store, with the same settings."""
     if held is None:
         return
-    for key in ("variables", "levels", "grid", "method", "numbers"):
+    held = {"below_ground": "missing"} | held  # not in older stores
+    for key in ("variables", "levels", "grid", "method", "below_ground", "numbers"):
         if held[key] != settings[key]:
             raise InputError(f"{out}: has {key} {held[key]}, to append {settings[key]}; expected the same")
     if times[0] <= held["last"]:

@@ -16,8 +16,10 @@ from airmass.core.place import Place, is_url
 from airmass.data.formats.layout import fill_hint, minute
 from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.reading import error_line
+from airmass.data.formats.valid_time import TIMES
 from airmass.data.ingest.axes import members_of, pressures_of, timed, times_of, windows_of, with_our_axes
 from airmass.data.ingest.files import files_of
+from airmass.data.ingest.model_levels import HalfLevels, ModelLevels, model_axis, model_levels
 from airmass.data.ingest.regrid import SourceGrid
 from airmass.data.ingest.units import conversion
 from airmass.data.sources.grib import HELD
@@ -30,7 +32,8 @@ class Piece:
     """One quantity of one source.
 
     `field` has the dims ([time,] [number,] [expver,] [level,] latitude, longitude) in any order, or `values` for the
-    points of a reduced grid. `levels` are in hPa, `windows` the intervals of sums and means that end at `times`.
+    points of a reduced grid. `levels` are in hPa; on `model` levels there are none, and any can be had. `windows` are
+    the intervals of sums and means that end at `times`.
     `centre` is WMO's name of the centre that made the fields, where the file tells.
     """
 
@@ -45,6 +48,7 @@ class Piece:
     factor: float
     offset: float
     centre: str = ""
+    model: ModelLevels | None = None
 
     @property
     def described(self) -> str:
@@ -73,20 +77,22 @@ class Piece:
     def has_levels(self, time: np.datetime64 | None, levels: Sequence[float]) -> list[float]:
         """The `levels` that the source has of this quantity, at this time."""
         held = self.field.encoding.get(HELD)
-        found = [level for level in levels if level in self.levels]
+        found = list(levels) if self.model is not None else [level for level in levels if level in self.levels]
         dims = [str(d) for d in self.field.dims if d in ("time", "number", "level")]
         if held is None or held.ndim != len(dims) or "level" not in dims:
             return found
         at: dict[str, Any] = {"time": 0 if time is None else self._at(time)}
         there = held[tuple(at.get(d, slice(None)) for d in dims)]
         there = there.all(axis=0) if "number" in dims else there
+        if self.model is not None:
+            return found if there.all() else []
         return [level for level in found if there[self.levels.index(level)]]
 
     def _at(self, time: np.datetime64) -> int:
         return int(np.searchsorted(self.times, np.array(time, "datetime64[ns]")))
 
     def read(self, time: np.datetime64 | None, levels: Sequence[float], number: int | None) -> Float[np.ndarray, "..."]:
-        """Values (level, point) or (point), float32, in the units of the table.
+        """Values (level, point) or (point), float32, in the units of the table; on model levels, of all of them.
 
         Raises InputError, with variable and time, for values that cannot be read.
         """
@@ -95,7 +101,7 @@ class Piece:
             field = field.isel(time=0 if time is None else self._at(time))
         if "number" in field.dims:
             field = field.isel(number=self.numbers.index(number if number is not None else self.numbers[0]))
-        if "level" in field.dims:
+        if "level" in field.dims and self.model is None:
             field = field.isel(level=[self.levels.index(level) for level in levels])
         last = ["values"] if "values" in field.dims else ["latitude", "longitude"]
         field = field.transpose(*(d for d in ("expver", "level") if d in field.dims), *last)
@@ -144,12 +150,14 @@ class Reading:
     """Choices in how sources are read.
 
     `accumulation` is the interval of sums, hours, where files do not tell; `lead` selects forecasts of one lead time.
+    `half_levels` has the coefficients of model levels where files do not tell.
     What is left out is put into `notes`.
     """
 
     names: Names
     accumulation: int | None = None
     lead: int | None = None
+    half_levels: HalfLevels | None = None
     notes: list[str] = field(default_factory=list)
 
 
@@ -175,6 +183,7 @@ def _piece(place: Place, dataset: xr.Dataset, name: str, reading: Reading) -> Pi
     """A variable as a piece, None if its quantity is unknown or computed from time."""
     if name in COMPUTED or name.endswith("_bnds"):
         return None
+    dataset, model = _on_our_levels(dataset, name, reading, place)
     field = with_our_axes(dataset, name)
     on_levels = "level" in field.dims or "level" in field.coords
     attributes = field.attrs
@@ -190,11 +199,37 @@ def _piece(place: Place, dataset: xr.Dataset, name: str, reading: Reading) -> Pi
     if quantity is None:
         return None
     dataset, field = timed(place, dataset, field, name, reading.lead)
-    return _built(place, dataset, field, name, quantity, reading)
+    return _built(place, dataset, field, name, quantity, reading, model)
+
+
+def _on_our_levels(
+    dataset: xr.Dataset, name: str, reading: Reading, place: Place
+) -> tuple[xr.Dataset, ModelLevels | None]:
+    """The dataset with the model levels of a variable along `level`, and their coefficients.
+
+    ECMWF files the logarithm of surface pressure and surface geopotential under the first model level alone.
+    """
+    axis = model_axis(dataset[name])
+    if axis is not None and dataset.sizes[axis] == 1 and reading.names.find(name, False):
+        return dataset.assign({name: dataset[name].isel({axis: 0}, drop=True)}), None
+    if (found := model_levels(dataset, name, reading.half_levels, f"{place}: {name}")) is None:
+        return dataset, None
+    axis, model = found
+    kept = {name, *map(str, dataset[name].dims), *TIMES}
+    alone = dataset[[name]].drop_vars([c for c in dataset[name].coords if axis in dataset[c].dims])
+    alone = alone.drop_vars("level", errors="ignore").rename({axis: "level"})
+    times = {c: dataset[c] for c in map(str, dataset.variables) if c in kept and c not in alone.variables and c != axis}
+    return alone.assign_coords({c: v for c, v in times.items() if axis not in v.dims}), model
 
 
 def _built(
-    place: Place, dataset: xr.Dataset, field: xr.DataArray, name: str, quantity: Quantity, reading: Reading
+    place: Place,
+    dataset: xr.Dataset,
+    field: xr.DataArray,
+    name: str,
+    quantity: Quantity,
+    reading: Reading,
+    model: ModelLevels | None,
 ) -> Piece:
     horizontal = ("values",) if "values" in field.dims else ("latitude", "longitude")
     axes = ("time", "number", "expver", "level", *horizontal)
@@ -222,11 +257,11 @@ def _built(
         factor, offset = conversion(field.attrs.get("units"), quantity.units)
     except InputError as error:
         raise InputError(f"{place}: {name} {error}") from None
-    times = times_of(place, field, name)
+    times, levels = times_of(place, field, name), pressures_of(place, field, name) if model is None else ()
     return Piece(
-        place, name, quantity, field, times, pressures_of(place, field, name), members_of(field),
+        place, name, quantity, field, times, levels, members_of(field),
         windows_of(place, dataset, field, name, quantity, reading.accumulation, len(times)), factor, offset,
-        str(dataset.attrs.get("GRIB_centre", "")),
+        str(dataset.attrs.get("GRIB_centre", "")), model,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from airmass.core.errors import InputError
 from airmass.core.place import Place
 from airmass.data.formats.layout import minute
 from airmass.data.ingest.analysis import Analysis
+from airmass.data.ingest.model_levels import read_half_levels
 from airmass.data.ingest.pieces import Reading, by_quantity, pieces_of
 from airmass.data.ingest.regrid import METHODS, parse_grid
 from airmass.fields.clock import parse_dates
@@ -36,6 +37,8 @@ class IngestRequest:
     lead: int | None = None
     accumulation: int | None = None
     names: Path | None = None
+    half_levels: Path | None = None
+    below_ground: str = "missing"
 
 
 @dataclass(frozen=True)
@@ -94,10 +97,12 @@ def open_sources(
     if twice := [s for n, s in enumerate(request.sources) if str(s) in map(str, request.sources[:n])]:
         raise InputError(f"{twice[0]}: given twice as a source, expected once")
     grid = parse_grid(request.grid) if request.grid is not None else grid
-    reading = Reading(names_from(request.names), request.accumulation, request.lead)
+    half = read_half_levels(request.half_levels) if request.half_levels is not None else None
+    reading = Reading(names_from(request.names), request.accumulation, request.lead, half)
     pieces = [piece for source in request.sources for piece in pieces_of(source, reading)]
     wanted = levels if levels is not None else _levels(request.levels)
-    analysis = Analysis(by_quantity(pieces), grid, request.method, wanted, request.member)
+    extended = request.below_ground == "extrapolate"
+    analysis = Analysis(by_quantity(pieces), grid, request.method, wanted, request.member, extended)
     names = _variables(request.variables, analysis, reading.notes)
     analysis.levels = analysis.level_values(names)
     changing = [name for name in names if not VARIABLES[name].static]

@@ -9,6 +9,7 @@ _CONVERSIONS: tuple[tuple[tuple[str, ...], str, float, float], ...] = (
     (("hPa", "mbar", "mb", "millibars", "millibar"), "Pa", 100.0, 0.0),
     (("hPa s-1", "mbar s-1"), "Pa s-1", 100.0, 0.0),
     (("g kg-1",), "kg kg-1", 1e-3, 0.0),
+    (("~", "Numeric", "log(Pa)", "ln(Pa)"), "1", 1.0, 0.0),
     (("%", "percent"), "1", 0.01, 0.0),
     (("1", "(0 - 1)", "fraction"), "%", 100.0, 0.0),
     (("Proportion", "proportion", "Fraction", "fraction", "0-1", "0 - 1"), "1", 1.0, 0.0),

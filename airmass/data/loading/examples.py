@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Generator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -105,7 +106,7 @@ class Examples:
 
 
 class _Forcings:
-    """Forcings at the times of a period, computed on first use and cached up to a limit in bytes.
+    """Forcings at the times of a period, computed or read on first use and cached up to a limit in bytes.
 
     If the period needs more and `near` is not 0, the `near` most recently used ones are cached instead.
     """
@@ -131,6 +132,8 @@ class _Forcings:
         return out
 
     def _compute(self, places: Mapping[int, np.ndarray]) -> None:
+        frames, band = self._frames, self._band
+        stored = partial(frames.stored_forcing, nodes=band.nodes)
         for row, place in places.items():
-            times, task = self._frames.times[row], self._frames.task
-            place[...] = forcings(task.forcing, times, self._frames.grid, self._band.latitudes)[0, self._band.inner]
+            names, time = frames.task.forcing, frames.times[row]
+            place[...] = forcings(names, time, frames.grid, band.latitudes, stored)[0, band.inner]

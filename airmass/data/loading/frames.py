@@ -68,6 +68,7 @@ class Frames:
         self._recent: dict[LatitudeBand, RecentCache] = {}
         self._gaps: dict[str, np.ndarray] = {}
         self._plausible = FirstReading(self.layout.channels)
+        self._forcings = Frames(path, task.of_stored_forcing, dates, missing=True) if task.stored_forcing else None
         if missing:
             self._gaps = {name: np.isnan(self._alone(name, 0)) for name in task.targets if _over_sea(name)}
 
@@ -78,9 +79,20 @@ class Frames:
         require_finite(self._dataset, self.path, self.task.static)
         return ChannelLayout.of(self.task.static, self.task.levels).pack(self._dataset[list(self.task.static)])
 
+    def stored_forcing(self, times: np.ndarray, nodes: slice = ALL) -> Float[np.ndarray, "time node stored"]:
+        """The forcings that come from the store, in the order of the task, at these times; NaN over land in some.
+
+        Raises InputError for an absent time.
+        """
+        assert self._forcings is not None
+        columns = [self._forcings.layout.index((name, None)) for name in self.task.stored_forcing]
+        return self._forcings.at(times, nodes)[..., columns]
+
     def hold_against(self, usual: Usual) -> None:
         """From now on, check frames at their first reading against these means and spreads too."""
         self._plausible = FirstReading(self.layout.channels, usual)
+        if self._forcings is not None:
+            self._forcings.hold_against(usual)
 
     def starts(self, length: int) -> Int[np.ndarray, " start"]:
         """Indices of `times` that start a complete window of `length` frames, one task step apart."""
@@ -155,6 +167,8 @@ class Frames:
         stores, the contents of three chunks.
         """
         self._changes.require_same()
+        if self._forcings is not None:
+            self._forcings.require_unchanged()
 
     def _read(self, rows: Int[np.ndarray, " time"], band: LatitudeBand, out: np.ndarray | Sequence[np.ndarray]) -> None:
         size = max(1, _BLOCK_BYTES // (4 * band.rows * self.grid.shape[1] * len(self.layout)))

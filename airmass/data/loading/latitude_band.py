@@ -33,6 +33,11 @@ class LatitudeBand:
         return self.latitudes.stop - self.latitudes.start
 
     @property
+    def nodes(self) -> slice:
+        """The nodes of the rows."""
+        return slice(self.latitudes.start * self.longitudes, self.latitudes.stop * self.longitudes)
+
+    @property
     def inner(self) -> slice:
         """The slice of the nodes among those of the rows."""
         start = self.first - self.latitudes.start * self.longitudes

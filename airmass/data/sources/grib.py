@@ -1,9 +1,10 @@
 """GRIB files of editions 1 and 2, through ecCodes, which is started only when such a file is met.
 
-A file becomes one dataset: fields that airmass knows (`fields.names`) on (time, [number,] [level,] latitude,
-longitude), or on the points of a reduced grid. `time` is the valid time where each occurs once; overlapping forecasts
-have the two axes `time` (reference time) and `step`, as cfgrib's. A field that the file lacks raises InputError when it
-is read: fields of one file need not have the same levels and times.
+A file becomes one dataset: fields that airmass knows (`fields.names`) on (time, [number,] [level or hybrid,] latitude,
+longitude), or on the points of a reduced grid. Model levels are numbers along `hybrid`, with `a_half` and `b_half`.
+`time` is the valid time where each occurs once; overlapping forecasts have the two axes `time` (reference time) and
+`step`, as cfgrib's. A field that the file lacks raises InputError when it is read: fields of one file need not have the
+same levels and times.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from xarray.core import indexing
 from airmass.core.errors import InputError
 from airmass.core.place import Place
 from airmass.data.formats.kind import Kind
-from airmass.data.sources.grib_field import Field, Shape, field_of, geometry, values_of
+from airmass.data.sources.grib_field import MODEL, Field, Shape, field_of, geometry, half_levels, values_of
 from airmass.data.sources.grib_messages import Position, message_of, positions
 from airmass.data.sources.grib_process import DecodingError, require_eccodes
 from airmass.fields.names import Names, known_names
@@ -53,13 +54,15 @@ def open_grib(path: Path, names: Names) -> xr.Dataset:
     coords = _coordinates(axes, shape)
     data: dict[str, Any] = {}
     for name, fields in index.fields.items():
-        dims = [d for d in axes if d != "level" or fields[0].on_levels]
+        dims = [d for d in axes if d not in ("level", MODEL) or d == fields[0].axis]
         cells = _cells(path, name, fields, dims, "step" in axes)
         array = _GribArray(path, name, dims, [axes[d] for d in dims], cells, shape)
         data[name] = xr.Variable((*dims, *shape.dims), indexing.LazilyIndexedArray(array), fields[0].attributes)
         data[name].encoding = {HELD: array.held, "source": str(path)}
         if any(f.window for f in fields):
             coords[f"{name}_window"] = _windows(fields, dims, axes)
+    if index.half_levels.size:
+        coords |= {name: ("half", values) for name, values in zip(("a_half", "b_half"), index.half_levels, strict=True)}
     return xr.Dataset(data, coords, {"GRIB_centre": index.centre, "GRIB_edition": index.edition})
 
 
@@ -69,6 +72,7 @@ class _Index:
 
     fields: dict[str, list[Field]]
     geometry: Shape
+    half_levels: np.ndarray
     centre: str
     edition: int
 
@@ -77,6 +81,7 @@ class _Index:
         found: dict[str, list[Field]] = {}
         others: dict[str, None] = {}
         first: tuple[Field, bytes] | None = None
+        halves = np.empty((2, 0))
         for position, message in positions(path):
             field = field_of(path, position, message, names)
             if field.quantity is None:
@@ -86,19 +91,21 @@ class _Index:
             if field.grid != first[0].grid:
                 one, other = (f"{f.short_name} on {f.grid_name}" for f in (first[0], field))
                 raise InputError(f"{path}: fields on two grids, {one} and {other}; expected one grid a file")
+            if field.axis == MODEL and not halves.size:
+                halves = half_levels(path, field, message)
             found.setdefault(field.short_name, []).append(field)
         if first is None:
             raise InputError(f"{path}: no field that airmass knows; it holds {_some(list(others)) or 'no message'}")
-        return cls(_by_window(_by_place(found)), geometry(path, *first), first[0].centre, first[0].edition)
+        return cls(_by_window(_by_place(found)), geometry(path, *first), halves, first[0].centre, first[0].edition)
 
 
 def _by_place(found: dict[str, list[Field]]) -> dict[str, list[Field]]:
-    """Fields by variable. Where a name has fields on levels and at the surface, as `z`, the latter are `z_surface`."""
+    """Fields by variable. Where a name has fields on several axes, as `z`, they are `z`, `z_surface` and `z_hybrid`."""
     split: dict[str, list[Field]] = {}
     for name, fields in found.items():
-        both = len({f.on_levels for f in fields}) > 1
+        several = len({f.axis for f in fields}) > 1
         for f in fields:
-            split.setdefault(f"{name}_surface" if both and not f.on_levels else name, []).append(f)
+            split.setdefault(f"{name}_{f.axis or 'surface'}" if several and f.axis != "level" else name, []).append(f)
     return split
 
 
@@ -125,8 +132,9 @@ def _axes(fields: Sequence[Field]) -> dict[str, np.ndarray]:
     numbers = sorted({f.number for f in fields})
     if len(numbers) > 1:
         axes["number"] = numbers
-    if levels := sorted({f.level for f in fields if f.on_levels}):
-        axes["level"] = levels
+    for axis in ("level", MODEL):
+        if levels := sorted({f.level for f in fields if f.axis == axis}):
+            axes[axis] = levels
     return {name: np.array(values) for name, values in axes.items()}
 
 
@@ -144,6 +152,8 @@ def _coordinates(axes: dict[str, np.ndarray], shape: Shape) -> dict[str, Any]:
         coords["valid_time"] = (("time", "step"), coords["time"][1][:, None] + steps)
     if "number" in axes:
         coords["number"] = ("number", axes["number"])
+    if MODEL in axes:
+        coords[MODEL] = (MODEL, axes[MODEL].astype(int), {"long_name": "model level number"})
     if "level" in axes:
         levels = axes["level"]
         whole = levels.astype(int) if np.all(levels == np.round(levels)) else levels
@@ -165,7 +175,7 @@ def _cells(path: Path, name: str, fields: Sequence[Field], dims: Sequence[str], 
 
 def _key(field: Field, dims: Sequence[str], two: bool) -> Key:
     time = field.reference if two else field.reference + _span(field.step)
-    values = {"time": time, "step": field.step, "number": field.number, "level": field.level}
+    values = {"time": time, "step": field.step, "number": field.number, "level": field.level, MODEL: field.level}
     return tuple(values[d] for d in dims)
 
 
@@ -174,6 +184,7 @@ def _place(dims: Sequence[str], key: Key) -> str:
     values = dict(zip(dims, key, strict=True))
     return (
         (f" at {values['level']:g} hPa" if "level" in values else "")
+        + (f" on model level {values[MODEL]:g}" if MODEL in values else "")
         + (f" of member {values['number']}" if "number" in values else "")
         + f" at {np.datetime_as_string(values['time'], 'm')}"
         + (f" + {values['step']:g} h" if "step" in values else "")
@@ -192,7 +203,7 @@ def _windows(fields: Sequence[Field], dims: Sequence[str], axes: dict[str, np.nd
 
 
 def _leading(dataset: xr.Dataset) -> Iterator[str]:
-    yield from (str(d) for d in dataset.dims if d in ("time", "step", "number", "level"))
+    yield from (str(d) for d in dataset.dims if d in ("time", "step", "number", "level", MODEL))
 
 
 def _some(names: list[str]) -> str:

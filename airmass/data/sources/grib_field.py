@@ -14,7 +14,10 @@ from airmass.data.sources.grib_process import DecodingError, ask
 from airmass.fields.names import Names, Quantity
 
 PRESSURE = {"isobaricInhPa": 1.0, "isobaricInPa": 0.01}
-# Types of level of fields that are not on levels; others (hybrid, sigma, tropopause, layers) are other quantities.
+MODEL = "hybrid"
+# Of one value in a column, though ECMWF files it under the first model level.
+_SURFACE_ON_MODEL = "lnsp"
+# Types of level of fields that are not on levels; others (sigma, tropopause, layers) are other quantities.
 _SINGLE = ("surface", "meanSea", "heightAboveGround")
 _REGULAR, _REDUCED = ("regular_ll", "regular_gg"), ("reduced_ll", "reduced_gg")
 # Keys of the header whose values differ between grids.
@@ -48,8 +51,11 @@ class Field:
     attributes: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def on_levels(self) -> bool:
-        return self.level_type in PRESSURE
+    def axis(self) -> str | None:
+        """The vertical axis, None for a field at the surface."""
+        if self.level_type in PRESSURE:
+            return "level"
+        return MODEL if self.level_type == MODEL and self.short_name != _SURFACE_ON_MODEL else None
 
     @property
     def described(self) -> str:
@@ -74,9 +80,9 @@ def field_of(path: Path, position: Position, message: bytes, names: Names) -> Fi
     except DecodingError as error:
         raise InputError(f"{where} cannot be read: {error}") from error
     level_type = str(said["typeOfLevel"])
-    on_levels = level_type in PRESSURE
     short_name, param_id = str(said["shortName"]), int(said["paramId"] or 0)
-    known = on_levels or level_type in _SINGLE
+    on_levels = level_type in PRESSURE or (level_type == MODEL and short_name != _SURFACE_ON_MODEL)
+    known = on_levels or level_type in (*_SINGLE, MODEL)
     quantity = names.find(short_name, on_levels, param_id=param_id) if known else None
     start, end = _hours(said, where) if quantity is not None else (0.0, 0.0)
     return Field(
@@ -107,6 +113,16 @@ def geometry(path: Path, of: Field, message: bytes) -> Shape:
         coords: dict[str, Any] = {"latitude": ("values", latitude), "longitude": ("values", longitude)}
         return Shape(("values",), latitude.shape, coords)
     return _regular(where, said, latitude, longitude)
+
+
+def half_levels(path: Path, of: Field, message: bytes) -> Float[np.ndarray, "2 half"]:
+    """Coefficients a (Pa) and b of half levels from the header of a field on model levels; empty if it has none."""
+    try:
+        held = ask("coefficients", message)[1] if int(ask("header", message)[0]["NV"] or 0) else np.empty(0)
+    except DecodingError as error:
+        where = f"{path}: {of.short_name} at byte {of.position.offset}"
+        raise InputError(f"{where} has coefficients of levels that cannot be read: {error}") from error
+    return held[: held.size // 2 * 2].reshape(2, -1)
 
 
 def values_of(message: bytes, shape: Shape) -> Float[np.ndarray, "*shape"]:

@@ -32,7 +32,7 @@ def require_eccodes(path: Path) -> None:
 
 
 def ask(do: str, message: bytes) -> tuple[dict[str, Any], np.ndarray]:
-    """The answer to `do`, one of header, grid and values, for a message: words and numbers.
+    """The answer to `do`, one of header, grid, values and coefficients, for a message: words and numbers.
 
     Raises DecodingError for bytes that ecCodes cannot decode, or that end its process.
     """

@@ -22,7 +22,7 @@ _HEADER = (
     "shortName", "paramId", "typeOfLevel", "level", "dataDate", "dataTime", "stepType", "number", "centre", "edition",
     "expver", "units", "name", "gridType", "Ni", "Nj", "numberOfPoints", "latitudeOfFirstGridPoint",
     "longitudeOfFirstGridPoint", "latitudeOfLastGridPoint", "longitudeOfLastGridPoint", "jScansPositively",
-    "iScansNegatively", "jPointsAreConsecutive", "alternativeRowScanning",
+    "iScansNegatively", "jPointsAreConsecutive", "alternativeRowScanning", "NV",
 )  # fmt: skip
 
 Answer = tuple[dict[str, Any], bytes]
@@ -90,6 +90,13 @@ def _grid(held: Any) -> Answer:
     return {}, np.concatenate(axes).astype("<f8").tobytes()
 
 
+def _coefficients(held: Any) -> Answer:
+    """Coefficients of half levels: a, then b."""
+    import eccodes
+
+    return {}, np.asarray(eccodes.codes_get_array(held, "pv"), "<f8").tobytes()
+
+
 def _values(held: Any) -> Answer:
     import eccodes
 
@@ -100,7 +107,9 @@ def _values(held: Any) -> Answer:
     return {}, values.tobytes()
 
 
-_WAYS: dict[str, Callable[[Any], Answer]] = {"header": _header, "grid": _grid, "values": _values}
+_WAYS: dict[str, Callable[[Any], Answer]] = {
+    "header": _header, "grid": _grid, "values": _values, "coefficients": _coefficients,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

@@ -235,4 +235,5 @@ def _normaliser_template(recipe: Recipe) -> Normaliser:
     history, targets = ChannelLayout.of(task.prognostic, task.levels), ChannelLayout.of(task.targets, task.levels)
     static, forcing = ChannelLayout.of(task.static, task.levels), task.forcing
     h, f, s, t = (np.empty(len(x), np.float32) for x in (history, forcing, static, targets))
-    return Normaliser(h, h, f, f, s, s, t, t, Normaliser.columns(task), Normaliser.nonnegative(task))
+    chosen = Normaliser.columns(task), Normaliser.nonnegative(task), Normaliser.masked(task)
+    return Normaliser(h, h, f, f, s, s, t, t, *chosen)

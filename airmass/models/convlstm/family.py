@@ -26,10 +26,10 @@ class ConvLSTMFamily(ModelFamily):
 
         return convlstm(trained.network, trained.grid, trained.normaliser, static, trained.task.step, precision)
 
-    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1):
+    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1, stored=None):
         from airmass.models.deterministic import DeterministicRunner
 
-        return DeterministicRunner(model, task, grid)
+        return DeterministicRunner(model, task, grid, stored)
 
     def objective(self, recipe: RecipeParts, loss, grid):
         from airmass.models.objectives.rollout import RolloutObjective

@@ -240,11 +240,12 @@ def _name(path) -> str:
 
 def _task(content: Mapping[str, Any]) -> Task:
     inputs, targets = content["input_variables"], content["target_variables"]
+    changing = (*targets, *content["forcing_variables"], *COMPUTED)
     return Task(
         prognostic=tuple(name for name in targets if name in inputs),
         diagnostic=tuple(name for name in targets if name not in inputs),
         forcing=tuple(content["forcing_variables"]),
-        static=tuple(name for name in inputs if name not in targets and name not in COMPUTED),
+        static=tuple(name for name in inputs if name not in changing),
         levels=tuple(int(level) for level in content["pressure_levels"]),
         step=int(str(content["input_duration"]).removesuffix("h")) // 2,
     )

@@ -77,10 +77,10 @@ class GenCastFamily(ModelFamily):
         given = *given, trained.task.step, precision, parts, attend
         return gencast(*given, trained.linear_residual, trained.calibration)
 
-    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=4):
+    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=4, stored=None):
         from airmass.models.gencast.runner import GenCastRunner
 
-        return GenCastRunner(model, task, grid, sampler, seed, noise, together)
+        return GenCastRunner(model, task, grid, sampler, seed, noise, together, stored)
 
     def read_noise(self, path, task, settings, grid, members, steps):
         from airmass.data.initial import read_noise

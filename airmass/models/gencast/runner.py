@@ -15,7 +15,7 @@ from airmass.diffusion.correlated_noise import correlated_coefficients, draw_key
 from airmass.diffusion.noise_levels import require_degrees
 from airmass.diffusion.samplers.base import Sampler
 from airmass.diffusion.sphere import SphereNoise
-from airmass.fields.forcing import forcing_windows
+from airmass.fields.forcing import Stored, forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.models.gencast.model import GenCast, Precomputed, PreparedFrame
@@ -44,10 +44,12 @@ class GenCastRunner:
         seed: int,
         noise: Float[np.ndarray, "node target"] | None = None,
         together: int = 4,
+        stored: Stored | None = None,
     ):
         require_degrees(sampler, len(grid.longitude) // 2)
         together = 1 if sampler.whole_array else together
-        self._task, self._grid, self._sampler, self._seed, self._together = task, grid, sampler, seed, together
+        self._task, self._grid, self._stored = task, grid, stored
+        self._sampler, self._seed, self._together = sampler, seed, together
         model = _ready(model)
         white = SphereNoise.build(grid.latitude, grid.longitude) if noise is None else jnp.asarray(noise)
         self._devices = jax.local_devices()
@@ -77,7 +79,7 @@ class GenCastRunner:
         hours = np.array(whole_hours(init) + count * self._task.step, np.int32)
         # Not put on a device yet: a state that has been computed lives where its member does.
         states = [State(last, hours) for last in histories]
-        windows = islice(forcing_windows(self._task, self._grid, init), count, None)
+        windows = islice(forcing_windows(self._task, self._grid, init, self._stored), count, None)
         for number, window in enumerate(windows, count):
             yield self._advance(states, window, [partial(self._draw, key, number) for key in keys], places)
 

@@ -28,10 +28,10 @@ class GraphCastFamily(ModelFamily):
         given = trained.network, trained.settings, trained.grid, trained.normaliser, static, trained.task.step
         return graphcast(*given, precision, parts)
 
-    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1):
+    def runner(self, model, task, grid, *, sampler=None, seed=0, noise=None, together=1, stored=None):
         from airmass.models.deterministic import DeterministicRunner
 
-        return DeterministicRunner(model, task, grid)
+        return DeterministicRunner(model, task, grid, stored)
 
     def objective(self, recipe, loss, grid):
         from airmass.models.objectives.rollout import RolloutObjective

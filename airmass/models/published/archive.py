@@ -140,11 +140,12 @@ def read_task(flat: Flat, path: str | Path) -> Task:
         raise InputError(
             f"{path}: task_config:input_duration is {found!r}, expected an even number of hours such as 12h"
         )
+    forcing = _strings(flat, "task_config:forcing_variables")
     return Task(
         prognostic=tuple(name for name in targets if name in inputs),
         diagnostic=tuple(name for name in targets if name not in inputs),
-        forcing=_strings(flat, "task_config:forcing_variables"),
-        static=tuple(name for name in inputs if name not in targets and name not in COMPUTED),
+        forcing=forcing,
+        static=tuple(name for name in inputs if name not in (*targets, *forcing, *COMPUTED)),
         levels=levels,
         step=int(duration[1]) // 2,
     )
