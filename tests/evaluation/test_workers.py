@@ -14,6 +14,7 @@ from rich.console import Console
 
 from airmass.commands.main import main
 from airmass.core.errors import InputError
+from airmass.evaluation.inputs import open_verification
 from airmass.evaluation.request import VerificationRequest
 from airmass.evaluation.workers import memory_of, pieces, score_pieces
 from tests.conftest import make_store
@@ -51,7 +52,7 @@ def same(one, other):
 
 
 def test_pieces_cover_everything_once(files):
-    data = VerificationRequest(forecasts=(files / "e.zarr",), truth=files / "truth.zarr").open()
+    data = open_verification(VerificationRequest(forecasts=(files / "e.zarr",), truth=files / "truth.zarr"))
     for workers in (1, 2, 5, 64):
         found = pieces(data, workers)
         for name in data.variables:
@@ -91,7 +92,7 @@ def test_an_absent_scheduler_is_one_line(files, tmp_path, capsys, monkeypatch):
 
 def test_it_goes_on_with_what_was_scored_and_only_with_that(files, tmp_path, monkeypatch):
     request = VerificationRequest(forecasts=(files / "e.zarr",), truth=files / "truth.zarr")
-    data, done = request.open(), []
+    data, done = open_verification(request), []
     from airmass.evaluation import workers
 
     plain = workers.score_variable
