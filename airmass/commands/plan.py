@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> None:
 
         frames = Frames(options.data, recipe.task, recipe.training.dates, recipe.family.may_be_missing)
         shape, times = frames.grid.shape, len(frames.times)
-    where = Resources.here(shape, times, options.count, options.memory)
+    where = Resources.of_this_machine(shape, times, options.count, options.memory)
     console = Console()
     if not console.is_terminal:
         console = Console(width=10_000)  # no wrapping or truncation in a pipe

@@ -25,9 +25,9 @@ def run(arguments: list[str]) -> None:
     about = "Train a recipe on a store. Run the same command again to resume a stopped run."
     recipe, options = parse_recipe("train", about, arguments, _OWN)
 
-    from airmass.training.run_folder import Start
+    from airmass.training.run_folder import WarmStart
     from airmass.training.train import train
 
-    start = Start(options.start, options.statistics, options.config)
+    start = WarmStart(options.start, options.statistics, options.config)
     path = train(recipe, options.data, options.run, start=start, accept_changes=options.accept_changes)
     print(one_line(f"model: {path}"), file=sys.stderr)

@@ -9,7 +9,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Result]]:
+def results_in_order(
+    work: Callable[[Item], Result], items: Iterable[Item], workers: int
+) -> Iterator[tuple[Item, Result]]:
     """Items and results of `work` in the order of the items; at most `workers` are under way or waiting.
 
     The first error is raised at its item, and no more work is begun.

@@ -83,7 +83,7 @@ def check_options(options: Any) -> None:
 
 def _check(settings: Any, named: Callable[[str], str]) -> None:
     of: Any = type(settings)
-    for name, kind in fields_of(of).items():
+    for name, kind in field_types(of).items():
         typed(getattr(settings, name), kind, named(name))
 
 
@@ -118,7 +118,7 @@ def typed(value: Any, kind: Any, place: str, later: frozenset[str] | None = None
 
 
 @cache
-def fields_of(kind: Any) -> dict[str, Any]:
+def field_types(kind: Any) -> dict[str, Any]:
     """The declared types, with their ranges, of the fields that a dataclass's constructor takes."""
     hints = get_type_hints(kind, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind) if field.init}
@@ -130,7 +130,7 @@ def _record(value: Any, kind: Any, place: str, later: frozenset[str] | None) -> 
     _require(isinstance(value, Mapping), place, value, dict)
     if choose := getattr(kind, "choose", None):  # one of several classes, which the value names
         kind = choose(value, place)
-    known = fields_of(kind)
+    known = field_types(kind)
     if unknown := [name for name in value if name not in known]:
         raise InputError(f"{_in(place, unknown[0])} is not known; known are {', '.join(known)}")
     for field in dataclasses.fields(kind):

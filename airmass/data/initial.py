@@ -12,17 +12,9 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
-from airmass.data.formats.store import (
-    checked,
-    fingerprint,
-    grid_of,
-    minute,
-    open_unchecked,
-    read,
-    require,
-    require_finite,
-    require_times,
-)
+from airmass.data.formats.layout import grid_of, minute
+from airmass.data.formats.opening import open_unchecked
+from airmass.data.formats.store import checked, fingerprint, read, require, require_finite, require_times
 from airmass.data.formats.valid_time import with_valid_time
 from airmass.data.plausible import Usual, require_plausible
 from airmass.data.sea_mask import MASK, gap_problem

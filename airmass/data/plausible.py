@@ -22,7 +22,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from airmass.core.errors import InputError
-from airmass.data.formats.store import minute
+from airmass.data.formats.layout import minute
 from airmass.fields.variables import VARIABLES, Variable
 
 FAR, FAR_MEAN, FAR_SLIP = 40.0, 20.0, 4.0

@@ -22,7 +22,7 @@ from airmass.core.files import new_output, refuse_existing
 from airmass.core.tables import plain, say
 from airmass.data.formats.climatology import EXTREMES
 from airmass.data.formats.forecast_reader import hours
-from airmass.data.formats.store import minute
+from airmass.data.formats.layout import minute
 from airmass.evaluation.comparisons import COMPARISONS, compare, headline_sentences, intervals_of, require_against
 from airmass.evaluation.inputs import VerificationData, open_verification
 from airmass.evaluation.left_out import THESE, left_out, sentences, undefined

@@ -21,7 +21,7 @@ from airmass.data.formats.forecast_reader import (
     read_members,
     system_of,
 )
-from airmass.data.formats.store import grid_of, minute
+from airmass.data.formats.layout import grid_of, minute
 from airmass.data.plausible import require_plausible
 from airmass.evaluation.scores import BASELINES
 from airmass.fields.clock import parse_time

@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.core.place import Place
-from airmass.data.formats.store import minute, read
+from airmass.data.formats.layout import minute
+from airmass.data.formats.store import read
 from airmass.data.plausible import require_plausible
 from airmass.fields.derived import combined, parts_of
 from airmass.fields.variables import VARIABLES

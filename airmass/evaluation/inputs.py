@@ -19,7 +19,8 @@ from airmass.data.formats.climatology import (
     quantiles_held,
 )
 from airmass.data.formats.forecast_reader import hours
-from airmass.data.formats.store import grid_of, minute, open_store, read, require, require_times
+from airmass.data.formats.layout import grid_of, minute
+from airmass.data.formats.store import open_store, read, require, require_times
 from airmass.data.plausible import require_plausible
 from airmass.evaluation.field_cache import READ_BYTES, FieldCache
 from airmass.evaluation.forecasts import SystemForecasts, chosen_times, open_systems, same_grid, with_level_axis

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from airmass.data.formats.forecast_reader import hours
-from airmass.data.formats.store import minute
+from airmass.data.formats.layout import minute
 from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics import known_metrics
 from airmass.evaluation.scores import LeftOut

@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from airmass.core.errors import InputError
 from airmass.data.formats.forecast_reader import hours
-from airmass.data.formats.store import minute
+from airmass.data.formats.layout import minute
 from airmass.evaluation.field_cache import FieldCache
 from airmass.evaluation.forecasts import SystemForecasts, with_level_axis
 from airmass.evaluation.history import LABEL as HISTORY

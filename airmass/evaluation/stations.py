@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from airmass.core.errors import InputError
 from airmass.core.files import open_regular
-from airmass.data.formats.store import minute
+from airmass.data.formats.layout import minute
 from airmass.fields.derived import DERIVED
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES, Variable

@@ -19,7 +19,7 @@ from airmass.core.files import new_output, refuse_existing, refuse_inside
 from airmass.core.memory import keep_freed_memory
 from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.formats.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
-from airmass.data.formats.store import minute
+from airmass.data.formats.layout import minute
 from airmass.data.initial import Initial, open_initial
 from airmass.data.stored_forcing import forced_times, open_stored_forcing
 from airmass.fields.clock import parse_time

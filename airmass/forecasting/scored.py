@@ -19,7 +19,8 @@ from airmass.core.errors import InputError
 from airmass.core.files import alone, made_parents, refuse_existing
 from airmass.core.place import is_url
 from airmass.core.tables import say
-from airmass.data.formats.store import minute, open_store, require_times
+from airmass.data.formats.layout import minute
+from airmass.data.formats.store import open_store, require_times
 from airmass.evaluation.evaluate import write_scores
 from airmass.evaluation.inputs import VerificationData, open_verification
 from airmass.evaluation.request import EvaluationRequest, VerificationRequest

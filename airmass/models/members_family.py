@@ -20,9 +20,9 @@ class MembersFamily(ModelFamily):
         return MembersRunner(model, task, grid, seed, noise, stored)
 
     def read_noise(self, path, task, settings, grid, members, steps):
-        from airmass.models.noise import read_noise
+        from airmass.models.noise import read_noise_vectors
 
-        return read_noise(path, settings.noise_channels, members, steps)
+        return read_noise_vectors(path, settings.noise_channels, members, steps)
 
     def objective(self, recipe: RecipeParts, loss, grid):
         from airmass.models.objectives.members import MembersObjective

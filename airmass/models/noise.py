@@ -6,12 +6,15 @@ import numpy as np
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
-from airmass.data.formats.store import open_unchecked, read
+from airmass.data.formats.opening import open_unchecked
+from airmass.data.formats.store import read
 
 _NAME, _DIMS = "noise", ("sample", "time", "noise_channels")
 
 
-def read_noise(path: str | Path, channels: int, members: range, steps: int) -> Float[np.ndarray, "member step channel"]:
+def read_noise_vectors(
+    path: str | Path, channels: int, members: range, steps: int
+) -> Float[np.ndarray, "member step channel"]:
     """Noise of each member, by number from 0, and step: `noise` with dims (sample, [batch,] time, noise_channels).
 
     Raises InputError for another number of channels, too few members or steps, and values that are not finite.

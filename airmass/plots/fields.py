@@ -11,7 +11,8 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.core.place import Place, located
 from airmass.data.formats.forecast_reader import hours, members_of, open_forecast, read_members
-from airmass.data.formats.store import grid_of, minute, open_store, read, require, require_times
+from airmass.data.formats.layout import grid_of, minute
+from airmass.data.formats.store import open_store, read, require, require_times
 from airmass.data.plausible import require_plausible
 from airmass.fields.clock import parse_time
 from airmass.fields.grid import LatLonGrid, latitude_weights

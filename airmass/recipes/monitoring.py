@@ -8,7 +8,7 @@ from airmass.core.typed import Range, check
 
 
 @dataclass(frozen=True)
-class WatchSettings:
+class MonitoringSettings:
     """Logging, validation and profiling of a run. None of these settings changes the trained parameters."""
 
     every: Annotated[int, Range(1, 10**9)] = 50

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from airmass.core.errors import InputError
-from airmass.core.typed import check, fields_of, typed
+from airmass.core.typed import check, field_types, typed
 from airmass.data.loading.settings import LoaderSettings
 from airmass.diffusion.samplers import known_samplers
 from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
@@ -18,7 +18,7 @@ from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.graphcast_ensemble.settings import GraphCastEnsembleSettings
 from airmass.models.objectives.settings import OWN, LossSettings
 from airmass.models.settings import ModelSettings
-from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.monitoring import MonitoringSettings
 from airmass.recipes.settings import (
     AdaptationSettings,
     DeviceSettings,
@@ -45,7 +45,7 @@ class Recipe:
     loader: LoaderSettings = field(default_factory=LoaderSettings)
     devices: DeviceSettings = field(default_factory=DeviceSettings)
     safety: SafetySettings = field(default_factory=SafetySettings)
-    watch: WatchSettings = field(default_factory=WatchSettings)
+    watch: MonitoringSettings = field(default_factory=MonitoringSettings)
     cost: str = ""
     expect: str = ""
 
@@ -367,7 +367,7 @@ _LATER = frozenset(
     + [
         f"diffusion.sampling.{name}"
         for sampler in known_samplers().values()
-        for name in fields_of(sampler)
+        for name in field_types(sampler)
         if name not in _OF_EVERY_SAMPLER
     ]
 )
@@ -410,6 +410,6 @@ def _with_own_settings(diffusion: Mapping) -> dict:
     sampling = typed(diffusion.get("sampling", {}), dict, "diffusion.sampling")
     if (kind := sampling.get("kind")) not in known_samplers():
         return dict(diffusion)
-    own = fields_of(known_samplers()[kind])
+    own = field_types(known_samplers()[kind])
     kept = {name: value for name, value in sampling.items() if name in own or name not in _OF_CHURN}
     return dict(diffusion) | {"sampling": kept}

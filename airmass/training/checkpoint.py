@@ -13,7 +13,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import writing
 from airmass.core.parameter_paths import path_name
 
-_STATE, _ABOUT = "state", "about"
+_STATE, _ATTRIBUTES = "state", "about"
 FOLDER = "checkpoints"
 # States that a run can return to after a spike. Their updates do not depend on the machine's speed.
 MILESTONES = "milestones"
@@ -22,18 +22,18 @@ MILESTONES = "milestones"
 class Checkpoints:
     """Training states of a run by update: the last two saved for safety, and the last two milestones.
 
-    `save` copies the state and writes it in the background; `close` waits for that. `about` is stored beside each
-    state: metadata for people and other programs.
+    `save` copies the state and writes it in the background; `close` waits for that. `attributes` are stored beside each
+    state, for people and other programs.
     """
 
-    def __init__(self, run: Path, about: dict):
+    def __init__(self, run: Path, attributes: dict):
         import orbax.checkpoint as ocp
 
         # orbax logs every save at the root logger's level.
         logging.getLogger("absl").setLevel(logging.CRITICAL)
         # A failure in the background is raised by the next save; asyncio would log it for every array too.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        self._ocp, self._about = ocp, about
+        self._ocp, self._attributes = ocp, attributes
         self._managers = {name: self._manager((run / name).resolve()) for name in (FOLDER, MILESTONES)}
 
     def _manager(self, folder: Path):
@@ -54,7 +54,10 @@ class Checkpoints:
         """Save a state in the background. Raises InputError if an earlier save failed, for example on a full disk."""
         manager = self._managers[MILESTONES if milestone else FOLDER]
         args = self._ocp.args
-        items = {_STATE: args.StandardSave(_numbered(state)), _ABOUT: args.JsonSave(self._about | {"update": update})}
+        items = {
+            _STATE: args.StandardSave(_numbered(state)),
+            _ATTRIBUTES: args.JsonSave(self._attributes | {"update": update}),
+        }
         with _saving(manager.directory):
             manager.save(update, args=args.Composite(**items), force=True)
 

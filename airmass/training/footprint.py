@@ -18,6 +18,7 @@ from airmass.models.family import new_network
 from airmass.models.footprint import Work, fixed_channels, largest_first, parameter_count
 from airmass.models.settings import ModelSettings
 from airmass.recipes.recipes import Recipe
+from airmass.recipes.settings import DeviceSettings, TrainingSettings
 
 # Gradients, and the copies of weights in loops over layers.
 _GRADIENTS = 2
@@ -61,14 +62,14 @@ def training_footprint(
     """
     task, training = recipe.task, recipe.training
     rollout = rollout or max(training.rollout)
-    data, space = axes(recipe, devices)
+    data, space = axes(recipe.devices, training, devices)
     together = training.batch // training.accumulate // data
     nodes = shape[0] * shape[1]
     targets, prognostic = (len(ChannelLayout.of(names, task.levels)) for names in (task.targets, task.prognostic))
     frame = 4 * nodes * targets / space
     state = 4 * nodes * prognostic * task.history / space
     example = (task.history + rollout) * (frame + 4 * nodes * len(task.forcing) / space)
-    work = _work(recipe, shape, rollout, together, space, accelerator)
+    work = _work(task, training, shape, rollout, together, space, accelerator)
     costs = recipe.family.update_costs(recipe.model, work)
     parts = {
         "Python, JAX and compiling": 0 if accelerator else costs.base,
@@ -84,23 +85,30 @@ def training_footprint(
     return TrainingFootprint(largest_first({k: v for k, v in parts.items() if v}), flops, devices, costs.overhead)
 
 
-def _work(recipe: Recipe, shape: tuple[int, int], rollout: int, together: int, space: int, accelerator: bool) -> Work:
-    again = recipe.training.recompute
-    size = 2 if recipe.training.precision == "bfloat16" else 4
+def _work(
+    task: Task,
+    training: TrainingSettings,
+    shape: tuple[int, int],
+    rollout: int,
+    together: int,
+    space: int,
+    accelerator: bool,
+) -> Work:
+    again = training.recompute
+    size = 2 if training.precision == "bfloat16" else 4
     steps = 1 if again else rollout
-    return Work(recipe.task, shape, rollout, steps, together, space, size, accelerator, again and rollout > 1)
+    return Work(task, shape, rollout, steps, together, space, size, accelerator, again and rollout > 1)
 
 
-def axes(recipe: Recipe, devices: int) -> tuple[int, int]:
+def axes(settings: DeviceSettings, training: TrainingSettings, devices: int) -> tuple[int, int]:
     """Number of devices along data and member, and along space."""
-    settings = recipe.devices
     data = (settings.data or max(1, devices // (settings.member * settings.space))) * settings.member
     if data * settings.space != devices:
         raise InputError(
             f"devices: data {settings.data or 'all'}, member {settings.member} and space {settings.space} do not make "
             f"{devices}"
         )
-    part = recipe.training.batch // recipe.training.accumulate
+    part = training.batch // training.accumulate
     if part % data:
         raise InputError(
             f"{part} examples in parallel do not divide over {data} devices; expected a multiple of {data}"

@@ -19,7 +19,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import new_output, read_text, writing
 from airmass.core.strict_json import parse_json
 from airmass.core.typed import Range, typed
-from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.monitoring import MonitoringSettings
 
 LOG_FILE, PICTURES = "log.jsonl", "pictures"
 # Most metrics in one request to MLflow.
@@ -37,26 +37,26 @@ class Logger(Protocol):
     def close(self) -> None: ...
 
 
-def require_installed(watch: WatchSettings) -> None:
-    """Raise InputError for a logger in `watch` that is not installed."""
+def require_installed(settings: MonitoringSettings) -> None:
+    """Raise InputError for a logger in `settings` that is not installed."""
     for name in ("wandb", "mlflow"):
-        if getattr(watch, name) is not None:
+        if getattr(settings, name) is not None:
             _installed(name)
 
 
-def open_loggers(run: Path, done: int, watch: WatchSettings) -> list[Logger]:
-    """Open the loggers in `watch` after `done` updates; entries of later updates are dropped where possible.
+def open_loggers(run: Path, done: int, settings: MonitoringSettings) -> list[Logger]:
+    """Open the loggers in `settings` after `done` updates; entries of later updates are dropped where possible.
 
     Raises InputError for a logger that is not installed, before any is opened.
     """
-    require_installed(watch)
+    require_installed(settings)
     loggers: list[Logger] = [LogFile(run, done)]
-    if watch.tensorboard:
+    if settings.tensorboard:
         loggers.append(TensorBoard(run, done))
-    if watch.wandb is not None:
-        loggers.append(WandB(run, watch.wandb))
-    if watch.mlflow is not None:
-        loggers.append(MLflow(run, watch.mlflow))
+    if settings.wandb is not None:
+        loggers.append(WandB(run, settings.wandb))
+    if settings.mlflow is not None:
+        loggers.append(MLflow(run, settings.mlflow))
     return loggers
 
 
@@ -177,7 +177,7 @@ def _installed(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise InputError(f"watch.{name}: {name} is not installed; `pip install {name}` adds it") from None
+        raise InputError(f"settings.{name}: {name} is not installed; `pip install {name}` adds it") from None
 
 
 def _read_id(path: Path) -> str | None:

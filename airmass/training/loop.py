@@ -10,14 +10,15 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from airmass.core.errors import InputError
-from airmass.data.loading.examples import Examples
+from airmass.data.loading.examples import Examples, LoadedBatch
 from airmass.recipes.recipes import Recipe
+from airmass.recipes.settings import TrainingSettings
 from airmass.training.checkpoint import Checkpoints
 from airmass.training.interrupts import Interrupts
 from airmass.training.monitor import Monitor
 from airmass.training.optimiser import schedule
 from airmass.training.profiler import Profiler
-from airmass.training.update import Fixed, TrainingState, Update, UpdateReport
+from airmass.training.update import Fixed, TrainingBatch, TrainingState, Update, UpdateReport
 from airmass.training.watchdog import Watchdog
 
 # Updates between agreements of all processes on stopping and saving.
@@ -45,17 +46,17 @@ class Loop:
         recipe: Recipe,
         examples: Examples,
         require_unchanged: Callable[[], None],
-        place: Callable,
+        place_batch: Callable[[LoadedBatch], TrainingBatch],
         update: Update,
         fixed: Fixed,
         checkpoints: Checkpoints,
         callbacks: Callbacks,
-        stop: Interrupts,
+        interrupts: Interrupts,
         start: Callable[[], TrainingState],
     ):
-        self._recipe, self._examples, self._place, self._update, self._fixed = recipe, examples, place, update, fixed
-        self._require_unchanged = require_unchanged
-        self._checkpoints, self._callbacks, self._stop, self._start = checkpoints, callbacks, stop, start
+        self._recipe, self._examples, self._update, self._fixed = recipe, examples, update, fixed
+        self._require_unchanged, self._place_batch = require_unchanged, place_batch
+        self._checkpoints, self._callbacks, self._interrupts, self._start = checkpoints, callbacks, interrupts, start
         self._rates = schedule(recipe.optimiser, recipe.training.updates)
         self._saved_at, self._rollbacks = time.monotonic(), (0, 0)
 
@@ -63,7 +64,7 @@ class Loop:
         """Train to the end. Raises KeyboardInterrupt, after saving, if stopped, and InputError if training fails."""
         total = self._recipe.training.total
         while (done := int(state.update)) < total:
-            begin, end, rollout = stage(self._recipe, done)
+            begin, end, rollout = stage(self._recipe.training, done)
             state = self._stage(state, begin, end, rollout)
         return state
 
@@ -76,7 +77,7 @@ class Loop:
             for number in range(done + 1, end + 1):
                 watchdog.beat(f"reading data for update {number}")
                 with self._callbacks.monitor.waiting():
-                    batch = self._place(next(batches))
+                    batch = self._place_batch(next(batches))
                 watchdog.beat(f"making update {number}")
                 self._callbacks.profiler.before(number)
                 state, report = self._update(state, batch, self._fixed)
@@ -134,7 +135,7 @@ class Loop:
         total, safety = self._recipe.training.total, self._recipe.safety
         milestone = number % safety.save_updates == 0
         late = time.monotonic() - self._saved_at > 60 * safety.save_minutes
-        asked, late = self._agreed(number, self._stop.asked, late)
+        asked, late = self._agreed(number, self._interrupts.asked, late)
         if milestone or late or asked or number == total:
             self._callbacks.watchdog.beat(f"saving after update {number}")
             self._require_unchanged()
@@ -153,11 +154,11 @@ class Loop:
         return tuple(bool(any_of) for any_of in multihost_utils.process_allgather(np.array(requests)).any(axis=0))
 
 
-def stage(recipe: Recipe, update: int) -> tuple[int, int, int]:
+def stage(training: TrainingSettings, update: int) -> tuple[int, int, int]:
     """First and last update (excluded) of the stage of the curriculum that `update` is in, and its rollout."""
-    ends = np.cumsum(recipe.training.updates)
-    place = int(np.searchsorted(ends, update, side="right"))
-    return int(ends[place] - recipe.training.updates[place]), int(ends[place]), recipe.training.rollout[place]
+    ends = np.cumsum(training.updates)
+    number = int(np.searchsorted(ends, update, side="right"))
+    return int(ends[number] - training.updates[number]), int(ends[number]), training.rollout[number]
 
 
 def _new_window(state: TrainingState, baseline: float) -> TrainingState:

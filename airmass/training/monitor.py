@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from airmass.core.tables import say
-from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.monitoring import MonitoringSettings
 from airmass.training.loggers import Picture, open_loggers
 
 # Seconds between plain lines if there is no terminal for a progress bar.
@@ -18,7 +18,7 @@ _PLAIN_EVERY = 60.0
 
 
 class Monitor:
-    """Context manager that shows progress on `console` and writes to the loggers in `watch`.
+    """Context manager that shows progress on `console` and writes to the loggers in `settings`.
 
     `done` of `total` updates, with `batch` samples each, were made before. Raises InputError for a logger that is not
     installed.
@@ -29,11 +29,11 @@ class Monitor:
         run: str | Path,
         total: int,
         done: int = 0,
-        watch: WatchSettings | None = None,
+        settings: MonitoringSettings | None = None,
         console: Console | None = None,
         batch: int = 1,
     ):
-        self._run, self._total, self._batch, self._watch = Path(run), total, batch, watch or WatchSettings()
+        self._run, self._total, self._batch, self._settings = Path(run), total, batch, settings or MonitoringSettings()
         self._done, self._console = done, console or Console()
         self._bar = _bar(self._console, total, done) if self._console.is_terminal else None
         self._clock = _Clock(done)
@@ -52,7 +52,7 @@ class Monitor:
         self._close_loggers()
 
     def _open_loggers(self) -> None:
-        self._loggers = open_loggers(self._run, self._done, self._watch)
+        self._loggers = open_loggers(self._run, self._done, self._settings)
 
     def _close_loggers(self) -> None:
         with ExitStack() as closing:  # closes all, even if one raises

@@ -32,7 +32,7 @@ class Resources:
     accelerator: bool
 
     @classmethod
-    def here(cls, shape: tuple[int, int], times: int, devices: int, memory: float | None) -> "Resources":
+    def of_this_machine(cls, shape: tuple[int, int], times: int, devices: int, memory: float | None) -> "Resources":
         """Resources of this machine, with its measured speed; `memory` in GB replaces that of this machine."""
         limit, whose = available_memory() if memory is None else (memory * 1e9, "given by --memory")
         rate = {precision: matmul_rate(precision) for precision in ("float32", "bfloat16")}
@@ -89,7 +89,7 @@ def _changes(recipe: Recipe, where: Resources) -> Iterator[tuple[str, Saving]]:
     def training(**fields) -> Saving:
         return lambda old: replace(old, training=replace(old.training, **fields))
 
-    held, data = recipe.training, axes(recipe, where.devices)[0]
+    held, data = recipe.training, axes(recipe.devices, recipe.training, where.devices)[0]
     if held.batch // held.accumulate > data:
         parts = held.batch // data
         yield f"--training.accumulate {parts}", training(accumulate=parts)

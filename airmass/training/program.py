@@ -10,12 +10,13 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 from jaxtyping import PyTree
 
-from airmass.data.loading.examples import Batch
+from airmass.data.loading.examples import LoadedBatch
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.models.objectives.base import Example, Objective
 from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.recipes.recipes import Recipe
+from airmass.recipes.settings import TrainingSettings
 from airmass.training.sharding import EXAMPLES, SPACE, own_share, spread
 from airmass.training.update import Fixed, TrainingBatch, Update, make_update
 
@@ -31,7 +32,7 @@ def update_program(recipe: Recipe, model: Any, held: PyTree, grid: LatLonGrid, m
     """The update of a recipe's model, whose parameters are in the state but for the frozen ones, `held`."""
     fixed = Fixed(replace(model, network=None), held, objective_of(recipe, grid))
     specs = fixed.specs()
-    return UpdateProgram(make_update(recipe, mesh, specs), spread(fixed, specs, mesh))
+    return UpdateProgram(make_update(recipe.optimiser, recipe.training, mesh, specs), spread(fixed, specs, mesh))
 
 
 def objective_of(recipe: Recipe, grid: LatLonGrid) -> Objective:
@@ -40,9 +41,9 @@ def objective_of(recipe: Recipe, grid: LatLonGrid) -> Objective:
     return jax.tree.map(jnp.asarray, recipe.family.objective(recipe, loss, grid))
 
 
-def place(recipe: Recipe, mesh: Mesh, loaded: Batch) -> TrainingBatch:
+def place_batch(training: TrainingSettings, mesh: Mesh, loaded: LoadedBatch) -> TrainingBatch:
     """Split a batch into parts and place it on its devices."""
-    parts, training = recipe.training.accumulate, recipe.training
+    parts = training.accumulate
     share = own_share(mesh, training.batch // parts)
     numbers = np.arange(share.start * parts, share.stop * parts, dtype=np.int32)
     local = TrainingBatch(Example(*loaded), numbers)

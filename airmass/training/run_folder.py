@@ -17,7 +17,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import HELD_BY_ANOTHER, hold, holder, new_output, refuse_inside, write_arrays, writing
 from airmass.core.strict_json import read_json
 from airmass.core.tables import say
-from airmass.data.formats.store import minute
+from airmass.data.formats.layout import minute
 from airmass.data.loading.frames import Frames
 from airmass.data.preparation.linear_residuals import linear_residual_of
 from airmass.data.preparation.statistics import CLIMATOLOGY, compute_statistics, load_statistics
@@ -48,7 +48,7 @@ _FREE = {"cost", "expect", "safety.save_minutes", "safety.time_limit_minutes", "
 _FREE |= {"loader.threads", "loader.ahead", "loader.hold_gib", "airmass", "data"}
 
 
-class Start(NamedTuple):
+class WarmStart(NamedTuple):
     """Checkpoint to start from; None for random parameters.
 
     A published one needs its statistics folder, or its configuration.
@@ -59,12 +59,12 @@ class Start(NamedTuple):
     config: Path | None = None
 
 
-FROM_SCRATCH = Start()
+FROM_SCRATCH = WarmStart()
 
 
 @contextmanager
 def claimed(
-    run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Console, start: Start, accept_changes: bool
+    run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Console, start: WarmStart, accept_changes: bool
 ) -> Iterator[Callable[[], None]]:
     """Lock the run's folder; create it with settings and statistics, or check that settings and data are unchanged.
 
@@ -83,7 +83,7 @@ def claimed(
         yield partial(_write_settings, run, accepted)
 
 
-def _make(run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Console, start: Start) -> None:
+def _make(run: Path, settings: dict, recipe: Recipe, frames: Frames, console: Console, start: WarmStart) -> None:
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise InputError(f"{run}: exists and is not a training run")
     first, last = minute(frames.times[0]), minute(frames.times[-1])
@@ -151,7 +151,7 @@ def _linear_residual(folder: Path, recipe: Recipe, grid: LatLonGrid) -> LinearRe
     return residual_from(ArrayFile(folder / LINEAR_RESIDUAL), recipe, grid, folder / LINEAR_RESIDUAL)
 
 
-def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: Start, console: Console) -> None:
+def _write_start(aside: Path, recipe: Recipe, frames: Frames, start: WarmStart, console: Console) -> None:
     """Write the checkpoint to start from, adapted to the recipe, so that the run does not need the original."""
     assert start.checkpoint is not None
     own = initial_model(aside, recipe, frames.grid)

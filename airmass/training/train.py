@@ -19,9 +19,12 @@ from airmass.core.place import local_path
 from airmass.core.tables import say
 from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
+from airmass.data.loading.settings import LoaderSettings
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.forcing import Stored
 from airmass.fields.grid import LatLonGrid
+from airmass.fields.normalise import Normaliser
+from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import ModelFile, named_leaves
 from airmass.forecasting.system import typical_values_of
@@ -30,6 +33,7 @@ from airmass.models.model import Model
 from airmass.models.objectives.base import Objective
 from airmass.models.objectives.losses.base import require_grid, require_loss
 from airmass.recipes.recipes import Recipe, as_settings
+from airmass.recipes.settings import TrainingSettings
 from airmass.training.adaptation import join, require_matches, split
 from airmass.training.calibration import calibration_of
 from airmass.training.checkpoint import Checkpoints
@@ -38,8 +42,8 @@ from airmass.training.loggers import require_installed
 from airmass.training.loop import Callbacks, Loop
 from airmass.training.monitor import Monitor
 from airmass.training.profiler import Profiler
-from airmass.training.program import place, update_program
-from airmass.training.run_folder import FROM_SCRATCH, Start, claimed, export, initial_model
+from airmass.training.program import place_batch, update_program
+from airmass.training.run_folder import FROM_SCRATCH, WarmStart, claimed, export, initial_model
 from airmass.training.sharding import (
     SPACE,
     join_processes,
@@ -61,7 +65,7 @@ def train(
     run: str | Path,
     console: Console | None = None,
     *,
-    start: Start = FROM_SCRATCH,
+    start: WarmStart = FROM_SCRATCH,
     accept_changes: bool = False,
 ) -> Path:
     """Train `recipe` on the store `data` in the folder `run`, or resume that run; return the path of the model.
@@ -70,7 +74,7 @@ def train(
     InputError if the run was started with other settings or data, unless `accept_changes`, and KeyboardInterrupt, after
     saving, if it is stopped.
     """
-    stop = Interrupts(recipe.safety)
+    interrupts = Interrupts(recipe.safety)
     keep_freed_memory()
     keep_compiled()
     join_processes(recipe.devices)
@@ -88,7 +92,7 @@ def train(
     )
     # Only the leading process of a run locks its folder.
     claim = claimed(run, settings, recipe, frames, console, start, accept_changes) if leads() else nullcontext()
-    with claim as accept, stop:
+    with claim as accept, interrupts:
         wait_for_all("the run's folder is there")
         return _train(
             recipe=recipe,
@@ -96,7 +100,7 @@ def train(
             run=run,
             console=console,
             mesh=mesh,
-            stop=stop,
+            interrupts=interrupts,
             settings=settings,
             validation=validation,
             accept=accept,
@@ -110,7 +114,7 @@ def _train(
     run: Path,
     console: Console,
     mesh: Mesh,
-    stop: Interrupts,
+    interrupts: Interrupts,
     settings: dict,
     validation: Validation | None,
     accept: Callable[[], None] | None,
@@ -122,7 +126,10 @@ def _train(
 
     def begin() -> TrainingState:
         # Copy every leaf, because each update reuses the memory of its input state.
-        state = jax.tree.map(lambda leaf: jnp.array(leaf, copy=True), TrainingState.start(recipe, trained))
+        state = jax.tree.map(
+            lambda leaf: jnp.array(leaf, copy=True),
+            TrainingState.start(recipe.optimiser, recipe.training.updates, trained),
+        )
         return replicated(state, mesh)
 
     checkpoints = Checkpoints(run, settings | {"scales": _as_lists(saved)})
@@ -136,14 +143,14 @@ def _train(
         model = saved.model(frames.static(), recipe.training.precision, mesh.shape["space"], attention.attend)
         update, fixed = update_program(recipe, model, held_still, frames.grid, mesh)
         logs = run if leads() else run / f"process-{jax.process_index()}"
-        batch, examples = recipe.training.batch, _examples(recipe, frames, mesh)
+        batch, examples = recipe.training.batch, _examples(recipe.training, recipe.loader, frames, mesh)
         with (
             Monitor(logs, recipe.training.total, done, recipe.watch, console, batch) as monitor,
             Watchdog(logs, recipe.watch.stall_minutes) as watchdog,
             closing(Profiler(logs, recipe.watch.trace)) as profiler,
         ):
             validate = _validate_with(validation, recipe, saved, frames, held_still, monitor)
-            describe = partial(_describe, recipe, fixed.objective, saved)
+            describe = partial(_describe, recipe.task, fixed.objective, saved.normaliser)
             for rollout in dict.fromkeys(recipe.training.rollout):
                 if dropped := examples.dropped(rollout):
                     say(console, f"rollout {rollout}: {dropped} windows contain a missing time and are left out")
@@ -152,12 +159,12 @@ def _train(
                 recipe=recipe,
                 examples=examples,
                 require_unchanged=frames.require_unchanged,
-                place=partial(place, recipe, mesh),
+                place_batch=partial(place_batch, recipe.training, mesh),
                 update=update,
                 fixed=fixed,
                 checkpoints=checkpoints,
                 callbacks=callbacks,
-                stop=stop,
+                interrupts=interrupts,
                 start=begin,
             )
             state = loop.run(state)
@@ -178,7 +185,7 @@ def _finish(run: Path, saved: ModelFile, frames: Frames, updates: int, console: 
     return export(run, saved, frames, updates)
 
 
-def _settings(recipe: Recipe, frames: Frames, mesh: Mesh, start: Start) -> dict:
+def _settings(recipe: Recipe, frames: Frames, mesh: Mesh, start: WarmStart) -> dict:
     """Settings, data and versions that must not change when a run is resumed."""
     return {
         "recipe": as_settings(recipe) | {"devices": dict(mesh.shape)},
@@ -195,27 +202,26 @@ def _as_lists(saved: ModelFile) -> dict[str, list[float]]:
     return {name: leaf.tolist() for name, leaf in named_leaves(saved.normaliser).items()}
 
 
-def _examples(recipe: Recipe, frames: Frames, mesh: Mesh) -> Examples:
+def _examples(training: TrainingSettings, loader: LoaderSettings, frames: Frames, mesh: Mesh) -> Examples:
     """Examples of this process: its part of every batch."""
-    training = recipe.training
     share = own_share(mesh, training.batch // training.accumulate)
     whole = slice(share.start * training.accumulate, share.stop * training.accumulate)
-    return Examples(frames, recipe.loader, training.seed, training.batch, whole, own_nodes(mesh, frames.grid.size))
+    return Examples(frames, loader, training.seed, training.batch, whole, own_nodes(mesh, frames.grid.size))
 
 
 def _describe(
-    recipe: Recipe, objective: Objective, saved: ModelFile, report: UpdateReport
+    task: Task, objective: Objective, scales: Normaliser, report: UpdateReport
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Losses by variable, and the objective's report by variable, level and lead time."""
-    layout, errors = ChannelLayout.of(recipe.task.targets, recipe.task.levels), np.asarray(report.errors)
+    layout, errors = ChannelLayout.of(task.targets, task.levels), np.asarray(report.errors)
     terms = np.asarray(objective.loss.weights.terms(errors)).mean(axis=0)
     by_variable = dict(zip(layout.variables, terms.round(6).tolist(), strict=True))
-    reported = objective.reported(errors, np.asarray(saved.normaliser.target_scale))
+    reported = objective.reported(errors, np.asarray(scales.target_scale))
     by_channel = {}
     for step, row in enumerate(reported.values, 1):
         for (variable, level), value in zip(layout.channels, row, strict=True):
-            place = f"{variable}/{level}" if level else variable
-            by_channel[f"{reported.name}/{place}/{step * recipe.task.step}h"] = float(f"{value:.6g}")
+            channel = f"{variable}/{level}" if level else variable
+            by_channel[f"{reported.name}/{channel}/{step * task.step}h"] = float(f"{value:.6g}")
     return by_variable, by_channel
 
 

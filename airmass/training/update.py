@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int, PyTree
 
 from airmass.core.types import Array
 from airmass.models.objectives.base import Example, Objective
-from airmass.recipes.recipes import Recipe
+from airmass.recipes.settings import OptimiserSettings, TrainingSettings
 from airmass.training.adaptation import join
 from airmass.training.optimiser import average_decay, optimiser
 from airmass.training.sharding import EXAMPLES, SPACE
@@ -39,8 +39,8 @@ class TrainingState(NamedTuple):
     usual: Float[Array, ""]
 
     @classmethod
-    def start(cls, recipe: Recipe, trained: PyTree) -> "TrainingState":
-        transform = optimiser(recipe.optimiser, recipe.training.updates)
+    def start(cls, settings: OptimiserSettings, updates: tuple[int, ...], trained: PyTree) -> "TrainingState":
+        transform = optimiser(settings, updates)
         zero, none = jnp.int32(0), jnp.float32(0)
         return cls(trained, trained, transform.init(trained), zero, zero, zero, zero, none, none)
 
@@ -82,23 +82,24 @@ class Fixed(NamedTuple):
 Update = Callable[[TrainingState, TrainingBatch, Fixed], tuple[TrainingState, UpdateReport]]
 
 
-def make_update(recipe: Recipe, mesh: Mesh, specs: PyTree | None = None) -> Update:
+def make_update(
+    settings: OptimiserSettings, training: TrainingSettings, mesh: Mesh, specs: PyTree | None = None
+) -> Update:
     """Make the update function, compiled once per rollout length.
 
     `specs` is the partition of `Fixed` on a mesh of more than one device. The state's memory is reused for the next.
     """
-    transform = optimiser(recipe.optimiser, recipe.training.updates)
-    seed = recipe.training.seed
+    transform = optimiser(settings, training.updates)
 
     def update(state: TrainingState, batch: TrainingBatch, fixed: Fixed):
-        key = jax.random.fold_in(jax.random.key(seed), state.update + state.offset)
+        key = jax.random.fold_in(jax.random.key(training.seed), state.update + state.offset)
         mean_loss = _loss_on(mesh, specs, key)
         (loss, errors), gradient = _over_parts(mean_loss, state.trained, batch, fixed)
         norm = optax.tree.norm(gradient)
         finite = jnp.isfinite(norm) & jnp.isfinite(loss)
         change, optimiser_state = transform.update(gradient, state.optimiser, state.trained)
         trained = optax.apply_updates(state.trained, change)
-        decay = average_decay(recipe.optimiser, state.update)
+        decay = average_decay(settings, state.update)
         average = jax.tree.map(lambda a, b: decay * a + (1 - decay) * b, state.average, trained)
         made, old = (trained, average, optimiser_state), (state.trained, state.average, state.optimiser)
         kept = jax.tree.map(lambda new, old: jnp.where(finite, new, old), made, old)

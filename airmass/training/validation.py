@@ -18,7 +18,7 @@ from airmass.fields.clock import parse_dates
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
-from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.monitoring import MonitoringSettings
 from airmass.training.loggers import Picture
 
 # Function from the last frames of the prognostic channels, [time, node, prognostic], and the time of the newest one, to
@@ -45,23 +45,23 @@ class Validation:
 
     def __init__(
         self,
-        watch: WatchSettings,
+        settings: MonitoringSettings,
         task: Task,
         data: str | Path,
         training_dates: tuple[str, str] | None,
         missing: bool = False,
     ):
-        assert watch.validation_dates is not None
-        require_apart(training_dates, watch.validation_dates, data)
-        self._frames, self._task = Frames(data, task, watch.validation_dates, missing), task
-        self._steps = _steps(watch.validation_lead_hours, task.step)
+        assert settings.validation_dates is not None
+        require_apart(training_dates, settings.validation_dates, data)
+        self._frames, self._task = Frames(data, task, settings.validation_dates, missing), task
+        self._steps = _steps(settings.validation_lead_hours, task.step)
         starts = self._frames.starts(task.history + self._steps)
-        if len(starts) < watch.validation_starts:
+        if len(starts) < settings.validation_starts:
             raise InputError(
-                f"{data}: {len(starts)} forecasts of {watch.validation_lead_hours} h fit into the validation dates "
-                f"{' to '.join(watch.validation_dates)}, expected {watch.validation_starts}"
+                f"{data}: {len(starts)} forecasts of {settings.validation_lead_hours} h fit into the validation dates "
+                f"{' to '.join(settings.validation_dates)}, expected {settings.validation_starts}"
             )
-        self._starts = starts[np.linspace(0, len(starts) - 1, watch.validation_starts).round().astype(int)]
+        self._starts = starts[np.linspace(0, len(starts) - 1, settings.validation_starts).round().astype(int)]
         self._leads = _scored_leads(self._steps, task.step)
 
     @property

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from airmass.commands.main import main
-from airmass.data.formats.store import open_unchecked
+from airmass.data.formats.opening import open_unchecked
 from tests.conftest import make_store
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from airmass.core.ahead import in_order
+from airmass.core.ahead import results_in_order
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
@@ -14,12 +14,12 @@ def test_results_are_in_the_order_of_the_items(workers):
         time.sleep(0.002 * (n % 3))
         return n * n
 
-    assert list(in_order(work, range(20), workers)) == [(n, n * n) for n in range(20)]
+    assert list(results_in_order(work, range(20), workers)) == [(n, n * n) for n in range(20)]
 
 
 def test_no_more_than_the_workers_are_ahead():
     begun: list[int] = []
-    results = in_order(lambda n: begun.append(n), iter(range(100)), 3)
+    results = results_in_order(lambda n: begun.append(n), iter(range(100)), 3)
     next(results)
     assert len(begun) <= 3
 
@@ -36,5 +36,5 @@ def test_the_first_error_ends_all():
         return n
 
     with pytest.raises(ValueError, match="three"):
-        list(in_order(work, range(100), 2))
+        list(results_in_order(work, range(100), 2))
     assert len(begun) < 8

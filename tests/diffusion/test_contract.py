@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from airmass.core.errors import InputError
-from airmass.core.typed import fields_of, typed
+from airmass.core.typed import field_types, typed
 from airmass.diffusion.process import VP
 from airmass.diffusion.samplers import changed, known_samplers, sampler_kind
 from airmass.diffusion.samplers.adaptive import Adaptive
@@ -122,7 +122,7 @@ def test_names_and_settings(name):
 def test_a_change_of_kind_keeps_the_settings_in_common(one, other):
     before = replace(KNOWN[one](), levels=7, max_noise=50.0)
     after = before.as_kind(other)
-    common = fields_of(KNOWN[one]).keys() & fields_of(KNOWN[other]).keys() - {"kind"}
+    common = field_types(KNOWN[one]).keys() & field_types(KNOWN[other]).keys() - {"kind"}
     assert (after.kind, after.levels, after.max_noise) == (other, 7, 50.0)
     assert all(getattr(after, name) == getattr(before, name) for name in common)
 
@@ -235,7 +235,7 @@ def test_no_noise_is_drawn_twice(name):
         return jnp.ones(2)
 
     sampler = KNOWN[name](levels=6)
-    everywhere = {"churn_min": 0.0} if "churn" in fields_of(KNOWN[name]) else {}
+    everywhere = {"churn_min": 0.0} if "churn" in field_types(KNOWN[name]) else {}
     replace(sampler, **everywhere).sample(lambda y, level: y / 2, draw)
     assert numbers[0] == 0 and len(set(numbers)) == len(numbers)
     # A stochastic sampler draws at every step, churn before every step and before the last denoising.

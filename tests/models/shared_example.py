@@ -17,8 +17,7 @@ from jax.sharding import PartitionSpec as P
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.models.fgn.model import FGN, sizes
-from airmass.models.fgn.model import Network as FGNNetwork
+from airmass.models.fgn.model import FGN, FGNNetwork, sizes
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.gencast.model import DenoiserNetwork, GenCast, denoiser_sizes
 from airmass.models.gencast.settings import GenCastSettings

@@ -29,7 +29,7 @@ from airmass.models.objectives.base import Example
 from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.settings import ModelSettings
 from airmass.models.state import State
-from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.monitoring import MonitoringSettings
 from airmass.recipes.recipes import RECIPES, Recipe, as_settings, from_settings
 from airmass.recipes.settings import OptimiserSettings, SafetySettings, TrainingSettings
 from airmass.training.calibration import calibration_of
@@ -68,7 +68,7 @@ def small_recipe(family: str, calibrated: bool = False) -> Recipe:
         forcing=(*RECIPES["graphcast-small"].task.forcing, FORCED),
         levels=(500, 850),
     )
-    watch = WatchSettings(
+    watch = MonitoringSettings(
         every=1, validate_every=2, validation_dates=HELD_OUT, validation_starts=2, validation_lead_hours=24
     )
     diffusion = recipe.diffusion
@@ -276,7 +276,7 @@ def often_saved(recipe: Recipe) -> Recipe:
     """The same for longer, saved after every update."""
     safety = dataclasses.replace(recipe.safety, save_minutes=0.0)
     training = dataclasses.replace(recipe.training, updates=(40,))
-    return dataclasses.replace(recipe, safety=safety, training=training, watch=WatchSettings(every=1))
+    return dataclasses.replace(recipe, safety=safety, training=training, watch=MonitoringSettings(every=1))
 
 
 @pytest.mark.slow

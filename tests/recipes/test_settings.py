@@ -10,7 +10,7 @@ import pytest
 
 from airmass.commands.main import main
 from airmass.core.errors import InputError
-from airmass.core.typed import Range, fields_of
+from airmass.core.typed import Range, field_types
 from airmass.data.simulate.settings import SimulateSettings
 from airmass.diffusion.samplers import known_samplers
 from airmass.models.family import families
@@ -28,7 +28,7 @@ def parts(kind: Any) -> Iterator[Any]:
 def classes(kind: Any) -> Iterator[Any]:
     """A settings class and all that it is made of."""
     yield kind
-    for declared in fields_of(kind).values():
+    for declared in field_types(kind).values():
         yield from (found for part in parts(declared) if is_dataclass(part) for found in classes(part))
 
 
@@ -37,7 +37,7 @@ ALL = list(dict.fromkeys(found for kind in (Recipe, SimulateSettings, *OF_PARTS)
 NUMBERS = [
     pytest.param(kind, name, declared, id=f"{kind.__name__}.{name}")
     for kind in ALL
-    for name, declared in fields_of(kind).items()
+    for name, declared in field_types(kind).items()
     if any(part in (int, float) or get_origin(part) is Annotated for part in parts(declared))
 ]
 
@@ -65,7 +65,7 @@ def holding(declared: Any, value: Any) -> Any:
 
 
 def test_the_settings_are_found():
-    assert {"Task", "GraphCastSettings", "GenCastSettings", "DPMSolver2S", "LoaderSettings", "WatchSettings"} <= {
+    assert {"Task", "GraphCastSettings", "GenCastSettings", "DPMSolver2S", "LoaderSettings", "MonitoringSettings"} <= {
         kind.__name__ for kind in ALL
     }
     assert len(NUMBERS) > 70

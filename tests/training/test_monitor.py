@@ -15,7 +15,7 @@ from rich.console import Console
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 
 from airmass.core.errors import InputError
-from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.monitoring import MonitoringSettings
 from airmass.training import loggers
 from airmass.training.loggers import open_loggers
 from airmass.training.monitor import Monitor, _left
@@ -59,7 +59,9 @@ def test_every_sink_takes_the_same_calls(tmp_path, name, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "held").as_uri())
-    watch = WatchSettings(tensorboard=name == "TensorBoard", **{other: "weather" for other in OTHERS if other == name})
+    watch = MonitoringSettings(
+        tensorboard=name == "TensorBoard", **{other: "weather" for other in OTHERS if other == name}
+    )
     for done in (0, 1):  # and once more as a run that goes on
         opened = open_loggers(tmp_path, done, watch)
         assert len(opened) == (1 if name == "Folder" else 2)
@@ -90,14 +92,14 @@ def test_a_sink_that_is_not_installed_is_refused_before_anything_is_written(tmp_
     monkeypatch.setitem(sys.modules, name, None)
     with (
         pytest.raises(InputError, match=f"{name} is not installed; `pip install {name}`"),
-        Monitor(tmp_path, 1, watch=WatchSettings(**{name: "weather"})),
+        Monitor(tmp_path, 1, settings=MonitoringSettings(**{name: "weather"})),
     ):
         pass
     assert not list(tmp_path.iterdir())
 
 
 def _report(run, done, updates, console=None, total=4):
-    with Monitor(run, total, done, WatchSettings(), console or Console(file=io.StringIO()), batch=2) as monitor:
+    with Monitor(run, total, done, MonitoringSettings(), console or Console(file=io.StringIO()), batch=2) as monitor:
         for update in range(done + 1, updates + 1):
             with monitor.waiting():
                 pass
@@ -200,7 +202,7 @@ def test_time_left_in_words():
 )
 def test_settings_that_mean_nothing_are_refused(options, words):
     with pytest.raises(InputError, match=words):
-        WatchSettings(**options)
+        MonitoringSettings(**options)
 
 
 def test_a_trace_covers_its_updates(tmp_path):

@@ -18,6 +18,7 @@ from airmass.models.graphcast.model import GraphCastNetwork, network_sizes
 from airmass.models.model import Trained
 from airmass.models.objectives.base import Example
 from airmass.recipes.recipes import RECIPES
+from airmass.recipes.settings import DeviceSettings
 from airmass.training.footprint import axes, training_footprint
 from airmass.training.optimiser import optimiser
 from airmass.training.plan import Resources, proposals
@@ -86,11 +87,12 @@ def test_of_a_longer_period_the_frames_of_near_windows_count_in_blocks_alone():
 
 
 def test_devices_share_out_evenly_or_are_refused():
-    assert axes(_with(SMALL, "devices", space=4), 32) == (8, 4)
+    by_space = DeviceSettings(space=4)
+    assert axes(by_space, SMALL.training, 32) == (8, 4)
     with pytest.raises(InputError, match="space 4 do not make 6"):
-        axes(_with(SMALL, "devices", space=4), 6)
+        axes(by_space, SMALL.training, 6)
     with pytest.raises(InputError, match="1 examples in parallel do not divide over 2 devices"):
-        axes(DEMO, 2)
+        axes(DEMO.devices, DEMO.training, 2)
 
 
 def test_memory_of_gencast_follows_what_it_must():
@@ -119,7 +121,9 @@ def _compiled_update(recipe, shape):
     network = jax.eval_shape(lambda: new_network(task, recipe.model, jax.random.key(0)))
     held = jax.tree.map(lambda _: None, network)
     update, fixed = update_program(recipe, model, held, grid, one_device())
-    state = jax.eval_shape(lambda trained: TrainingState.start(recipe, trained), network)
+    state = jax.eval_shape(
+        lambda trained: TrainingState.start(recipe.optimiser, recipe.training.updates, trained), network
+    )
     lead = training.batch, 1
     frames, forcings = (
         jax.ShapeDtypeStruct((*lead, task.history + 1, grid.size, n), jnp.float32)

@@ -17,11 +17,11 @@ from airmass.core.errors import InputError
 from airmass.core.files import hold
 from airmass.forecasting.checkpoints.model_file import read_model
 from airmass.models.graphcast.settings import GraphCastSettings
-from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.monitoring import MonitoringSettings
 from airmass.recipes.settings import SafetySettings, TrainingSettings
 from airmass.training import program as module
 from airmass.training.loggers import LOG_FILE
-from airmass.training.run_folder import Start
+from airmass.training.run_folder import WarmStart
 from airmass.training.train import train
 from airmass.training.update import make_update
 from tests.conftest import make_store
@@ -207,7 +207,7 @@ def test_a_refused_run_leaves_no_folder(small_store, tmp_path, monkeypatch):
         train(SMALL, small_store, small_store / "run")
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(InputError, match="wandb is not installed"):
-        train(dataclasses.replace(SMALL, watch=WatchSettings(wandb="x")), small_store, tmp_path / "a" / "b")
+        train(dataclasses.replace(SMALL, watch=MonitoringSettings(wandb="x")), small_store, tmp_path / "a" / "b")
     assert not any(tmp_path.iterdir()) and not (small_store / "run").exists()
 
 
@@ -217,19 +217,19 @@ def test_a_run_starts_from_another_and_needs_it_no_longer(small_store, tmp_path)
     train(SMALL, small_store, first)
     small_steps = dataclasses.replace(SMALL.optimiser, peak_rate=1e-9, tail_rate=0.0, weight_decay=0.0, average=0.0)
     gentle = dataclasses.replace(SMALL, optimiser=small_steps)
-    train(gentle, small_store, second, start=Start(first))
+    train(gentle, small_store, second, start=WarmStart(first))
     for name, leaf in _parameters(first).items():
         old, new = (np.frombuffer(x, np.float32) for x in (leaf, _parameters(second)[name]))
         np.testing.assert_allclose(new, old, atol=1e-6, err_msg=name)
     (first / "model.npz").unlink()
-    train(gentle, small_store, second, start=Start(first))  # done already
+    train(gentle, small_store, second, start=WarmStart(first))  # done already
 
 
 @pytest.mark.slow
 def test_frozen_parts_stay_as_they_were(small_store, tmp_path):
     train(SMALL, small_store, tmp_path / "first")
     frozen = dataclasses.replace(SMALL, adaptation=dataclasses.replace(SMALL.adaptation, freeze=("encoder.*",)))
-    train(frozen, small_store, tmp_path / "second", start=Start(tmp_path / "first"))
+    train(frozen, small_store, tmp_path / "second", start=WarmStart(tmp_path / "first"))
     first, second = _parameters(tmp_path / "first"), _parameters(tmp_path / "second")
     assert all(
         (first[name] == second[name]) == name.startswith("params:encoder.")
@@ -274,11 +274,11 @@ def test_validation_dates_that_overlap_are_refused_and_others_are_scored(small_s
     settings = dataclasses.replace(SMALL.training, dates=("2000-11-01", "2000-11-03"))
     asked = {"validate_every": 8, "validation_starts": 2, "validation_lead_hours": 24}
     recipe = dataclasses.replace(SMALL, training=settings)
-    overlapping = WatchSettings(**asked, validation_dates=("2000-11-03", "2000-11-05"))
+    overlapping = MonitoringSettings(**asked, validation_dates=("2000-11-03", "2000-11-05"))
     with pytest.raises(InputError, match="overlap"):
         train(dataclasses.replace(recipe, watch=overlapping), small_store, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    apart = WatchSettings(**asked, validation_dates=("2000-11-04", "2000-11-05"))
+    apart = MonitoringSettings(**asked, validation_dates=("2000-11-04", "2000-11-05"))
     train(dataclasses.replace(recipe, watch=apart), small_store, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / LOG_FILE).read_text().splitlines()]
     scored = [line for line in lines if "validation" in line]

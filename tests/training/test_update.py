@@ -13,7 +13,7 @@ from airmass.data.loading.frames import Frames
 from airmass.recipes.settings import AdaptationSettings, OptimiserSettings, TrainingSettings
 from airmass.training.adaptation import split
 from airmass.training.optimiser import average_decay
-from airmass.training.program import place, update_program
+from airmass.training.program import place_batch, update_program
 from airmass.training.sharding import one_device
 from airmass.training.update import TrainingBatch, TrainingState
 from tests.training.small import SMALL, small_model
@@ -32,11 +32,11 @@ class Trainer:
         self._mesh = one_device()
         self._update, self.fixed = update_program(recipe, model, held, self.frames.grid, self._mesh)
         self.loss = self.fixed.objective.loss
-        self.state = TrainingState.start(recipe, trained)
+        self.state = TrainingState.start(recipe.optimiser, recipe.training.updates, trained)
         self.examples = Examples(self.frames, recipe.loader, recipe.training.seed, recipe.training.batch)
 
     def batch(self, number: int) -> TrainingBatch:
-        drawn = place(self.recipe, self._mesh, self.examples.read(number, 1))
+        drawn = place_batch(self.recipe.training, self._mesh, self.examples.read(number, 1))
         return jax.tree.map(np.array, drawn)  # for a test to change
 
     def update(self, number: int, batch: TrainingBatch | None = None):

@@ -9,14 +9,14 @@ import pytest
 from airmass.core.errors import InputError
 from airmass.data.loading.frames import Frames
 from airmass.models.deterministic import compiled_step
-from airmass.recipes.monitoring import WatchSettings
+from airmass.recipes.monitoring import MonitoringSettings
 from airmass.training.train import forecast_of
 from airmass.training.validation import Validation, require_apart
 from tests.training.small import SMALL, small_model
 
 TASK = SMALL.task
 TRAINING = ("2000-11-01", "2000-11-02")
-WATCH = WatchSettings(
+WATCH = MonitoringSettings(
     validate_every=1, validation_dates=("2000-11-03", "2000-11-05"), validation_starts=3, validation_lead_hours=30
 )
 

@@ -17,13 +17,14 @@ from airmass.data.formats.layout import (
     HORIZONTAL,
     axis_problem,
     grid_of,
-    in_order,
     level_problems,
     minute,
     type_problem,
     units_problem,
+    with_dims,
 )
-from airmass.data.formats.store import open_unchecked, read
+from airmass.data.formats.opening import open_unchecked
+from airmass.data.formats.store import read
 from airmass.fields.variables import VARIABLES
 
 DAYS = 366
@@ -116,12 +117,12 @@ def _checked_field(dataset: xr.Dataset, name: str, path: Place) -> xr.DataArray:
     field = dataset[name]
     if name not in VARIABLES:
         _check_quantiles(dataset, path)
-        return in_order(field, ("hour", "quantile_day", "quantile", *HORIZONTAL), path)
+        return with_dims(field, ("hour", "quantile_day", "quantile", *HORIZONTAL), path)
     variable = VARIABLES[name]
     for problem in (type_problem(field, variable), units_problem(field, variable)):
         if problem:
             raise InputError(f"{path}: {name} {problem}")
-    return in_order(field, ("hour", "dayofyear", *(("level",) if variable.on_levels else ()), *HORIZONTAL), path)
+    return with_dims(field, ("hour", "dayofyear", *(("level",) if variable.on_levels else ()), *HORIZONTAL), path)
 
 
 def _check_quantiles(dataset: xr.Dataset, path: Place) -> None:

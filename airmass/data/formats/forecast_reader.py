@@ -18,9 +18,9 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import StoredArray, chunk_problems, stored_array
-from airmass.data.formats.layout import axis_problem, level_problems, units_problem
+from airmass.data.formats.layout import HORIZONTAL, axis_problem, grid_of, level_problems, minute, units_problem
+from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.reading import error_line
-from airmass.data.formats.store import HORIZONTAL, grid_of, minute, open_unchecked
 from airmass.fields.variables import VARIABLES
 
 # Ten years, in hours.

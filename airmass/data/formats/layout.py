@@ -39,7 +39,7 @@ def grid_of(dataset: xr.Dataset, path: str | Path) -> LatLonGrid:
     return LatLonGrid(dataset.latitude.values, dataset.longitude.values)
 
 
-def in_order(field: xr.DataArray, dims: Sequence[str], path: str | Path) -> xr.DataArray:
+def with_dims(field: xr.DataArray, dims: Sequence[str], path: str | Path) -> xr.DataArray:
     """A field transposed to the order of `dims`; raises InputError unless it has exactly these dimensions."""
     if len(field.dims) != len(dims) or set(map(str, field.dims)) != set(dims):
         raise InputError(f"{path}: {field.name} has dimensions {_names(field.dims)}, expected {tuple(dims)}")

@@ -8,14 +8,8 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.layout import HECTOPASCALS as HECTOPASCALS
-from airmass.data.formats.layout import HORIZONTAL as HORIZONTAL
-from airmass.data.formats.layout import axis_problem
-from airmass.data.formats.layout import fill_hint as fill_hint
-from airmass.data.formats.layout import grid_of as grid_of
-from airmass.data.formats.layout import minute as minute
-from airmass.data.formats.layout import problems as problems
-from airmass.data.formats.opening import open_unchecked as open_unchecked
+from airmass.data.formats.layout import axis_problem, minute, problems
+from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.reading import error_line
 from airmass.fields.variables import VARIABLES
 

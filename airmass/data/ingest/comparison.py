@@ -15,7 +15,8 @@ from jaxtyping import Float
 
 from airmass.core.errors import InputError
 from airmass.data.formats.layout import grid_of, minute
-from airmass.data.formats.store import open_unchecked, read
+from airmass.data.formats.opening import open_unchecked
+from airmass.data.formats.store import read
 from airmass.data.formats.valid_time import with_valid_time
 from airmass.data.initial import with_our_names
 from airmass.fields.task import Task

@@ -10,7 +10,7 @@ import numpy as np
 import zarr
 
 import airmass
-from airmass.core.ahead import in_order
+from airmass.core.ahead import results_in_order
 from airmass.core.errors import InputError
 from airmass.core.files import refuse_existing, refuse_inside
 from airmass.core.place import Place, is_url, local_path
@@ -69,7 +69,7 @@ def ingest(
             store.record(names, before + i)
 
         done = len(opened.times) - len(left)
-        for _ in in_order(one, left, workers):
+        for _ in results_in_order(one, left, workers):
             done += 1
             if progress is not None:
                 progress(done, len(opened.times))

@@ -21,7 +21,7 @@ _HOUR = np.timedelta64(1, "h")
 _FORCING_BYTES = 512 * 2**20
 
 
-class Batch(NamedTuple):
+class LoadedBatch(NamedTuple):
     """A batch of examples; `valid_time` is that of the last frame of history, in hours since 1970."""
 
     frames: Float[np.ndarray, "example time node target"]
@@ -51,7 +51,7 @@ class Examples:
         """The number of windows left out because of a missing time."""
         return self._frames.dropped(self._frames.task.history + rollout)
 
-    def batches(self, first: int, last: int, rollout: int) -> Generator[Batch]:
+    def batches(self, first: int, last: int, rollout: int) -> Generator[LoadedBatch]:
         """The batches of updates `first` to `last` - 1, prefetched; closing the iterator stops the threads.
 
         Raises InputError if the period has no window, and for unreadable values, at the update that needs them.
@@ -68,7 +68,7 @@ class Examples:
         limit = np.inf if held else _FORCING_BYTES
         self._forcings = self._forcings or _Forcings(self._frames, self._nodes, limit, near)
 
-        def read(update: int) -> Batch | None:
+        def read(update: int) -> LoadedBatch | None:
             return None if stopped.is_set() else self.read(int(update), rollout)
 
         options = grain.ReadOptions(num_threads=self._settings.threads, prefetch_buffer_size=self._settings.ahead)
@@ -82,7 +82,7 @@ class Examples:
             stopped.set()
             iterator.close()
 
-    def read(self, update: int, rollout: int) -> Batch:
+    def read(self, update: int, rollout: int) -> LoadedBatch:
         """The batch of one update, read at once."""
         frames, length = self._frames, self._frames.task.history + rollout
         starts = self.starts(update, rollout)[self._share]
@@ -94,7 +94,7 @@ class Examples:
             frames.at(wanted, self._nodes, example)
         known = self._forcings or _Forcings(frames, self._nodes, 0)
         valid_time = times[:, frames.task.history - 1].astype("datetime64[h]").astype(np.int32)
-        return Batch(out, np.stack([known.at(wanted) for wanted in times]), valid_time)
+        return LoadedBatch(out, np.stack([known.at(wanted) for wanted in times]), valid_time)
 
     def starts(self, update: int, rollout: int) -> Int[np.ndarray, " example"]:
         """The starts of the windows of an update's global batch, as indices of the period's times."""

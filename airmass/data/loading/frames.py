@@ -9,16 +9,8 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from airmass.core.errors import InputError
-from airmass.data.formats.store import (
-    fill_hint,
-    fingerprint,
-    grid_of,
-    minute,
-    open_store,
-    require,
-    require_finite,
-    require_times,
-)
+from airmass.data.formats.layout import fill_hint, grid_of, minute
+from airmass.data.formats.store import fingerprint, open_store, require, require_finite, require_times
 from airmass.data.loading.change_detection import ChangeDetector
 from airmass.data.loading.frame_cache import PeriodCache, RecentCache
 from airmass.data.loading.latitude_band import LatitudeBand

@@ -14,7 +14,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.data.formats.decoding import Encoding, StoredArray, stored_array
-from airmass.data.formats.layout import in_order
+from airmass.data.formats.layout import with_dims
 from airmass.data.formats.reading import error_line
 
 Index = slice | np.ndarray
@@ -44,7 +44,7 @@ def lazy_array(field: xr.DataArray, path: str | Path, levels: Sequence[int] = ()
     longitude, for an absent level, and for values that are not real numbers.
     """
     expected = ("time", *(("level",) if levels else ()), "latitude", "longitude")
-    ordered = in_order(field, expected, path)
+    ordered = with_dims(field, expected, path)
     places = _places(field, path, levels) if levels else None
     stored = stored_array(field, path)
     if stored is None:

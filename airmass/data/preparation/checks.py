@@ -14,8 +14,9 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.layout import axis_problem
-from airmass.data.formats.store import HORIZONTAL, fill_hint, minute, open_unchecked, problems, read
+from airmass.data.formats.layout import HORIZONTAL, axis_problem, fill_hint, minute, problems
+from airmass.data.formats.opening import open_unchecked
+from airmass.data.formats.store import read
 from airmass.data.plausible import doubt, extremes, means
 from airmass.data.preparation.physical_checks import physical_problems
 from airmass.data.sea_mask import MASK, gap_problem

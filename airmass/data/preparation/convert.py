@@ -10,7 +10,8 @@ import xarray as xr
 import airmass
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
-from airmass.data.formats.store import HECTOPASCALS, fill_hint, open_unchecked, problems
+from airmass.data.formats.layout import HECTOPASCALS, fill_hint, problems
+from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.valid_time import TIMES, with_valid_time
 from airmass.fields.variables import COMPUTED, VARIABLES, same_units, summed_without_hours, table_name
 

@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.store import HORIZONTAL, axis_problem, minute, read
+from airmass.data.formats.layout import HORIZONTAL, axis_problem, minute
+from airmass.data.formats.store import read
 from airmass.fields.variables import VARIABLES
 
 Found = tuple[str, str]

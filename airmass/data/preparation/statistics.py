@@ -16,13 +16,13 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 import airmass
-from airmass.core.ahead import in_order
+from airmass.core.ahead import results_in_order
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import local_path
 from airmass.data.formats.climatology import EXTREMES, quantiles_name
-from airmass.data.formats.layout import axis_problem
-from airmass.data.formats.store import fill_hint, fingerprint, minute, open_store, read, require
+from airmass.data.formats.layout import axis_problem, fill_hint, minute
+from airmass.data.formats.store import fingerprint, open_store, read, require
 from airmass.data.plausible import doubt, place, require_plausible
 from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
 from airmass.data.preparation.quantiles import Quantiles
@@ -256,7 +256,7 @@ def _pass(
     level_shape = field.shape[1:-2]
     moments, changes = Moments.none(level_shape), Changes(step * _HOUR, level_shape)
     sums = DaySums(times, field.shape[1:], VARIABLES[str(field.name)].missing_over_land, scratch)
-    for block, values in in_order(lambda part: _finite(field.isel(time=part), path), _blocks(field), workers):
+    for block, values in results_in_order(lambda part: _finite(field.isel(time=part), path), _blocks(field), workers):
         moments = moments.merge(Moments.of(values))
         changes.add(times[block], values)
         sums.add(times[block], values)
@@ -278,7 +278,7 @@ def _write_quantiles(
     def read_block(block: slice) -> np.ndarray:
         return combined(name, [_finite(part.isel(time=block), path) for part in parts])
 
-    for block, values in in_order(read_block, _blocks(parts[0]), workers):
+    for block, values in results_in_order(read_block, _blocks(parts[0]), workers):
         quantiles.add(block.start, values)
         if progress is not None:
             progress(label, min(block.stop, len(times)), len(times))

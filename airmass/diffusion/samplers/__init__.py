@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from airmass.core.errors import InputError
-from airmass.core.typed import fields_of
+from airmass.core.typed import field_types
 from airmass.diffusion.samplers.base import Sampler
 
 
@@ -36,7 +36,7 @@ def changed(sampler: Sampler, changes: Mapping[str, Any]) -> Sampler:
     Raises InputError for a setting that the kind does not have.
     """
     kind = sampler_kind(changes.get("kind", sampler.kind))
-    known = fields_of(kind)
+    known = field_types(kind)
     if unknown := next((name for name in changes if name not in known), None):
         raise InputError(f"sampler {kind.kind} has no {unknown}; it has {', '.join(known)}")
     kept = {name: getattr(sampler, name) for name in known if hasattr(sampler, name)}

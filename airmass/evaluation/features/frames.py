@@ -9,9 +9,10 @@ import xarray as xr
 from airmass.core.errors import InputError
 from airmass.core.place import Place, located
 from airmass.data.formats.forecast_reader import MEMBER, open_forecast, system_of
+from airmass.data.formats.layout import grid_of, minute
 from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.reading import error_line
-from airmass.data.formats.store import checked, grid_of, minute, require
+from airmass.data.formats.store import checked, require
 from airmass.data.plausible import require_plausible
 from airmass.evaluation.features.base import Channel, Frame
 from airmass.fields.grid import LatLonGrid

@@ -13,7 +13,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import put
 from airmass.core.place import Place
 from airmass.core.tables import progress, say
-from airmass.data.formats.store import minute
+from airmass.data.formats.layout import minute
 from airmass.evaluation.features.base import Frame, Point, Tracker
 from airmass.evaluation.features.frames import Run, Source, frames, open_source, require_channels
 from airmass.evaluation.features.table import table_of, typed

@@ -28,6 +28,7 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.harmonics import Harmonics
 from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.fields.normalise import Normaliser
+from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
 from airmass.models.family import new_network
 from airmass.models.model import Trained
@@ -131,7 +132,7 @@ def read_model(path: str | Path) -> ModelFile:
     _require_names(path, flat)
     grid = _grid(flat, path)
     network = jax.eval_shape(lambda: new_network(recipe.task, recipe.model, jax.random.key(0)))
-    scales = with_named_leaves(_normaliser_template(recipe), flat.under("scales:"), path)
+    scales = with_named_leaves(_normaliser_template(recipe.task), flat.under("scales:"), path)
     _require_positive(path, scales)
     linear_residual = residual_from(flat.under("innovation:"), recipe, grid, path)
     return ModelFile(
@@ -140,7 +141,7 @@ def read_model(path: str | Path) -> ModelFile:
         scales,
         with_named_leaves(network, flat.under("params:"), path),
         held.about,
-        _fill(flat, recipe, path),
+        _fill(flat, recipe.task, path),
         linear_residual,
         _calibration_from(flat.under("calibration:"), linear_residual, path),
     )
@@ -167,9 +168,9 @@ def _grid(flat: ArrayFile, path: Path) -> LatLonGrid:
         raise InputError(f"{path}: {error}") from None
 
 
-def _fill(flat: ArrayFile, recipe: Recipe, path: Path) -> Float[np.ndarray, " prognostic"]:
+def _fill(flat: ArrayFile, task: Task, path: Path) -> Float[np.ndarray, " prognostic"]:
     """Read `fill`: NaN for channels that may not be missing, else finite."""
-    channels = ChannelLayout.of(recipe.task.prognostic, recipe.task.levels).channels
+    channels = ChannelLayout.of(task.prognostic, task.levels).channels
     fill = as_declared(flat["fill"], np.empty(len(channels), np.float32), path, "fill", finite=False)
     for value, (name, _) in zip(fill, channels, strict=True):
         if np.isinf(value) or (np.isnan(value) and VARIABLES[name].missing_over_land):
@@ -230,8 +231,7 @@ def with_named_leaves(template, leaves: Mapping[str, NpzArray] | Mapping[str, np
     return jax.tree_util.tree_unflatten(jax.tree_util.tree_structure(template), read)
 
 
-def _normaliser_template(recipe: Recipe) -> Normaliser:
-    task = recipe.task
+def _normaliser_template(task: Task) -> Normaliser:
     history, targets = ChannelLayout.of(task.prognostic, task.levels), ChannelLayout.of(task.targets, task.levels)
     static, forcing = ChannelLayout.of(task.static, task.levels), task.forcing
     h, f, s, t = (np.empty(len(x), np.float32) for x in (history, forcing, static, targets))

@@ -22,9 +22,9 @@ class FGNFamily(MembersFamily):
     published = PublishedLayout("params:multimodality_forward/", _read_published, configured=True)
 
     def network(self, task: Task, settings: FGNSettings, key):
-        from airmass.models.fgn.model import Network, sizes
+        from airmass.models.fgn.model import FGNNetwork, sizes
 
-        return Network(settings, *sizes(task), key=key)
+        return FGNNetwork(settings, *sizes(task), key=key)
 
     def attention(self, settings: FGNSettings, precision: str, gradient: bool = False):
         from airmass.models.nn.attention_choice import attention_here

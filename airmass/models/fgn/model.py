@@ -40,7 +40,7 @@ UNIT_INTERVAL, _SHIFT = ("cyclone_exists_gaussian_unit_mode",), 2.0
 _FIRST_CONDITIONING = 1e-8
 
 
-class Network(eqx.Module):
+class FGNNetwork(eqx.Module):
     """The graph transformer: normalised inputs and a condition in, scaled outputs out. Every leaf is a parameter."""
 
     condition_encoder: Float[Array, "noise condition"]
@@ -66,9 +66,9 @@ class Network(eqx.Module):
         self.encoder, self.transformer, self.decoder = _barely_conditioned(parts, norm_key)
         self.recompute = settings.recompute
 
-    def embedded(self, tiles: Tiles) -> "Embedded":
+    def embedded(self, tiles: Tiles) -> "FGNEmbedded":
         """The part that depends on parameters and geometry alone."""
-        return Embedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
+        return FGNEmbedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
 
     def condition(self, noise: Float[Array, " noise"]) -> Float[Array, " condition"]:
         """The condition that every norm reads, from a member's noise."""
@@ -82,7 +82,7 @@ class Network(eqx.Module):
         self,
         tiles: Tiles,
         neighbours: Neighbours,
-        embedded: "Embedded",
+        embedded: "FGNEmbedded",
         inputs: "Inputs",
         noise: Float[Array, " noise"],
     ) -> Float[Array, "grid target"]:
@@ -95,7 +95,7 @@ class Network(eqx.Module):
         return self.decoder(tiles, decoded, grid, mesh, condition, tile_by_tile)
 
 
-class Embedded(eqx.Module):
+class FGNEmbedded(eqx.Module):
     """Embeddings of edges and mesh nodes up to the scale of their norm."""
 
     encoder: EncoderEmbedded
@@ -122,7 +122,7 @@ class FGN(eqx.Module):
     `uniform` are the columns of forcings that mesh nodes read, `unit_interval` those of targets between 0 and 1.
     """
 
-    network: Network
+    network: FGNNetwork
     tiles: Tiles
     neighbours: Neighbours
     normaliser: Normaliser
@@ -132,7 +132,7 @@ class FGN(eqx.Module):
     uniform: tuple[int, ...] = eqx.field(static=True)
     unit_interval: tuple[int, ...] = eqx.field(static=True)
     precision: str = eqx.field(static=True, default="float32")
-    embedded: Embedded | None = None
+    embedded: FGNEmbedded | None = None
 
     def ready(self, inference: bool = False) -> "FGN":
         """The same model with the part that neither weather nor noise enters computed, for use over many steps.

@@ -17,7 +17,7 @@ from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
 from airmass.models.fgn.configuration import read_configuration
-from airmass.models.fgn.model import UNIFORM, UNIT_INTERVAL, Network, sizes
+from airmass.models.fgn.model import UNIFORM, UNIT_INTERVAL, FGNNetwork, sizes
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.published.archive import Flat, PublishedModel, read_flat
 
@@ -84,7 +84,7 @@ def read_published(path: str | Path, config: str | Path) -> PublishedModel:
     )
 
 
-def read_fgn(path: str | Path, configuration: Configuration) -> Network:
+def read_fgn(path: str | Path, configuration: Configuration) -> FGNNetwork:
     """The parameters of a published `.npz`; raises InputError when keys are missing, left over or of another shape."""
     return from_published(read_flat(path), configuration.task, configuration.settings, str(path))
 
@@ -105,10 +105,10 @@ def read_configured(path: str | Path) -> Configuration:
         raise InputError(f"{path}: not a configuration of WeatherNext 2: lacks {error}") from None
 
 
-def from_published(flat: Flat, task: Task, settings: FGNSettings, source: str) -> Network:
+def from_published(flat: Flat, task: Task, settings: FGNSettings, source: str) -> FGNNetwork:
     """Our parameters from `params:*`. Every key is used exactly once; otherwise an InputError names which and how."""
     given = {key.removeprefix("params:"): value for key, value in flat.items() if key.startswith("params:")}
-    template = jax.eval_shape(lambda: Network(settings, *sizes(task), key=jax.random.key(0)))
+    template = jax.eval_shape(lambda: FGNNetwork(settings, *sizes(task), key=jax.random.key(0)))
     leaves, tree = jax.tree_util.tree_flatten_with_path(template)
     keys = [key for path, _ in leaves for layer in _layers(task, settings, _name(path)) for key in layer]
     if missing := sorted(set(keys) - given.keys()):
@@ -118,7 +118,7 @@ def from_published(flat: Flat, task: Task, settings: FGNSettings, source: str) -
     return jax.tree.unflatten(tree, [_leaf(given, task, settings, _name(p), leaf, source) for p, leaf in leaves])
 
 
-def to_published(network: Network, task: Task, settings: FGNSettings) -> dict[str, np.ndarray]:
+def to_published(network: FGNNetwork, task: Task, settings: FGNSettings) -> dict[str, np.ndarray]:
     """The inverse of `from_published`, without the prefix `params:`; also serves for gradients."""
     flat: dict[str, np.ndarray] = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(network)[0]:

@@ -1,6 +1,6 @@
 """The network of a functional generative network written plainly, to be held beside the paper (Alet et al. 2025).
 
-Same parameters and result as `model.Network`, with every message on every edge at once, a full matrix of attention and
+Same parameters and result as `model.FGNNetwork`: every message on every edge at once, a full matrix of attention and
 nothing rearranged. For reading and for tests: it is slower and takes many times the memory.
 """
 
@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float
 
 from airmass.core.types import Array
-from airmass.models.fgn.model import Network
+from airmass.models.fgn.model import FGNNetwork
 from airmass.models.gencast.reference import transform
 from airmass.models.graphcast.reference import Nodes, decode, interact, perceptron
 from airmass.models.grid_mesh import Encoder
@@ -17,7 +17,7 @@ from airmass.models.nn.mlp import Condition
 
 
 def network(
-    parameters: Network,
+    parameters: FGNNetwork,
     graphs: Graphs,
     near: Bool[Array, "mesh mesh"],
     x: Float[Array, "grid channel"],

@@ -79,14 +79,14 @@ class DenoiserNetwork(eqx.Module):
         self.decoder = Decoder(outputs, width, hidden, key=decoder_key, size_condition=size)
         self.recompute = settings.recompute
 
-    def embedded(self, tiles: Tiles) -> "Embedded":
+    def embedded(self, tiles: Tiles) -> "DenoiserEmbedded":
         """The part that depends on parameters and geometry alone."""
-        return Embedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
+        return DenoiserEmbedded(self.encoder.embedded(tiles), self.decoder.embedded(tiles))
 
-    def precomputed(self, embedded: "Embedded", sigma: Float[Array, ""]) -> "Precomputed":
+    def precomputed(self, embedded: "DenoiserEmbedded", sigma: Float[Array, ""]) -> "DenoiserPrecomputed":
         """The part that depends on the noise level too, shared by all members."""
         condition = self.noise_encoder(sigma)
-        return Precomputed(
+        return DenoiserPrecomputed(
             condition,
             self.encoder.precomputed(embedded.encoder, condition),
             self.decoder.precomputed(embedded.decoder, condition),
@@ -105,7 +105,7 @@ class DenoiserNetwork(eqx.Module):
         self,
         tiles: Tiles,
         neighbours: Neighbours,
-        precomputed: "Precomputed",
+        precomputed: "DenoiserPrecomputed",
         fixed: Float[Array, "tile node hidden"],
         noisy: Float[Array, "grid target"],
     ) -> Float[Array, "grid target"]:
@@ -121,14 +121,14 @@ class DenoiserNetwork(eqx.Module):
         return self.decoder(tiles, precomputed.decoder, grid, mesh, condition, tile_by_tile)
 
 
-class Embedded(eqx.Module):
+class DenoiserEmbedded(eqx.Module):
     """Embeddings of edges and mesh nodes up to the scale of their norm."""
 
     encoder: EncoderEmbedded
     decoder: DecoderEmbedded
 
 
-class Precomputed(eqx.Module):
+class DenoiserPrecomputed(eqx.Module):
     """The network's view of its graphs at one noise level."""
 
     condition: Float[Array, " condition"]
@@ -167,7 +167,7 @@ class GenCast(eqx.Module):
     precision: str = eqx.field(static=True, default="float32")
     linear_residual: LinearResidual | None = None
     calibration: Calibration | None = None
-    embedded: Embedded | None = None
+    embedded: DenoiserEmbedded | None = None
 
     @property
     def space(self) -> str | None:
@@ -195,7 +195,7 @@ class GenCast(eqx.Module):
         parts |= {"calibration": None if self.calibration is None else everywhere}
         return dataclasses.replace(self, tiles=self.tiles.specs(), **parts)
 
-    def precomputed(self, sigma: Float[Array, ""]) -> Precomputed:
+    def precomputed(self, sigma: Float[Array, ""]) -> DenoiserPrecomputed:
         """The part of `denoise` that depends on the noise level alone."""
         embedded = self.embedded or self.network.embedded(self.tiles)
         return self.network.precomputed(embedded, sigma)
@@ -226,7 +226,7 @@ class GenCast(eqx.Module):
         frame: PreparedFrame,
         noisy: Float[Array, "node target"],
         sigma: Float[Array, ""],
-        precomputed: Precomputed | None = None,
+        precomputed: DenoiserPrecomputed | None = None,
     ) -> Float[Array, "node target"]:
         """Expected scaled targets given them plus noise of standard deviation `sigma`."""
         precomputed = precomputed or self.precomputed(sigma)

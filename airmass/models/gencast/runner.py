@@ -18,7 +18,7 @@ from airmass.diffusion.sphere import SphereNoise
 from airmass.fields.forcing import Stored, forcing_windows
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
-from airmass.models.gencast.model import GenCast, Precomputed, PreparedFrame
+from airmass.models.gencast.model import DenoiserPrecomputed, GenCast, PreparedFrame
 from airmass.models.runner import NOTHING_WRITTEN, History, Written, member_key, whole_hours
 from airmass.models.state import State
 
@@ -146,7 +146,7 @@ def _prepare(model: GenCast, state: State, window: Float[Array, "window node for
 
 
 @jax.jit
-def _precomputed(model: GenCast, sigma: Float[Array, ""]) -> Precomputed:
+def _precomputed(model: GenCast, sigma: Float[Array, ""]) -> DenoiserPrecomputed:
     return model.precomputed(sigma)
 
 
@@ -156,7 +156,7 @@ def _denoise(
     frame: PreparedFrame,
     x: Float[Array, "node target"],
     sigma: Float[Array, ""],
-    precomputed: Precomputed,
+    precomputed: DenoiserPrecomputed,
 ):
     return model.denoise(frame, x, sigma, precomputed)
 

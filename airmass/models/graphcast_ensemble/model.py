@@ -47,7 +47,7 @@ class EnsembleNetwork(eqx.Module):
         return eqx.tree_at(_norms, self.base, moved)
 
 
-class Start(NamedTuple):
+class PreparedState(NamedTuple):
     """The state that a step starts from, and the forcings around it."""
 
     state: State
@@ -91,18 +91,18 @@ class GraphCastEnsemble(eqx.Module):
         moved = GraphCast(network, self.tiles, self.normaliser, self.static, self.step_hours, self.precision)
         return moved.ready(self.inference)
 
-    def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> Start:
-        return Start(state, forcing)
+    def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> PreparedState:
+        return PreparedState(state, forcing)
 
-    def predict(self, inputs: Start, noise: Noise) -> Float[Array, "node target"]:
+    def predict(self, inputs: PreparedState, noise: Noise) -> Float[Array, "node target"]:
         """The network's output in the scaled space in which losses compare, of one member's noise."""
         return self.member(noise).predict(inputs.state, inputs.forcing)
 
-    def target(self, inputs: Start, physical: Float[Array, "node target"]) -> Float[Array, "node target"]:
+    def target(self, inputs: PreparedState, physical: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """The target of `predict` for a physical frame: the inverse of `restore`."""
         return self.normaliser.target(physical, inputs.state.history[-1])
 
-    def restore(self, inputs: Start, output: Float[Array, "node target"]) -> Float[Array, "node target"]:
+    def restore(self, inputs: PreparedState, output: Float[Array, "node target"]) -> Float[Array, "node target"]:
         """The physical frame."""
         return self.normaliser.restore(output, inputs.state.history[-1])
 

@@ -27,7 +27,7 @@ Nodes = Float[Array, "mesh width"]
 Edges = Float[Array, "tile edge width"]
 
 
-class Kept(eqx.Module):
+class SavedActivations(eqx.Module):
     """Values of each step saved for the backward pass, in the precision of products. `normed` is None if recomputed."""
 
     incoming: Float[Array, "step mesh width"]
@@ -123,7 +123,7 @@ def _forward_for_gradient(keep, space, steps: Interaction, carry, edges: EdgeTil
     mesh, edge = carry
     count, low = _count(steps), steps.dtype
     of_edges, of_nodes = (mlp.layers[0].bias.shape[-1] for mlp in (steps.edge_mlp, steps.node_mlp))
-    kept = Kept(
+    kept = SavedActivations(
         incoming=jnp.empty((count, *mesh.shape), low),
         mesh_first=jnp.empty((count, len(mesh), of_nodes), low),
         mesh_normed=jnp.empty((count, *mesh.shape), low),
@@ -153,7 +153,7 @@ def _backward(keep, space, residuals, gradient):
 interact.defvjp(_forward_for_gradient, _backward)
 
 
-def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: Kept, carry):
+def _step_back(space, number, interaction: Interaction, edges: EdgeTiles, kept: SavedActivations, carry):
     """Gradients before a step and of its parameters, from those after it; nodes and edges before it are restored."""
     for_mesh, for_edge, mesh, edge, for_kinds = carry
     parts, back_to_interaction = jax.vjp(InteractionMaps.of, interaction)
@@ -249,7 +249,7 @@ def _numbered(edges: EdgeTiles):
     return jnp.arange(edges.senders.shape[0]), edges.senders, edges.receivers, edges.kinds
 
 
-def _put(kept: Kept | None, place: tuple, **values) -> Kept | None:
+def _put(kept: SavedActivations | None, place: tuple, **values) -> SavedActivations | None:
     """`kept` with values at `place`; None if nothing is saved."""
     if kept is None:
         return None

@@ -14,7 +14,8 @@ import zarr
 
 from airmass.core.errors import InputError
 from airmass.data.formats.forecast_reader import open_forecast, read_lead_times
-from airmass.data.formats.store import open_store, open_unchecked, read
+from airmass.data.formats.opening import open_unchecked
+from airmass.data.formats.store import open_store, read
 from airmass.data.loading.frames import Frames
 from airmass.data.loading.lazy_array import lazy_array
 from airmass.fields.task import Task

@@ -11,7 +11,8 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.data.formats.layout import problems
-from airmass.data.formats.store import open_store, open_unchecked, read
+from airmass.data.formats.opening import open_unchecked
+from airmass.data.formats.store import open_store, read
 from airmass.data.preparation.convert import convert
 from tests.conftest import make_store, synthetic_dataset
 

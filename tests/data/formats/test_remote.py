@@ -12,8 +12,9 @@ import zarr
 from airmass.core.errors import InputError
 from airmass.data.formats import remote
 from airmass.data.formats.climatology import open_climatology
+from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.remote import kvstore_spec
-from airmass.data.formats.store import open_store, open_unchecked
+from airmass.data.formats.store import open_store
 from airmass.data.preparation.convert import convert
 from airmass.data.preparation.statistics import compute_statistics
 from tests.conftest import make_store, synthetic_dataset

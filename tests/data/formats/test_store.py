@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.store import fingerprint, grid_of, open_store, read, require, require_finite, require_times
+from airmass.data.formats.layout import grid_of
+from airmass.data.formats.store import fingerprint, open_store, read, require, require_finite, require_times
 from tests.conftest import LEVELS, NAMES, make_store, synthetic_dataset
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from airmass.models.fgn.model import Network, sizes
+from airmass.models.fgn.model import FGNNetwork, sizes
 from airmass.models.fgn.published import read_configured, to_published
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.members import step as member_step
@@ -114,5 +114,5 @@ def test_published_sizes_have_the_published_number_of_parameters(name):
     kept = tuple(v for v in task.prognostic if winds_at_100m or not v.startswith("100m_"))
     levels = (50, 100, 150, 200, 250, 300, 400, 500, 600, 700, 850, 925, 1000)
     task = dataclasses.replace(task, prognostic=kept, levels=levels)
-    shapes = jax.eval_shape(lambda: Network(settings, *sizes(task), key=jax.random.key(0)))
+    shapes = jax.eval_shape(lambda: FGNNetwork(settings, *sizes(task), key=jax.random.key(0)))
     assert sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(shapes)) == expected

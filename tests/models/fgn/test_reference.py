@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from airmass.models.fgn import reference
-from airmass.models.fgn.model import Inputs, Network
+from airmass.models.fgn.model import FGNNetwork, Inputs
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.mesh.icosphere import icosphere
 from airmass.models.mesh.neighbours import Neighbours, hop_matrix
@@ -17,7 +17,7 @@ UNIFORM = 2
 
 def test_the_fast_network_is_the_plain_one():
     settings = FGNSettings(1, 16, 2, 2, 2, 24, edge_width=4, noise_channels=5, condition=3, divisor=3.0)
-    network = random_leaves(lambda: Network(settings, CHANNELS, UNIFORM, OUTPUTS, key=jax.random.key(0)))
+    network = random_leaves(lambda: FGNNetwork(settings, CHANNELS, UNIFORM, OUTPUTS, key=jax.random.key(0)))
     tiles, mesh = Tiles.of(GRAPHS, rows=48), icosphere(1)
     neighbours = Neighbours.within(mesh, settings.hops, block=16)
     near = jnp.asarray(hop_matrix(mesh, settings.hops).toarray())

@@ -26,7 +26,7 @@ from airmass.models.objectives.base import Example
 from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.state import State
 from airmass.recipes.settings import DeviceSettings, TrainingSettings
-from airmass.training.run_folder import Start
+from airmass.training.run_folder import WarmStart
 from airmass.training.train import train
 from tests.training.small import SMALL, small_model
 
@@ -192,7 +192,9 @@ def test_a_run_keeps_its_innovations_and_a_start_makes_its_own(small_store, tmp_
     expected = named_leaves(linear_residual_of(frames, first.normaliser.target_scale))
     half = (str(frames.times[0])[:10], str(frames.times[len(frames.times) // 2])[:10])
     other = dataclasses.replace(short, training=dataclasses.replace(short.training, dates=half))
-    second = read_model(train(other, small_store, tmp_path / "second", start=Start(tmp_path / "first" / "model.npz")))
+    second = read_model(
+        train(other, small_store, tmp_path / "second", start=WarmStart(tmp_path / "first" / "model.npz"))
+    )
     own = named_leaves(linear_residual_of(Frames(small_store, short.task, half), second.normaliser.target_scale))
     for name, leaf in named_leaves(first.linear_residual).items():
         np.testing.assert_array_equal(leaf, expected[name], err_msg=name)
