@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 
 from airmass import __version__
-from airmass.core.errors import InputError
+from airmass.core.cluster import cluster
 from airmass.core.files import put, write_arrays
 from airmass.core.place import is_url
 from airmass.core.tables import say
@@ -31,7 +31,6 @@ from airmass.evaluation.scoring import VariableScores, joined, score_variable
 
 # Initial times of one piece: chunks of a forecast often span about as many.
 PIECE = 12
-_CONNECT_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -134,16 +133,8 @@ def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
             yield executor
         return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError("--scheduler needs Dask's cluster: pip install 'airmass[cluster]'") from None
-    try:
-        client = Client(scheduler, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise InputError(f"--scheduler {scheduler}: cannot be reached: {' '.join(str(error).split())}") from None
-    with client:
-        yield client.get_executor()
+    with cluster(scheduler) as executor:
+        yield executor
 
 
 @contextmanager
