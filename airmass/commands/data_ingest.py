@@ -41,15 +41,21 @@ class Ingest:
     """CSV file with n, a (Pa) and b of the half levels of model levels (ECMWF's tables), where files do not tell."""
     below_ground: Literal["missing", "extrapolate"] = "missing"
     """Values from model levels at pressures below the ground."""
+    shard: int | None = None
+    """Times in one file of a variable (Zarr's shard); by default as many as 64 MiB hold, at most 32."""
     append: bool = False
     """Add later times to a finished store that was made with the same options."""
     workers: int = 1
     """Threads."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, such as tcp://node1:8786, whose workers read and write; they must see the same
+    paths."""
 
 
 def run(arguments: list[str]) -> None:
     options = vars(parse(Ingest, "airmass data ingest", arguments))
     require_between("--workers", options["workers"], 1, 256)
+    require_between("--shard", options["shard"], 1, 10000)
     require_between("--lead", options["lead"], 0, 10000)
     require_between("--accumulation", options["accumulation"], 1, 240)
     require_between("--member", options["member"], 0, 100000)
@@ -58,6 +64,7 @@ def run(arguments: list[str]) -> None:
     from airmass.data.ingest.request import IngestRequest
 
     out, workers, append = (options.pop(name) for name in ("out", "workers", "append"))
+    scheduler = options.pop("scheduler")
     try:
         with progress() as shown:
             bar = shown.add_task("taking in", total=None)
@@ -68,6 +75,7 @@ def run(arguments: list[str]) -> None:
                 append,
                 lambda n, total: shown.update(bar, completed=n, total=total),
                 lambda note: say(shown.console, note, soft_wrap=True),
+                scheduler,
             )
     except KeyboardInterrupt as stop:
         stop.args = ("stopped; run the same command to go on",)

@@ -29,6 +29,9 @@ class Stats:
     """Hours between the two frames of a difference; by default 6, or the store's own step."""
     workers: int = 1
     """Threads that read ahead; the statistics are the same to the bit."""
+    scheduler: str | None = None
+    """Address of a Dask scheduler, such as tcp://node1:8786, whose workers take a variable each; they must see the same
+    paths."""
 
 
 def run(arguments: list[str]) -> None:
@@ -49,5 +52,6 @@ def run(arguments: list[str]) -> None:
             options.step,
             lambda name, done, total: shown.update(bar, description=one_line(name), completed=done, total=total),
             options.workers,
+            options.scheduler,
         )
     print(one_line(f"statistics: {options.out}"))

@@ -6,12 +6,10 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_complet
 from contextlib import contextmanager
 from typing import TypeVar
 
-from airmass.core.errors import InputError
+from airmass.core.cluster import cluster
 
 Part = TypeVar("Part")
 Result = TypeVar("Result")
-
-_CONNECT_SECONDS = 10
 
 
 def spread(
@@ -36,13 +34,5 @@ def _executor(workers: int, scheduler: str | None) -> Iterator[Executor]:
         with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn")) as executor:
             yield executor
         return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise InputError("--scheduler needs Dask's cluster: pip install 'airmass[cluster]'") from None
-    try:
-        client = Client(scheduler, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise InputError(f"--scheduler {scheduler}: cannot be reached: {' '.join(str(error).split())}") from None
-    with client:
-        yield client.get_executor()
+    with cluster(scheduler) as executor:
+        yield executor

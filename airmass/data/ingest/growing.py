@@ -1,7 +1,8 @@
-"""A store that grows time by time and can go on after a kill: beside its place, with a checksum of every frame.
+"""A store that grows shard by shard and can go on after a kill: beside its place, with a checksum of every frame.
 
-`OUT.partial` holds the store, `plan.json` with what it is made of, and `done.jsonl` with a line for each whole time:
-its index and the checksum of its chunks, held against the files when a run goes on.
+`OUT.partial` holds the store, `plan.json` with what it is made of, and `done.jsonl` with a line for each whole shard of
+times (of one time, where there are no shards): its index and the checksum of its files, held against them when a run
+goes on.
 """
 
 import hashlib
@@ -77,7 +78,7 @@ class GrowingStore:
         write_durably(self.folder / "plan.json", json.dumps(self._plan))
 
     def go_on(self, names: Sequence[str]) -> set[int]:
-        """Indices of the times that are whole, after their checksums were held against the files."""
+        """Indices of the shards that are whole, after their checksums were held against the files."""
         for line in read_text(self._journal).splitlines():
             with_checksum = _parsed(line)
             if with_checksum is not None and self._checksum(names, with_checksum[0]) == with_checksum[1]:
@@ -85,7 +86,7 @@ class GrowingStore:
         return self._whole
 
     def record(self, names: Sequence[str], index: int) -> None:
-        """Record that all variables of a time are on disk."""
+        """Record that all variables of a shard are on disk."""
         line = json.dumps([index, self._checksum(names, index)])
         with self._lock, self._journal.open("a") as journal:
             journal.write(line + "\n")
@@ -157,13 +158,20 @@ def checksum(store: Path) -> str:
     return digest.hexdigest()
 
 
-def write_frame(store: Path, name: str, index: int | None, values: np.ndarray) -> None:
-    """Write one time of a variable, or the whole of one without times."""
-    array = zarr.open_array(store, path=name, mode="r+", config={"write_empty_chunks": True})
-    if index is None:
-        array[...] = values
-    else:
-        array[index] = values
+def write_shard(store: Path, name: str, shard: int, first: int, values: np.ndarray) -> None:
+    """Write a whole shard of a variable, from the time `first` on, in place of one that may be a link to an old one."""
+    for file in _chunk_files(store / name / "c", shard):
+        file.unlink()
+    _opened(store, name)[first : first + len(values)] = values
+
+
+def write_static(store: Path, name: str, values: np.ndarray) -> None:
+    """Write a variable without times."""
+    _opened(store, name)[...] = values
+
+
+def _opened(store: Path, name: str) -> zarr.Array:
+    return zarr.open_array(store, path=name, mode="r+", config={"write_empty_chunks": True})
 
 
 def _chunk_files(folder: Path, index: int) -> list[Path]:

@@ -3,6 +3,10 @@
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +14,24 @@ import numpy as np
 import zarr
 
 import airmass
-from airmass.core.ahead import results_in_order
+from airmass.core.ahead import results_by_pool, results_in_order
+from airmass.core.cluster import cluster
 from airmass.core.errors import InputError
 from airmass.core.files import refuse_existing, refuse_inside
 from airmass.core.place import Place, is_url, local_path
 from airmass.core.strict_json import parse_json
 from airmass.data.formats.layout import minute
 from airmass.data.ingest.files import files_of, is_unpacked
-from airmass.data.ingest.growing import GrowingStore, link_store, write_frame
+from airmass.data.ingest.growing import GrowingStore, link_store, write_static
 from airmass.data.ingest.request import IngestRequest, Opened, open_sources
+from airmass.data.ingest.shards import ShardWork, shard_length, write_times
 from airmass.fields.variables import VARIABLES
 
 Progress = Callable[[int, int], None]
 
 SETTINGS = "airmass_ingest"
+# Shards that a cluster works on or waits with.
+_AHEAD = 256
 _EPOCH = np.datetime64("1970-01-01", "s")
 _TIME = {"units": "seconds since 1970-01-01", "calendar": "proleptic_gregorian", "standard_name": "time", "axis": "T"}
 
@@ -35,12 +43,14 @@ def ingest(
     append: bool = False,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
+    scheduler: str | None = None,
 ) -> str:
     """Write the store `out` from the sources, one time a chunk; returns the checksum of its files.
 
     A run that was stopped in any way goes on where it was, with the same command. With `append`, later times are added
-    to a store that was made with the same variables, levels and grid. `tell` gets what is left out, in words. Raises
-    InputError, before anything is written, for what the sources lack or hold twice.
+    to a store that was made with the same variables, levels and grid. `tell` gets what is left out, in words. The work
+    is done by `workers` threads, or by the Dask cluster of a `scheduler`. Raises InputError, before anything is
+    written, for what the sources lack or hold twice.
     """
     out = local_path(out, "output")
     if out.suffix != ".zarr":
@@ -52,36 +62,56 @@ def ingest(
     if tell is not None:
         for note in opened.notes:
             tell(note)
-    settings = _settings(request, opened)
+    shard = shard_length(opened, request.shard) if held is None else held["shard"]
+    if request.shard not in (None, shard):
+        raise InputError(f"{out}: has {shard} times a shard, to append {request.shard}; expected the same")
+    settings = _settings(request, opened, shard)
     store = GrowingStore(out, {**settings, **_plan(request, opened, held)})
-    names = opened.changing
-    with store.opened() as begun:
+    names, before = opened.changing, held["count"] if held else 0
+    total = before + len(opened.times)
+    with store.opened() as begun, _pool(workers, scheduler) as pool:
         if not begun:
             _require_fits(out, held, settings, opened.times)
             _begin(store, opened, settings, held, out)
-        before = held["count"] if held else 0
         whole = store.go_on(names)
-        left = [i for i in range(len(opened.times)) if before + i not in whole]
-
-        def one(i: int) -> None:
-            for name in names:
-                write_frame(store.store, name, before + i, opened.frame(name, opened.times[i]))
-            store.record(names, before + i)
-
-        done = len(opened.times) - len(left)
-        for _ in results_in_order(one, left, workers):
-            done += 1
+        left = [i for i in range(before // shard, -(-total // shard)) if i not in whole]
+        work = ShardWork(_absolute(request), opened.levels, store.store.absolute(), _old(out, held), before, shard)
+        done = total - before - sum(work.new(i, total) for i in left)
+        run = partial(write_times, work) if pool else partial(work.write, opened)
+        for i, _ in results_by_pool(pool, run, left, _AHEAD) if pool else results_in_order(run, left, workers):
+            store.record(names, i)
+            done += work.new(i, total)
             if progress is not None:
-                progress(done, len(opened.times))
+                progress(done, total - before)
         return store.finish()
 
 
-def _settings(request: IngestRequest, opened: Opened) -> dict[str, Any]:
+def _pool(workers: int, scheduler: str | None) -> AbstractContextManager[Executor | None]:
+    if scheduler is not None and workers > 1:
+        raise InputError(f"--scheduler {scheduler} has its own workers: --workers {workers} has no effect")
+    return cluster(scheduler) if scheduler is not None else nullcontext()
+
+
+def _absolute(request: IngestRequest) -> IngestRequest:
+    """The request as workers in other folders read it."""
+    sources = tuple(source if is_url(source) else Path(source).absolute() for source in request.sources)
+    files = {name: path.absolute() for name in ("names", "half_levels") if (path := getattr(request, name))}
+    return replace(request, sources=sources, **files)
+
+
+def _old(out: Path, held: dict[str, Any] | None) -> Path | None:
+    """The store that is appended to, None without one."""
+    if held is None:
+        return None
+    return (out if out.exists() else out.with_name(f"{out.name}.partial") / "replaced").absolute()
+
+
+def _settings(request: IngestRequest, opened: Opened, shard: int) -> dict[str, Any]:
     """The settings that all times of a store share."""
     return {
         "variables": list(opened.variables), "levels": list(opened.levels), "grid": str(opened.grid),
         "method": request.method, "below_ground": request.below_ground, "numbers": list(opened.numbers),
-        "step": _step(opened.times), "airmass": airmass.__version__,
+        "step": _step(opened.times), "shard": shard, "airmass": airmass.__version__,
     }  # fmt: skip
 
 
@@ -118,7 +148,7 @@ def _held(out: Path) -> dict[str, Any]:
     except Exception as error:  # whatever zarr raises
         raise InputError(f"{out}: was not made by `airmass data ingest`, so nothing can be appended") from error
     settings = parse_json(str(text), source=out)
-    return {**settings, "count": len(times), "last": _EPOCH + times[-1].astype("timedelta64[s]")}
+    return {"shard": 1, **settings, "count": len(times), "last": _EPOCH + times[-1].astype("timedelta64[s]")}
 
 
 def _require_fits(out: Path, held: dict[str, Any] | None, settings: dict[str, Any], times: np.ndarray) -> None:
@@ -152,7 +182,7 @@ def _begin(
         _lengthen(store.store, opened)
     store.begin()
     if held is not None:
-        for index in range(held["count"]):
+        for index in range(held["count"] // held["shard"]):  # the last shard, if it has room, is written anew
             store.record(opened.changing, index)
 
 
@@ -181,18 +211,20 @@ def _create(path: Path, opened: Opened, settings: dict[str, Any]) -> None:
         dims = opened.dims(name)
         shape = tuple(map(opened.size, dims))
         chunks = tuple(1 if d == "time" else n for d, n in zip(dims, shape, strict=True))
+        sharded = settings["shard"] > 1 and not VARIABLES[name].static
         attributes: dict[str, Any] = {**VARIABLES[name].attributes, **opened.analysis.provenance(name)}
         group.create_array(
             name,
             shape=shape,
             chunks=chunks,
+            shards=(settings["shard"], *chunks[1:]) if sharded else None,
             dtype="float32",
             dimension_names=dims,
             fill_value=np.nan,
             attributes=attributes,
         )
         if VARIABLES[name].static:
-            write_frame(path, name, None, opened.frame(name, opened.times[0]))
+            write_static(path, name, opened.frame(name, opened.times[0]))
 
 
 def _coordinate(group: zarr.Group, name: str, values: np.ndarray, attributes: Any) -> None:

@@ -39,6 +39,7 @@ class IngestRequest:
     names: Path | None = None
     half_levels: Path | None = None
     below_ground: str = "missing"
+    shard: int | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from airmass.fields.variables import VARIABLES
 HALF_WIDTH = 30
 FULL_SAMPLE = 8.0
 
+_DAY = "dayofyear"
 _CHUNK_BYTES = 2 * 2**20
 _BLOCK_BYTES = 128 * 2**20
 
@@ -97,6 +98,19 @@ def day_weights(
     return (triangle + (lacking / counts.sum())[:, None]) / np.maximum(sample, FULL_SAMPLE)[:, None]
 
 
+def write_climatology(path: Path, name: str, sums: DaySums) -> None:
+    """Smooth and write one variable of the store at `path`, which a `ClimatologyWriter` has begun."""
+    import zarr
+
+    array, covered = zarr.open_array(str(path), path=name, mode="r+"), np.asarray(zarr.open_array(str(path), path=_DAY))
+    days = array.chunks[1]
+    for hour, counts in enumerate(sums.counts):
+        weights = day_weights(covered, sums.days, counts)
+        for start in range(0, len(covered), days):
+            block = slice(start, start + days)
+            array[hour, block] = sums.smoothed(hour, weights[block])
+
+
 class ClimatologyWriter:
     """A Zarr v3 store of dims (hour, dayofyear, [level,] latitude, longitude), filled variable by variable."""
 
@@ -106,12 +120,12 @@ class ClimatologyWriter:
         hours, days = hour_and_day(dataset.time.values)
         self._group = zarr.create_group(path, zarr_format=3, attributes=attributes)
         self._dataset = dataset
-        self._covered = covered_days(np.unique(days))
-        self._coordinate("hour", np.unique(hours), {"long_name": "hour of day"})
-        self._coordinate("dayofyear", self._covered, {"long_name": "day of year"})
+        self._covered, self._hours = covered_days(np.unique(days)), np.unique(hours)
+        self._coordinate("hour", self._hours, {"long_name": "hour of day"})
+        self._coordinate(_DAY, self._covered, {"long_name": "day of year"})
 
-    def write(self, name: str, sums: DaySums) -> None:
-        """Smooth and write one variable."""
+    def begin(self, name: str) -> None:
+        """Make the array of one variable, and the coordinates that it needs."""
         field = self._dataset[name]
         dims = tuple(str(d) for d in field.dims if d != "time")
         for dim in dims:
@@ -119,13 +133,8 @@ class ClimatologyWriter:
                 self._coordinate(dim, field[dim].values, dict(field[dim].attrs))
         shape = tuple(field.sizes[d] for d in dims)
         days = int(np.clip(_CHUNK_BYTES // (4 * np.prod(shape)), 1, len(self._covered)))
-        full, chunks = (len(sums.hours), len(self._covered), *shape), (1, days, *shape)
-        array = self._array(name, full, chunks, ("hour", "dayofyear", *dims), VARIABLES[name].attributes)
-        for hour, counts in enumerate(sums.counts):
-            weights = day_weights(self._covered, sums.days, counts)
-            for start in range(0, len(self._covered), days):
-                block = slice(start, start + days)
-                array[hour, block] = sums.smoothed(hour, weights[block])
+        full, chunks = (len(self._hours), len(self._covered), *shape), (1, days, *shape)
+        self._array(name, full, chunks, ("hour", _DAY, *dims), VARIABLES[name].attributes)
 
     def write_quantiles(self, name: str, quantiles: Quantiles, attributes: dict) -> None:
         """Compute and write the quantiles of one field, one hour and day at a time."""

@@ -9,6 +9,7 @@ zero loses no digits.
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,22 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 import airmass
-from airmass.core.ahead import results_in_order
+from airmass.core.ahead import results_by_pool, results_in_order
+from airmass.core.cluster import cluster
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
-from airmass.core.place import local_path
+from airmass.core.place import is_url, local_path
 from airmass.data.formats.climatology import EXTREMES, quantiles_name
 from airmass.data.formats.layout import axis_problem, fill_hint, minute
 from airmass.data.formats.store import fingerprint, open_store, read, require
 from airmass.data.plausible import doubt, place, require_plausible
-from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
+from airmass.data.preparation.climatology import (
+    FULL_SAMPLE,
+    HALF_WIDTH,
+    ClimatologyWriter,
+    DaySums,
+    write_climatology,
+)
 from airmass.data.preparation.quantiles import Quantiles
 from airmass.fields.clock import parse_dates
 from airmass.fields.derived import combined, parts_of, scored
@@ -110,14 +118,17 @@ def compute_statistics(
     step: int | None = None,
     progress: Progress | None = None,
     workers: int = 1,
+    scheduler: str | None = None,
 ) -> Path:
     """Write statistics and climatology of a store over `dates` (both included) to the new folder `out_dir`.
 
     `variables` may be long or short names; by default all of the table that are not computed from time. `step` is the
     interval of differences in hours, by default 6 or, if the store has no frames 6 h apart, its own step. Pairs across
     a missing time are left out and counted. `progress` gets (variable, frames done, frames). `workers` threads read
-    ahead; the result is the same to the bit. Raises InputError for
-    dates that the store does not cover, unexpected missing values, and a constant field, which cannot be normalised.
+    ahead, or the Dask cluster of a `scheduler` takes a variable a worker; the result is the same to the bit.
+
+    Raises InputError for dates that the store does not cover, unexpected missing values, and a constant field, which
+    cannot be normalised.
     """
     refuse_existing(out_dir, store_path)
     dataset = _selected(store_path, dates, variables, levels)
@@ -129,16 +140,16 @@ def compute_statistics(
         aside.mkdir()
         scratch = aside / "scratch"
         writer = ClimatologyWriter(aside / CLIMATOLOGY, dataset, attributes | _CLIMATOLOGY_ATTRIBUTES)
+        changing = [name for name in map(str, dataset.data_vars) if not VARIABLES[name].static]
+        for name in changing:
+            writer.begin(name)
+        place = store_path if scheduler is None else _absolute(store_path)
+        one = Pass(place, dates, tuple(map(str, dataset.data_vars)), levels, step, aside.absolute(), workers)
+        found = dict(_passes(one, changing, dataset, scheduler, progress))
         for name in map(str, dataset.data_vars):
-            scratch.mkdir()
-            field = dataset[name]
-            if VARIABLES[name].static:
-                moments, changes = Moments.of(_finite(field, store_path)[None]), None
-            else:
-                moments, changes, sums = _pass(field, step, store_path, scratch, workers, progress)
-                writer.write(name, sums)
-            shutil.rmtree(scratch)
-            _tabulate(tables, field, moments, changes, store_path)
+            still = Moments.of(_finite(dataset[name], store_path)[None]) if name not in found else None
+            moments, changes = (still, None) if still is not None else found[name]
+            _tabulate(tables, dataset[name], moments, changes, store_path)
         for name in EXTREMES:
             if set(parts_of(name)) <= set(dataset.data_vars):
                 scratch.mkdir()
@@ -246,6 +257,56 @@ def _step(times: np.ndarray, step: int | None, path: str | Path) -> int:
     if step <= 0 or not np.isin(times - step * _HOUR, times).any():
         raise InputError(f"{path}: no two frames {step} h apart within {minute(times[0])} to {minute(times[-1])}")
     return step
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a worker needs to pass over one variable of a store, writing its climatology to `folder`."""
+
+    store: str | Path
+    dates: tuple[str, str]
+    variables: tuple[str, ...]
+    levels: Sequence[int] | None
+    step: int
+    folder: Path
+    threads: int
+
+    def over(self, field: xr.DataArray, progress: Progress | None = None) -> tuple[Moments, Moments]:
+        """Moments and moments of changes of a field."""
+        scratch = self.folder / f"scratch-{field.name}"
+        scratch.mkdir()
+        moments, changes, sums = _pass(field, self.step, self.store, scratch, self.threads, progress)
+        write_climatology(self.folder / CLIMATOLOGY, str(field.name), sums)
+        shutil.rmtree(scratch)
+        return moments, changes
+
+
+def pass_on_worker(of: Pass, name: str) -> tuple[Moments, Moments]:
+    """A pass over one variable on a worker of a cluster, which must see the same paths."""
+    if not of.folder.exists():
+        raise InputError(f"{of.folder}: not there for a worker of the cluster, which must see the same paths")
+    return of.over(_selected(of.store, of.dates, of.variables, of.levels)[name])
+
+
+def _passes(
+    of: Pass, names: Sequence[str], dataset: xr.Dataset, scheduler: str | None, progress: Progress | None
+) -> Iterator[tuple[str, tuple[Moments, Moments]]]:
+    """Names and moments of every variable."""
+    if scheduler is None:
+        for name in names:
+            yield name, of.over(dataset[name], progress)
+        return
+    with cluster(scheduler) as pool:
+        for done, (name, found) in enumerate(
+            results_by_pool(pool, partial(pass_on_worker, of), names, len(names) + 1), 1
+        ):
+            yield name, found
+            if progress is not None:
+                progress(name, done, len(names))
+
+
+def _absolute(place: str | Path) -> str | Path:
+    return place if is_url(place) else Path(place).absolute()
 
 
 def _pass(

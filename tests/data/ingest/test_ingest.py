@@ -1,10 +1,6 @@
 """Archives in every layout become one store; real files become stores of known values; runs go on after a kill."""
 
 import shutil
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -13,10 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.data.formats.store import open_store
-from airmass.data.ingest.growing import checksum
 from airmass.data.ingest.ingest import ingest
 from airmass.data.ingest.request import IngestRequest, open_sources, parse_times
 from tests.conftest import synthetic_dataset
@@ -172,91 +166,6 @@ def test_members_are_kept_or_chosen(tmp_path):
         np.testing.assert_array_equal(one.temperature, all_members.temperature.sel(number=1))
     with pytest.raises(InputError, match="no member 7; the sources have 0, 1"):
         open_sources(IngestRequest((file,), member=7))
-
-
-# --- runs -----------------------------------------------------------------------------------------------------------
-
-
-def test_four_workers_write_the_bytes_of_one(tmp_path):
-    files = LAYOUTS["IFS"](archive(["temperature", "2m_temperature"], days=1.5), tmp_path)
-    one = ingest(IngestRequest(tuple(files), grid="8x4"), tmp_path / "1.zarr", workers=1)
-    assert one == ingest(IngestRequest(tuple(files), grid="8x4"), tmp_path / "4.zarr", workers=4)
-    assert one == checksum(tmp_path / "4.zarr")
-
-
-def test_a_stopped_run_goes_on(tmp_path):
-    files = tuple(LAYOUTS["ARCO-ERA5"](archive(["temperature", "2m_temperature"], days=2), tmp_path))
-    whole = ingest(IngestRequest(files), tmp_path / "whole.zarr")
-
-    def stop(done: int, total: int) -> None:
-        if done == 3:
-            raise KeyboardInterrupt
-
-    out = tmp_path / "out.zarr"
-    with pytest.raises(KeyboardInterrupt):
-        ingest(IngestRequest(files), out, progress=stop)
-    assert not out.exists() and (tmp_path / "out.zarr.partial" / "done.jsonl").read_text().count("\n") == 3
-    # A frame whose bytes are not those recorded is written again.
-    chunk = tmp_path / "out.zarr.partial" / "out.zarr" / "temperature" / "c" / "0" / "0" / "0" / "0"
-    chunk.write_bytes(chunk.read_bytes()[:-1])
-    with pytest.raises(InputError, match="was begun with method conservative, now bilinear; remove it"):
-        ingest(IngestRequest(files, method="bilinear"), out)
-    steps: list[int] = []
-    assert ingest(IngestRequest(files), out, progress=lambda done, total: steps.append(done)) == whole
-    assert steps == list(range(3, 9)) and not (tmp_path / "out.zarr.partial").exists()
-
-
-def test_later_times_are_appended(tmp_path):
-    whole = archive(["temperature", "land_sea_mask"], days=2)
-    for n, part in enumerate((slice(0, 5), slice(5, 8))):
-        whole.isel(time=part).to_netcdf(tmp_path / f"{n}.nc", engine="h5netcdf")
-    out = tmp_path / "out.zarr"
-    taken([tmp_path / "0.nc"], out)
-    with pytest.raises(
-        InputError, match="ends at 2000-11-02T00:00, to append from 2000-11-01T00:00; expected later times"
-    ):
-        ingest(IngestRequest((tmp_path / "0.nc",)), out, append=True)
-    assert main(["data", "ingest", str(tmp_path / "1.nc"), "--out", str(out), "--append"]) == 0
-    found = open_store(out, dask=False)
-    xr.testing.assert_equal(
-        found[list(whole.data_vars)].load(), whole.drop_vars("level").assign_coords(level=found.level)
-    )
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.nc", "1.nc", "out.zarr"]
-    with pytest.raises(InputError, match=r"48 h before|expected 6 h"):
-        later = whole.isel(time=slice(0, 1)).assign_coords(time=[np.datetime64("2000-11-05", "ns")])
-        later.to_netcdf(tmp_path / "2.nc", engine="h5netcdf")
-        ingest(IngestRequest((tmp_path / "2.nc",)), out, append=True)
-
-
-@pytest.mark.slow
-def test_ten_kills_end_in_the_same_checksum(tmp_path):
-    files = tuple(LAYOUTS["ARCO-ERA5"](archive(days=60, n_latitude=32, n_longitude=64), tmp_path))
-    whole = ingest(IngestRequest(files, grid="30x15"), tmp_path / "whole.zarr")
-    words = [
-        sys.executable,
-        "-m",
-        "airmass",
-        "data",
-        "ingest",
-        *map(str, files),
-        "--out",
-        str(tmp_path / "o.zarr"),
-        "--grid",
-        "30x15",
-    ]
-    journal, kills, seen = tmp_path / "o.zarr.partial" / "done.jsonl", 0, 0
-    while kills < 10:
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        while process.poll() is None:
-            lines = journal.read_text().count("\n") if journal.exists() else 0
-            if lines > seen + 3:
-                seen = lines
-                process.send_signal(signal.SIGKILL)
-            time.sleep(0.002)
-        assert process.returncode == -signal.SIGKILL, process.stderr.read()
-        kills += 1
-    subprocess.run(words, check=True)
-    assert checksum(tmp_path / "o.zarr") == whole
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

@@ -1,11 +1,14 @@
 """Statistics against float64 numpy on all data at once, and against closed forms."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.data.preparation import statistics
 from airmass.data.preparation.statistics import (
@@ -95,14 +98,36 @@ def test_blocks_of_one_frame_give_the_same_files(store, folder, tmp_path, monkey
     assert ("temperature", 12, 12) in seen
 
 
+def test_a_cluster_gives_the_same_files(store, tmp_path, monkeypatch, capsys):
+    from distributed import LocalCluster
+
+    names = ("temperature", "sea_surface_temperature", "land_sea_mask")
+    one = compute_statistics(store, tmp_path / "one", DATES, names)
+    monkeypatch.chdir(Path(store).parent)
+    words = ["data", "stats", Path(store).name, "--dates", *DATES, "--variables", *names]
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, processes=False) as cluster:
+        options = ["--out", str(tmp_path / "two"), "--scheduler", cluster.scheduler_address]
+        assert main([*words, *options]) == 0
+    _same_files(one, tmp_path / "two")
+    monkeypatch.setattr("airmass.core.cluster._CONNECT_SECONDS", 1)
+    assert main([*words, "--out", str(tmp_path / "three"), "--scheduler", "tcp://127.0.0.1:1"]) == 2
+    assert "--scheduler tcp://127.0.0.1:1: cannot be reached" in capsys.readouterr().err
+    assert not (tmp_path / "three").exists()
+
+
 def test_four_workers_give_the_same_files(store, tmp_path, monkeypatch):
     monkeypatch.setattr(statistics, "_BLOCK_BYTES", 1)
     names = ("temperature", "10m_u_component_of_wind", "10m_v_component_of_wind")
     one, four = (compute_statistics(store, tmp_path / f"{n}", DATES, names, workers=n) for n in (1, 4))
-    for a, b in zip(load_statistics(one), load_statistics(four), strict=True):
+    _same_files(one, four)
+
+
+def _same_files(one: Path, two: Path) -> None:
+    for a, b in zip(load_statistics(one), load_statistics(two), strict=True):
+        a.attrs.pop("store"), b.attrs.pop("store")
         xr.testing.assert_identical(a, b)
     chunks = [path.relative_to(one) for path in one.rglob("*") if path.is_file() and "c" in path.parts]
-    assert chunks and all((one / path).read_bytes() == (four / path).read_bytes() for path in chunks)
+    assert chunks and all((one / path).read_bytes() == (two / path).read_bytes() for path in chunks)
 
 
 def test_linear_trend_has_equal_changes(tmp_path):
