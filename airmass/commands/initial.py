@@ -15,7 +15,7 @@ class InitialOptions:
     """Make the initial state of a checkpoint from archives and analyses: exactly the frames that it reads."""
 
     sources: tyro.conf.Positional[tuple[str, ...]]
-    """Zarr stores, NetCDF and GRIB files, zip archives of CDS, or folders of files."""
+    """Zarr stores, NetCDF and GRIB files, zip archives of CDS, folders; and one of ecmwf-open-data, gfs, cds."""
     checkpoint: Path
     """A run's folder, a model file, or a published `.npz`."""
     out: Path
@@ -38,6 +38,10 @@ class InitialOptions:
     """Hours over which precipitation is summed where a file does not tell: 1 for ERA5's hourly data."""
     names: Path | None = None
     """CSV file of further names (see `airmass data names --csv`)."""
+    downloads: Path | None = None
+    """Folder that keeps what is fetched from a service; by default `analyses` in the cache."""
+    server: str | None = None
+    """Address of a mirror of the service, with the same paths."""
     any_analysis: bool = False
     """Take an analysis of another centre than the one whose reanalysis the checkpoint was trained on."""
     compare: Path | None = None
@@ -52,6 +56,7 @@ def run(arguments: list[str]) -> int:
     out: Path = options.pop("out")
     checkpoint, config, statistics = (options.pop(name) for name in ("checkpoint", "config", "statistics"))
     time, sample, any_analysis = options.pop("time"), options.pop("compare"), options.pop("any_analysis")
+    downloads, server = options.pop("downloads"), options.pop("server")
     if out.suffix != ".nc":
         raise InputError(f"{out}: expected a name that ends in .nc")
 
@@ -59,6 +64,7 @@ def run(arguments: list[str]) -> int:
     from airmass.core.place import is_url
     from airmass.data.ingest.initial_file import initial_dataset, write_initial
     from airmass.data.ingest.request import IngestRequest
+    from airmass.data.services.fetch import service_of
     from airmass.forecasting.checkpoints.read import read_checkpoint
     from airmass.forecasting.system import typical_values_of
 
@@ -68,13 +74,35 @@ def run(arguments: list[str]) -> int:
     scaled = own or config is not None or statistics is not None
     usual = typical_values_of(held.task, held.scales(statistics)) if scaled else None
     grid = held.grid if held.grid is not None or options["grid"] is not None else _of_spacing(held.spacing)
-    request = IngestRequest(**options)
-    dataset = initial_dataset(request, held.task, time, grid, None if own or any_analysis else "ecmf")
+    request, centre = IngestRequest(**options), None if own or any_analysis else "ecmf"
+    if (service := service_of(request.sources)) is not None:
+        request = _fetched(request, service, held.task, time, downloads, server, centre)
+    elif downloads is not None or server is not None:
+        raise InputError("--downloads and --server are for ecmwf-open-data, gfs and cds; the sources are files")
+    dataset = initial_dataset(request, held.task, time, grid, centre)
+    if service is not None:
+        dataset = dataset.assign_attrs(source=f"{service.title} ({service.licence})")
     farthest = write_initial(dataset, held.task, out, usual)
     print(one_line(f"initial state: {out}"))
     if farthest is not None:
         print(f"farthest: {farthest}")
     return _compared(dataset, sample, held.task) if sample is not None else 0
+
+
+def _fetched(request, service, task, time, downloads, server, centre):
+    """The request with the service's files, under a bar."""
+    from airmass.core.tables import progress
+    from airmass.data.services.fetch import fetched
+
+    with progress() as shown:
+        bar = shown.add_task(service.name)
+
+        def tell(done: int, total: int, words: str) -> None:
+            shown.update(bar, completed=done, total=total, description=one_line(f"{service.name}: {words}"))
+
+        made = fetched(request, service, task, time, downloads, server, centre, tell)
+    print(one_line(f"{service.title}, {service.licence}: {len(made.sources)} files"))
+    return made
 
 
 def _of_spacing(spacing: float):

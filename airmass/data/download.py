@@ -8,13 +8,13 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from http.client import HTTPException
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
 from airmass.core.errors import InputError
@@ -75,15 +75,101 @@ def files_named(name: str) -> tuple[PublishedFile, ...]:
 
 def offered(file: PublishedFile, server: str = SERVER) -> Offered:
     """Length and checksum that the server tells; raises InputError if it cannot be reached or has no such file."""
-    if urlsplit(server).scheme not in ("http", "https"):
-        raise InputError(f"{server}: expected an address that begins with https://")
     url = f"{server.rstrip('/')}/{quote(file.path)}"
+    headers = _headers(url)
+    md5 = _md5(headers.get_all("x-goog-hash") or [])
+    return Offered(file, url, int(headers["Content-Length"]), headers.get("ETag", ""), md5)
+
+
+def told_length(url: str) -> int:
+    """Bytes of a file, as its server tells them."""
+    return int(_headers(url)["Content-Length"])
+
+
+def _headers(url: str) -> Any:
+    """What a server tells of a file; raises InputError if it tells no length."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise InputError(f"{url}: expected an address that begins with https://")
     with _answer(urllib.request.Request(url, method="HEAD")) as answer:
         headers = answer.headers
-    length = headers.get("Content-Length", "")
-    if not length.isdecimal():
+    if not headers.get("Content-Length", "").isdecimal():
         raise InputError(f"{url}: the server tells no length")
-    return Offered(file, url, int(length), headers.get("ETag", ""), _md5(headers.get_all("x-goog-hash") or []))
+    return headers
+
+
+def read_small(url: str, most: int = 2**22) -> str:
+    """The text of a small file; raises InputError if it cannot be fetched, is no ASCII text, or is larger."""
+    for attempt in range(_TRIES):
+        try:
+            with _answer(urllib.request.Request(url)) as answer:
+                data = answer.read(most + 1)
+        except (OSError, HTTPException) as error:
+            _wait(attempt)
+            broken = error_line(error)
+            continue
+        if len(data) > most or not data.isascii():
+            raise InputError(f"{url}: expected text of at most {most} bytes")
+        return data.decode("ascii")
+    raise InputError(f"{url}: cannot be reached: {broken}")
+
+
+def download_parts(url: str, parts: Sequence[tuple[int, int]], path: Path) -> None:
+    """Write parts of a file, (offset, length) in bytes, one after another to `path`; what it holds is gone on with.
+
+    Raises InputError, and keeps what came, where the connection breaks again and again.
+    """
+    whole = sum(length for _, length in parts)
+    for attempt in range(_TRIES):
+        held = path.stat().st_size if path.exists() else 0
+        if held > whole:
+            path.unlink()
+        if _fetch_parts(url, _left(parts, held if held <= whole else 0), path):
+            return
+        _wait(attempt)
+    held = path.stat().st_size if path.exists() else 0
+    raise InputError(f"{url}: stopped after {held} of {whole} bytes; run the same command to go on")
+
+
+def _left(parts: Sequence[tuple[int, int]], held: int) -> Iterator[tuple[int, int]]:
+    """The parts without their first `held` bytes."""
+    for offset, length in parts:
+        skipped = min(held, length)
+        held -= skipped
+        if skipped < length:
+            yield offset + skipped, length - skipped
+
+
+def _fetch_parts(url: str, parts: Iterator[tuple[int, int]], path: Path) -> bool:
+    """Append parts to a file; returns False if the connection broke."""
+    try:
+        with path.open("ab") as out:
+            for offset, length in parts:
+                request = urllib.request.Request(url, headers={"Range": f"bytes={offset}-{offset + length - 1}"})
+                with _answer(request) as answer:
+                    told = answer.headers.get("Content-Range", "") if answer.status == 206 else ""
+                    if not told.startswith(f"bytes {offset}-"):
+                        raise InputError(f"{url}: the server sends no parts of files, expected bytes {offset} and on")
+                    if _copied(answer, out, length) < length:
+                        return False
+    except (OSError, HTTPException) as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise  # the disk, not the network
+        return False
+    return True
+
+
+def _copied(answer: Any, out: BinaryIO, most: int) -> int:
+    """Bytes that were copied, at most `most`."""
+    left = most
+    while left and (block := answer.read(min(_BLOCK, left))):
+        out.write(block)
+        left -= len(block)
+    return most - left
+
+
+def _wait(attempt: int) -> None:
+    """Wait before another try, longer each time; not after the last."""
+    time.sleep(min(2.0**attempt, 8) * (attempt < _TRIES - 1))
 
 
 def download(offer: Offered, folder: Path, progress: Progress | None = None) -> bool:
@@ -105,7 +191,7 @@ def download(offer: Offered, folder: Path, progress: Progress | None = None) -> 
         for attempt in range(_TRIES):
             if _fetch(offer, part, progress):
                 break
-            time.sleep(min(2.0**attempt, 8) * (attempt < _TRIES - 1))
+            _wait(attempt)
         held = part.stat().st_size if part.exists() else 0
         if held < offer.length:
             raise InputError(

@@ -53,7 +53,7 @@ def initial_dataset(
         return latest(task, held, request.sources) if last is None else frames_to(task, last)
 
     opened = open_sources(chosen, grid=grid, choose=choose)
-    _require_centre(opened, centre)
+    require_centre(opened.analysis.centres(), centre)
     fields = {}
     for name in names:
         variable = VARIABLES[name]
@@ -102,8 +102,9 @@ def frames_to(task: Task, last: np.datetime64) -> np.ndarray:
     return (last - np.arange(task.history)[::-1] * task.step * _HOUR).astype("datetime64[ns]")
 
 
-def _require_centre(opened: Opened, centre: str | None) -> None:
-    for held in opened.analysis.centres():
+def require_centre(centres: Sequence[str], centre: str | None) -> None:
+    """Raise InputError for fields of another centre than the one wanted, if one is."""
+    for held in centres:
         if centre and held and held != centre:
             raise InputError(
                 f"the fields are of the centre {held}, the checkpoint was trained on those of {centre}: another "

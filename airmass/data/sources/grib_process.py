@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from airmass.core.errors import InputError
+from airmass.core.place import Place
 from airmass.data.formats.reading import error_line
 
 _PATIENCE = 60.0  # seconds for one message
@@ -25,7 +26,7 @@ class DecodingError(Exception):
     """Bytes that ecCodes cannot decode."""
 
 
-def require_eccodes(path: Path) -> None:
+def require_eccodes(path: Place) -> None:
     """Raise InputError, with the extra that brings it, unless ecCodes is installed."""
     if importlib.util.find_spec("eccodes") is None:
         raise InputError(f"{path}: a GRIB file, which needs ecCodes; install it with pip install 'airmass[grib]'")
