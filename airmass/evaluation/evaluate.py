@@ -28,13 +28,16 @@ from airmass.evaluation.inputs import VerificationData, open_verification
 from airmass.evaluation.left_out import THESE, left_out, sentences, undefined
 from airmass.evaluation.maps import MAPS, STATION_SCORES, score_maps, station_scores
 from airmass.evaluation.metrics import Metric
+from airmass.evaluation.metrics.events import EVENTS, TABULATED, unpacked
 from airmass.evaluation.request import EvaluationRequest
 from airmass.evaluation.scores import (
     EVALUATION,
+    EVENT_TABLES,
     RANK_HISTOGRAMS,
     SCORES,
     SPECTRA,
     Evaluation,
+    EventTable,
     LeftOut,
     RankHistogram,
     Score,
@@ -90,12 +93,14 @@ def write_scores(
     ]
     for line in sentences(missing, data):
         say(console, line)
-    histograms = list(_rank_histograms(data, scores))
+    histograms, events = list(_rank_histograms(data, scores)), list(_event_tables(data, scores))
     with new_output(request.out) as aside:
         aside.mkdir()
         (aside / SCORES).write_text(found.to_json())
         if compared:
             (aside / COMPARISONS).write_text(to_json(compared))
+        if events:
+            (aside / EVENT_TABLES).write_text(to_json(events))
         if histograms:
             (aside / RANK_HISTOGRAMS).write_text(to_json(histograms))
         counted = {name: held.counted for name, held in scores.items()}
@@ -201,6 +206,21 @@ def _rank_histograms(data: VerificationData, scores: Mapping[str, VariableScores
                     numbers = {key: _finite(float(values[lead, level])) for key, values in tests.items()}
                     height, hour = data.levels(name)[level], lead_hours[lead]
                     yield RankHistogram(system, name, height, hour, frequencies, **numbers)
+
+
+def _event_tables(data: VerificationData, scores: Mapping[str, VariableScores]) -> Iterator[EventTable]:
+    """Yield the probability tables that the metrics of events are made of, over the globe."""
+    lead_hours = hours(data.lead_times)
+    for name, found in scores.items():
+        for system, event in product(found.scores, EVENTS):
+            metric = next((m for m in TABULATED if f"{m}_{event.name}" in found.scores[system]), None)
+            if metric is None:
+                continue
+            means = found.mean(system, f"{metric}_{event.name}")[:, :, 0]
+            for lead, level in np.ndindex(means.shape[:2]):
+                if np.isfinite(means[lead, level]).all():
+                    parts = [part.tolist() for part in unpacked(means[lead, level])]
+                    yield EventTable(system, name, data.levels(name)[level], lead_hours[lead], event.name, *parts)
 
 
 def _not_available(data: VerificationData) -> Iterator[str]:

@@ -14,6 +14,9 @@ from airmass.core.place import Place, is_url, located
 from airmass.data.formats.climatology import (
     climatology_at,
     climatology_store,
+    dry_fraction,
+    has_seeps,
+    heavy_at,
     open_climatology,
     quantiles_at,
     quantiles_held,
@@ -153,6 +156,18 @@ class VerificationData:
             return self.placed(name, held)
 
         return FieldCache(read_at, self.times, len(quantiles) * self.frame_bytes(name))
+
+    def wetness(self, name: str) -> tuple[Float[np.ndarray, " place"] | None, FieldCache | None]:
+        """Dry fraction of precipitation, and the threshold of heavy one by valid time, for SEEPS; None without them."""
+        dataset, path = self.climatology, self.climatology_path
+        if dataset is None or path is None or not has_seeps(dataset, name):
+            return None, None
+
+        def read_at(times: np.ndarray) -> np.ndarray:
+            return self.placed(name, heavy_at(dataset, path, name, times).reshape(len(times), 1, -1))
+
+        dry = self.placed(name, dry_fraction(dataset, path, name).reshape(-1))
+        return np.asarray(dry, np.float64), FieldCache(read_at, self.times, self.frame_bytes(name))
 
     def _select(self, dataset: xr.Dataset, name: str) -> xr.DataArray:
         levels = list(self.systems[0].levels)

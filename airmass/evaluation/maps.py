@@ -11,6 +11,7 @@ from airmass.data.formats.forecast_reader import hours
 from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics import Metric, known_metrics
 from airmass.evaluation.metrics.base import NodeFields, scores_of
+from airmass.evaluation.scores import units_of
 from airmass.evaluation.scoring import VerificationCase, candidates, cases, frames_of, metrics_for
 from airmass.fields.derived import scored
 
@@ -36,7 +37,7 @@ def score_maps(
         known = known_metrics()[metric]
         values = np.stack([value for value, _ in by_system.values()]).reshape(len(by_system), -1, *data.grid.shape)
         about: dict[str, Any] = {"long_name": f"{known.title} of {scored(name).name.replace('_', ' ')}"}
-        about |= {"units": scored(name).units if known.in_units else "1", "variable": name, "metric": metric}
+        about |= {"units": units_of(metric, name), "variable": name, "metric": metric}
         about |= {} if level is None else {"level_hpa": level}
         dims = ("system", "lead_time", "latitude", "longitude")
         found[f"{metric}_{label}"] = xr.DataArray(
@@ -126,6 +127,6 @@ def _at_nodes(
     fields = NodeFields(
         members.astype(np.float64), case.truth.astype(np.float64), data.weights[0],
         None if case.climatology is None else case.climatology.astype(np.float64), case.present, case.thresholds,
-        data.grid,
+        data.grid, case.wetness_of(slice(None)),
     )  # fmt: skip
     return scores_of({key: metric for key, metric in held.items() if metric.mapped}, fields)

@@ -1,6 +1,7 @@
 """Scores on disk and in memory, and the headline fields and lead times.
 
-A scores folder holds `scores.json`, for ensembles `rank_histograms.json`, and `spectra.json` if spectra were requested.
+A scores folder holds `scores.json`, for ensembles `rank_histograms.json` and, where extremes are scored,
+`event_tables.json`, and `spectra.json` if spectra were requested.
 Each is a flat list of objects. `evaluation.json` records what was compared.
 """
 
@@ -16,6 +17,7 @@ from airmass.core.place import local_path
 from airmass.core.strict_json import read_json
 from airmass.core.typed import Form, Range
 from airmass.evaluation.metrics import Metric, known_metrics
+from airmass.evaluation.metrics.events import EVENTS, PROBABILITIES
 from airmass.fields.derived import is_scored, scored
 from airmass.fields.variables import variable_at_level
 
@@ -25,6 +27,7 @@ HEADLINE_HOURS = (6, 24, 72, 120, 240)
 BASELINES = ("persistence", "climatology", "probabilistic_climatology")
 
 SCORES, RANK_HISTOGRAMS, SPECTRA = "scores.json", "rank_histograms.json", "spectra.json"
+EVENT_TABLES = "event_tables.json"
 EVALUATION = "evaluation.json"
 
 # Units in which errors are shown, if not those on disk: (factor, units, decimals).
@@ -96,11 +99,31 @@ class RankHistogram:
 
 
 @dataclass(frozen=True)
+class EventTable:
+    """Probability forecasts of an event, by class of forecast probability (0, 0.1, ... 1), over the globe.
+
+    `area` is the share of the area and dates in each class, `probability` and `occurrence` that area times the mean
+    forecast probability and times the observed frequency. ROC, reliability and economic value follow from it.
+    """
+
+    system: str
+    variable: str
+    level: Level | None
+    lead_time_hours: Hours
+    event: str
+    area: list[Annotated[float, Range(0, 1.001)]]
+    probability: list[Annotated[float, Range(0, 1.001)]]
+    occurrence: list[Annotated[float, Range(0, 1.001)]]
+
+
+@dataclass(frozen=True)
 class Spectrum:
     """Zonal power by wavenumber from 0, area-weighted from 60°S to 60°N, mean over initial times, in squared units.
 
     For an ensemble it is the mean of its members' spectra or, with `of_mean`, the spectrum of the ensemble mean.
-    The system "truth" is the truth. `ratio` is power / power of the truth, None where that is 0.
+    The system "truth" is the truth. `ratio` is power / power of the truth, `error` the power of forecast - truth, and
+    `coherence` the squared coherence of both (the share of variance in common, phases apart); None where a power is 0.
+    The effective resolution is the greatest wavenumber up to which ratio and coherence are at least one half.
     """
 
     system: str
@@ -110,6 +133,10 @@ class Spectrum:
     of_mean: bool
     power: list[Annotated[float, Range(0)]]
     ratio: list[Finite | None]
+    error: list[Annotated[float, Range(0)]] | None = None
+    coherence: list[Annotated[float, Range(0, 1.001)] | None] | None = None
+    resolved_wavenumber: Annotated[int, Range(0)] | None = None
+    coherent_wavenumber: Annotated[int, Range(0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,7 +173,7 @@ class Evaluation:
     airmass_version: str = ""
 
 
-Kept = TypeVar("Kept", Score, RankHistogram, Spectrum)
+Kept = TypeVar("Kept", Score, RankHistogram, EventTable, Spectrum)
 
 
 @dataclass(frozen=True)
@@ -165,8 +192,20 @@ NO_UNITS = Quoted(1.0, "", 3)
 
 
 def shown(metric: str, name: str) -> Quoted:
-    """Display units of a metric of a variable: the variable's, or none."""
-    return quoted(name) if known_metrics()[metric].in_units else NO_UNITS
+    """Display units of a metric of a variable: the variable's, their square, or none."""
+    known = known_metrics()[metric]
+    units = quoted(name) if known.in_units else NO_UNITS
+    if known.units_power == 1:
+        return units
+    return Quoted(units.factor**known.units_power, f"({units.units})²", units.decimals)
+
+
+def units_of(metric: str, name: str) -> str:
+    """Units of a metric of a variable on disk."""
+    known, units = known_metrics()[metric], scored(name).units
+    if not known.in_units or units == "1":
+        return "1"
+    return units if known.units_power == 1 else f"({units}){known.units_power}"
 
 
 def quoted(name: str) -> Quoted:
@@ -291,6 +330,19 @@ def read_rank_histograms(folder: str | Path) -> list[RankHistogram]:
     return found
 
 
+def read_event_tables(folder: str | Path) -> list[EventTable]:
+    """Read the probability tables of events of a scores folder, if any. Raises InputError for an invalid file."""
+    path = Path(folder) / EVENT_TABLES
+    found = _read(path, EventTable) if path.exists() else []
+    for i, table in enumerate(found):
+        sizes = {name: len(getattr(table, name)) for name in ("area", "probability", "occurrence")}
+        if set(sizes.values()) != {PROBABILITIES}:
+            raise InputError(f"{path}: [{i}] has {sizes}, expected {PROBABILITIES} values each")
+        if table.event not in {event.name for event in EVENTS}:
+            raise InputError(f"{path}: [{i}].event is {table.event!r}, which is no event that is scored")
+    return found
+
+
 def read_spectra(folder: str | Path) -> list[Spectrum]:
     """Read the spectra of a scores folder, if any. Raises InputError for an invalid file."""
     path = Path(folder) / SPECTRA
@@ -301,6 +353,9 @@ def read_spectra(folder: str | Path) -> list[Spectrum]:
             raise InputError(
                 f"{path}: [{i}] has {sizes[0]} powers and {sizes[1]} ratios, expected as many, two or more"
             )
+        for name in ("error", "coherence"):
+            if (held := getattr(spectrum, name)) is not None and len(held) != sizes[0]:
+                raise InputError(f"{path}: [{i}].{name} has {len(held)} values, expected {sizes[0]}, one a wavenumber")
     return found
 
 
@@ -323,7 +378,7 @@ def _read(path: str | Path, kind: type[Kept]) -> list[Kept]:
     return found
 
 
-def _problem(one: Score | RankHistogram | Spectrum) -> str | None:
+def _problem(one: Score | RankHistogram | EventTable | Spectrum) -> str | None:
     """Problem of a record, beginning with the name of its field; None for a valid one."""
     if not one.system:
         return "system is empty, expected a name"
@@ -334,11 +389,13 @@ def _problem(one: Score | RankHistogram | Spectrum) -> str | None:
     return None
 
 
-def _key(one: Score | RankHistogram | Spectrum) -> Iterator[object]:
+def _key(one: Score | RankHistogram | EventTable | Spectrum) -> Iterator[object]:
     """Yield the values that identify a record."""
     yield from (one.system, one.variable, one.level, f"{one.lead_time_hours:g} h")
     if isinstance(one, Score):
         yield one.metric
         yield from (text for text in one.part if text is not None)
+    elif isinstance(one, EventTable):
+        yield one.event
     elif isinstance(one, Spectrum):
         yield "of the mean" if one.of_mean else "of members"

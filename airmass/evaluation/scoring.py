@@ -7,13 +7,14 @@ instead.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from airmass.core.errors import InputError
+from airmass.data.formats.climatology import DRY
 from airmass.data.formats.forecast_reader import hours
 from airmass.data.formats.layout import minute
 from airmass.evaluation.field_cache import FieldCache
@@ -23,6 +24,7 @@ from airmass.evaluation.inputs import VerificationData
 from airmass.evaluation.metrics import Fields, Metric, known_metrics
 from airmass.evaluation.metrics.base import scores_of
 from airmass.evaluation.metrics.rank_histogram import rank_frequencies
+from airmass.evaluation.metrics.seeps import Wetness
 from airmass.fields.derived import VECTORS, scored
 
 # Float64 values processed at once: a few arrays of this size fit in cache, which is three times faster.
@@ -100,6 +102,13 @@ class VerificationCase:
     thresholds: Mapping[float, Float[np.ndarray, "lead_time level node"]]
     present: Bool[np.ndarray, "lead_time level node"] | None
     lacking: UInt8[np.ndarray, "lead_time level"]
+    wetness: Wetness | None = None
+
+    def wetness_of(self, rows: slice) -> Wetness | None:
+        """The climatology of precipitation at some lead times, in float64."""
+        if self.wetness is None:
+            return None
+        return replace(self.wetness, heavy=self.wetness.heavy[rows].astype(np.float64))
 
 
 def score_variable(data: VerificationData, name: str, init_times: np.ndarray | None = None) -> VariableScores:
@@ -165,15 +174,18 @@ class Sources:
     truth: FieldCache
     climatology: FieldCache | None
     quantiles: FieldCache | None
+    heavy: FieldCache | None
+    dry_fraction: Float[np.ndarray, " place"] | None
 
     def forget_before(self, time: np.datetime64) -> None:
-        for held in (self.truth, self.climatology, self.quantiles):
+        for held in (self.truth, self.climatology, self.quantiles, self.heavy):
             if held is not None:
                 held.forget_before(time)
 
 
 def frames_of(data: VerificationData, name: str) -> Sources:
-    return Sources(data.truth_frames(name), data.climatology_frames(name), data.quantile_frames(name))
+    dry, heavy = data.wetness(name)
+    return Sources(data.truth_frames(name), data.climatology_frames(name), data.quantile_frames(name), heavy, dry)
 
 
 def cases(
@@ -198,7 +210,10 @@ def cases(
             QUANTILES: None if quantiles is None else _at_every_quantile(quantiles.present_at(times)),
         }
         lacking = _lacking(expected.shape[:2], present, others)
-        yield VerificationCase(lead_times, start, expected, normal, limits, present, lacking)
+        wetness = None
+        if sources.heavy is not None and sources.dry_fraction is not None:
+            wetness = Wetness(DRY[name], sources.dry_fraction, sources.heavy.at(times)[:, 0])
+        yield VerificationCase(lead_times, start, expected, normal, limits, present, lacking, wetness)
 
 
 def _lacking(
@@ -267,6 +282,7 @@ def metrics_for(
         and (metric.variables is None or name in metric.variables)
         and (not metric.needs_grid or data.stations is None)
         and (metric.quantile is None or (metric.quantile in case.thresholds and not normal))
+        and (not metric.needs_wetness or case.wetness is not None)
         and (not metric.needs_quantiles or (len(case.thresholds) > 1 and not normal))
     }
 
@@ -294,6 +310,7 @@ def _blocks(
             rows(case.present, block),
             {quantile: double(limit, block) for quantile, limit in case.thresholds.items()},
             data.grid,
+            case.wetness_of(block),
         )
 
 

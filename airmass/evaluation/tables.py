@@ -7,7 +7,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.files import new_output
-from airmass.evaluation.scores import ScoreTable
+from airmass.evaluation.scores import ScoreTable, units_of
 from airmass.fields.derived import scored
 
 GLOBE, ALL_DATES = "globe", "all"
@@ -75,12 +75,8 @@ def write_table(table: ScoreTable, path: str | Path) -> None:
             to_dataset(table, whole=True).to_netcdf(aside, engine="h5netcdf")
             return
         rows = pd.DataFrame([vars(score) for score in table.all_scores])
-        rows = rows.assign(level=rows.level.astype("Int64"), units=[_units(row) for row in table.all_scores])
+        rows = rows.assign(
+            level=rows.level.astype("Int64"), units=[units_of(row.metric, row.variable) for row in table.all_scores]
+        )
         rows = rows.dropna(axis="columns", how="all")
         _ = rows.to_parquet(aside, index=False) if Path(path).suffix == ".parquet" else rows.to_csv(aside, index=False)
-
-
-def _units(score) -> str:
-    from airmass.evaluation.metrics import known_metrics
-
-    return scored(score.variable).units if known_metrics()[score.metric].in_units else "1"

@@ -18,7 +18,7 @@ from airmass.fields.grid import LatLonGrid
 from airmass.plots.coastlines import coastlines
 
 PROJECTION = ccrs.Robinson()
-_SPHERE = ccrs.PlateCarree()
+SPHERE = ccrs.PlateCarree()
 
 Rectangle = tuple[float, float, float, float]
 
@@ -85,7 +85,7 @@ def extent() -> tuple[float, float, float, float]:
 @cache
 def _coast(resolution: str) -> tuple[np.ndarray, ...]:
     lines = coastlines(resolution)
-    projected = PROJECTION.transform_points(_SPHERE, *np.concatenate(lines).T)[:, :2]
+    projected = PROJECTION.transform_points(SPHERE, *np.concatenate(lines).T)[:, :2]
     return tuple(np.split(projected, np.cumsum([len(line) for line in lines])[:-1]))
 
 
@@ -96,9 +96,9 @@ def _outline() -> np.ndarray:
 
 def _unproject(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Longitude and latitude of points of the map; NaN outside the globe."""
-    sphere = _SPHERE.transform_points(PROJECTION, x, y)
+    sphere = SPHERE.transform_points(PROJECTION, x, y)
     longitude, latitude = sphere[..., 0], sphere[..., 1]
     with np.errstate(invalid="ignore"):
-        back = PROJECTION.transform_points(_SPHERE, longitude, latitude)
+        back = PROJECTION.transform_points(SPHERE, longitude, latitude)
         inside = np.hypot(back[..., 0] - x, back[..., 1] - y) < 1e4
     return np.where(inside, longitude, np.nan), np.where(inside, latitude, np.nan)

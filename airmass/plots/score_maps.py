@@ -1,10 +1,12 @@
 """Maps of scores: a row for each lead time, a column for each system."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from matplotlib.colors import BoundaryNorm
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, Colormap
 from matplotlib.figure import Figure
 
 from airmass.core.errors import InputError
@@ -48,27 +50,52 @@ def score_map_figures(maps: xr.Dataset) -> dict[str, Figure]:
 
 
 def _figure(globe: Globe, field: xr.DataArray, name: str) -> Figure:
-    metric, units = known_metrics()[field.attrs["metric"]], shown(field.attrs["metric"], field.attrs["variable"])
-    values = units.factor * field.values.astype(np.float64)
-    held = [i for i in range(field.sizes["system"]) if np.isfinite(values[i]).any()]
-    width = max(2 * _LEFT + len(held) * (_MAP[0] + _GAP), 5.0)
-    height = _TOP + field.sizes["lead_time"] * (_MAP[1] + _HEAD) + _BOTTOM
+    metric, variable = field.attrs["metric"], field.attrs["variable"]
+    values = shown(metric, variable).factor * field.values.astype(np.float64)
+    systems = [str(system) for system in field.system.values]
+    held = [system for i, system in enumerate(systems) if np.isfinite(values[i]).any()]
+    scale = scale_of(metric, variable, values)
+
+    def draw(axes: Axes, system: str, row: int) -> None:
+        show(axes, globe.image(values[systems.index(system), row]), *scale)
+
+    return map_figure(metric, variable, name.partition("_")[2], held, hours(field.lead_time.values), scale, draw)
+
+
+def scale_of(metric: str, variable: str, values: np.ndarray) -> tuple[Colormap, BoundaryNorm]:
+    """Colours and limits of a score: both signs about white, or from 0 up."""
+    signed = known_metrics()[metric].limits[0] is None
+    units = shown(metric, variable).units
+    return difference_colours(values) if signed else colours(Style(units, colours="YlOrRd"), values)
+
+
+def map_figure(
+    metric: str,
+    variable: str,
+    label: str,
+    systems: Sequence[str],
+    lead_hours: Sequence[float],
+    scale: tuple[Colormap, BoundaryNorm],
+    draw: Callable[[Axes, str, int], None],
+) -> Figure:
+    """Maps of one metric and field: a row for each lead time, a column for each system, on one colour scale.
+
+    `draw(axes, system, row)` fills one map.
+    """
+    known, units = known_metrics()[metric], shown(metric, variable).units
+    width = max(2 * _LEFT + len(systems) * (_MAP[0] + _GAP), 5.0)
+    height = _TOP + len(lead_hours) * (_MAP[1] + _HEAD) + _BOTTOM
     figure = Figure(figsize=(width, height), dpi=100, facecolor="white")
-    signed = metric.limits[0] is None
-    scale = difference_colours(values) if signed else colours(Style(units.units, colours="YlOrRd"), values)
-    figure.text(_LEFT / width, 1 - 0.1 / height, f"{metric.title} of {name.partition('_')[2]}", fontsize=14,
-                weight="bold", color=INK, va="top")  # fmt: skip
-    for column, system in enumerate(held):
+    figure.text(_LEFT / width, 1 - 0.1 / height, f"{known.title} of {label}", fontsize=14, weight="bold", color=INK,
+                va="top")  # fmt: skip
+    for column, system in enumerate(systems):
         left = _LEFT + column * (_MAP[0] + _GAP)
-        middle = (left + _MAP[0] / 2) / width
-        figure.text(middle, 1 - 0.58 / height, str(field.system.values[system]), fontsize=11, color=INK, ha="center")
-        for row, hour in enumerate(hours(field.lead_time.values)):
+        figure.text((left + _MAP[0] / 2) / width, 1 - 0.58 / height, system, fontsize=11, color=INK, ha="center")
+        for row, hour in enumerate(lead_hours):
             bottom = height - _TOP - (row + 1) * (_MAP[1] + _HEAD)
-            axes = map_axes(figure, rectangle(figure, left, bottom, *_MAP))
-            show(axes, globe.image(values[system, row]), *scale)
+            draw(map_axes(figure, rectangle(figure, left, bottom, *_MAP)), system, row)
             if column == 0:
                 y = (bottom + _MAP[1] + 0.04) / height
                 figure.text(left / width, y, f"{hour:g} h", fontsize=10, color=PALE)
-    assert isinstance(scale[1], BoundaryNorm)
-    colour_bar(figure, scale, _LEFT + 0.4, width - 2 * _LEFT - 0.8, units.units or metric.title)
+    colour_bar(figure, scale, _LEFT + 0.4, width - 2 * _LEFT - 0.8, units or known.title)
     return figure

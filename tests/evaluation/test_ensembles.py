@@ -10,8 +10,10 @@ from airmass.data.formats import forecast_reader as forecast_file
 from airmass.data.formats.forecast_reader import open_forecast
 from airmass.data.formats.store import open_store
 from airmass.data.preparation.statistics import compute_statistics
-from airmass.evaluation.scores import read_rank_histograms, read_scores, read_spectra
+from airmass.evaluation.metrics.events import rates
+from airmass.evaluation.scores import read_event_tables, read_rank_histograms, read_scores, read_spectra
 from airmass.fields.grid import latitude_weights
+from airmass.plots.events import event_figures
 from tests.conftest import make_store
 from tests.evaluation.checks import refused
 from tests.forecasts import (
@@ -155,3 +157,17 @@ def test_nan_in_one_member_is_named(ensembles, tmp_path):
     forecast.temperature.values[1, 2, 1, 0, 3, :5] = np.nan
     store = make_store(tmp_path / "truth.zarr", TRUTH)
     refused(ensembles, tmp_path, "temperature has 5 NaN.*lead time 12 h from 2000-11-02T00:00", forecast, truth=store)
+
+
+def test_probability_tables_of_events_lie_beside_the_scores_and_give_them(together):
+    table, out = together
+    held = read_event_tables(out)
+    assert {t.event for t in held} == {"below_0.1", "above_0.9"} and {t.system for t in held} == {"gencast", "few"}
+    for one in held:
+        assert sum(one.area) == pytest.approx(1)
+        packed = np.array([*one.area, *one.probability, *one.occurrence])
+        hit_rate, false_rate = rates(packed)
+        area = table.value(one.system, (one.variable, one.level), one.lead_time_hours, f"roc_area_{one.event}")
+        assert area == pytest.approx(np.trapezoid(hit_rate, false_rate), rel=1e-9)
+    figures = event_figures(held, table)
+    assert set(figures) == {"reliability", "roc", "value"}

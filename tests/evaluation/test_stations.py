@@ -11,6 +11,7 @@ from rich.console import Console
 from airmass.commands.main import main
 from airmass.evaluation.stations import LAPSE_RATE, bilinear
 from airmass.fields.grid import LatLonGrid
+from airmass.plots.station_maps import read_station_scores, station_figures
 from tests.conftest import make_store
 from tests.forecasts import ensemble_dataset, scored, truth_dataset, write_forecast
 
@@ -89,6 +90,10 @@ def test_a_known_error_is_found_at_the_stations(files, tmp_path, kind):
     assert found.systems == ("gencast",) and {s.variable for s in found.scores} == {"2m_temperature"}
     assert found.value("gencast", T2M, 24, "bias") == pytest.approx(0.5, abs=0.2)
     by_station = pd.read_csv(tmp_path / "s" / "stations.csv")
+    figures = station_figures(read_station_scores(tmp_path / "s"))
+    assert set(figures) == {"rmse_2t", "bias_2t"}
+    drawn = [points for axes in figures["bias_2t"].axes for points in axes.collections if len(points.get_offsets()) > 1]
+    assert any(len(points.get_offsets()) == len(PLACES) for points in drawn)
     bias = by_station[(by_station.metric == "bias")]
     assert len(bias) == len(PLACES) and bias.value.mean() == pytest.approx(found.value("gencast", T2M, 24, "bias"))
     north = bias[bias.latitude >= 20].value.mean()

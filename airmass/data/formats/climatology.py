@@ -2,7 +2,9 @@
 
 A climatology is a Zarr store of dims (hour, dayofyear, [level,] latitude, longitude). For the fields in `EXTREMES` it
 may have quantiles too: `<field>_quantiles` of dims (hour, quantile_day, quantile, latitude, longitude), where each
-quantile_day is the day of year that represents the days nearest to it.
+quantile_day is the day of year that represents the days nearest to it. For precipitation it may have what SEEPS needs,
+by dayofyear as in WeatherBench 2's climatologies, or by quantile_day: `<field>_seeps_dry_fraction`, and
+`<field>_seeps_threshold`, the amount (m) that a third of the wet times exceed.
 """
 
 from pathlib import Path
@@ -33,6 +35,17 @@ QUANTILES = LOW + HIGH
 
 # Fields whose extremes are scored, with their quantiles.
 EXTREMES = {"2m_temperature": QUANTILES, "mean_sea_level_pressure": LOW, "10m_wind_speed": HIGH}
+
+# Precipitation whose SEEPS is scored: amounts below this, in m, are dry (WeatherBench 2: 0.1 mm in 6 h, 0.25 mm in a
+# day).
+DRY = {"total_precipitation_6hr": 1e-4, "total_precipitation_12hr": 1.5e-4}
+SEEPS_PARTS = {"dry_fraction": "1", "threshold": "m"}
+
+
+def seeps_names(field: str) -> tuple[str, str]:
+    """Names of the dry fraction and of the threshold of heavy precipitation in a climatology."""
+    dry, heavy = (f"{field}_seeps_{part}" for part in SEEPS_PARTS)
+    return dry, heavy
 
 
 def tail(quantile: float) -> str:
@@ -109,12 +122,15 @@ def _rising(dataset: xr.Dataset, name: str) -> xr.Dataset:
 
 def _is_read(name: str) -> bool:
     """True for fields that are read from a climatology; others are ignored."""
-    return name in map(quantiles_name, EXTREMES) or (name in VARIABLES and not VARIABLES[name].static)
+    known = {*map(quantiles_name, EXTREMES), *(name for field in DRY for name in seeps_names(field))}
+    return name in known or (name in VARIABLES and not VARIABLES[name].static)
 
 
 def _checked_field(dataset: xr.Dataset, name: str, path: Place) -> xr.DataArray:
     """A field with its dimensions in order; raises InputError for other dimensions, types and units."""
     field = dataset[name]
+    if "_seeps_" in name:
+        return _checked_seeps(dataset, field, path)
     if name not in VARIABLES:
         _check_quantiles(dataset, path)
         return with_dims(field, ("hour", "quantile_day", "quantile", *HORIZONTAL), path)
@@ -132,6 +148,17 @@ def _check_quantiles(dataset: xr.Dataset, path: Place) -> None:
     quantiles = dataset["quantile"].values
     if np.any((quantiles <= 0) | (quantiles >= 1)) or len(np.unique(quantiles)) < len(quantiles):
         raise InputError(f"{path}: quantile is {quantiles.tolist()}, expected numbers between 0 and 1, each once")
+
+
+def _checked_seeps(dataset: xr.Dataset, field: xr.DataArray, path: Place) -> xr.DataArray:
+    """Dry fraction or threshold with its dimensions in order; raises InputError for other dimensions and units."""
+    units = next(units for part, units in SEEPS_PARTS.items() if str(field.name).endswith(part))
+    if (found := field.attrs.get("units", units)) not in (units, "(0 - 1)", "meters"):
+        raise InputError(f"{path}: {field.name} has units {found!r}, expected {units!r}")
+    day = "quantile_day" if "quantile_day" in field.dims else "dayofyear"
+    if day == "quantile_day":
+        _check_whole(dataset, day, 1, DAYS, path)
+    return with_dims(field, ("hour", day, *HORIZONTAL), path)
 
 
 def climatology_at(climatology: xr.Dataset, valid_times: np.ndarray) -> xr.Dataset:
@@ -166,6 +193,35 @@ def quantiles_at(
     picked = climatology[quantiles_name(field)].sel(quantile=list(quantiles_held(climatology, field)), method="nearest")
     picked = picked.sel(hour=xr.DataArray(hours, dims="time")).isel(quantile_day=xr.DataArray(nearest, dims="time"))
     return read(picked.transpose("time", "quantile", "latitude", "longitude"), path)
+
+
+def has_seeps(climatology: xr.Dataset, field: str) -> bool:
+    """True if a climatology has what SEEPS of a field needs."""
+    return field in DRY and all(name in climatology for name in seeps_names(field))
+
+
+def dry_fraction(climatology: xr.Dataset, path: Place, field: str) -> Float[np.ndarray, "latitude longitude"]:
+    """The mean dry fraction over all hours and days. Raises InputError for values that are no fractions."""
+    name, _ = seeps_names(field)
+    dims = [dim for dim in climatology[name].dims if dim not in HORIZONTAL]
+    values = np.asarray(climatology[name].astype(np.float64).mean(dims).values)
+    if values.min() < -1e-6 or values.max() > 1 + 1e-6:
+        raise InputError(f"{path}: {name} is {values.min():g} to {values.max():g}, expected fractions of 0 to 1")
+    return values
+
+
+def heavy_at(
+    climatology: xr.Dataset, path: Place, field: str, valid_times: np.ndarray
+) -> Float[np.ndarray, "time latitude longitude"]:
+    """The threshold of heavy precipitation at each valid time, m; NaN where it was always dry."""
+    name = seeps_names(field)[1]
+    if "dayofyear" in climatology[name].dims:
+        return read(climatology_at(climatology[[name]], valid_times)[name], path)
+    hours, days = hour_and_day(valid_times)
+    _require_held(climatology, "hour", hours, valid_times)
+    nearest = days_apart(days, climatology.quantile_day.values.astype(np.int64)).argmin(axis=1)
+    picked = climatology[name].sel(hour=xr.DataArray(hours, dims="time"))
+    return read(picked.isel(quantile_day=xr.DataArray(nearest, dims="time")).transpose("time", *HORIZONTAL), path)
 
 
 def _require_held(climatology: xr.Dataset, name: str, wanted: np.ndarray, valid_times: np.ndarray) -> None:

@@ -19,7 +19,14 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from airmass.data.formats.climatology import DAYS, days_apart, hour_and_day, quantiles_name
+from airmass.data.formats.climatology import (
+    DAYS,
+    SEEPS_PARTS,
+    days_apart,
+    hour_and_day,
+    quantiles_name,
+    seeps_names,
+)
 from airmass.data.loading.workspace import large_zeros
 from airmass.data.preparation.quantiles import Quantiles
 from airmass.fields.variables import VARIABLES
@@ -140,12 +147,27 @@ class ClimatologyWriter:
         """Compute and write the quantiles of one field, one hour and day at a time."""
         if "quantile" not in self._group:
             self._coordinate("quantile", np.array(quantiles.held), {"long_name": "climatological quantile"})
+        if "quantile_day" not in self._group:
             self._coordinate("quantile_day", quantiles.days, {"long_name": "day of year that stands for those near it"})
         shape = (len(quantiles.hours), len(quantiles.days), len(quantiles.held), *quantiles.shape)
         dims = ("hour", "quantile_day", "quantile", "latitude", "longitude")
         array = self._array(quantiles_name(name), shape, (1, 1, 1, *quantiles.shape), dims, attributes)
         for hour, day in np.ndindex(shape[:2]):
             array[hour, day] = quantiles.at(hour, day)
+
+    def write_seeps(self, name: str, quantiles: Quantiles, dry: float) -> None:
+        """Compute and write the dry fraction and the threshold of heavy precipitation, one hour and day at a time."""
+        if "quantile_day" not in self._group:
+            self._coordinate("quantile_day", quantiles.days, {"long_name": "day of year that stands for those near it"})
+        shape = (len(quantiles.hours), len(quantiles.days), *quantiles.shape)
+        dims = ("hour", "quantile_day", "latitude", "longitude")
+        arrays = [
+            self._array(part, shape, (1, 1, *quantiles.shape), dims, {"units": units, "dry_below_m": dry})
+            for part, units in zip(seeps_names(name), SEEPS_PARTS.values(), strict=True)
+        ]
+        for hour, day in np.ndindex(shape[:2]):
+            for array, values in zip(arrays, quantiles.dry_and_heavy(hour, day, dry), strict=True):
+                array[hour, day] = values
 
     def _array(self, name: str, shape: tuple, chunks: tuple, dims: tuple[str, ...], attributes: dict):
         import zarr.codecs

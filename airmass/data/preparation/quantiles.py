@@ -5,6 +5,7 @@ at one hour of day. For an archive of less than a year, all frames at that hour 
 sample quantiles with linear interpolation (numpy's default).
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,27 @@ class Quantiles:
 
     def at(self, hour: int, day: int) -> Float[np.ndarray, "quantile latitude longitude"]:
         """The quantiles at the hour and day of these indices. Computed in latitude blocks."""
-        used = np.flatnonzero(self._used[hour, day])
         out = np.empty((len(self.held), *self.shape), np.float32)
+        for rows, frames in self._blocks(hour, day):
+            out[:, rows] = np.quantile(frames, self.held, axis=0)
+        return out
+
+    def dry_and_heavy(self, hour: int, day: int, dry: float) -> Float[np.ndarray, "2 latitude longitude"]:
+        """The fraction of frames below `dry`, and the amount that a third of the others exceed (NaN without others)."""
+        out = np.empty((2, *self.shape), np.float32)
+        for rows, frames in self._blocks(hour, day):
+            wet = frames >= dry
+            ordered = np.sort(np.where(wet, frames, np.inf), axis=0)
+            place = np.maximum(wet.sum(axis=0) - 1, 0) * (2 / 3)  # linear between the two nearest, as np.quantile
+            low, high = (np.take_along_axis(ordered, rank[None].astype(int), 0)[0] for rank in (place, np.ceil(place)))
+            out[0, rows] = 1 - wet.mean(axis=0)
+            with np.errstate(invalid="ignore"):
+                out[1, rows] = np.where(wet.any(axis=0), low + (place % 1) * (high - low), np.nan)
+        return out
+
+    def _blocks(self, hour: int, day: int) -> Iterator[tuple[slice, Float[np.ndarray, "time row longitude"]]]:
+        used = np.flatnonzero(self._used[hour, day])
         rows = max(1, _BLOCK_BYTES // (4 * len(used) * self.shape[-1]))
         for start in range(0, self.shape[0], rows):
-            out[:, start : start + rows] = np.quantile(self._frames[used, start : start + rows], self.held, axis=0)
-        return out
+            block = slice(start, start + rows)
+            yield block, self._frames[used, block]

@@ -22,7 +22,7 @@ from airmass.core.cluster import cluster
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import is_url, local_path
-from airmass.data.formats.climatology import EXTREMES, quantiles_name
+from airmass.data.formats.climatology import DRY, EXTREMES, quantiles_name
 from airmass.data.formats.layout import axis_problem, fill_hint, minute
 from airmass.data.formats.store import fingerprint, open_store, read, require
 from airmass.data.plausible import doubt, place, require_plausible
@@ -150,7 +150,7 @@ def compute_statistics(
             still = Moments.of(_finite(dataset[name], store_path)[None]) if name not in found else None
             moments, changes = (still, None) if still is not None else found[name]
             _tabulate(tables, dataset[name], moments, changes, store_path)
-        for name in EXTREMES:
+        for name in (*EXTREMES, *DRY):
             if set(parts_of(name)) <= set(dataset.data_vars):
                 scratch.mkdir()
                 _write_quantiles(writer, name, dataset, store_path, scratch, workers, progress)
@@ -329,11 +329,11 @@ def _pass(
 def _write_quantiles(
     writer: ClimatologyWriter, name: str, dataset: xr.Dataset, path: str | Path, scratch: Path, workers: int, progress
 ) -> None:
-    """Write the quantiles of one field that have enough frames."""
+    """Write the quantiles of one field that have enough frames, of precipitation what SEEPS needs."""
     parts = [dataset[part] for part in parts_of(name)]
     times, label = parts[0].time.values, quantiles_name(name)
     quantiles = Quantiles(times, parts[0].shape[1:], scratch)
-    if not quantiles.held:
+    if name in EXTREMES and not quantiles.held:
         return
 
     def read_block(block: slice) -> np.ndarray:
@@ -343,7 +343,10 @@ def _write_quantiles(
         quantiles.add(block.start, values)
         if progress is not None:
             progress(label, min(block.stop, len(times)), len(times))
-    writer.write_quantiles(name, quantiles, scored(name).attributes)
+    if name in EXTREMES:
+        writer.write_quantiles(name, quantiles, scored(name).attributes)
+    else:
+        writer.write_seeps(name, quantiles, DRY[name])
 
 
 def _blocks(field: xr.DataArray) -> Iterator[slice]:

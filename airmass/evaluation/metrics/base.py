@@ -12,12 +12,15 @@ from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from airmass.fields.grid import LatLonGrid
+
+if TYPE_CHECKING:
+    from airmass.evaluation.metrics.seeps import Wetness
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Fields:
 
     `climatology` and `thresholds` (climatological quantiles by their probability) are given if a requested metric needs
     them. Only nodes where truth is `present` count; all of them if None. With weights (bin, node), such as those of
-    regions, every mean has an axis of bins after the batch. `grid` is needed by metrics of neighbourhoods.
+    regions, every mean has an axis of bins after the batch. `grid` is needed by metrics of neighbourhoods, `wetness` by
+    those of precipitation's categories.
     """
 
     members: Float[np.ndarray, "member *batch node"]
@@ -36,6 +40,7 @@ class Fields:
     present: Bool[np.ndarray, "*batch node"] | None = None
     thresholds: Mapping[float, Float[np.ndarray, "*batch node"]] = field(default_factory=dict)
     grid: LatLonGrid | None = None
+    wetness: "Wetness | None" = None
 
     @cached_property
     def forecast(self) -> Float[np.ndarray, "*batch node"]:
@@ -81,7 +86,8 @@ class Metric(ABC):
     are. A metric of certain `variables` only names
     them.
 
-    All that is drawn and printed of a metric follows from `title`, `in_units` (the units of its variable, else none),
+    All that is drawn and printed of a metric follows from `title`, `in_units` (the units of its variable, to the
+    `units_power`, else none),
     `better` ("lower", "higher", "" for neither: a bias or a ratio), `headline` (place among the tables and curves that
     are shown first, None for those in the full list only; with `ensemble` only if there is an ensemble), `limits` and
     `guide` (ends of its axis, and a line across it). Maps are made of metrics with `mapped`. Metrics that are not
@@ -97,9 +103,11 @@ class Metric(ABC):
     variables: ClassVar[tuple[str, ...] | None] = None
     quantile: float | None = None
     needs_quantiles: ClassVar[bool] = False
+    needs_wetness: ClassVar[bool] = False
 
     title: str
     in_units: ClassVar[bool] = False
+    units_power: ClassVar[int] = 1
     better: ClassVar[str] = "lower"
     headline: ClassVar[int | None] = None
     ensemble: ClassVar[bool] = False

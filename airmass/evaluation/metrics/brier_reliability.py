@@ -19,7 +19,6 @@ class BrierReliability(EventMetric):
     better = "lower"
     limits = (0.0, None)
     least_members = 2
-    usual = False
 
     family = "brier_reliability"
     words = "Brier reliability"

@@ -18,7 +18,6 @@ class BrierResolution(EventMetric):
     better = "higher"
     limits = (None, 1.0)
     least_members = 2
-    usual = False
 
     family = "brier_resolution"
     words = "Brier resolution"

@@ -16,7 +16,6 @@ class EconomicValue(EventMetric):
     better = "higher"
     limits = (None, 1.0)
     least_members = 2
-    usual = False
 
     family = "economic_value"
     words = "relative economic value"

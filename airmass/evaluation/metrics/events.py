@@ -12,6 +12,10 @@ from airmass.data.formats.climatology import QUANTILES, tail
 from airmass.evaluation.metrics.base import Fields, Metric, Statistic
 
 PRECIPITATION = ("total_precipitation_6hr", "total_precipitation_12hr")
+# Quantiles beyond which there are enough events for a reliability diagram of some dates.
+MODERATE = (0.1, 0.9)
+# Families of metrics whose statistic is a probability table.
+TABULATED = ("roc_area", "brier_reliability", "brier_resolution", "economic_value")
 PROBABILITIES = 11  # classes of forecast probability: 0, 0.1, ... 1, to the nearest
 
 
@@ -62,6 +66,7 @@ class EventMetric(Metric):
         self.quantile, self.variables = event.quantile, event.variables  # type: ignore[misc]
         self.name, self.title = f"{self.family}_{event.name}", f"{self.words} {event.name.replace('_', ' ')}"
         self.statistics = (type(self).statistic_of(event),)
+        self.usual = self.family in TABULATED and event.quantile in MODERATE  # type: ignore[misc]
 
     @classmethod
     def instances(cls):
@@ -87,12 +92,31 @@ def probability_table_of(event: Event) -> Callable[[Fields], np.ndarray]:
 
     def probability_table(fields: Fields):
         share, truth = event.probability(fields), event.occurs(fields.truth, fields)
-        place = np.rint(share * (PROBABILITIES - 1))
-        classes = [place == i for i in range(PROBABILITIES)]
-        rows = [[fields.mean(values * here) for here in classes] for values in (np.ones_like(share), share, truth)]
-        return np.stack([values for row in rows for values in row], axis=-1)
+        return fields.by_bin(lambda weights: _tabulated(share, truth, weights, fields.present))
 
     return probability_table
+
+
+def _tabulated(
+    share: np.ndarray, truth: np.ndarray, weights: np.ndarray, present: np.ndarray | None
+) -> Float[np.ndarray, "*batch part"]:
+    """Probability table of one bin; NaN without any area, and where a value that counts is missing."""
+    weights = np.broadcast_to(weights, share.shape)
+    if present is not None:
+        weights = weights * present
+    missing = np.isnan(share) | np.isnan(truth)
+    lost = (missing & (weights > 0)).any(axis=-1)
+    weights, share, truth = (np.where(missing, 0.0, values) for values in (weights, share, truth))
+    rows = np.arange(share.size // share.shape[-1]).repeat(share.shape[-1])
+    place = rows * PROBABILITIES + np.rint(share * (PROBABILITIES - 1)).astype(np.int64).ravel()
+    length = (rows[-1] + 1) * PROBABILITIES
+    sums = [
+        np.bincount(place, values.ravel(), minlength=length).reshape(*share.shape[:-1], PROBABILITIES)
+        for values in (weights, weights * share, weights * truth)
+    ]
+    area = weights.sum(axis=-1)[..., None]
+    with np.errstate(invalid="ignore"):
+        return np.where(lost[..., None], np.nan, np.concatenate(sums, axis=-1) / area)
 
 
 def unpacked(table: Float[np.ndarray, "*batch part"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -18,7 +18,6 @@ class ROCArea(EventMetric):
     better = "higher"
     limits = (None, 1.0)
     least_members = 2
-    usual = False
 
     family = "roc_area"
     words = "ROC area"

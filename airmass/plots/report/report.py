@@ -15,8 +15,10 @@ from airmass.evaluation.scores import (
     SCORES,
     Evaluation,
     ScoreTable,
+    Spectrum,
     read_evaluation,
     read_scores,
+    read_spectra,
     scores_folder,
 )
 from airmass.plots.report import page, tables
@@ -59,12 +61,21 @@ _GROUPS = {
         "Brier skill of events beyond climatological quantiles, relative to always forecasting their climatological "
         "probability: 1 is perfect, 0 is as good as climatology.",
     ),
+    "events": (
+        "Events: reliability, ROC and economic value",
+        "Events beyond climatological quantiles, and amounts of precipitation, as an ensemble's probabilities forecast "
+        "them. Reliability: on the diagonal, the event happens as often as forecast; circles are as large as the share "
+        "of the forecasts; dotted, the event's frequency. ROC: the further above the diagonal, the better events are "
+        "told apart. Value: the part of a perfect forecast's benefit that users of each cost/loss ratio get.",
+    ),
     "spectra": (
-        "Power spectra",
+        "Spectra",
         "Zonal power by wavenumber from 60° S to 60° N: a blurred forecast has too little at high wavenumbers. For "
-        "an ensemble, the mean of its members' spectra; the smoother ensemble mean has a line of its own.",
+        "an ensemble, the mean of its members' spectra; the smoother ensemble mean has a line of its own. The error's "
+        "power is at 2 where forecast and truth have nothing in common.",
     ),
     "scoremap": ("Maps of scores", "Mean over the initial times at every grid point."),
+    "stationmap": ("Scores by station", "Mean over the initial times at every station."),
     "plume": ("Plumes", "Every member at the grid points nearest to a few places."),
     "stamps": ("Stamps", "Truth, ensemble mean and members on one colour scale."),
     "spaghetti": ("Spaghetti", "The same isolines of every member in colour, and of the truth in black."),
@@ -103,6 +114,7 @@ def write_report(
         *_significance(differences),
         *_verdicts(table),
         *(_drawn(folder) if plots is None else _picture_sections(_pictures(local_path(plots, "plots")))),
+        *_resolution(read_spectra(folder)),
         *([] if tracks is None else [cyclone_section(Path(tracks))]),
         _all_scores(table),
         *_method(compared, settings or {}, timings or {}),
@@ -150,6 +162,17 @@ def _significance(differences: Sequence[Comparison]) -> Iterator[Html]:
             summary = element("summary", "By region and period")
             parts.append(element("details", summary, page.bullets(rest)))
         yield page.section("What is significant", *parts)
+
+
+def _resolution(spectra: Sequence[Spectrum]) -> Iterator[Html]:
+    """Section with the effective resolution of every system."""
+    if shown := tables.resolution_table(spectra):
+        about = (
+            "Greatest zonal wavenumber up to which a forecast has at least half of the truth's power (it is not "
+            "blurred), and up to which at least half of its variance is in common with the truth (squared coherence: "
+            "it is predicted). In brackets the wavelength at the equator."
+        )
+        yield page.section("Effective resolution", page.paragraph(about, "pale"), shown)
 
 
 def _left_out(compared: Evaluation | None) -> Iterator[Html]:
@@ -240,7 +263,9 @@ def _describe(path: Path) -> str:
         "spread": "Spread and error of ensembles against lead time",
         "ranks": "Rank histograms of ensembles by field and lead time",
         "extremes": "Brier skill of extremes against lead time",
-        "spectra": f"Power spectra at {field} of forecasts and truth",
+        "stationmap": f"Maps of a score by station: {field.replace('_', ' of ')}",
+        "events": f"Probability forecasts of events: {field}",
+        "spectra": f"Spectra at {field} of forecasts and truth",
         "plume": f"Plumes of {field}: members, mean and truth at a few places",
         "stamps": f"Stamp maps of {field}: truth, mean and members",
         "spaghetti": f"Isolines of {field} of all members and of the truth",

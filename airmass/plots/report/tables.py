@@ -2,9 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from airmass.evaluation.scores import BASELINES, ScoreTable, quoted, shown
+from airmass.evaluation.scores import BASELINES, ScoreTable, Spectrum, quoted, shown
 from airmass.fields.derived import scored
 from airmass.plots.report.html import Html, element, joined
 
@@ -13,6 +13,7 @@ _EVEN = 0.005
 # First characters that make a spreadsheet treat a cell as a formula, full-width forms included.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _OPTIONAL = ("region", "period", "low", "high")
+_EQUATOR = 40_030  # km
 _MARKS = {"good": "▲", "bad": "▼", "even": "●"}
 
 
@@ -46,6 +47,37 @@ def headline_table(table: ScoreTable, system: str, metric: str = "rmse") -> Html
         units = element("span", quoted(channel[0]).units, class_="skill even")
         rows.append(element("tr", element("td", element("b", label), units), *cells))
     return element("div", element("table", *rows), class_="wide")
+
+
+def resolution_table(spectra: Sequence[Spectrum]) -> Html | None:
+    """Table of effective resolutions by field, system and lead time; None without any."""
+    held = [s for s in spectra if s.resolved_wavenumber is not None and s.coherent_wavenumber is not None]
+    if not held:
+        return None
+    lead_hours = sorted({s.lead_time_hours for s in held})
+    rows: dict[tuple[str, str], dict[float, Spectrum]] = {}
+    for s in held:
+        system = f"mean of {s.system}" if s.of_mean else s.system
+        rows.setdefault((f"{scored(s.variable).short_name}{s.level or ''}", system), {})[s.lead_time_hours] = s
+    head = element("tr", element("th", "field"), element("th", "system"), *_lead_headings(lead_hours))
+    body = [
+        element("tr", element("td", element("b", label)), element("td", system), *(
+            element("td", *_resolved(by_hour.get(hour)), class_="n") for hour in lead_hours
+        ))
+        for (label, system), by_hour in rows.items()
+    ]  # fmt: skip
+    return element("div", element("table", head, *body), class_="wide")
+
+
+def _resolved(spectrum: Spectrum | None) -> Iterator[Html | str]:
+    if spectrum is None:
+        yield "–"
+        return
+    finest = len(spectrum.power) - 1
+    kinds = ("not blurred", spectrum.resolved_wavenumber), ("predicted", spectrum.coherent_wavenumber)
+    for kind, number in kinds:
+        text = "nothing" if not number else f"to {number} ({_EQUATOR / number:,.0f} km)"
+        yield element("span", f"{kind} {'throughout' if number == finest else text}", class_="skill even")
 
 
 def all_scores(table: ScoreTable) -> Html:

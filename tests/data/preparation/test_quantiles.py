@@ -74,3 +74,19 @@ def test_too_few_frames_for_any_leave_them_out(tmp_path):
     compute_statistics(path, tmp_path / "s", ("2000-11-01", "2000-11-10"))
     climatology = open_climatology(tmp_path / "s" / "climatology.zarr")
     assert "quantile" not in climatology and quantiles_held(climatology, "2m_temperature") == ()
+
+
+def test_dry_fraction_and_heavy_threshold_are_numpys(tmp_path):
+    """Sixty frames at each of two hours, with a point that is always dry and one that never is."""
+    rng = np.random.default_rng(0)
+    times = np.arange("2000-11-01", "2000-12-31", np.timedelta64(12, "h"), dtype="datetime64[h]")
+    rain = (np.maximum(rng.gamma(0.5, 2e-3, (len(times), 2, 3)) - 3e-4, 0)).astype(np.float32)
+    rain[:, 0, 0], rain[:, 0, 1] = 0, rain[:, 0, 1] + 1e-3
+    found = Quantiles(times, (2, 3), tmp_path)
+    found.add(0, rain)
+    dry, heavy = found.dry_and_heavy(1, 0, 1e-4)
+    at_hour = rain[1::2]
+    np.testing.assert_allclose(dry, (at_hour < 1e-4).mean(axis=0), atol=1e-6)
+    expected = np.nanquantile(np.where(at_hour < 1e-4, np.nan, at_hour)[:, 0, 1:], 2 / 3, axis=0)
+    np.testing.assert_allclose(heavy[0, 1:], expected, rtol=1e-5)
+    assert np.isnan(heavy[0, 0]) and dry[0, 0] == 1 and dry[0, 1] == 0

@@ -1,5 +1,7 @@
 """Metrics against independent libraries (scores, properscoring, scipy) and closed forms, to 1e-6."""
 
+from dataclasses import replace
+
 import numpy as np
 import properscoring
 import pytest
@@ -10,6 +12,7 @@ from scipy.stats import norm
 
 from airmass.evaluation.metrics import Fields, known_metrics, score_sum
 from airmass.evaluation.metrics.events import EVENTS, economic_value, probability_table_of, rates
+from airmass.evaluation.metrics.seeps import Wetness
 from airmass.fields.grid import LatLonGrid
 
 GRID = LatLonGrid.equiangular(16, 32)
@@ -205,3 +208,32 @@ def test_fair_estimators_have_the_same_expectation_whatever_the_ensemble_size(na
     assert found[0] == pytest.approx(found[1], rel=0.03 if name == "energy" else 0.01)
     members, truth, _ = drawn(2, n=200, rho=0.0)
     assert value("crps_biased", fields_of(members, truth)) > 1.3 / np.sqrt(np.pi)  # the biased one is larger
+
+
+@pytest.mark.parametrize("m", [1, 3])
+def test_seeps(m):
+    """Every node has another climatology, some too dry or too wet to count; of an ensemble, the mean over members."""
+    rng = np.random.default_rng(0)
+    dry_fraction, heavy = rng.uniform(0, 1, EQUAL.size), rng.uniform(1e-3, 5e-3, EQUAL.size)
+    members, truth = (np.maximum(rng.gamma(0.5, 4e-3, (*n, 6, EQUAL.size)) - 5e-4, 0) for n in ((m,), ()))
+    fields = Fields(members, truth, EQUAL, wetness=Wetness(2e-4, dry_fraction, np.tile(heavy, (6, 1))))
+    held = [xr.DataArray(a, dims="node") for a in (dry_fraction, 1e3 * heavy)]
+    observed = xr.DataArray(1e3 * truth, dims=("time", "node"))
+    expected = [
+        independent.categorical.seeps(xr.DataArray(1e3 * one, dims=("time", "node")), observed, *held)
+        for one in members
+    ]
+    assert value("seeps", fields) == pytest.approx(float(np.mean(expected)), rel=1e-9)
+
+
+def test_seeps_of_constant_and_random_forecasts_is_one():
+    rng = np.random.default_rng(1)
+    dry_fraction, n = 0.4, 200_000
+    rain = np.where(rng.random((2, 1, n)) < dry_fraction, 0, 1e-3 + rng.exponential(1e-3, (2, 1, n)))
+    wet = rain[rain > 0]
+    fields = Fields(rain[:1], rain[1], np.ones(n), wetness=Wetness(1e-4, np.full(n, dry_fraction),
+                    np.full((1, n), np.quantile(wet, 2 / 3))))  # fmt: skip
+    assert value("seeps", fields) == pytest.approx(1, abs=0.01)
+    for amount in (0.0, 1e-3, 1.0):
+        same = replace(fields, members=np.full((1, 1, n), amount))
+        assert value("seeps", same) == pytest.approx(1, abs=0.01)

@@ -10,6 +10,7 @@ from scipy.stats import norm
 from airmass.data.formats.climatology import QUANTILES
 from airmass.evaluation.metrics import Fields, ScoreSum, known_metrics, score_sum
 from airmass.evaluation.metrics.base import NodeFields, scores_of
+from airmass.evaluation.metrics.seeps import Wetness
 from airmass.fields.grid import LatLonGrid, latitude_weights
 
 GRID = LatLonGrid.equiangular(8, 16)
@@ -46,7 +47,8 @@ def fields(case):
     truth = climatology + 600 * rng.standard_normal(climatology.shape)
     members = truth + 200 * rng.standard_normal((case[1], *climatology.shape))
     thresholds = {quantile: climatology + 600 * norm.ppf(quantile) for quantile in QUANTILES}
-    fields = Fields(members, truth, WEIGHTS, climatology, None, thresholds, GRID)
+    wetness = Wetness(0.006, np.full(1, 0.3), np.full(1, 0.012)) if metric.needs_wetness else None
+    fields = Fields(members, truth, WEIGHTS, climatology, None, thresholds, GRID, wetness)
     if metric.variables and "total_precipitation_6hr" in metric.variables:  # amounts, up to 40 mm
         return changed(fields, lambda v: np.maximum(0.01 + (v - 54000) * 5e-6, 0))
     return fields
