@@ -17,7 +17,7 @@ class Track:
 
     files: tyro.conf.Positional[tuple[str, ...]]
     """Forecasts of one system, deterministic or ensemble, or stores of fields at any times; or a table of tracks
-    (.parquet or .csv) to verify."""
+    (Parquet, CSV or NetCDF) to verify."""
     out: Path | None = None
     """Table of tracks to write: .parquet, .csv or .nc."""
     best_tracks: str | None = None

@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 
 from airmass.core.errors import InputError
+from airmass.core.files import open_regular
 from airmass.core.place import Place, is_url, local_path
 
 
@@ -17,6 +18,15 @@ class Kind(Enum):
     NETCDF4 = "a NetCDF file"
     NETCDF3 = "a NetCDF 3 file"
     GRIB = "a GRIB file"
+
+
+class TableKind(Enum):
+    """Formats that tables of points are read from."""
+
+    PARQUET = "a Parquet file"
+    NETCDF4 = "a NetCDF file"
+    NETCDF3 = "a NetCDF 3 file"
+    TEXT = "text"
 
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -78,6 +88,35 @@ def _mode(path: Path) -> int:
         raise InputError(f"{path}: no such file or folder") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: {os.strerror(error.errno or 0) if isinstance(error, OSError) else error}") from None
+
+
+def kind_of_table(path: Path) -> TableKind:
+    """The kind of a file of points, text such as CSV among them; raises InputError, with what it is, for others."""
+    with open_regular(path) as file:
+        first = file.read(512)
+    for kind, start in (
+        (TableKind.PARQUET, b"PAR1"),
+        (TableKind.NETCDF4, _HDF5),
+        (TableKind.NETCDF3, b"CDF\x01"),
+        (TableKind.NETCDF3, b"CDF\x02"),
+    ):
+        if first.startswith(start):
+            return kind
+    what = Kind.GRIB.value if _is_grib(first) else _described(first)
+    if what == "text" or (what == "of an unknown format" and _is_utf8(first)):
+        return TableKind.TEXT
+    raise InputError(f"{path}: {what}; expected CSV, NetCDF or Parquet")
+
+
+def _is_utf8(first: bytes) -> bool:
+    """True for text, whose last character may be cut."""
+    try:
+        text = first.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(first) - 3:
+            return False
+        text = first[: error.start].decode("utf-8")
+    return all(character.isprintable() or character in "\t\r\n\f\ufeff" for character in text)
 
 
 def _kind_of_folder(path: Path) -> Kind:

@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 from airmass.core.errors import InputError
-from airmass.core.files import open_regular
-from airmass.data.formats.kind import Kind, kind_of
+from airmass.core.place import local_path
+from airmass.data.formats.kind import TableKind, kind_of_table
 from airmass.data.formats.reading import reading
 from airmass.data.shorelines import over_land
 from airmass.evaluation.features.sphere import bearing, destination, distance
-from airmass.evaluation.features.table import require_points, require_ranges
+from airmass.evaluation.features.table import require_points, require_ranges, require_whole
 
 KNOT = 1852 / 3600  # m s-1
 AGENCIES = (
@@ -32,6 +32,8 @@ COLUMNS = ("track_id", "name", "season", "basin", "time", "lat", "lon", "wind", 
 # In the files' units, degrees, knots and hPa: m s-1 are not told apart by them, Pa are.
 _RANGES = {"lat": (-90.0, 90.0), "lon": (-180.0, 360.0), "wind": (0.0, 250.0), "slp": (840.0, 1100.0)}
 _UNITS = {"wind": ("kts", "kt", "knots", "knot"), "slp": ("mb", "hPa", "millibars")}
+# Positions are given to 0.1 degrees.
+_SAME_KM = 12.0
 _SHORT = ("track_id", "season", "basin", "time", "lon", "lat", "wind", "slp")
 
 
@@ -43,19 +45,22 @@ def read_best_tracks(path: str | Path, agency: str = "wmo") -> pd.DataFrame:
     """
     if agency not in AGENCIES:
         raise InputError(f"--agency is {agency!r}, expected one of {', '.join(AGENCIES)}")
-    path = Path(path)
-    open_regular(path).close()
-    kind = kind_of(path) if path.suffix in (".nc", ".nc4") else None
-    table = _netcdf(path, agency) if kind in (Kind.NETCDF4, Kind.NETCDF3) else _csv(path, agency)
+    path = local_path(path, "best tracks")
+    kind = kind_of_table(path)
+    if kind is TableKind.PARQUET:
+        raise InputError(f"{path}: {kind.value}, expected best tracks (IBTrACS) in CSV or NetCDF")
+    table = _csv(path, agency) if kind is TableKind.TEXT else _netcdf(path, agency, kind)
     if table.empty:
         raise InputError(f"{path}: holds no positions of agency {agency!r}")
     require_ranges(path, table, _RANGES)
     require_points(path, table)
+    _require_different(path, table)
     table = table.assign(lon=table.lon % 360, wind=table.wind * KNOT, slp=table.slp * 100)
     return table.sort_values(["track_id", "time"], kind="stable").reset_index(drop=True)[list(COLUMNS)]
 
 
 def _csv(path: Path, agency: str) -> pd.DataFrame:
+    require_whole(path)
     with reading(path):
         # The basin "NA" is no missing value; IBTrACS writes a blank for those.
         held = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=["", " "], low_memory=False)
@@ -80,9 +85,16 @@ def _ibtracs(path: Path, held: pd.DataFrame, agency: str) -> pd.DataFrame:
         raise InputError(f"{path}: missing column {', '.join(missing)}")
     for name, known in _UNITS.items():
         _require_units(path, columns[name], units[columns[name]], known)
-    if "TRACK_TYPE" in held.columns:  # spurs are the differing positions of single agencies
-        held = held[~held.TRACK_TYPE.fillna("").str.startswith("spur")]
-    return _typed(path, pd.DataFrame({name: held[source] for name, source in columns.items()}))
+    if "TRACK_TYPE" in held.columns:
+        columns |= {"track_type": "TRACK_TYPE"}
+    return _typed(path, _without_spurs(pd.DataFrame({name: held[source] for name, source in columns.items()})))
+
+
+def _without_spurs(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without spurs, which are differing positions of single agencies."""
+    if "track_type" not in table.columns:
+        return table
+    return table[~table.track_type.fillna("").str.contains("spur")].drop(columns="track_type")
 
 
 def _require_units(path: Path, name: str, found: object, known: tuple[str, ...]) -> None:
@@ -112,10 +124,28 @@ def _kind(name: str) -> str:
     return "date" if name == "time" else "number"
 
 
-def _netcdf(path: Path, agency: str) -> pd.DataFrame:
+def _require_different(path: Path, table: pd.DataFrame) -> None:
+    """Raise InputError for a storm that is another one's copy: at one place at half of the shorter one's times.
+
+    In IBTrACS of 1980 to 2024 no two storms are within 12 km of each other at any time; those that merge come nearer
+    at the end of one of them.
+    """
+    points = table[["track_id", "time", "lat", "lon"]]
+    pairs = points.merge(points, on="time", suffixes=("", "_2"))
+    pairs = pairs[(pairs.track_id < pairs.track_id_2) & (np.abs(pairs.lat - pairs.lat_2) < 0.2)]
+    away = distance(*(pairs[name].to_numpy() for name in ("lat", "lon", "lat_2", "lon_2")))
+    together = pairs[away <= _SAME_KM].groupby(["track_id", "track_id_2"]).size()
+    lengths = table.groupby("track_id").size()
+    for (one, other), count in together.items():
+        if 2 * count >= (shorter := min(lengths[one], lengths[other])):
+            found = f"{count} of {shorter} times within {_SAME_KM:g} km of each other"
+            raise InputError(f"{path}: storms {one} and {other} are one, {found}; expected each storm once")
+
+
+def _netcdf(path: Path, agency: str, kind: TableKind) -> pd.DataFrame:
     import xarray as xr
 
-    engine = "h5netcdf" if kind_of(path) is Kind.NETCDF4 else "scipy"
+    engine = "h5netcdf" if kind is TableKind.NETCDF4 else "scipy"
     names = {"wind": f"{agency}_wind", "slp": f"{agency}_pres", "lat": "lat", "lon": "lon"}
     with reading(path), xr.open_dataset(path, engine=engine) as opened:
         held = opened.load()
@@ -127,7 +157,10 @@ def _netcdf(path: Path, agency: str) -> pd.DataFrame:
     for name, known in _UNITS.items():
         _require_units(path, names[name], held[names[name]].attrs.get("units"), known)
     with reading(path):
-        return _rows(held, names)
+        if "track_type" in held:
+            names |= {"track_type": "track_type"}
+        table = _rows(held, names)
+    return _without_spurs(table)
 
 
 def _rows(held, names: dict[str, str]) -> pd.DataFrame:

@@ -21,7 +21,7 @@ from airmass.evaluation.features.frames import Source
 from airmass.evaluation.features.matching import covered, observed_before
 from airmass.evaluation.features.scores import Runs, TrackVerification, verify
 from airmass.evaluation.features.settings import ExtratropicalSettings, RiverSettings, TropicalSettings
-from airmass.evaluation.features.table import check_suffix, read_tracks, write_tracks
+from airmass.evaluation.features.table import check_suffix, is_table, read_tracks, write_tracks
 from airmass.evaluation.features.trackers.direct import DirectTracker
 from airmass.evaluation.features.trackers.extratropical import ExtratropicalTracker
 from airmass.evaluation.features.trackers.rivers import RiverTracker
@@ -32,7 +32,6 @@ from airmass.evaluation.restart import kept_parts
 
 # Trackers of what best tracks are of.
 BEST_TRACKED = ("tropical", "direct")
-_TABLES = (".parquet", ".csv")
 _TRACKERS: Mapping[str, Callable[[Any], Tracker]] = {
     "tropical": lambda settings: TropicalTracker(settings or TropicalSettings()),
     "direct": DirectTracker,
@@ -86,9 +85,9 @@ def track_features(
     """Track features in forecasts or stores into the table `out`, and verify cyclones against best tracks.
 
     `tracker` is "tropical", "direct", "extratropical" or "rivers"; best tracks are for the first two. A single file
-    that ends in .parquet or .csv is a table of tracks to verify. `against` is a table of another system's tracks, which
-    is compared on the cases that both have. Raises InputError for files that lack a field, with
-    other units, or that do not fit together; then nothing is written.
+    may be a table of tracks to verify. `against` is a table of another system's tracks, which is compared on the cases
+    that both have. Raises InputError for files that lack a field, with other units, or that do not fit together; then
+    nothing is written.
     """
     console = console or Console()
     if best_tracks is not None and tracker not in BEST_TRACKED:
@@ -99,7 +98,7 @@ def track_features(
     best = None if best_tracks is None else read_best_tracks(best_tracks, agency)
     where = [str(path) for path in files]
     settings = {"tropical": tropical, "extratropical": extratropical, "rivers": rivers}.get(tracker)
-    if len(files) == 1 and Path(files[0]).suffix in _TABLES:
+    if len(files) == 1 and is_table(files[0]):
         if out is not None:
             raise InputError(f"{files[0]}: is a table of tracks already, so --out {out} has no use")
         tracks = _chosen(read_tracks(files[0]), files[0], init_times)

@@ -5,14 +5,19 @@ m s-1, `slp` in Pa, and `number` (member), `init_time` and `lead_time`; these tw
 track follow one another in order of time.
 """
 
-from collections.abc import Mapping, Sequence
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from airmass.core.errors import InputError
 from airmass.core.files import open_regular
+from airmass.core.place import is_url, local_path
+from airmass.data.formats.kind import TableKind, kind_of_table
 from airmass.data.formats.reading import reading
 from airmass.evaluation.features.base import Point, Track
 from airmass.evaluation.features.frames import Run
@@ -25,6 +30,8 @@ SUFFIXES = (".parquet", ".csv", ".nc")
 # Plausible values; a file in other units lies outside.
 _RANGES = {"lon": (-180.0, 360.0), "lat": (-90.0, 90.0), "wind": (0.0, 150.0), "slp": (8.0e4, 1.15e5)}
 _UNITS_KEY = b"units"
+# More than a line of IBTrACS, which has 174 columns.
+_LAST_BYTES = 65536
 
 
 def table_of(runs: Sequence[tuple[Run, Sequence[Track]]], columns: Sequence[str]) -> pd.DataFrame:
@@ -65,6 +72,27 @@ def check_suffix(path: str | Path) -> None:
         raise InputError(f"{path}: ends in {Path(path).suffix or 'nothing'!r}, expected {', '.join(SUFFIXES)}")
 
 
+def is_table(path: str | Path) -> bool:
+    """True for a file of tracks, or of text, by its bytes; by its suffix where there is none on this machine."""
+    if is_url(path) or not Path(path).is_file():
+        return Path(path).suffix in (".parquet", ".csv")
+    try:
+        kind = kind_of_table(Path(path))
+    except InputError:
+        return False
+    return kind in (TableKind.PARQUET, TableKind.TEXT) or _holds_tracks(Path(path), kind)
+
+
+def _holds_tracks(path: Path, kind: TableKind) -> bool:
+    import xarray as xr
+
+    try:
+        with xr.open_dataset(path, engine="h5netcdf" if kind is TableKind.NETCDF4 else "scipy") as dataset:
+            return "track_id" in dataset.variables
+    except Exception:  # of any type, for broken bytes, which the reader of fields reports
+        return False
+
+
 def write_tracks(path: Path, table: pd.DataFrame, units: Mapping[str, str]) -> None:
     """Write a table in the format that the name of the file says; units go beside the columns (not in CSV)."""
     units = UNITS | dict(units)
@@ -103,11 +131,10 @@ def _dataset(table: pd.DataFrame, units: Mapping[str, str]):
 
 def read_tracks(path: str | Path) -> pd.DataFrame:
     """Read a table of tracks. Raises InputError for missing columns, other units and implausible values."""
-    path = Path(path)
-    check_suffix(path)
-    open_regular(path).close()
+    path = local_path(path, "table of tracks")
+    kind = kind_of_table(path)
     with reading(path):
-        table, units = {".parquet": _read_parquet, ".csv": _read_csv, ".nc": _read_netcdf}[path.suffix](path)
+        table, units = _READERS[kind](path)
     if missing := [name for name in COLUMNS if name not in table.columns]:
         raise InputError(f"{path}: missing column {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
     for name, unit in UNITS.items():
@@ -120,6 +147,17 @@ def read_tracks(path: str | Path) -> pd.DataFrame:
     return table.assign(lon=table.lon % 360)
 
 
+def require_whole(path: Path) -> None:
+    """Raise InputError for a CSV file whose last line has fewer values than there are columns: the file was cut."""
+    with open_regular(path) as file:
+        header = file.readline()
+        file.seek(max(0, path.stat().st_size - _LAST_BYTES))
+        lines = file.read().rstrip(b"\r\n").split(b"\n")
+    columns, values = (len(next(csv.reader([line.decode("utf-8", "replace")]), [])) for line in (header, lines[-1]))
+    if values < columns:
+        raise InputError(f"{path}: its last line has {values} values, expected {columns}; the file is not whole")
+
+
 def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
     import pyarrow.parquet as pq
 
@@ -129,18 +167,27 @@ def _read_parquet(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
 
 
 def _read_csv(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+    require_whole(path)
     table = pd.read_csv(path, dtype={"track_id": str}, keep_default_na=False, na_values=[""])
     if "lead_time" in table.columns:
         table["lead_time"] = pd.to_timedelta(table.lead_time, unit="h")
     return table, {}
 
 
-def _read_netcdf(path: Path) -> tuple[pd.DataFrame, dict[str, str]]:
+def _read_netcdf(path: Path, engine: Literal["h5netcdf", "scipy"] = "h5netcdf") -> tuple[pd.DataFrame, dict[str, str]]:
     import xarray as xr
 
-    with xr.open_dataset(path, engine="h5netcdf", decode_timedelta=True) as dataset:
+    with xr.open_dataset(path, engine=engine, decode_timedelta=True) as dataset:
         units = {str(name): str(dataset[name].attrs["units"]) for name in dataset if "units" in dataset[name].attrs}
         return dataset.load().to_dataframe().reset_index(drop=True), units
+
+
+_READERS: Mapping[TableKind, Callable[[Path], tuple[pd.DataFrame, dict[str, str]]]] = {
+    TableKind.PARQUET: _read_parquet,
+    TableKind.TEXT: _read_csv,
+    TableKind.NETCDF4: _read_netcdf,
+    TableKind.NETCDF3: partial(_read_netcdf, engine="scipy"),
+}
 
 
 def require_ranges(path: str | Path, table: pd.DataFrame, ranges: Mapping[str, tuple[float, float]]) -> None:

@@ -86,6 +86,17 @@ def test_ibtracs_in_netcdf(best, tmp_path):
     made.to_netcdf(tmp_path / "i.nc", engine="h5netcdf", encoding=encoding)
     found = read_best_tracks(tmp_path / "i.nc")
     pd.testing.assert_frame_equal(found.drop(columns="name"), best.drop(columns="name"))
+    (tmp_path / "i.nc").rename(tmp_path / "i.csv")
+    pd.testing.assert_frame_equal(read_best_tracks(tmp_path / "i.csv"), found)
+    made["track_type"] = ("storm", np.array(["spur", *["main"] * (len(storms) - 1)], "S16"))
+    made.to_netcdf(tmp_path / "spur.nc", engine="h5netcdf", encoding=encoding)
+    assert set(read_best_tracks(tmp_path / "spur.nc").track_id) == {rows.track_id.iloc[0] for rows in storms[1:]}
+
+
+def copied(text: str, name: str, part: slice = slice(None)) -> str:
+    """Hagibis' lines once more, under another name."""
+    lines = [line for line in text.splitlines() if line.startswith(HAGIBIS)]
+    return "".join(f"{line.replace(HAGIBIS, name)}\n" for line in lines[part])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +110,13 @@ def test_ibtracs_in_netcdf(best, tmp_path):
         (lambda text: text.replace("915.0", "low", 1), "slp is 'low' in row"),
         (lambda text: text.replace("2019-10-14 18:00:00", "tomorrow", 1), "time is 'tomorrow' in row"),
         (lambda text: text.splitlines()[0] + "\n", "holds no positions"),
-        (lambda text: "", "cannot be read"),
+        (lambda text: text.splitlines()[0][:20] + "\n", "missing column"),
+        (
+            lambda text: text + copied(text, "copy"),
+            "storms 2019278N16165 and copy are one, 42 of 42 times within 12 km",
+        ),
+        (lambda text: text + copied(text, "cut", slice(8, 14)), "2019278N16165 and cut are one, 6 of 6 times"),
+        (lambda text: text[:-40], "its last line has 4 values, expected 8; the file is not whole"),
     ],
 )
 def test_bad_files_are_refused(change, words, tmp_path):
@@ -108,6 +125,54 @@ def test_bad_files_are_refused(change, words, tmp_path):
     with pytest.raises(InputError, match=r"bad\.csv") as raised:
         read_best_tracks(bad)
     assert words in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "an empty file; expected CSV, NetCDF or Parquet"),
+        (b"GRIB\x00\x01\x02\x02" + bytes(200), "a GRIB file; expected CSV"),
+        (b"\x1f\x8b\x08" + bytes(50), "compressed by gzip; decompress it first"),
+        (b"PK\x03\x04" + bytes(50), "zip archive"),
+        (b"<!DOCTYPE html><html>", "a web page"),
+        (b"PAR1" + bytes(50), "a Parquet file, expected best tracks (IBTrACS)"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(50), "cannot be read"),
+        (b"CDF\x01" + bytes(2), "cannot be read"),
+        (bytes(300), "of an unknown format"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".csv", ".nc"])
+def test_files_of_other_kinds_are_told_by_their_bytes(content, words, suffix, tmp_path):
+    bad = tmp_path / f"bad{suffix}"
+    bad.write_bytes(content)
+    with pytest.raises(InputError, match=r"bad\.") as raised:
+        read_best_tracks(bad)
+    assert words in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_addresses_and_folders_are_no_best_tracks(tmp_path):
+    with pytest.raises(InputError, match="best tracks must be a local path"):
+        read_best_tracks("https://host/ibtracs.csv")
+    with pytest.raises(InputError, match="is a folder, expected a file"):
+        read_best_tracks(tmp_path)
+
+
+def test_the_suffix_says_nothing(best, tmp_path):
+    (tmp_path / "ibtracs.nc").write_bytes(FILE.read_bytes())
+    pd.testing.assert_frame_equal(read_best_tracks(tmp_path / "ibtracs.nc"), best)
+    text = FILE.read_text().replace("2019278N16165", "Hagibís")
+    (tmp_path / "names").write_text(text, encoding="utf-8")
+    assert "Hagibís" in set(read_best_tracks(tmp_path / "names").track_id)
+
+
+def test_storms_that_merge_are_two(best, tmp_path):
+    """One storm joins another for its last 5 of 12 points."""
+    lines = [line.split(",") for line in FILE.read_text().splitlines() if line.startswith(HAGIBIS)][:12]
+    for i, line in enumerate(lines):
+        line[0], line[5] = "other", str(float(line[5]) - 0.4 * max(0, 7 - i))
+    text = FILE.read_text() + "".join(",".join(line) + "\n" for line in lines)
+    (tmp_path / "merging.csv").write_text(text)
+    assert "other" in set(read_best_tracks(tmp_path / "merging.csv").track_id)
 
 
 def test_longitudes_from_minus_180_are_the_same(best, tmp_path):
