@@ -27,4 +27,5 @@ class MembersFamily(ModelFamily):
     def objective(self, recipe: RecipeParts, loss, grid):
         from airmass.models.objectives.members import MembersObjective
 
-        return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute)
+        axis = "member" if recipe.devices.member > 1 else None
+        return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute, axis)

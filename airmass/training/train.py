@@ -74,9 +74,9 @@ def train(
     keep_freed_memory()
     keep_compiled()
     join_processes(recipe.devices)
-    mesh = mesh_of(recipe.devices, recipe.training)
-    run, console = local_path(run, "run"), console or Console(quiet=not leads())
     members, title = recipe.family.training_members(recipe.model), recipe.family.title
+    mesh = mesh_of(recipe.devices, recipe.training, members)
+    run, console = local_path(run, "run"), console or Console(quiet=not leads())
     require_loss(recipe.loss, members, title, mesh.shape[SPACE])
     frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.family.may_be_missing)
     require_grid(recipe.loss, frames.grid)
@@ -198,7 +198,8 @@ def _as_lists(saved: ModelFile) -> dict[str, list[float]]:
 def _examples(recipe: Recipe, frames: Frames, mesh: Mesh) -> Examples:
     """Examples of this process: its part of every batch."""
     training = recipe.training
-    share = own_share(mesh, training.batch // training.accumulate)
+    members = recipe.family.training_members(recipe.model)
+    share = own_share(mesh, training.batch // training.accumulate, members)
     whole = slice(share.start * training.accumulate, share.stop * training.accumulate)
     return Examples(frames, recipe.loader, training.seed, training.batch, whole, own_nodes(mesh, frames.grid.size))
 
