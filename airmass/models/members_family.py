@@ -9,6 +9,7 @@ class MembersFamily(ModelFamily):
     """A family whose settings have `members` an example and `noise_channels`."""
 
     ensemble = True
+    masks_targets = True
     validation_members = 2
 
     def training_members(self, settings: Any) -> int:

@@ -78,7 +78,8 @@ def train(
     mesh = mesh_of(recipe.devices, recipe.training, members)
     run, console = local_path(run, "run"), console or Console(quiet=not leads())
     require_loss(recipe.loss, members, title, mesh.shape[SPACE])
-    frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.family.may_be_missing)
+    family, dates = recipe.family, recipe.training.dates
+    frames = Frames(data, recipe.task, dates, missing=family.may_be_missing, sparse=family.masks_targets)
     require_grid(recipe.loss, frames.grid)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
@@ -223,8 +224,8 @@ def _describe(
 def _validation(recipe: Recipe, data: str | Path) -> Validation | None:
     if not recipe.watch.validate_every:
         return None
-    missing = recipe.family.may_be_missing
-    return Validation(recipe.watch, recipe.task, data, recipe.training.dates, missing)
+    missing, sparse = recipe.family.may_be_missing, recipe.family.masks_targets
+    return Validation(recipe.watch, recipe.task, data, recipe.training.dates, missing, sparse)
 
 
 def _validate_with(
