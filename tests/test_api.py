@@ -1,5 +1,6 @@
 """The public names of `airmass`: what a notebook stands on."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -12,6 +13,10 @@ import xarray as xr
 import airmass
 from airmass.data.formats.forecast_reader import open_forecast
 from airmass.data.formats.store import open_store
+from airmass.forecasting.checkpoints.model_file import read_model, write_model
+from airmass.forecasting.model import SHIPPED_DEMO
+from airmass.recipes.recipes import RECIPES
+from tests.conftest import synthetic_dataset
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
 
 GRAPHCAST, GENCAST = GOLDEN.folder, GOLDEN_GENCAST.folder
@@ -113,3 +118,25 @@ def test_what_does_not_fit_is_refused(model, store):
     given = open_store(store).drop_vars("temperature")
     with pytest.raises(airmass.InputError, match="the dataset: missing variable temperature"):
         model.forecast(given, steps=1)
+
+
+def test_the_demo_ships_with_the_package_and_says_where_it_comes_from(tmp_path, monkeypatch):
+    saved = read_model(SHIPPED_DEMO)
+    assert SHIPPED_DEMO.stat().st_size < 1e6
+    assert saved.recipe == dataclasses.replace(
+        RECIPES["demo"], training=saved.recipe.training, watch=saved.recipe.watch
+    )
+    assert {"data", "data_fingerprint", "updates", "training_from", "made_by"} <= saved.about.keys()
+    assert not any("/work" in str(value) or "/home" in str(value) for value in saved.about.values())
+    monkeypatch.chdir(tmp_path)
+    demo = airmass.load("demo")
+    assert demo.name == "graphcast" and demo.task == RECIPES["demo"].task
+    state = synthetic_dataset(days=1, n_latitude=32, n_longitude=64, levels=demo.task.levels)
+    frames = list(demo.forecast(state.isel(time=slice(0, 2)), steps=2))
+    assert all(np.isfinite(frame[name]).all() for frame in frames for name in demo.task.targets)
+    with pytest.raises(airmass.InputError, match="demo"):
+        airmass.load("./demo")
+    own = tmp_path / "demo" / "model.npz"
+    own.parent.mkdir()
+    write_model(own, dataclasses.replace(saved, about={"updates": 1}))
+    assert airmass.load("demo")._system.about["updates"] == 1

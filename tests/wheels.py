@@ -24,6 +24,7 @@ _DATA = (
     "plots/viewer/viewer.css",
     "plots/viewer/LICENCES.txt",
     "data/simulate/restart_t31l8.npz",
+    "forecasting/shipped/demo.npz",
 )
 
 

@@ -33,7 +33,8 @@ def run(arguments: list[str]) -> None:
     if options.data is not None:
         from airmass.data.loading.frames import Frames
 
-        frames = Frames(options.data, recipe.task, recipe.training.dates, recipe.family.may_be_missing)
+        missing, sparse = recipe.family.may_be_missing, recipe.family.masks_targets
+        frames = Frames(options.data, recipe.task, recipe.training.dates, missing, sparse)
         shape, times = frames.grid.shape, len(frames.times)
     where = Resources.of_this_machine(shape, times, options.count, options.memory)
     console = Console()

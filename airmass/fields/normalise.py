@@ -13,17 +13,20 @@ from airmass.core.types import Array
 from airmass.fields.channels import Channel, ChannelLayout
 from airmass.fields.forcing import FORCING_SCALES
 from airmass.fields.task import Task
-from airmass.fields.variables import VARIABLES
+from airmass.fields.variables import CYCLONE_EXISTS, VARIABLES
+
+# Targets that losses compare as they are: between 0 and 1 already, and nearly everywhere 0.
+UNSCALED = (CYCLONE_EXISTS,)
 
 
 class Normaliser(eqx.Module):
     """Per-channel scales of a task.
 
     A prognostic target is predicted as a residual: output * residual_std + last frame. A diagnostic target is
-    output * std + mean. Losses are computed on these scaled values. Arrays run over the prognostic, forcing, static and
-    target channels of `task` in the order of `ChannelLayout.of`. Targets at `nonnegative_columns` are kept at zero or
-    above in frames, which losses do not see. Forcings at `masked_forcing` are missing over land, where their mean
-    stands in.
+    output * std + mean, or the output itself if it is one of `UNSCALED`. Losses are computed on these scaled values.
+    Arrays run over the prognostic, forcing, static and target channels of `task` in the order of `ChannelLayout.of`.
+    Targets at `nonnegative_columns` are kept at zero or above in frames, which losses do not see. Forcings at
+    `masked_forcing` are missing over land, where their mean stands in.
     """
 
     history_mean: Float[Array, " prognostic"]
@@ -110,14 +113,13 @@ class Normaliser(eqx.Module):
             values = [_value(statistic, channel, kind, source) for channel in channels]
             return np.array(values, np.float32).reshape(-1)
 
-        offset = pick(mean, "mean", targets)
-        scale = np.array(
-            [
-                _value(residual_std, c, "residual_std", source) if c in history else _value(std, c, "std", source)
-                for c in targets
-            ],
-            np.float32,
-        )
+        def of_target(channel: Channel) -> tuple[float, float]:
+            if channel[0] in UNSCALED and channel not in history:
+                return 0.0, 1.0
+            spread, kind = (residual_std, "residual_std") if channel in history else (std, "std")
+            return _value(mean, channel, "mean", source), _value(spread, channel, kind, source)
+
+        offset, scale = np.array([of_target(channel) for channel in targets], np.float32).T
         forcing = [_forcing_scale(name, mean, std, source) for name in task.forcing]
         return cls(
             pick(mean, "mean", history),

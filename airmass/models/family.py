@@ -75,8 +75,9 @@ class ModelFamily(Protocol):
     `settings` is the type of its sizes. An `ensemble` has members, at most `most_together` of them computed in one
     batch; other models are deterministic. Validation scores the mean of `validation_members`. `lead_time` is the
     default length of forecasts. With `may_be_missing`, variables that are missing over land in the table of variables
-    may be NaN there. With `saves_in_bfloat16`, a forecast in that precision takes notably less memory. `published` is
-    None without published files. `grows_from` is a family whose networks this one's contain, with the beginning of the
+    may be NaN there; with `masks_targets`, diagnostic variables that exist only around cyclones may be NaN elsewhere.
+    With `saves_in_bfloat16`, a forecast in that precision takes notably less memory. `published` is None without
+    published files. `grows_from` is a family whose networks this one's contain, with the beginning of the
     names of their parameters there.
 
     Builders take the trained parameters as one value, `Trained`, from a model file or a published one, and `attend`,
@@ -92,6 +93,7 @@ class ModelFamily(Protocol):
     validation_members: ClassVar[int] = 1
     lead_time: ClassVar[str] = "10d"
     may_be_missing: ClassVar[bool] = False
+    masks_targets: ClassVar[bool] = False
     saves_in_bfloat16: ClassVar[bool] = False
     published: ClassVar[PublishedLayout | None] = None
     grows_from: ClassVar[tuple[str, str] | None] = None

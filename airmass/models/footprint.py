@@ -86,8 +86,8 @@ class Work:
     """Sizes that determine the footprint of a training update.
 
     A batch of `together` examples; `steps` steps of a `rollout` are saved for the backward pass, or with `made_again`
-    recomputed; `space` devices share the grid and the mesh's edges. `size` is bytes per number, but XLA on a CPU stores
-    most bfloat16 values as float32, and saved values of edges as both.
+    recomputed; `space` devices share the grid and the mesh's edges, `member` devices the members of an example. `size`
+    is bytes per number, but XLA on a CPU stores most bfloat16 values as float32, and saved values of edges as both.
     """
 
     task: Task
@@ -99,6 +99,7 @@ class Work:
     size: int = 4
     accelerator: bool = False
     made_again: bool = False
+    member: int = 1
 
     @property
     def copies(self) -> int:

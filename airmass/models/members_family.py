@@ -9,6 +9,7 @@ class MembersFamily(ModelFamily):
     """A family whose settings have `members` an example and `noise_channels`."""
 
     ensemble = True
+    masks_targets = True
     validation_members = 2
 
     def training_members(self, settings: Any) -> int:
@@ -27,4 +28,5 @@ class MembersFamily(ModelFamily):
     def objective(self, recipe: RecipeParts, loss, grid):
         from airmass.models.objectives.members import MembersObjective
 
-        return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute)
+        axis = "member" if recipe.devices.member > 1 else None
+        return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute, axis)

@@ -60,10 +60,10 @@ class TrainingSettings:
 class DeviceSettings:
     """Device mesh of a run: the number of devices along each axis.
 
-    Examples of a batch are distributed along `data` and `member`; the grid and the mesh edges of one example along
-    `space`. `data` takes all remaining devices by default. With `distributed`, the processes of a run find each other
-    through SLURM, Open MPI or Kubernetes. Otherwise give `coordinator` (host:port), the number of `processes` and the
-    number of this `process`, from 0.
+    Examples of a batch are distributed along `data`; the members of an example along `member` (examples, where the loss
+    compares no members); the grid and the mesh edges of one example along `space`. `data` takes all remaining devices
+    by default. With `distributed`, the processes of a run find each other through SLURM, Open MPI or Kubernetes.
+    Otherwise give `coordinator` (host:port), the number of `processes` and the number of this `process`, from 0.
     """
 
     data: Annotated[int, Range(1, 10**6)] | None = None

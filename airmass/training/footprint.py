@@ -6,7 +6,7 @@ difference to whole runs see benchmarks/README.md, "Plan". Compilers for acceler
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 
@@ -19,6 +19,7 @@ from airmass.models.footprint import Work, fixed_channels, largest_first, parame
 from airmass.models.settings import ModelSettings
 from airmass.recipes.recipes import Recipe
 from airmass.recipes.settings import DeviceSettings, TrainingSettings
+from airmass.training.sharding import require_members
 
 # Gradients, and the copies of weights in loops over layers.
 _GRADIENTS = 2
@@ -62,14 +63,15 @@ def training_footprint(
     """
     task, training = recipe.task, recipe.training
     rollout = rollout or max(training.rollout)
-    data, space = axes(recipe.devices, training, devices)
+    members = recipe.family.training_members(recipe.model)
+    data, member, space = axes(recipe.devices, training, members, devices)
     together = training.batch // training.accumulate // data
     nodes = shape[0] * shape[1]
     targets, prognostic = (len(ChannelLayout.of(names, task.levels)) for names in (task.targets, task.prognostic))
     frame = 4 * nodes * targets / space
     state = 4 * nodes * prognostic * task.history / space
     example = (task.history + rollout) * (frame + 4 * nodes * len(task.forcing) / space)
-    work = _work(task, training, shape, rollout, together, space, accelerator)
+    work = replace(_work(task, training, shape, rollout, together, space, accelerator), member=member)
     costs = recipe.family.update_costs(recipe.model, work)
     parts = {
         "Python, JAX and compiling": 0 if accelerator else costs.base,
@@ -81,7 +83,7 @@ def training_footprint(
         "scaled frames": together * work.copies * costs.frames * frame,
         **costs.activations,
     }
-    flops = training.batch * rollout * costs.flops
+    flops = training.batch * rollout * member * costs.flops
     return TrainingFootprint(largest_first({k: v for k, v in parts.items() if v}), flops, devices, costs.overhead)
 
 
@@ -100,20 +102,22 @@ def _work(
     return Work(task, shape, rollout, steps, together, space, size, accelerator, again and rollout > 1)
 
 
-def axes(settings: DeviceSettings, training: TrainingSettings, devices: int) -> tuple[int, int]:
-    """Number of devices along data and member, and along space."""
-    data = (settings.data or max(1, devices // (settings.member * settings.space))) * settings.member
-    if data * settings.space != devices:
+def axes(settings: DeviceSettings, training: TrainingSettings, members: int, devices: int) -> tuple[int, int, int]:
+    """Number of devices that examples, the `members` of an example, and its grid are distributed over."""
+    require_members(settings, members)
+    data = settings.data or max(1, devices // (settings.member * settings.space))
+    if data * settings.member * settings.space != devices:
         raise InputError(
             f"devices: data {settings.data or 'all'}, member {settings.member} and space {settings.space} do not make "
             f"{devices}"
         )
+    data, member = (data, settings.member) if members > 1 else (data * settings.member, 1)
     part = training.batch // training.accumulate
     if part % data:
         raise InputError(
             f"{part} examples in parallel do not divide over {data} devices; expected a multiple of {data}"
         )
-    return data, settings.space
+    return data, member, settings.space
 
 
 def _of_parameters(recipe: Recipe) -> dict[str, float]:

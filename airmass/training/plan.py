@@ -89,7 +89,8 @@ def _changes(recipe: Recipe, where: Resources) -> Iterator[tuple[str, Saving]]:
     def training(**fields) -> Saving:
         return lambda old: replace(old, training=replace(old.training, **fields))
 
-    held, data = recipe.training, axes(recipe.devices, recipe.training, where.devices)[0]
+    held, members = recipe.training, recipe.family.training_members(recipe.model)
+    data, _, _ = axes(recipe.devices, held, members, where.devices)
     if held.batch // held.accumulate > data:
         parts = held.batch // data
         yield f"--training.accumulate {parts}", training(accumulate=parts)

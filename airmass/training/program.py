@@ -17,7 +17,7 @@ from airmass.models.objectives.base import Example, Objective
 from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.recipes.recipes import Recipe
 from airmass.recipes.settings import TrainingSettings
-from airmass.training.sharding import EXAMPLES, SPACE, own_share, spread
+from airmass.training.sharding import MEMBER, SPACE, example_axes, own_share, spread
 from airmass.training.update import Fixed, TrainingBatch, Update, make_update
 
 
@@ -30,9 +30,12 @@ class UpdateProgram(NamedTuple):
 
 def update_program(recipe: Recipe, model: Any, held: PyTree, grid: LatLonGrid, mesh: Mesh) -> UpdateProgram:
     """The update of a recipe's model, whose parameters are in the state but for the frozen ones, `held`."""
+    recipe = replace(recipe, devices=replace(recipe.devices, member=mesh.shape[MEMBER]))
     fixed = Fixed(replace(model, network=None), held, objective_of(recipe, grid))
     specs = fixed.specs()
-    return UpdateProgram(make_update(recipe.optimiser, recipe.training, mesh, specs), spread(fixed, specs, mesh))
+    members = recipe.family.training_members(recipe.model)
+    update = make_update(recipe.optimiser, recipe.training, members, mesh, specs)
+    return UpdateProgram(update, spread(fixed, specs, mesh))
 
 
 def objective_of(recipe: Recipe, grid: LatLonGrid) -> Objective:
@@ -41,10 +44,10 @@ def objective_of(recipe: Recipe, grid: LatLonGrid) -> Objective:
     return jax.tree.map(jnp.asarray, recipe.family.objective(recipe, loss, grid))
 
 
-def place_batch(training: TrainingSettings, mesh: Mesh, loaded: LoadedBatch) -> TrainingBatch:
-    """Split a batch into parts and place it on its devices."""
+def place_batch(training: TrainingSettings, members: int, mesh: Mesh, loaded: LoadedBatch) -> TrainingBatch:
+    """Split a batch into parts and place it on its devices, for a loss of so many `members`."""
     parts = training.accumulate
-    share = own_share(mesh, training.batch // parts)
+    share, axes = own_share(mesh, training.batch // parts, members), example_axes(members)
     numbers = np.arange(share.start * parts, share.stop * parts, dtype=np.int32)
     local = TrainingBatch(Example(*loaded), numbers)
     local = jax.tree.map(lambda leaf: leaf.reshape(len(numbers) // parts, parts, *leaf.shape[1:]), local)
@@ -52,7 +55,7 @@ def place_batch(training: TrainingSettings, mesh: Mesh, loaded: LoadedBatch) -> 
         return jax.device_put(local)
 
     def put(leaf: np.ndarray) -> jax.Array:
-        spec = P(EXAMPLES, None, None, SPACE) if leaf.ndim > 2 else P(EXAMPLES)
+        spec = P(axes, None, None, SPACE) if leaf.ndim > 2 else P(axes)
         return jax.make_array_from_process_local_data(NamedSharding(mesh, spec), leaf)
 
     return jax.tree.map(put, local)

@@ -10,8 +10,14 @@ from jaxtyping import PyTree
 from airmass.core.errors import InputError
 from airmass.recipes.settings import DeviceSettings, TrainingSettings
 
-# Examples are distributed along data and member; nodes of the grid along space.
-EXAMPLES, SPACE = ("data", "member"), "space"
+# Along data lie examples, along space nodes of the grid, along member the members that a loss compares (or examples,
+# where it compares none).
+DATA, MEMBER, SPACE = "data", "member", "space"
+
+
+def example_axes(members: int) -> tuple[str, ...]:
+    """Axes of devices along which the examples of a batch are distributed, if the loss compares so many members."""
+    return (DATA,) if members > 1 else (DATA, MEMBER)
 
 
 def join_processes(settings: DeviceSettings) -> None:
@@ -39,8 +45,12 @@ def join_processes(settings: DeviceSettings) -> None:
             ) from error
 
 
-def mesh_of(settings: DeviceSettings, training: TrainingSettings) -> Mesh:
-    """Mesh of all devices in use. Raises InputError for too few devices, and for a batch that cannot be distributed."""
+def mesh_of(settings: DeviceSettings, training: TrainingSettings, members: int = 1) -> Mesh:
+    """Mesh of all devices in use, for a loss of so many `members`.
+
+    Raises InputError for too few devices, and for a batch or members that cannot be distributed.
+    """
+    require_members(settings, members)
     found = len(jax.devices())
     data = settings.data or max(1, found // (settings.member * settings.space))
     shape = data, settings.member, settings.space
@@ -50,18 +60,25 @@ def mesh_of(settings: DeviceSettings, training: TrainingSettings) -> Mesh:
         raise InputError(f"devices: {axes} is {wanted}, but {found} were found")
     if jax.process_count() > 1 and wanted != found:
         raise InputError(f"devices: {wanted} of {found} would be used, expected all where there are several processes")
-    at_once = training.batch // training.accumulate
-    if at_once % (data * settings.member):
-        if settings.data is None and settings.member == 1:  # as many as the batch has examples for
+    at_once, along_member = training.batch // training.accumulate, 1 if members > 1 else settings.member
+    if at_once % (data * along_member):
+        if settings.data is None and along_member == 1:  # as many as the batch has examples for
             data = max(n for n in range(1, data + 1) if at_once % n == 0)
-            shape = data, 1, settings.space
-        if at_once % (shape[0] * shape[1]) or (jax.process_count() > 1 and int(np.prod(shape)) != found):
+            shape = data, settings.member, settings.space
+        if at_once % (shape[0] * along_member) or (jax.process_count() > 1 and int(np.prod(shape)) != found):
             raise InputError(
-                f"devices: {shape[0] * shape[1]} along data and member, but {at_once} examples at once (batch "
+                f"devices: {shape[0] * along_member} along {' and '.join(example_axes(members))}, but {at_once} "
+                f"examples at once (batch "
                 f"{training.batch} in {training.accumulate} parts), expected a multiple"
             )
     devices = np.array(jax.devices()[: int(np.prod(shape))]).reshape(shape)
     return Mesh(devices, ("data", "member", "space"))
+
+
+def require_members(settings: DeviceSettings, members: int) -> None:
+    """Raise InputError where the members that a loss compares do not divide over the devices along `member`."""
+    if members > 1 and members % settings.member:
+        raise InputError(f"devices: member is {settings.member}, expected a divisor of model.members, {members}")
 
 
 def one_device() -> Mesh:
@@ -83,9 +100,10 @@ def spread(tree: PyTree, specs: PyTree, mesh: Mesh) -> PyTree:
     return jax.tree.map(put, specs, tree, is_leaf=lambda x: isinstance(x, P))
 
 
-def own_share(mesh: Mesh, examples: int) -> slice:
+def own_share(mesh: Mesh, examples: int, members: int = 1) -> slice:
     """Slice of the examples in parallel that this process reads: those of its devices."""
-    return _own(mesh.devices.reshape(-1, mesh.shape["space"]), examples)
+    rows = int(np.prod([mesh.shape[axis] for axis in example_axes(members)]))
+    return _own(mesh.devices.reshape(rows, -1), examples)
 
 
 def own_nodes(mesh: Mesh, nodes: int) -> slice:

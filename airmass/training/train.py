@@ -78,11 +78,12 @@ def train(
     keep_freed_memory()
     keep_compiled()
     join_processes(recipe.devices)
-    mesh = mesh_of(recipe.devices, recipe.training)
-    run, console = local_path(run, "run"), console or Console(quiet=not leads())
     members, title = recipe.family.training_members(recipe.model), recipe.family.title
+    mesh = mesh_of(recipe.devices, recipe.training, members)
+    run, console = local_path(run, "run"), console or Console(quiet=not leads())
     require_loss(recipe.loss, members, title, mesh.shape[SPACE])
-    frames = Frames(data, recipe.task, recipe.training.dates, missing=recipe.family.may_be_missing)
+    family, dates = recipe.family, recipe.training.dates
+    frames = Frames(data, recipe.task, dates, missing=family.may_be_missing, sparse=family.masks_targets)
     require_grid(recipe.loss, frames.grid)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
@@ -143,7 +144,8 @@ def _train(
         model = saved.model(frames.static(), recipe.training.precision, mesh.shape["space"], attention.attend)
         update, fixed = update_program(recipe, model, held_still, frames.grid, mesh)
         logs = run if leads() else run / f"process-{jax.process_index()}"
-        batch, examples = recipe.training.batch, _examples(recipe.training, recipe.loader, frames, mesh)
+        members = recipe.family.training_members(recipe.model)
+        batch, examples = recipe.training.batch, _examples(recipe.training, recipe.loader, frames, mesh, members)
         with (
             Monitor(logs, recipe.training.total, done, recipe.watch, console, batch) as monitor,
             Watchdog(logs, recipe.watch.stall_minutes) as watchdog,
@@ -159,7 +161,7 @@ def _train(
                 recipe=recipe,
                 examples=examples,
                 require_unchanged=frames.require_unchanged,
-                place_batch=partial(place_batch, recipe.training, mesh),
+                place_batch=partial(place_batch, recipe.training, members, mesh),
                 update=update,
                 fixed=fixed,
                 checkpoints=checkpoints,
@@ -202,9 +204,9 @@ def _as_lists(saved: ModelFile) -> dict[str, list[float]]:
     return {name: leaf.tolist() for name, leaf in named_leaves(saved.normaliser).items()}
 
 
-def _examples(training: TrainingSettings, loader: LoaderSettings, frames: Frames, mesh: Mesh) -> Examples:
+def _examples(training: TrainingSettings, loader: LoaderSettings, frames: Frames, mesh: Mesh, members: int) -> Examples:
     """Examples of this process: its part of every batch."""
-    share = own_share(mesh, training.batch // training.accumulate)
+    share = own_share(mesh, training.batch // training.accumulate, members)
     whole = slice(share.start * training.accumulate, share.stop * training.accumulate)
     return Examples(frames, loader, training.seed, training.batch, whole, own_nodes(mesh, frames.grid.size))
 
@@ -228,8 +230,8 @@ def _describe(
 def _validation(recipe: Recipe, data: str | Path) -> Validation | None:
     if not recipe.watch.validate_every:
         return None
-    missing = recipe.family.may_be_missing
-    return Validation(recipe.watch, recipe.task, data, recipe.training.dates, missing)
+    missing, sparse = recipe.family.may_be_missing, recipe.family.masks_targets
+    return Validation(recipe.watch, recipe.task, data, recipe.training.dates, missing, sparse)
 
 
 def _validate_with(

@@ -17,7 +17,7 @@ from airmass.models.objectives.base import Example, Objective
 from airmass.recipes.settings import OptimiserSettings, TrainingSettings
 from airmass.training.adaptation import join
 from airmass.training.optimiser import average_decay, optimiser
-from airmass.training.sharding import EXAMPLES, SPACE
+from airmass.training.sharding import DATA, MEMBER, SPACE, example_axes
 
 
 class TrainingState(NamedTuple):
@@ -83,17 +83,18 @@ Update = Callable[[TrainingState, TrainingBatch, Fixed], tuple[TrainingState, Up
 
 
 def make_update(
-    settings: OptimiserSettings, training: TrainingSettings, mesh: Mesh, specs: PyTree | None = None
+    settings: OptimiserSettings, training: TrainingSettings, members: int, mesh: Mesh, specs: PyTree | None = None
 ) -> Update:
-    """Make the update function, compiled once per rollout length.
+    """Make the update function for a loss of so many `members`, compiled once per rollout length.
 
     `specs` is the partition of `Fixed` on a mesh of more than one device. The state's memory is reused for the next.
     """
     transform = optimiser(settings, training.updates)
+    seed, axes = training.seed, example_axes(members)
 
     def update(state: TrainingState, batch: TrainingBatch, fixed: Fixed):
-        key = jax.random.fold_in(jax.random.key(training.seed), state.update + state.offset)
-        mean_loss = _loss_on(mesh, specs, key)
+        key = jax.random.fold_in(jax.random.key(seed), state.update + state.offset)
+        mean_loss = _loss_on(mesh, specs, key, axes)
         (loss, errors), gradient = _over_parts(mean_loss, state.trained, batch, fixed)
         norm = optax.tree.norm(gradient)
         finite = jnp.isfinite(norm) & jnp.isfinite(loss)
@@ -132,8 +133,8 @@ def _over_parts(mean_loss, trained: PyTree, batch: TrainingBatch, fixed: Fixed):
     return jax.lax.scan(add, zeros, jnp.arange(parts))[0]
 
 
-def _loss_on(mesh: Mesh, specs: PyTree | None, key):
-    """Function for the mean loss of a part, on one device or over all devices of a mesh."""
+def _loss_on(mesh: Mesh, specs: PyTree | None, key, axes: tuple[str, ...]):
+    """Function for the mean loss of a part, on one device or on a mesh that has its examples along `axes`."""
 
     def mean_loss(trained: PyTree, part: TrainingBatch, fixed: Fixed):
         model = replace(fixed.model, network=join(trained, fixed.held))
@@ -150,10 +151,11 @@ def _loss_on(mesh: Mesh, specs: PyTree | None, key):
         return mean_loss
 
     def over_mesh(trained: PyTree, part: TrainingBatch, fixed: Fixed):
-        # Node weights are normalised over the whole grid, so the sum over its parts is the mean.
-        return jax.lax.pmean(jax.lax.psum(mean_loss(trained, part, fixed), SPACE), EXAMPLES)
+        # Node weights are normalised over the whole grid, so the sum over its parts is the mean. Devices that share the
+        # members of an example all have its loss.
+        return jax.lax.pmean(jax.lax.psum(mean_loss(trained, part, fixed), SPACE), (DATA, MEMBER))
 
-    nodes: Any = P(EXAMPLES, None, SPACE)
-    numbers: Any = P(EXAMPLES)
+    nodes: Any = P(axes, None, SPACE)
+    numbers: Any = P(axes)
     examples = TrainingBatch(Example(nodes, nodes, numbers), numbers)
     return jax.shard_map(over_mesh, mesh=mesh, in_specs=(P(), examples, specs), out_specs=P(), check_vma=False)

@@ -38,8 +38,9 @@ class Validated:
 class Validation:
     """Fixed initial times of a run, with the truth after them.
 
-    With `missing`, variables that are missing over land may be NaN in the truth; these points are not scored. The first
-    step, every whole day and the last step are scored. Raises InputError if the store does not cover the dates, if they
+    With `missing`, variables that are missing over land may be NaN in the truth, with `sparse` those that exist only
+    around cyclones; these points are not scored, and nothing is reported where there are no others. The first step,
+    every whole day and the last step are scored. Raises InputError if the store does not cover the dates, if they
     overlap with the training dates, or if there are too few of them.
     """
 
@@ -50,10 +51,11 @@ class Validation:
         data: str | Path,
         training_dates: tuple[str, str] | None,
         missing: bool = False,
+        sparse: bool = False,
     ):
         assert settings.validation_dates is not None
         require_apart(training_dates, settings.validation_dates, data)
-        self._frames, self._task = Frames(data, task, settings.validation_dates, missing), task
+        self._frames, self._task = Frames(data, task, settings.validation_dates, missing, sparse), task
         self._steps = _steps(settings.validation_lead_hours, task.step)
         starts = self._frames.starts(task.history + self._steps)
         if len(starts) < settings.validation_starts:
@@ -106,6 +108,7 @@ class Validation:
             f"{name}/{level}/{lead * self._task.step}h" if level else f"{name}/{lead * self._task.step}h": float(value)
             for by_channel, lead in zip(values, self._leads, strict=True)
             for (name, level), value in zip(self._frames.layout.channels, by_channel, strict=True)
+            if np.isfinite(value) or not VARIABLES[name].around_cyclones
         }
 
     def _picture(self, init: np.datetime64, frame: np.ndarray, truth: np.ndarray) -> Picture:

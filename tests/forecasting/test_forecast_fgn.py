@@ -191,3 +191,11 @@ def test_inspect_shows_it_with_its_configuration(capsys):
     assert "kind published FGN" in shown and "noise_channels 32" in shown and "cyclone_exists" in shown
     assert main(["inspect", str(FOLDER / "checkpoint.npz")]) == 2
     assert "give its configuration" in capsys.readouterr().err
+
+
+def test_a_sea_surface_temperature_that_is_not_missing_over_land(refused, tmp_path):
+    whole = xr.open_dataset(FOLDER / "dataset.nc", decode_timedelta=False).load()
+    whole["sea_surface_temperature"] = whole.sea_surface_temperature.fillna(285.0)
+    whole.to_netcdf(tmp_path / "d.nc")
+    line = refused(initial=tmp_path / "d.nc")
+    assert "sea_surface_temperature at 2020" in line and "points that land_sea_mask says are land" in line

@@ -88,11 +88,11 @@ def test_of_a_longer_period_the_frames_of_near_windows_count_in_blocks_alone():
 
 def test_devices_share_out_evenly_or_are_refused():
     by_space = DeviceSettings(space=4)
-    assert axes(by_space, SMALL.training, 32) == (8, 4)
+    assert axes(by_space, SMALL.training, 1, 32) == (8, 1, 4)
     with pytest.raises(InputError, match="space 4 do not make 6"):
-        axes(by_space, SMALL.training, 6)
+        axes(by_space, SMALL.training, 1, 6)
     with pytest.raises(InputError, match="1 examples in parallel do not divide over 2 devices"):
-        axes(DEMO.devices, DEMO.training, 2)
+        axes(DEMO.devices, DEMO.training, 1, 2)
 
 
 def test_memory_of_gencast_follows_what_it_must():

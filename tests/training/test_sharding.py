@@ -16,16 +16,23 @@ from airmass.core.errors import InputError
 from airmass.data.loading.frames import Frames
 from airmass.recipes.settings import DeviceSettings, TrainingSettings
 from airmass.training.loggers import LOG_FILE
-from airmass.training.sharding import mesh_of
+from airmass.training.sharding import example_axes, mesh_of
 from tests.training.small import OPTIONS, TASK
 
 COMMAND = [sys.executable, "-m", "airmass", "train", "demo", *OPTIONS, "--watch.every", "1", "--training.batch", "8"]
 COMMAND += "--training.updates 3 --training.rollout 2 --training.input-noise 0.1 --training.accumulate 2".split()
 
 
-def _run(store, run, devices: int, *options: str) -> subprocess.Popen:
+MEMBERS = "-m airmass train fgn-demo --task.prognostic geopotential temperature 2m_temperature --task.levels 500 850 "
+MEMBERS += "--task.diagnostic --task.nonnegative --model.mesh-level 1 --model.width 8 --model.layers 2 --model.heads 2 "
+MEMBERS += "--model.feedforward 16 --model.members 4 --watch.every 1 --training.batch 4 --training.accumulate 2 "
+MEMBERS += "--training.updates 3 --training.rollout 2 --optimiser.schedule cosine --optimiser.stage-rates"
+MEMBERS = [sys.executable, *MEMBERS.split()]
+
+
+def _run(store, run, devices: int, *options: str, command: list[str] = COMMAND) -> subprocess.Popen:
     environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-    command = [*COMMAND, "--data", str(store), "--run", str(run), *options]
+    command = [*command, "--data", str(store), "--run", str(run), *options]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -57,6 +64,23 @@ def test_losses_do_not_depend_on_the_number_of_devices(small_store, alone, tmp_p
     axes = ["--devices.data", str(data), "--devices.space", str(space)]
     _finish(_run(small_store, tmp_path / "run", 8, *axes))
     np.testing.assert_allclose(_losses(tmp_path / "run"), alone, rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("axes", ["data=1 member=2 space=1", "data=2 member=4 space=1", "data=2 member=2 space=2"])
+def test_losses_of_members_do_not_depend_on_the_devices_that_share_them(
+    small_store, alone_with_members, tmp_path, axes
+):
+    options = [word for axis in axes.split() for word in (f"--devices.{axis.split('=')[0]}", axis.split("=")[1])]
+    _finish(_run(small_store, tmp_path / "run", 8, *options, command=MEMBERS))
+    np.testing.assert_allclose(_losses(tmp_path / "run"), alone_with_members, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def alone_with_members(small_store, tmp_path_factory):
+    run = tmp_path_factory.mktemp("members") / "alone"
+    _finish(_run(small_store, run, 1, command=MEMBERS))
+    return _losses(run)
 
 
 def _together(stores, run, *options: str) -> None:
@@ -112,6 +136,12 @@ ONE = TrainingSettings(updates=(1,), rollout=(1,), batch=6)
 def test_devices_that_are_not_there_are_refused(settings, training, words):
     with pytest.raises(InputError, match=words):
         mesh_of(settings, training)
+
+
+def test_members_that_do_not_divide_over_devices_are_refused():
+    with pytest.raises(InputError, match=r"devices: member is 3, expected a divisor of model\.members, 2"):
+        mesh_of(DeviceSettings(member=3), ONE, members=2)
+    assert example_axes(1) == ("data", "member") and example_axes(2) == ("data",)
 
 
 def test_a_batch_that_cannot_be_dealt_out_is_refused(small_store, tmp_path):

@@ -36,7 +36,7 @@ class Trainer:
         self.examples = Examples(self.frames, recipe.loader, recipe.training.seed, recipe.training.batch)
 
     def batch(self, number: int) -> TrainingBatch:
-        drawn = place_batch(self.recipe.training, self._mesh, self.examples.read(number, 1))
+        drawn = place_batch(self.recipe.training, 1, self._mesh, self.examples.read(number, 1))
         return jax.tree.map(np.array, drawn)  # for a test to change
 
     def update(self, number: int, batch: TrainingBatch | None = None):

@@ -34,14 +34,23 @@ class Frames:
 
     Variables, levels, units, order of coordinates and a step that divides the task's are checked when it is opened.
     Windows across a missing time are left out; a NaN raises InputError when its frame is read. With `missing`, NaN is
-    allowed in variables that are missing over land, at the same nodes at every time. Reading is thread-safe.
+    allowed in variables that are missing over land, at the same nodes at every time; with `sparse`, anywhere in those
+    that exist only around cyclones. Reading is thread-safe.
     """
 
-    def __init__(self, path: str | Path, task: Task, dates: tuple[str, str] | None = None, missing: bool = False):
+    def __init__(
+        self,
+        path: str | Path,
+        task: Task,
+        dates: tuple[str, str] | None = None,
+        missing: bool = False,
+        sparse: bool = False,
+    ):
         self.path, self.task = path, task
         dataset = open_store(path, dask=False)
         require(dataset, path, (*task.targets, *task.static), task.levels)
         _refuse_unsupported(dataset, task, path, missing)
+        self._sparse = _sparse_of(task, path, sparse)
         self.grid: LatLonGrid = grid_of(dataset, path)
         self.layout = ChannelLayout.of(task.targets, task.levels)
         chosen = slice(
@@ -211,7 +220,9 @@ class Frames:
             suspect = ~np.isfinite(sums).all(0)
         for name in self.layout.variables:
             columns = self.layout.columns(name)
-            if name in self._gaps:
+            if name in self._sparse:
+                self._require_finite(name, np.isinf(values[:, columns]), rows, "infinite")
+            elif name in self._gaps:
                 self._require_gaps(name, values[:, columns], rows, band)
             elif suspect[columns].any():
                 self._require_finite(name, ~np.isfinite(values[:, columns]), rows)
@@ -237,6 +248,16 @@ class Frames:
 
 def _over_sea(name: str) -> bool:
     return VARIABLES[name].missing_over_land
+
+
+def _sparse_of(task: Task, path: str | Path, sparse: bool) -> tuple[str, ...]:
+    """The targets that exist only around cyclones; raises InputError where a model cannot have them."""
+    found = tuple(name for name in task.targets if VARIABLES[name].around_cyclones)
+    if found and not sparse:
+        raise InputError(f"{path}: {', '.join(found)} exists only around cyclones; this kind of model cannot learn it")
+    if read := [name for name in found if name in task.prognostic]:
+        raise InputError(f"{path}: {', '.join(read)} exists only around cyclones and cannot be prognostic")
+    return found
 
 
 def _refuse_unsupported(dataset: xr.Dataset, task: Task, path: str | Path, missing: bool) -> None:

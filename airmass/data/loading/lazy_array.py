@@ -16,7 +16,9 @@ from airmass.core.errors import InputError
 from airmass.data.formats.decoding import Encoding, StoredArray, stored_array
 from airmass.data.formats.layout import with_dims
 from airmass.data.formats.reading import error_line
+from airmass.fields.variables import VARIABLES
 
+AROUND_CYCLONES = frozenset(name for name, variable in VARIABLES.items() if variable.around_cyclones)
 Index = slice | np.ndarray
 
 
@@ -46,7 +48,8 @@ def lazy_array(field: xr.DataArray, path: str | Path, levels: Sequence[int] = ()
     expected = ("time", *(("level",) if levels else ()), "latitude", "longitude")
     ordered = with_dims(field, expected, path)
     places = _places(field, path, levels) if levels else None
-    stored = stored_array(field, path)
+    # Where no cyclone is, a chunk has nothing but NaN, and many writers leave it out.
+    stored = stored_array(field, path, gaps=field.name in AROUND_CYCLONES)
     if stored is None:
         return _Labelled(ordered, places, len(levels) or 1)
     if stored.encoding.is_plain:

@@ -316,7 +316,7 @@ def _pass(
     times = field.time.values
     level_shape = field.shape[1:-2]
     moments, changes = Moments.none(level_shape), Changes(step * _HOUR, level_shape)
-    sums = DaySums(times, field.shape[1:], VARIABLES[str(field.name)].missing_over_land, scratch)
+    sums = DaySums(times, field.shape[1:], _may_be_missing(str(field.name)), scratch)
     for block, values in results_in_order(lambda part: _finite(field.isel(time=part), path), _blocks(field), workers):
         moments = moments.merge(Moments.of(values))
         changes.add(times[block], values)
@@ -358,10 +358,14 @@ def _blocks(field: xr.DataArray) -> Iterator[slice]:
         yield slice(start, start + frames)
 
 
+def _may_be_missing(name: str) -> bool:
+    return VARIABLES[name].missing_over_land or VARIABLES[name].around_cyclones
+
+
 def _finite(field: xr.DataArray, path: str | Path) -> np.ndarray:
     values = read(field, path)
     name = str(field.name)
-    bad = np.isinf(values) if VARIABLES[name].missing_over_land else ~np.isfinite(values)
+    bad = np.isinf(values) if _may_be_missing(name) else ~np.isfinite(values)
     if bad.any():
         when = ""
         if "time" in field.dims:
@@ -393,7 +397,9 @@ def _tabulate(tables: dict, field: xr.DataArray, moments: Moments, changes: Mome
     put(STDDEV, moments.stddev)
     put(MINIMUM, moments.least)
     if changes is not None:
-        put(DIFFS_STDDEV, changes.stddev)
+        # Cyclones a step apart may never overlap; no model reads the change of fields around them.
+        unknown = VARIABLES[name].around_cyclones & (changes.stddev == 0)
+        put(DIFFS_STDDEV, np.where(unknown, moments.stddev, changes.stddev))
 
 
 def _attributes(dataset: xr.Dataset, path: str | Path, dates: tuple[str, str], step: int) -> dict:

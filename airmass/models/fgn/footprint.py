@@ -57,7 +57,7 @@ def footprint(settings: FGNSettings, sizes: Sizes) -> Footprint:
 
 def update_costs(settings: FGNSettings, work: Work) -> UpdateCosts:
     """Memory and arithmetic of an update, in which the members of an example go side by side, as examples do."""
-    n, members = _counts(settings, work.shape), settings.members
+    n, members = _counts(settings, work.shape), settings.members // work.member
     # Attention makes its scores again whatever else is kept: one of its two products.
     scores = attention(settings, n.mesh)[1] / 2
     again = work.made_again + (settings.recompute > 0)

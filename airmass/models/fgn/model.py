@@ -18,6 +18,7 @@ from airmass.core.types import Array
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
+from airmass.fields.variables import CYCLONE_EXISTS
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.graphcast.model import shared_axis
 from airmass.models.grid_mesh import Decoder, DecoderEmbedded, Encoder, EncoderEmbedded
@@ -35,7 +36,7 @@ from airmass.models.state import State
 # Forcings that are the same all over the globe; mesh nodes read these alone.
 UNIFORM = ("year_progress_cos", "year_progress_sin")
 # Outputs between 0 and 1, by a sigmoid of the network's output less this: most points have no cyclone near.
-UNIT_INTERVAL, _SHIFT = ("cyclone_exists_gaussian_unit_mode",), 2.0
+UNIT_INTERVAL, _SHIFT = (CYCLONE_EXISTS,), 2.0
 # Published conditioning maps start nearly, but not quite, at zero, so that members differ from the first update on.
 _FIRST_CONDITIONING = 1e-8
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import numpy as np
-import xarray as xr
 from jaxtyping import Float
 
 from airmass.core.arrays import as_declared
@@ -17,7 +16,7 @@ from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED, VARIABLES
 from airmass.models.fgn.configuration import read_configuration
-from airmass.models.fgn.model import UNIFORM, UNIT_INTERVAL, FGNNetwork, sizes
+from airmass.models.fgn.model import UNIFORM, FGNNetwork, sizes
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.published.archive import Flat, PublishedModel, read_flat
 
@@ -276,10 +275,6 @@ def _wrapper(content: Mapping[str, Any], constructor: str) -> Mapping[str, Any]:
 
 def _normaliser(task: Task, scales: Mapping[str, Any], source: str) -> Normaliser:
     mean, std, residual_std = (scales[f"{kind}_by_level"] for kind in ("mean", "stddev", "diffs_stddev"))
-    # Existence has no statistics: neither it nor its target is scaled.
-    unscaled = [name for name in UNIT_INTERVAL if name not in mean]
-    mean = mean.assign({name: xr.zeros_like(mean["2m_temperature"]) for name in unscaled})
-    std = std.assign({name: xr.ones_like(std["2m_temperature"]) for name in unscaled})
     return Normaliser.from_statistics(task, mean, std, residual_std, source)
 
 

@@ -37,7 +37,7 @@ class GraphCastEnsembleFamily(MembersFamily):
     def update_costs(self, settings: GraphCastEnsembleSettings, work):
         from airmass.models.graphcast.footprint import update_costs
 
-        members = settings.members
+        members = settings.members // work.member
         costs = update_costs(settings, replace(work, together=work.together * members))
         return replace(costs, frames=costs.frames * members, flops=costs.flops * members)
 

@@ -112,9 +112,9 @@ def known_parts(
 def loss_of(settings: LossSettings) -> Loss:
     """The loss that settings name, with its own settings; raises InputError for one that it does not have."""
     loss, given = loss_named(settings.kind), settings.own
-    has: set[str] = {item.name for item in fields(loss)} if is_dataclass(loss) else set()
+    has: list[str] = [item.name for item in fields(loss)] if is_dataclass(loss) else []
     if name := next((name for name in given if name not in has), None):
-        takes = f"takes {', '.join(sorted(has))}" if has else "has no settings of its own"
+        takes = f"takes {', '.join(has)}" if has else "has no settings of its own"
         raise InputError(f"loss.{name} is {given[name]}, but {settings.kind} {takes}")
     return replace(loss, **given) if given else loss  # type: ignore[type-var]
 
