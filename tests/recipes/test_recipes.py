@@ -19,7 +19,8 @@ from airmass.fields.variables import VARIABLES
 from airmass.models.family import new_network
 from airmass.models.gencast.settings import CalibrationSettings
 from airmass.models.objectives.weights import variable_weights
-from airmass.recipes.recipes import RECIPES, as_settings, from_settings, recipe
+from airmass.recipes.recipes import RECIPES, recipe
+from airmass.recipes.saved import as_settings, from_settings
 from airmass.recipes.settings import TrainingSettings
 from airmass.training.optimiser import optimiser, schedule
 

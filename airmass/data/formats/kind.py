@@ -7,8 +7,8 @@ from enum import Enum
 from pathlib import Path
 
 from airmass.core.errors import InputError
-from airmass.core.files import open_regular
 from airmass.core.place import Place, is_url, local_path
+from airmass.core.reading import open_regular
 
 
 class Kind(Enum):

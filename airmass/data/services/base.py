@@ -11,7 +11,9 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from airmass.core.errors import InputError
-from airmass.core.files import alone, made_parents, read_text, write_durably, writing
+from airmass.core.files import made_parents, write_durably, writing
+from airmass.core.locks import alone
+from airmass.core.reading import read_text
 from airmass.data.formats.layout import minute
 from airmass.data.formats.reading import error_line
 from airmass.data.ingest.formulas import formulas_for

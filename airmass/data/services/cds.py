@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from airmass.core.errors import InputError
-from airmass.core.files import read_text, write_durably
+from airmass.core.files import write_durably
+from airmass.core.reading import read_text
 from airmass.data.formats.reading import error_line
 from airmass.data.services.base import SUMMED, Downloads, Service, Wanted, require_fields
 from airmass.data.services.clients import quiet

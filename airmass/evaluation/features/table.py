@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from airmass.core.errors import InputError
-from airmass.core.files import open_regular
 from airmass.core.place import is_url, local_path
+from airmass.core.reading import open_regular
 from airmass.data.formats.kind import TableKind, kind_of_table
 from airmass.data.formats.reading import reading
 from airmass.evaluation.features.base import Point, Track
