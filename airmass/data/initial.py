@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from airmass.core.errors import InputError
+from airmass.core.errors import InputError, one_line
 from airmass.data.formats.store import (
     checked,
     fingerprint,
@@ -31,7 +31,10 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
 
+# Attribute of a state whose frames are all the same one, in words, and of a forecast from it.
+REPEATED = "airmass_repeated_frame"
 _HOUR = np.timedelta64(1, "h")
+_LONGEST = 400  # characters of an attribute
 _SPELLINGS = {"lat": "latitude", "lon": "longitude"}
 
 
@@ -51,6 +54,11 @@ class Initial:
     first: np.datetime64 | None
     _dataset: xr.Dataset
     _usual: Usual | None = None
+
+    @property
+    def repeated(self) -> str:
+        """Words on a state whose frames are all the same one; empty for others."""
+        return one_line(self._dataset.attrs.get(REPEATED, ""))[:_LONGEST]
 
     def default_init(self) -> np.datetime64:
         """The only possible initial time; in an example file the earliest, since its later frames are the truth.
