@@ -42,6 +42,8 @@ class InitialOptions:
     """Folder that keeps what is fetched from a service; by default `analyses` in the cache."""
     server: str | None = None
     """Address of a mirror of the service, with the same paths."""
+    repeat_frame: bool = False
+    """Take the last frame for all frames of the history, where the source has only one; the state then says so."""
     any_analysis: bool = False
     """Take an analysis of another centre than the one whose reanalysis the checkpoint was trained on."""
     compare: Path | None = None
@@ -56,6 +58,7 @@ def run(arguments: list[str]) -> int:
     out: Path = options.pop("out")
     checkpoint, config, statistics = (options.pop(name) for name in ("checkpoint", "config", "statistics"))
     time, sample, any_analysis = options.pop("time"), options.pop("compare"), options.pop("any_analysis")
+    repeat_frame = options.pop("repeat_frame")
     downloads, server = options.pop("downloads"), options.pop("server")
     if out.suffix != ".nc":
         raise InputError(f"{out}: expected a name that ends in .nc")
@@ -64,6 +67,7 @@ def run(arguments: list[str]) -> int:
     from airmass.core.place import is_url
     from airmass.data.ingest.initial_file import initial_dataset, write_initial
     from airmass.data.ingest.request import IngestRequest
+    from airmass.data.initial import REPEATED
     from airmass.data.services.fetch import service_of
     from airmass.forecasting.checkpoints.read import read_checkpoint
     from airmass.forecasting.system import typical_values_of
@@ -76,20 +80,21 @@ def run(arguments: list[str]) -> int:
     grid = held.grid if held.grid is not None or options["grid"] is not None else _of_spacing(held.spacing)
     request, centre = IngestRequest(**options), None if own or any_analysis else "ecmf"
     if (service := service_of(request.sources)) is not None:
-        request = _fetched(request, service, held.task, time, downloads, server, centre)
+        request = _fetched(request, service, held.task, time, downloads, server, centre, repeat_frame)
     elif downloads is not None or server is not None:
         raise InputError("--downloads and --server are for ecmwf-open-data, gfs and cds; the sources are files")
-    dataset = initial_dataset(request, held.task, time, grid, centre)
+    dataset = initial_dataset(request, held.task, time, grid, centre, repeat_frame)
     if service is not None:
         dataset = dataset.assign_attrs(source=f"{service.title} ({service.licence})")
     farthest = write_initial(dataset, held.task, out, usual)
     print(one_line(f"initial state: {out}"))
-    if farthest is not None:
-        print(f"farthest: {farthest}")
+    for words in (dataset.attrs.get(REPEATED), farthest):
+        if words is not None:
+            print(one_line(f"note: {words}"))
     return _compared(dataset, sample, held.task) if sample is not None else 0
 
 
-def _fetched(request, service, task, time, downloads, server, centre):
+def _fetched(request, service, task, time, downloads, server, centre, last_only):
     """The request with the service's files, under a bar."""
     from airmass.core.tables import progress
     from airmass.data.services.fetch import fetched
@@ -100,7 +105,7 @@ def _fetched(request, service, task, time, downloads, server, centre):
         def tell(done: int, total: int, words: str) -> None:
             shown.update(bar, completed=done, total=total, description=one_line(f"{service.name}: {words}"))
 
-        made = fetched(request, service, task, time, downloads, server, centre, tell)
+        made = fetched(request, service, task, time, downloads, server, centre, tell, last_only)
     print(one_line(f"{service.title}, {service.licence}: {len(made.sources)} files"))
     return made
 

@@ -90,8 +90,7 @@ def told_length(url: str) -> int:
 
 def _headers(url: str) -> Any:
     """What a server tells of a file; raises InputError if it tells no length."""
-    if urlsplit(url).scheme not in ("http", "https"):
-        raise InputError(f"{url}: expected an address that begins with https://")
+    _require_http(url)
     with _answer(urllib.request.Request(url, method="HEAD")) as answer:
         headers = answer.headers
     if not headers.get("Content-Length", "").isdecimal():
@@ -99,8 +98,14 @@ def _headers(url: str) -> Any:
     return headers
 
 
+def _require_http(url: str) -> None:
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise InputError(f"{url}: expected an address that begins with https://")
+
+
 def read_small(url: str, most: int = 2**22) -> str:
     """The text of a small file; raises InputError if it cannot be fetched, is no ASCII text, or is larger."""
+    _require_http(url)
     for attempt in range(_TRIES):
         try:
             with _answer(urllib.request.Request(url)) as answer:

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from airmass.core.errors import InputError
+from airmass.core.errors import InputError, one_line
 from airmass.data.formats.layout import grid_of, minute
 from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.store import checked, fingerprint, read, require, require_finite, require_times
@@ -23,7 +23,10 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
 
+# Attribute of a state whose frames are all the same one, in words, and of a forecast from it.
+REPEATED = "airmass_repeated_frame"
 _HOUR = np.timedelta64(1, "h")
+_LONGEST = 400  # characters of an attribute
 _SPELLINGS = {"lat": "latitude", "lon": "longitude"}
 
 
@@ -43,6 +46,11 @@ class Initial:
     first: np.datetime64 | None
     _dataset: xr.Dataset
     _usual: Usual | None = None
+
+    @property
+    def repeated(self) -> str:
+        """Words on a state whose frames are all the same one; empty for others."""
+        return one_line(self._dataset.attrs.get(REPEATED, ""))[:_LONGEST]
 
     def default_init(self) -> np.datetime64:
         """The only possible initial time; in an example file the earliest, since its later frames are the truth.

@@ -26,7 +26,7 @@ from airmass.data.formats.layout import minute
 from airmass.fields.variables import VARIABLES, Variable
 
 FAR, FAR_MEAN, FAR_SLIP = 40.0, 20.0, 4.0
-_HEAVY_TAILS = ("kg kg-1", "m", "Pa s-1")
+HEAVY_TAILS = ("kg kg-1", "m", "Pa s-1")
 
 _G = 9.80665
 # Largest mean of surface geopotential; on Earth it is 2,300 m2 s-2 by area and 3,700 by grid point.
@@ -129,7 +129,7 @@ class Limits:
             center, spread = self._usual[channel]
             mean_least = max(mean_least, center - FAR_SLIP * spread)
             mean_greatest = center + FAR_SLIP * spread
-            if VARIABLES[name].units not in _HEAVY_TAILS:
+            if VARIABLES[name].units not in HEAVY_TAILS:
                 least, greatest = max(least, center - FAR * spread), min(greatest, center + FAR * spread)
         return least, greatest, mean_least, mean_greatest
 
@@ -291,7 +291,7 @@ def _far_from_usual(
             return Doubt(mean, expected, True, slip.words)
     if away > FAR_MEAN:
         return Doubt(mean, expected, True)
-    if variable.units in _HEAVY_TAILS:
+    if variable.units in HEAVY_TAILS:
         return None
     farthest = low if center - low > high - center else high
     return Doubt(farthest, expected) if abs(farthest - center) > FAR * spread else None

@@ -236,6 +236,8 @@ def _remarks(data: VerificationData) -> Iterator[str]:
     for system in data.systems:
         if text := system.training_overlap(data.init_times, data.lead_times):
             yield text
+        if words := system.remarks:
+            yield f"{system.name}: {words}."
     if data.stations is not None:
         yield from data.stations.notes
 

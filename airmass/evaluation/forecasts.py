@@ -19,6 +19,7 @@ from airmass.data.formats.forecast_reader import (
     open_forecast,
     read_hours,
     read_members,
+    remarks,
     system_of,
 )
 from airmass.data.formats.layout import grid_of, minute
@@ -82,6 +83,11 @@ class SystemForecasts:
             return tuple(sorted(held | {*derived_fields(held, self.levels, self.derived)}))
         except InputError as error:
             raise InputError(f"{self.paths[0]}: {error}") from None
+
+    @property
+    def remarks(self) -> str:
+        """Words on the state that the first forecast starts from."""
+        return remarks(self.example)
 
     def training_overlap(self, init_times: np.ndarray, lead_times: np.ndarray) -> str:
         """Sentence on the forecasts that are valid in the period that the system was trained on; empty if none is."""

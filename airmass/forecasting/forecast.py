@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from airmass.core.cache import keep_compiled
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing, refuse_inside
 from airmass.core.memory import keep_freed_memory
-from airmass.data.formats.forecast_reader import read_hours
+from airmass.data.departure import Departure, departure
+from airmass.data.formats.forecast_reader import REMARKS, read_hours
 from airmass.data.formats.forecast_writer import ForecastWriter, bytes_a_frame, chosen_levels
 from airmass.data.formats.layout import minute
 from airmass.data.initial import Initial, open_initial
 from airmass.data.stored_forcing import forced_times, open_stored_forcing
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.clock import parse_time
 from airmass.fields.forcing import Stored
 from airmass.forecasting.perturbed import perturbed
@@ -59,13 +62,8 @@ class ResolvedForecast:
         return len(self.inits), len(self.numbers or range(1))
 
     def settings(self) -> dict[str, Any]:
-        """Everything that determines the bits of this forecast.
-
-        All initial frames and stored forcings are read here, which also checks them, and read again when needed:
-        together they may not fit in memory.
-        """
-        start, system = self.start, self.system
-        parts = chain((start.grid.latitude, start.grid.longitude, self.static), map(start.history, self.inits))
+        """Everything that determines the bits of this forecast."""
+        system = self.system
         attention = {} if system.attention == PLAIN else {VARIABLE: system.attention}
         noise = {} if self.noise is None else {"initial_noise": _digest([self.noise])}
         forced = {} if self.stored is None else {"forcings": self._digest_of_forcings()}
@@ -74,7 +72,7 @@ class ResolvedForecast:
             "airmass": airmass.__version__,
             "jax": f"{jax.__version__} on {jax.local_devices()[0].device_kind}",
             "checkpoint": system.fingerprint,
-            "initial frames": _digest(parts),
+            "initial frames": self._initial_frames[0],
             "init_times": [minute(init) for init in self.inits],
             **self.request.record(system.ensemble),
             **noise,
@@ -82,8 +80,39 @@ class ResolvedForecast:
         }
 
     def _digest_of_forcings(self) -> str:
+        """A hash of all stored forcings, which are read here, and so checked, and again when needed."""
         assert self.stored is not None
         return _digest(map(self.stored, forced_times(self.system.task, self.inits, self.steps)))
+
+    @property
+    def farthest(self) -> Departure | None:
+        """The initial state that is farthest from the climate of the system's statistics, None without statistics."""
+        return max(self._initial_frames[1], key=lambda one: one.factor, default=None)
+
+    @cached_property
+    def _initial_frames(self) -> tuple[str, list[Departure]]:
+        """A hash of all initial frames, and the departure of each initial time.
+
+        All are read here, which also checks them, and read again when needed: together they may not fit in memory.
+        """
+        start, usual, found = self.start, self.system.typical_values or {}, []
+        channels = ChannelLayout.of(start.task.prognostic, start.task.levels).channels
+
+        def histories() -> Iterator[np.ndarray]:
+            for init in self.inits:
+                history = start.history(init)
+                found.append(departure(history[-1], channels, usual))
+                yield history
+
+        digest = _digest(chain((start.grid.latitude, start.grid.longitude, self.static), histories()))
+        return digest, [one for one in found if one is not None]
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences on initial states that the model has not learned from."""
+        found = [self.start.repeated] if self.start.repeated else []
+        far = self.farthest
+        return [*found, *([str(far)] if far is not None and far.outside else [])]
 
 
 def forecast(
@@ -105,6 +134,9 @@ def forecast(
     plan = resolve(request)
     if say and plan.numbers is not None and (words := dealt(plan.system, plan.numbers)):
         say(words)
+    if say:
+        for remark in plan.remarks:
+            say(f"note: the initial state: {remark}")
     return _run(plan, progress)
 
 
@@ -154,7 +186,7 @@ def _run(plan: ResolvedForecast, progress: Progress | None) -> Path:
     left = total - (output.done if output else 0)
     require_room(out, left * bytes_a_frame(system.task, grid, request.levels), f"{left} frames")
     runner = system.runner(grid, plan.static, request.seed or 0, plan.noise, stored=plan.stored)
-    attributes = _attributes(system, plan.start, settings)
+    attributes = _attributes(plan, settings)
 
     def writer(path: Path, resume: bool = False) -> ForecastWriter:
         return ForecastWriter(
@@ -226,7 +258,8 @@ def _digest(arrays: Iterable[np.ndarray]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _attributes(system: ForecastSystem, start: Initial, settings: Mapping[str, Any]) -> dict[str, str | int | float]:
+def _attributes(plan: ResolvedForecast, settings: Mapping[str, Any]) -> dict[str, str | int | float]:
+    system, start, far = plan.system, plan.start, plan.farthest
     attributes: dict[str, str | int | float] = {
         "title": "Forecast by airmass",
         "Conventions": "CF-1.11",
@@ -236,6 +269,10 @@ def _attributes(system: ForecastSystem, start: Initial, settings: Mapping[str, A
         "airmass_initial_fingerprint": start.fingerprint,
         SETTINGS: json.dumps(settings),
     }
+    if far is not None:
+        attributes |= {"airmass_departure": str(far), "airmass_departure_spreads": far.spreads}
+    if plan.remarks:
+        attributes[REMARKS] = "; ".join(plan.remarks)
     if len(system.models) > 1:
         attributes["airmass_models"] = ", ".join(system.models)
     if system.ensemble:

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from airmass.core.errors import InputError
+from airmass.core.errors import InputError, one_line
 from airmass.data.formats.decoding import StoredArray, chunk_problems, stored_array
 from airmass.data.formats.layout import HORIZONTAL, axis_problem, grid_of, level_problems, minute, units_problem
 from airmass.data.formats.opening import open_unchecked
@@ -25,6 +25,10 @@ from airmass.fields.variables import VARIABLES
 
 # Ten years, in hours.
 _LONGEST = 3660 * 24
+
+# Attribute of a forecast with words on the state that it starts from, and the most characters that are read of it.
+REMARKS = "airmass_initial_remarks"
+_MOST_WORDS = 1000
 
 FORECAST_TIMES = ("init_time", "lead_time")
 MEMBER = "number"
@@ -84,6 +88,11 @@ def system_of(dataset: xr.Dataset, path: str | Path) -> str:
     if not isinstance(system, str) or not system:
         raise InputError(f"{path}: attribute 'airmass_system' is {system!r}, expected a name such as 'graphcast'")
     return system
+
+
+def remarks(dataset: xr.Dataset) -> str:
+    """Words of a forecast on the state that it starts from; empty if there are none."""
+    return one_line(dataset.attrs.get(REMARKS, ""))[:_MOST_WORDS]
 
 
 def notes(dataset: xr.Dataset, path: str | Path) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Initial states from archives and analyses: exactly the frames and fields that a task reads, as a NetCDF file."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,13 @@ import xarray as xr
 import airmass
 from airmass.core.errors import InputError
 from airmass.core.files import new_output
+from airmass.data.departure import Departure, departure
 from airmass.data.formats.layout import minute
 from airmass.data.ingest.request import IngestRequest, Opened, open_sources
-from airmass.data.initial import open_initial
-from airmass.data.plausible import Channel, Usual
+from airmass.data.initial import REPEATED, open_initial
+from airmass.data.plausible import Usual
 from airmass.data.sea_mask import MASK
+from airmass.fields.channels import ChannelLayout
 from airmass.fields.clock import parse_time
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
@@ -24,32 +26,27 @@ _HOUR = np.timedelta64(1, "h")
 _UNITS = {"latitude": "degrees_north", "longitude": "degrees_east", "level": "hPa"}
 
 
-@dataclass(frozen=True)
-class Departure:
-    """The channel whose global mean is farthest from the climate of the statistics, and by how many spreads."""
-
-    channel: Channel
-    spreads: float
-
-    def __str__(self) -> str:
-        name, level = self.channel
-        at = f" at {level} hPa" if level is not None else ""
-        return f"{name}{at} is {self.spreads:.2g} spreads from the checkpoint's climate"
-
-
 def initial_dataset(
-    request: IngestRequest, task: Task, time: str | None, grid: LatLonGrid | None, centre: str | None = None
+    request: IngestRequest,
+    task: Task,
+    time: str | None,
+    grid: LatLonGrid | None,
+    centre: str | None = None,
+    repeat_frame: bool = False,
 ) -> xr.Dataset:
     """The frames of `task`'s history that end at `time`, by default the latest for which all are there.
 
-    `grid` is the checkpoint's, None if any fits. With `centre`, analyses of other centres are refused. Raises
-    InputError, with the time and field, for what the sources lack.
+    `grid` is the checkpoint's, None if any fits. With `centre`, analyses of other centres are refused. With
+    `repeat_frame`, the last frame takes the place of those before it, as an attribute says. Raises InputError, with
+    the time and field, for what the sources lack.
     """
     names = fields_of(task)
     chosen = replace(request, variables=names, levels=task.levels, times=None)
     last = None if time is None else parse_time(time)
 
     def choose(held: dict[str, np.ndarray]) -> np.ndarray:
+        if repeat_frame:
+            return _last_frame(held, last, request.sources)
         return latest(task, held, request.sources) if last is None else frames_to(task, last)
 
     opened = open_sources(chosen, grid=grid, choose=choose)
@@ -61,7 +58,17 @@ def initial_dataset(
         frames = [opened.analysis.frame(name, t) for t in (opened.times[:1] if variable.static else opened.times)]
         values = frames[0] if variable.static else np.stack(frames)
         fields[name] = (dims, values, {**variable.attributes, **opened.analysis.provenance(name)})
-    return xr.Dataset(fields, _coordinates(opened), {"airmass_version": airmass.__version__, "Conventions": "CF-1.11"})
+    made = xr.Dataset(fields, _coordinates(opened), {"airmass_version": airmass.__version__, "Conventions": "CF-1.11"})
+    return _repeated(made, task) if repeat_frame else made
+
+
+def _repeated(dataset: xr.Dataset, task: Task) -> xr.Dataset:
+    """The last frame at all times of the history."""
+    end = dataset.time.values[-1]
+    made = dataset.isel(time=[-1] * task.history).assign_coords(time=frames_to(task, end))
+    made.time.attrs.update(dataset.time.attrs)
+    words = f"the frame of {minute(end)} stands for all {task.history} of the history: the state has no tendency"
+    return made.assign_attrs({REPEATED: words})
 
 
 def write_initial(dataset: xr.Dataset, task: Task, out: Path, usual: Usual | None) -> Departure | None:
@@ -70,24 +77,15 @@ def write_initial(dataset: xr.Dataset, task: Task, out: Path, usual: Usual | Non
     Raises InputError, with nothing written, for whatever a forecast would refuse.
     """
     held = open_initial(dataset, task, usual)
-    held.history(held.default_init())
+    history = held.history(held.default_init())
     held.static()
-    farthest = departure(dataset, usual) if usual else None
+    channels = ChannelLayout.of(task.prognostic, task.levels).channels
+    farthest = departure(history[-1], channels, usual) if usual else None
     if farthest is not None:
         dataset = dataset.assign_attrs(airmass_departure=str(farthest))
     with new_output(out) as aside:
         dataset.to_netcdf(aside, engine="h5netcdf")
     return farthest
-
-
-def departure(dataset: xr.Dataset, usual: Usual) -> Departure:
-    """The channel whose mean over the last frame is the most spreads from its usual mean."""
-    found = []
-    for (name, level), (mean, spread) in usual.items():
-        field = dataset[name] if level is None else dataset[name].sel(level=level)
-        weights = np.cos(np.deg2rad(field.latitude))
-        found.append(Departure((name, level), abs(float(field[-1].weighted(weights).mean()) - mean) / spread))
-    return max(found, key=lambda one: one.spreads)
 
 
 def fields_of(task: Task) -> tuple[str, ...]:
@@ -121,6 +119,16 @@ def _coordinates(opened: Opened) -> dict[str, object]:
     return {**coords, "time": ("time", opened.times, {"standard_name": "time"})}
 
 
+def _last_frame(held: dict[str, np.ndarray], last: np.datetime64 | None, sources: Sequence[object]) -> np.ndarray:
+    """The one time to read: `last`, or the latest that all variables have."""
+    if last is not None:
+        return np.array([last], "datetime64[ns]")
+    common = set.intersection(*(set(times.astype("datetime64[ns]").tolist()) for times in held.values()))
+    if not common:
+        raise InputError(f"{', '.join(map(str, sources))}: the variables have no time in common")
+    return np.array([max(common)], "datetime64[ns]")
+
+
 def latest(task: Task, held: dict[str, np.ndarray], sources: Sequence[object]) -> np.ndarray:
     """The latest history that all variables have; raises InputError, with the latest times, if there is none."""
     common = set.intersection(*(set(times.astype("datetime64[ns]").tolist()) for times in held.values()))
@@ -130,4 +138,5 @@ def latest(task: Task, held: dict[str, np.ndarray], sources: Sequence[object]) -
             return frames
     times = np.array(sorted(common), "datetime64[ns]")
     there = f"they have {', '.join(map(minute, times[-4:]))}" if len(times) else "they have no time in common"
+    there += "; --repeat-frame takes the last for all" if len(times) else ""
     raise InputError(f"{', '.join(map(str, sources))}: expected {task.history} frames {task.step} h apart; {there}")

@@ -36,9 +36,10 @@ def service_of(sources: Sequence[object]) -> Service | None:
 
 def fetched(
     request: IngestRequest, service: Service, task: Task, time: str | None, downloads: Path | None, server: str | None,
-    centre: str | None, tell: Tell,
+    centre: str | None, tell: Tell, last_only: bool = False,
 ) -> IngestRequest:  # fmt: skip
-    """The request with files in place of the service: of what the other sources lack, what `task` reads.
+    """The request with files in place of the service: of what the other sources lack, what `task` reads,
+    or its last frame only.
 
     Raises InputError, before anything is fetched, for a missing package, and an analysis of another than `centre`.
     """
@@ -50,7 +51,7 @@ def fetched(
     service.require()
     folder = downloads or _default()
     others = tuple(source for source in request.sources if str(source) not in SERVICES)
-    times = frames_to(task, parse_time(time))
+    times = frames_to(task, parse_time(time))[-1 if last_only else 0 :]
     names = _lacking(replace(request, sources=others), task, times)
     files = service.files(wanted_fields(names, task, times), Downloads(folder, server, tell)) if names else []
     return replace(request, sources=(*others, *files), accumulation=service.accumulation or request.accumulation)

@@ -86,11 +86,12 @@ def messages(start: np.datetime64, lead: int, ecmwf: bool) -> tuple[Message, ...
             param, values = "z", _G * values
         param = "msl" if short == "prmsl" else param
         # tp of GRIB 2 is in kg m-2, in both services.
-        keys = {"paramId": 228228} if short == "tp" else {"shortName": param}
+        summed = {"productDefinitionTemplateNumber": 8, "paramId": 228228, "typeOfStatisticalProcessing": 1}
+        keys = summed if short == "tp" else {"shortName": param}
         placed = {"level": level} if level else {"typeOfLevel": "surface"} if short in ("orog", "lsm") else {}
         steps = {"stepRange": f"0-{lead}"} if lead else {}
         centre = {"centre": "ecmf" if ecmwf else "kwbc"}
-        data = message(values.astype(np.float32), {**centre, **keys, **placed, **dated, **steps}, level is not None)
+        data = message(values.astype(np.float32), {**keys, **centre, **placed, **dated, **steps}, level is not None)
         found.append(Message(data, short, level, lead))
     return tuple(found)
 

@@ -13,7 +13,6 @@ from airmass.data.ingest.initial_file import initial_dataset
 from airmass.data.ingest.request import IngestRequest
 from airmass.data.services import cds, ecmwf_open_data, gfs
 from airmass.data.services.fetch import SERVICES, fetched
-from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from tests.border.healthy import Home, _write_model
 from tests.conftest import make_store, synthetic_dataset
@@ -149,7 +148,6 @@ def test_a_job_of_a_stopped_run_is_gone_on_with(checkpoint, tmp_path, capsys):
 
 def test_precipitation_is_of_the_forecast_before(tmp_path):
     task = Task(("temperature", "total_precipitation_6hr"), (), (), (), (500, 850), 6)
-    grid = LatLonGrid.regular(8, 16) if hasattr(LatLonGrid, "regular") else None
     with serving.serving(serving.noaa()) as (files, url):
         request = IngestRequest(("gfs",))
         made = fetched(request, SERVICES["gfs"], task, TIME, tmp_path, url, None, lambda *_: None)
@@ -157,7 +155,7 @@ def test_precipitation_is_of_the_forecast_before(tmp_path):
             "gfs.t18z.pgrb2.0p25.f000", "gfs.t18z.pgrb2b.0p25.f000", "gfs.t18z.pgrb2.0p25.f006",
             "gfs.t00z.pgrb2.0p25.f000", "gfs.t00z.pgrb2b.0p25.f000", "gfs.t12z.pgrb2.0p25.f006",
         }  # fmt: skip
-    state = initial_dataset(made, task, TIME, grid)
+    state = initial_dataset(made, task, TIME, None)
     [rain] = [values for short, _, values in serving.real_fields() if short == "tp"]
     before = np.roll(rain, -1, 1)  # of the forecast from 12 UTC, which ends at the first frame
     np.testing.assert_allclose(state["total_precipitation_6hr"][0].values[::-1], before / 1000, atol=1e-9)
