@@ -65,11 +65,11 @@ class SystemForecasts:
     def lead_times(self) -> np.ndarray:
         return self.example.lead_time.values
 
-    @property
+    @cached_property
     def members(self) -> int:
         return members_of(self.example)
 
-    @property
+    @cached_property
     def levels(self) -> tuple[int, ...]:
         """Levels in hPa; none if no variable is on levels."""
         return tuple(map(int, self.example.level.values)) if "level" in self.example.coords else ()
