@@ -192,13 +192,13 @@ def in_words(rows: Sequence[Comparison]) -> str:
     better, worse = (sum(r.significant and r.better == side for r in rows) for side in (True, False))
     place = " over the globe" if first.region is None else f" over {first.region}"
     when = f", {first.period}" if first.period else ""
-    rest = len(rows) - better - worse
+    rest, title = len(rows) - better - worse, metric.title[0].upper() + metric.title[1:]
     if not better and not worse:
         return (
-            f"{metric.title}{place}{when}: no significant difference between {first.system} and {first.against} in "
+            f"{title}{place}{when}: no significant difference between {first.system} and {first.against} in "
             f"any of {len(rows)} cells."
         )
     return (
-        f"{metric.title}{place}{when}: {first.system} is significantly better than {first.against} in {better} of "
+        f"{title}{place}{when}: {first.system} is significantly better than {first.against} in {better} of "
         f"{len(rows)} cells and significantly worse in {worse}; {rest} do not differ significantly."
     )

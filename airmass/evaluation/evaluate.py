@@ -21,7 +21,7 @@ from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.tables import plain, say
 from airmass.data.formats.climatology import EXTREMES
-from airmass.data.formats.forecast_reader import hours
+from airmass.data.formats.forecast_reader import MEMBER, hours
 from airmass.data.formats.layout import minute
 from airmass.evaluation.comparisons import COMPARISONS, compare, headline_sentences, intervals_of, require_against
 from airmass.evaluation.inputs import VerificationData, open_verification
@@ -232,8 +232,10 @@ def _not_available(data: VerificationData) -> Iterator[str]:
 
 
 def _remarks(data: VerificationData) -> Iterator[str]:
-    """Yield sentences on forecasts of known weather, and on the observations."""
+    """Yield sentences on forecasts of known weather, ensembles of one member, and the observations."""
     for system in data.systems:
+        if MEMBER in system.example.dims and system.members == 1:
+            yield f"{system.name} has one member, so it is scored as a single forecast, without spread and probabilities."
         if text := system.training_overlap(data.init_times, data.lead_times):
             yield text
         if words := system.remarks:

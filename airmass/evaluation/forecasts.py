@@ -24,6 +24,7 @@ from airmass.data.formats.forecast_reader import (
 )
 from airmass.data.formats.layout import grid_of, minute
 from airmass.data.plausible import require_plausible
+from airmass.evaluation.request import named_store
 from airmass.evaluation.scores import BASELINES
 from airmass.fields.clock import parse_time
 from airmass.fields.derived import combined, derived_fields, parts_of, scored
@@ -66,11 +67,11 @@ class SystemForecasts:
     def lead_times(self) -> np.ndarray:
         return self.example.lead_time.values
 
-    @property
+    @cached_property
     def members(self) -> int:
         return members_of(self.example)
 
-    @property
+    @cached_property
     def levels(self) -> tuple[int, ...]:
         """Levels in hPa; none if no variable is on levels."""
         return tuple(map(int, self.example.level.values)) if "level" in self.example.coords else ()
@@ -126,18 +127,21 @@ class SystemForecasts:
 def open_systems(paths: Sequence[str | Path], derived: Sequence[str] = ()) -> tuple[SystemForecasts, ...]:
     """Open forecast files and group them by system, in alphabetical order; `derived` fields are scored too.
 
+    `NAME=STORE` gives a file's system another name.
+
     Raises InputError unless all files have the same grid and levels, and files of one system have the same lead times,
     members and variables, and different initial times.
     """
-    places = [located(path) for path in paths]
+    named = [named_store(path) for path in paths]
+    places = [located(path) for _, path in named]
     if not places:
         raise InputError("no forecast files given, expected one or more")
     if twice := next((place for i, place in enumerate(places) if place in places[:i]), None):
         raise InputError(f"{twice}: given twice among the forecasts")
     found: dict[str, SystemForecasts] = {}
-    for path in places:
+    for (given, _), path in zip(named, places, strict=True):
         dataset = open_forecast(path, ensemble=True)
-        if (name := system_of(dataset, path)) in _RESERVED:
+        if (name := given or system_of(dataset, path)) in _RESERVED:
             raise InputError(f"{path}: its system is {name!r}, a name reserved for {_RESERVED[name]}")
         _add(found.setdefault(name, SystemForecasts(name, {}, tuple(derived))), path, dataset)
         first = next(iter(found.values()))
@@ -155,7 +159,10 @@ def _add(system: SystemForecasts, path: Place, dataset: xr.Dataset) -> None:
     for index, init_time in enumerate(dataset.init_time.values):
         if init_time in system.sources:
             other = system.path(init_time)
-            raise InputError(f"{path}: initial time {minute(init_time)} of {system.name} is also in {other}")
+            raise InputError(
+                f"{path}: initial time {minute(init_time)} of {system.name} is also in {other}; NAME={path} gives it "
+                "another name"
+            )
         system.sources[init_time] = (path, dataset, index)
 
 

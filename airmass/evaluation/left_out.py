@@ -43,6 +43,8 @@ def left_out(data: VerificationData, name: str, scores: VariableScores) -> Itera
 def undefined(data: VerificationData, name: str, scores: VariableScores) -> Iterator[LeftOut]:
     """Yield metrics that are undefined with complete data, such as a correlation of a field without anomalies."""
     for system, metric, values in scores.values():
+        if np.isfinite(values[:, :, 0]).all():
+            continue
         for lead, hour in enumerate(hours(data.lead_times)):
             rows = [
                 level

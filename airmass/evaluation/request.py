@@ -1,5 +1,6 @@
 """Options of an evaluation: those of the command and of `airmass.evaluate`. Importing this module is cheap."""
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,13 +12,22 @@ from airmass.core.place import local_path
 from airmass.core.typed import Range, check_options
 from airmass.evaluation.periods import Grouping
 
+_NAMED = re.compile(r"([A-Za-z][\w.-]*)=(.+)")
+
+
+def named_store(text: str | Path) -> tuple[str | None, str | Path]:
+    """Name of a system and its store in `NAME=STORE`; None and the store itself for any other text or path."""
+    found = _NAMED.fullmatch(text) if isinstance(text, str) else None
+    return (found[1], found[2]) if found else (None, text)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VerificationRequest:
     """Forecasts, truth, times and scores of an evaluation: all that determines its values."""
 
     forecasts: tyro.conf.Positional[tuple[str | Path, ...]]
-    """Forecast stores. Stores of one system are joined along initial time."""
+    """Forecast stores. Stores of one system are joined along initial time. NAME=STORE gives its system another name, to
+    compare two runs of one model."""
     truth: str | Path | None = None
     """Store with the truth, such as a reanalysis."""
     stations: str | Path | None = None
@@ -63,7 +73,10 @@ class VerificationRequest:
     def places(self) -> tuple[str | Path, ...]:
         """Paths and URLs of all inputs that are named."""
         others = (self.truth, self.climatology, self.history, self.stations, self.orography)
-        return (*self.forecasts, *(place for place in others if place is not None))
+        return (
+            *(store for _, store in map(named_store, self.forecasts)),
+            *(place for place in others if place is not None),
+        )
 
     def record(self) -> dict[str, Any]:
         """Options that determine the scores."""

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -299,8 +300,13 @@ def to_json(kept: Iterable[Any]) -> str:
 
 
 def _present(one: Any) -> dict[str, object]:
-    optional = {field.name for field in fields(one) if field.default is None}
+    optional = _optional(type(one))
     return {name: value for name, value in vars(one).items() if value is not None or name not in optional}
+
+
+@cache
+def _optional(kind: type) -> frozenset[str]:
+    return frozenset(field.name for field in fields(kind) if field.default is None)
 
 
 def scores_folder(place: str | Path) -> Path:

@@ -27,9 +27,13 @@ _CORRECTED = ("2m_temperature",)
 # station none is judged. Precipitation and wind have heavy tails.
 _GROSS, _LEAST_VALUES = 8.0, 20
 _HEAVY = ("total_precipitation_6hr", "total_precipitation_12hr", "10m_wind_speed")
+# Year, month and day first: other orders can be read in two ways.
+_ISO = r"\d{4}-\d\d-\d\d|\d{8}(?!\d)"
 # Share of values out of range above which the whole column is in other units.
 _OTHER_UNITS = 0.01
 _FEET = 3.2808
+# Stations that it takes to tell from their heights that the table is wrong, and metres off the model's surface.
+_LEAST_PLACES, _OFF = 5, 150.0
 _MOST_BYTES = 4 << 30
 
 
@@ -105,6 +109,7 @@ def open_stations(
     if surface is not None:
         model = (surface[nodes] * shares).sum(axis=0) / _GRAVITY
         _refuse_feet(height, model, path)
+        _refuse_swapped(latitude, longitude, height, model, surface, grid, path)
         correction = LAPSE_RATE * (model - height)
     elif any(name in _CORRECTED for name in values):
         notes.append(f"{path}: no --orography, so 2 m temperature is not corrected for the height of the stations")
@@ -148,9 +153,14 @@ def _require_columns(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def _times(times: pd.Series, path: str | Path) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(times):
+        raise InputError(f"{path}: time is {times.iloc[0]}, expected times such as 2001-01-05T06:00, in UTC")
     if times.dtype == object or str(times.dtype).startswith("str"):
-        offset = times.astype(str).str.extract(r"T?\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?([+-]\d\d:?\d\d)$")[0]
-        local = offset.notna() & ~offset.isin(["+00:00", "+0000", "-00:00"])
+        text = times.astype(str)
+        if (odd := ~text.str.match(_ISO)).any():
+            raise InputError(f"{path}: time {text[odd].iloc[0]!r}, expected one such as 2001-01-05T06:00, in UTC")
+        offset = text.str.extract(r"\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?([+-]\d\d(?::?\d\d)?)$")[0]
+        local = offset.notna() & ~offset.isin(["+00:00", "+0000", "-00:00", "+00"])
         if local.any():
             raise InputError(f"{path}: time {times[local].iloc[0]!r} is not in UTC, expected times in UTC")
     try:
@@ -221,11 +231,33 @@ def _nanmedian(values: np.ndarray) -> np.ndarray:
 def _refuse_feet(height: np.ndarray, model: np.ndarray, path: str | Path) -> None:
     """Raise InputError where heights fit the model's surface clearly better after a conversion from feet."""
     land = (model > 50) & (height > 50)
-    if land.sum() < 5:
+    if land.sum() < _LEAST_PLACES:
         return
     ratio = float(np.median(height[land] / model[land]))
     off = [float(np.median(np.abs(height[land] / factor - model[land]))) for factor in (1, _FEET)]
     if ratio > 2 and off[1] < off[0] / 3:
         raise InputError(
             f"{path}: heights are {ratio:.1f} times the model's surface (median), expected m: are these feet?"
+        )
+
+
+def _refuse_swapped(
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    height: np.ndarray,
+    model: np.ndarray,
+    surface: np.ndarray,
+    grid: LatLonGrid,
+    path: str | Path,
+) -> None:
+    """Raise InputError where heights fit the model's surface clearly better with latitude and longitude exchanged."""
+    if len(height) < _LEAST_PLACES or np.abs(longitude).max() > 90:
+        return
+    nodes, shares = bilinear(grid, longitude, latitude)
+    other = (surface[nodes] * shares).sum(axis=0) / _GRAVITY
+    off, swapped = (float(np.median(np.abs(height - at))) for at in (model, other))
+    if off > _OFF and swapped < off / 3:
+        raise InputError(
+            f"{path}: heights are {off:.0f} m off the model's surface (median), but {swapped:.0f} m with latitude and "
+            "longitude exchanged: are they swapped?"
         )

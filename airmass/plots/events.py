@@ -70,7 +70,7 @@ def _reliability(panel: Axes, table: EventTable, style: dict) -> None:
     some = area > 0
     x, y = probability[some] / area[some], occurrence[some] / area[some]
     panel.plot(x, y, **style | {"linewidth": 1.5})
-    panel.scatter(x, y, s=6 + 150 * area[some], color=style["color"], alpha=0.45, linewidths=0)
+    panel.scatter(x, y, s=15 + 400 * area[some], color=style["color"], alpha=0.45, linewidths=0)
 
 
 def _roc(panel: Axes, table: EventTable, style: dict) -> None:

@@ -129,3 +129,26 @@ def test_forecasts_of_training_dates_are_told(files, tmp_path):
     write_forecast(tmp_path / "g.zarr", forecast)
     with pytest.raises(InputError, match=r"g.zarr: attribute 'airmass_training_from' or '_to'"):
         scored([tmp_path / "g.zarr"], files / "truth.zarr", tmp_path / "t")
+
+
+def test_an_ensemble_of_one_member_is_told(files, tmp_path):
+    one = ensemble_dataset(TRUTH, 1)
+    write_forecast(tmp_path / "one.zarr", one)
+    screen = Console(file=StringIO(), width=300)
+    table = scored([tmp_path / "one.zarr"], files / "truth.zarr", tmp_path / "s", screen)
+    said = "gencast has one member, so it is scored as a single forecast"
+    assert said in screen.file.getvalue() and said in (tmp_path / "s" / "evaluation.json").read_text()
+    assert "spread" not in table.metrics and table.value("gencast", T2M, 24, "crps") > 0
+
+
+def test_two_runs_of_one_model_are_told_apart_by_names(files, tmp_path):
+    write_forecast(tmp_path / "again.zarr", ensemble_dataset(TRUTH, seed=1))
+    paths = [f"first={files / 'e.zarr'}", f"second={tmp_path / 'again.zarr'}"]
+    table = scored(paths, files / "truth.zarr", tmp_path / "s")
+    assert table.systems == ("first", "second", "persistence")
+    with pytest.raises(InputError, match=r"again.zarr gives it another name"):
+        opened([files / "e.zarr", tmp_path / "again.zarr"], files / "truth.zarr")
+    with pytest.raises(InputError, match="reserved for the truth"):
+        opened([f"truth={files / 'e.zarr'}"], files / "truth.zarr")
+    with pytest.raises(InputError, match="is or lies in the input"):
+        scored(paths, files / "truth.zarr", files / "e.zarr")

@@ -187,12 +187,17 @@ def quantiles_at(
     climatology: xr.Dataset, path: str | Path, field: str, valid_times: np.ndarray
 ) -> Float[np.ndarray, "time quantile latitude longitude"]:
     """The quantiles `quantiles_held` of a field at each valid time. Raises InputError for an absent hour."""
-    hours, days = hour_and_day(valid_times)
-    _require_held(climatology, "hour", hours, valid_times)
-    nearest = days_apart(days, climatology.quantile_day.values.astype(np.int64)).argmin(axis=1)
     picked = climatology[quantiles_name(field)].sel(quantile=list(quantiles_held(climatology, field)), method="nearest")
-    picked = picked.sel(hour=xr.DataArray(hours, dims="time")).isel(quantile_day=xr.DataArray(nearest, dims="time"))
-    return read(picked.transpose("time", "quantile", "latitude", "longitude"), path)
+    return _by_quantile_day(picked.transpose("hour", "quantile_day", "quantile", *HORIZONTAL), path, valid_times)
+
+
+def _by_quantile_day(field: xr.DataArray, path: Place, valid_times: np.ndarray) -> Float[np.ndarray, "time ..."]:
+    """A field (hour, quantile_day, ...) at each valid time. Each hour and day is read once."""
+    hours, days = hour_and_day(valid_times)
+    _require_held(field, "hour", hours, valid_times)
+    nearest = days_apart(days, field.quantile_day.values.astype(np.int64)).argmin(axis=1)
+    (some_hours, hour), (some_days, day) = (np.unique(values, return_inverse=True) for values in (hours, nearest))
+    return read(field.sel(hour=some_hours).isel(quantile_day=some_days), path)[hour, day]
 
 
 def has_seeps(climatology: xr.Dataset, field: str) -> bool:
@@ -217,14 +222,12 @@ def heavy_at(
     name = seeps_names(field)[1]
     if "dayofyear" in climatology[name].dims:
         return read(climatology_at(climatology[[name]], valid_times)[name], path)
-    hours, days = hour_and_day(valid_times)
-    _require_held(climatology, "hour", hours, valid_times)
-    nearest = days_apart(days, climatology.quantile_day.values.astype(np.int64)).argmin(axis=1)
-    picked = climatology[name].sel(hour=xr.DataArray(hours, dims="time"))
-    return read(picked.isel(quantile_day=xr.DataArray(nearest, dims="time")).transpose("time", *HORIZONTAL), path)
+    return _by_quantile_day(climatology[name], path, valid_times)
 
 
-def _require_held(climatology: xr.Dataset, name: str, wanted: np.ndarray, valid_times: np.ndarray) -> None:
+def _require_held(
+    climatology: xr.Dataset | xr.DataArray, name: str, wanted: np.ndarray, valid_times: np.ndarray
+) -> None:
     held = climatology[name].values
     absent = ~np.isin(wanted, held)
     if absent.any():

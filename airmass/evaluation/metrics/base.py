@@ -53,8 +53,14 @@ class Fields:
         """Members minus truth. Differences between members are the same as between errors, with less rounding."""
         return np.subtract(self.members, self.truth, dtype=np.float64)
 
+    @cached_property
+    def shares(self) -> Float[np.ndarray, " node *bin"]:
+        return shares(np.asarray(self.weights, np.float64))
+
     def mean(self, values: Float[np.ndarray, "*batch node"]) -> Float[np.ndarray, "..."]:
         """Area means (*batch, *bin)."""
+        if self.present is None:
+            return np.asarray(values, np.float64) @ self.shares
         return area_mean(values, self.weights, self.present)
 
     def by_bin(self, statistic: Callable[[np.ndarray], np.ndarray]) -> Float[np.ndarray, "..."]:
@@ -145,6 +151,11 @@ class ScoreSum:
         return self.total / self.count
 
 
+def shares(weights: Float[np.ndarray, "*bin node"]) -> Float[np.ndarray, " node *bin"]:
+    """Weights that add up to 1 over nodes."""
+    return (weights / weights.sum(axis=-1, keepdims=True)).T
+
+
 def area_mean(
     field: Float[np.ndarray, "*batch node"],
     weights: Float[np.ndarray, "*bin node"],
@@ -156,7 +167,7 @@ def area_mean(
     """
     weights = np.asarray(weights, np.float64)
     if present is None:
-        return np.asarray(field, np.float64) @ (weights / weights.sum(axis=-1, keepdims=True)).T
+        return np.asarray(field, np.float64) @ shares(weights)
     area = present.astype(np.float64) @ weights.T
     with np.errstate(invalid="ignore"):
         return np.where(present, field, 0.0) @ weights.T / area

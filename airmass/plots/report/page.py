@@ -5,6 +5,8 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from airmass.plots.report.html import Html, element, joined
 from airmass.plots.report.pictures import read_picture
 
@@ -29,8 +31,13 @@ img { max-width: 100%; height: auto; display: block; margin: 10px 0 22px }
 pre { background: #f5f7f9; border-radius: 6px; padding: 12px 14px; overflow-x: auto; font-size: 13px }
 details { border-bottom: 1px solid var(--line); padding: 5px 0 } summary { cursor: pointer; font-weight: 600 }
 input { font: inherit; padding: 5px 10px; border: 1px solid #b9c0c8; border-radius: 6px; width: 300px; max-width: 100% }
-a { color: var(--accent) }
+a { color: var(--accent) } td { overflow-wrap: anywhere }
+.picture { overflow-x: auto }
+@media (max-width: 700px) { body { padding: 18px 14px 40px } .picture.broad img { max-width: none; width: 860px } }
 """
+
+# Pictures of more pixels would be too small on a telephone.
+_BROAD = 700
 
 _FILTER = """
 document.getElementById('filter').addEventListener('input', function () {
@@ -111,9 +118,13 @@ def commands(lines: Sequence[str]) -> Html:
 
 
 def image(path: Path, description: str) -> Html:
-    """Image embedded in the page. Raises InputError for a file that is missing or not PNG or GIF."""
+    """Image embedded in the page; on a narrow screen, a broad one is scrolled. Raises InputError for a file that is
+    missing or not PNG or GIF."""
     kind, data = read_picture(path)
-    return element("img", src=f"data:{kind};base64,{base64.b64encode(data).decode()}", alt=description)
+    with Image.open(path) as opened:
+        broad = opened.width > _BROAD
+    shown = element("img", src=f"data:{kind};base64,{base64.b64encode(data).decode()}", alt=description)
+    return element("div", shown, class_="picture broad" if broad else "picture")
 
 
 def download(name: str, text: str) -> Html:

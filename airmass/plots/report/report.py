@@ -168,9 +168,9 @@ def _resolution(spectra: Sequence[Spectrum]) -> Iterator[Html]:
     """Section with the effective resolution of every system."""
     if shown := tables.resolution_table(spectra):
         about = (
-            "Greatest zonal wavenumber up to which a forecast has at least half of the truth's power (it is not "
-            "blurred), and up to which at least half of its variance is in common with the truth (squared coherence: "
-            "it is predicted). In brackets the wavelength at the equator."
+            "Greatest zonal wavenumber up to which a forecast has at least half of the truth's power (it resolves it), "
+            "and up to which at least half of its variance is in common with the truth (squared coherence: it "
+            "predicts it). In brackets the wavelength at the equator."
         )
         yield page.section("Effective resolution", page.paragraph(about, "pale"), shown)
 
@@ -249,9 +249,10 @@ def _pictures(plots: Path) -> list[Path]:
 
 
 def _place(path: Path) -> tuple[int, str]:
-    """Sort key: headline fields in their order, then others."""
-    field = path.stem.partition("_")[2]
-    return (HEADLINE_FIELDS.index(field) if field in HEADLINE_FIELDS else len(HEADLINE_FIELDS)), path.name
+    """Sort key: headline fields in their order, then others, with numbers in names by size."""
+    field = path.stem.rpartition("_")[2]
+    name = re.sub(r"\d+", lambda digits: digits[0].zfill(5), path.name)
+    return (HEADLINE_FIELDS.index(field) if field in HEADLINE_FIELDS else len(HEADLINE_FIELDS)), name
 
 
 def _describe(path: Path) -> str:

@@ -23,7 +23,7 @@ def ensembles(table: ScoreTable) -> set[str]:
 
 
 def verdict(table: ScoreTable, system: str, metric: str = "rmse") -> str:
-    """Sentence with the number of headline fields and lead times at which a model beats each baseline."""
+    """Sentence with the number of headline fields and lead times at which a model's error is below each baseline's."""
     counts = []
     for baseline in _baselines(table):
         skills = [
@@ -35,7 +35,7 @@ def verdict(table: ScoreTable, system: str, metric: str = "rmse") -> str:
         counts.append(f"{baseline} in {sum(skill > _EVEN for skill in skills)} of {len(skills)}")
     if not counts:
         return f"{system}: no baseline was scored."
-    return f"{system} beats {' and '.join(counts)} headline comparisons of {metric.upper()}."
+    return f"{system} has a lower {metric.upper()} than {' and '.join(counts)} headline comparisons."
 
 
 def headline_table(table: ScoreTable, system: str, metric: str = "rmse") -> Html:
@@ -74,10 +74,10 @@ def _resolved(spectrum: Spectrum | None) -> Iterator[Html | str]:
         yield "–"
         return
     finest = len(spectrum.power) - 1
-    kinds = ("not blurred", spectrum.resolved_wavenumber), ("predicted", spectrum.coherent_wavenumber)
+    kinds = ("resolves", spectrum.resolved_wavenumber), ("predicts", spectrum.coherent_wavenumber)
     for kind, number in kinds:
-        text = "nothing" if not number else f"to {number} ({_EQUATOR / number:,.0f} km)"
-        yield element("span", f"{kind} {'throughout' if number == finest else text}", class_="skill even")
+        text = "none" if not number else f"to {number} ({_EQUATOR / number:,.0f} km)"
+        yield element("span", f"{kind} {'all' if number == finest else text}", class_="skill even")
 
 
 def all_scores(table: ScoreTable) -> Html:
@@ -88,7 +88,7 @@ def all_scores(table: ScoreTable) -> Html:
         element(
             "details",
             element("summary", name.replace("_", " ")),
-            element("table", head, element("tbody", *_rows(table, name))),
+            element("div", element("table", head, element("tbody", *_rows(table, name))), class_="wide"),
         )
         for name in dict.fromkeys(name for name, _ in table.channels)
     ]

@@ -101,7 +101,7 @@ def test_all_scores_can_be_downloaded(tmp_path, folders):
 def test_the_verdict_does_not_rest_on_colour(folders):
     table = folders[2]
     assert verdict(table, "graphcast") == (
-        "graphcast beats persistence in 1 of 2 and climatology in 1 of 2 headline comparisons of RMSE."
+        "graphcast has a lower RMSE than persistence in 1 of 2 and climatology in 1 of 2 headline comparisons."
     )
     shown = headline_table(table, "graphcast")
     for text in ("▲ 70 % below persistence", "● as persistence", "▼ 50 % above climatology"):
@@ -144,7 +144,7 @@ def test_an_ensemble_is_judged_by_its_crps_and_its_pictures_have_their_places(tm
         Image.fromarray(np.zeros((4, 6), np.uint8)).save(plots / f"{kind}.png")
     text, page = write(tmp_path, folders)
     assert page.tags.count("img") == 3 + 7 and page.open == []
-    assert "gencast beats persistence in 1 of 1 headline comparisons of CRPS." in page.text
+    assert "gencast has a lower CRPS than persistence in 1 of 1 headline comparisons." in page.text
     for said in ("▲ 50 % below persistence", "▲ 10 % below persistence", "Rank histograms", "Plumes", "0.250"):
         assert said in page.text
     assert "brier_skill_above_0.9, " not in text and "spread, m²/s²" in page.text
