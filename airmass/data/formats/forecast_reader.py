@@ -8,7 +8,8 @@ as those of WeatherBench2, and returns a dataset in this layout.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -163,6 +164,38 @@ def _read(stored: StoredArray, dims: Sequence, init_index: int, leads: slice | n
     part = stored.numbers.transpose(["init_time", *dims])[init_index]
     before = [slice(None)] * list(dims).index("lead_time")
     return stored.encoding.decoded(part[(*before, leads)].read().result())
+
+
+def field_reader(dataset: xr.Dataset, path: str | Path, name: str) -> "FieldReader":
+    """A reader of parts of one variable of a forecast or a store; nothing that it reads is kept."""
+    stored = stored_array(dataset[name], path, gaps=True, names=_OTHER_NAMES)
+    return FieldReader(dataset[name], stored, tuple(dataset.encoding.get(_TURNED, ())))
+
+
+@dataclass(frozen=True)
+class FieldReader:
+    """Parts of a variable, through tensorstore where possible; axes `turned` run the other way on disk."""
+
+    field: xr.DataArray
+    stored: StoredArray | None
+    turned: Sequence[str]
+
+    def read(self, place: Mapping[str, int | slice | np.ndarray]) -> np.ndarray:
+        """Values at the indices `place` of some axes and of all the others, in the order of the field's axes."""
+        if self.stored is None:
+            return self.field.isel(place).compute(scheduler="synchronous").values
+        part = self.stored.numbers.transpose(list(self.field.dims))
+        for axis, dim in reversed([*enumerate(self.field.dims)]):  # from the last, since an index takes an axis away
+            if dim in place:
+                part = part[(slice(None),) * axis + (self._on_disk(str(dim), place[dim]),)]
+        kept = [dim for dim in self.field.dims if not isinstance(place.get(dim), int)]
+        values = self.stored.encoding.decoded(part.read().result())
+        return np.flip(values, tuple(i for i, dim in enumerate(kept) if dim in self.turned and dim not in place))
+
+    def _on_disk(self, dim: str, index: int | slice | np.ndarray) -> int | slice | np.ndarray:
+        if dim not in self.turned:
+            return index
+        return np.arange(self.field.sizes[dim])[::-1][index]
 
 
 def read_hours(text: str) -> int:

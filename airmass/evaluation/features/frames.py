@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from airmass.core.ahead import results_in_order
 from airmass.core.errors import InputError
 from airmass.core.place import Place, located
-from airmass.data.formats.forecast_reader import MEMBER, open_forecast, system_of
+from airmass.data.formats.forecast_reader import MEMBER, FieldReader, field_reader, open_forecast, system_of
 from airmass.data.formats.layout import grid_of, minute
 from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.reading import error_line
@@ -20,6 +21,8 @@ from airmass.fields.variables import VARIABLES
 
 # Of each variable, read at once.
 _READ_BYTES = 32 * 2**20
+# The same where each time is a chunk of its own.
+_FEW_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True)
@@ -93,39 +96,52 @@ def require_channels(source: Source, channels: Sequence[Channel]) -> None:
 
 
 def frames(source: Source, run: Run, channels: Sequence[Channel]) -> Iterator[Frame]:
-    """Yield the frames of a run in order of time."""
-    dataset, axis = source.dataset, source.axis
-    if run.init_time is not None:
-        dataset = dataset.isel(init_time=run.place[0])
-        dataset = dataset.isel({MEMBER: run.place[1]}) if MEMBER in dataset.dims else dataset
-    times = dataset[axis].values if run.init_time is None else run.init_time + dataset[axis].values
-    block = _block(dataset, channels, axis, source.grid.size)
-    for start in range(0, len(times), block):
-        part, some = dataset.isel({axis: slice(start, start + block)}), times[start : start + block]
+    """Yield the frames of a run in order of time; the next ones are read meanwhile."""
+    times = source.dataset[source.axis].values
+    times = times if run.init_time is None else run.init_time + times
+    names = dict.fromkeys(name for name, _ in channels)
+    readers = {name: field_reader(source.dataset, source.path, name) for name in names}
+    block = _block(source.dataset, channels, source.axis, source.grid.size)
+    parts = [slice(start, min(start + block, len(times))) for start in range(0, len(times), block)]
+
+    def read(part: slice) -> dict[Channel, np.ndarray]:
         held: dict[Channel, np.ndarray] = {}
-        for name in dict.fromkeys(name for name, _ in channels):
-            # All levels at once: they lie in the same chunks.
+        for name, reader in readers.items():
             levels = [level for other, level in channels if other == name and level is not None]
-            field = part[name].sel(level=levels) if levels else part[name].expand_dims("level")
-            values = _read(source.path, name, levels, field.transpose(axis, "level", "latitude", "longitude"), some)
+            values = _read(reader, source, run, name, levels, part, times[part])
             held |= {(name, level): values[:, i] for i, level in enumerate(levels or [None])}
-        for i, time in enumerate(some):
-            yield Frame(time, source.grid, {channel: values[i] for channel, values in held.items()})
+        return held
+
+    for part, fields in results_in_order(read, parts, 2):
+        for i, time in enumerate(times[part]):
+            yield Frame(time, source.grid, {channel: values[i] for channel, values in fields.items()})
 
 
 def _block(dataset: xr.Dataset, channels: Sequence[Channel], axis: str, nodes: int) -> int:
     """Number of times to read at once: whole chunks, so that each is read once, unless these are very large."""
-    chunks = [(dataset[name].chunksizes or {}).get(axis, (1,))[0] for name, _ in channels]
-    most = max(1, _READ_BYTES // (4 * nodes))
-    return min(max(chunks), most) if max(chunks) > 1 else min(most, 16)
+    longest = max((dataset[name].chunksizes or {}).get(axis, (1,))[0] for name, _ in channels)
+    if longest > 1:
+        return min(longest, max(1, _READ_BYTES // (4 * nodes)))
+    return max(1, min(16, _FEW_BYTES // (4 * nodes)))
 
 
-def _read(path: Place, name: str, levels: Sequence[int], field: xr.DataArray, times: np.ndarray) -> np.ndarray:
+def _read(
+    reader: FieldReader, source: Source, run: Run, name: str, levels: Sequence[int], part: slice, times: np.ndarray
+) -> np.ndarray:
     """Values of a variable (time, level, latitude, longitude), with one level if it has none."""
+    place: dict[str, int | slice | np.ndarray] = {source.axis: part}
+    if run.init_time is not None:
+        place["init_time"] = run.place[0]
+        if MEMBER in reader.field.dims:
+            place[MEMBER] = run.place[1]
+    if levels:  # all at once: they lie in the same chunks
+        place["level"] = np.array([int(np.argmax(source.dataset.level.values == level)) for level in levels])
+    path = source.path
     try:
-        values = np.asarray(field.compute(scheduler="synchronous").values, np.float32)
+        values = np.asarray(reader.read(place), np.float32)
     except Exception as error:  # of any type: from a file, a server, a codec
         raise InputError(f"{path}: {name} cannot be read at {minute(times[0])}: {error_line(error)}") from error
+    values = values if levels else values[:, None]
     require_plausible(path, name, values if levels else values[:, 0], levels, times, forecast=True)
     if not VARIABLES[name].around_cyclones and not np.isfinite(values).all():
         bad = ~np.isfinite(values.reshape(len(values), -1))

@@ -13,17 +13,26 @@ def minima(grid: LatLonGrid, field: Field, within: float = 90.0) -> tuple[np.nda
 
     Up to latitude `within`.
     """
-    values = framed(grid, field)[1]
-    values = np.concatenate([values[:, -1:], values, values[:, :1]], axis=1)
-    lowest, highest = np.full(field.shape, np.inf), np.full(field.shape, -np.inf)
-    for north in range(3):
-        for east in range(3):
-            if (north, east) != (1, 1):
-                neighbour = values[north : north + field.shape[0], east : east + field.shape[1]]
-                np.minimum(lowest, neighbour, out=lowest)
-                np.maximum(highest, neighbour, out=highest)
-    rows, columns = np.nonzero((field <= lowest) & (field < highest) & (np.abs(grid.latitude) <= within)[:, None])
-    return rows, columns
+    first, last = np.searchsorted(grid.latitude, (-within, within))
+    last = min(last + 1, len(grid.latitude))  # one row more does no harm, a comparison of every row would
+    values = framed(grid, field)[1][first : last + 2]
+    rows, columns = np.nonzero(values[1:-1] <= _lowest(values))
+    count = len(grid.longitude)
+    highest = np.max([values[rows + 1 + y, (columns + x) % count] for y in (-1, 0, 1) for x in (-1, 0, 1)], axis=0)
+    held = (values[rows + 1, columns] < highest) & (np.abs(grid.latitude[rows + first]) <= within)
+    return rows[held] + first, columns[held]
+
+
+def _lowest(values: Float[np.ndarray, "row longitude"]) -> Float[np.ndarray, "inner longitude"]:
+    """Lowest of each node and its eight neighbours, around the globe; the first and last row only as neighbours."""
+    lowest = np.minimum(values[:-2], values[1:-1])
+    np.minimum(lowest, values[2:], out=lowest)
+    made = lowest.copy()
+    np.minimum(made[:, 1:], lowest[:, :-1], out=made[:, 1:])
+    np.minimum(made[:, :-1], lowest[:, 1:], out=made[:, :-1])
+    np.minimum(made[:, 0], lowest[:, -1], out=made[:, 0])
+    np.minimum(made[:, -1], lowest[:, 0], out=made[:, -1])
+    return made
 
 
 def centres(

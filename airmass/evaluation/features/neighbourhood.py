@@ -75,19 +75,18 @@ def window(grid: LatLonGrid, lat: float, lon: float, reach: float) -> Int[np.nda
     return (rows[:, None] * count + columns).ravel()
 
 
-def vorticity(grid: LatLonGrid, u: Field, v: Field) -> Field:
-    """Relative vorticity in s-1, by centred differences on the sphere.
+def vorticity(grid: LatLonGrid, u: Field, v: Field, nodes: Int[np.ndarray, " node"]) -> Float[np.ndarray, " node"]:
+    """Relative vorticity in s-1 at some nodes, by differences on the sphere: centred, one-sided at the outermost rows.
 
-    zeta = (dv/dlon - d(u cos lat)/dlat) / (a cos lat); at poles it is the value of the next row.
+    zeta = (dv/dlon - d(u cos lat)/dlat) / (a cos lat); at a pole it is the value of the next row.
     """
-    radius, step = 1000 * KM_PER_DEGREE * 180 / np.pi, np.deg2rad(spacing(grid))
-    across = np.deg2rad(360 / len(grid.longitude))
-    cosine = np.cos(np.deg2rad(grid.latitude))[:, None]
-    eastward = (np.roll(v, -1, axis=1) - np.roll(v, 1, axis=1)) / (2 * across)
-    northward = np.gradient(u * cosine, step, axis=0)
-    polar = cosine < 1e-6
-    zeta = (eastward - northward) / (radius * np.where(polar, 1, cosine))
-    for row, next_row in ((0, 1), (-1, -2)):
-        if polar[row, 0]:
-            zeta[row] = zeta[next_row].mean()
-    return zeta
+    radius, last, count = 1000 * KM_PER_DEGREE * 180 / np.pi, len(grid.latitude) - 1, len(grid.longitude)
+    cosine = np.cos(np.deg2rad(grid.latitude))
+    rows, columns = np.divmod(nodes, count)
+    rows = np.clip(rows, int(cosine[0] < 1e-6), last - int(cosine[-1] < 1e-6))
+    west, east = (columns - 1) % count, (columns + 1) % count
+    south, north = np.maximum(rows - 1, 0), np.minimum(rows + 1, last)
+    eastward = (v[rows, east] - v[rows, west]) / np.deg2rad(2 * 360 / count)
+    rise = u[north, columns] * cosine[north] - u[south, columns] * cosine[south]
+    northward = rise / ((north - south) * np.deg2rad(spacing(grid)))
+    return (eastward - northward) / (radius * cosine[rows])

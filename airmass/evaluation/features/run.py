@@ -207,7 +207,12 @@ def print_scores(made: TrackVerification, console: Console) -> None:
     """Print headline scores of all storms by lead time."""
     held = {score.lead_time_hours for score in made.scores}
     hours = [hour for hour in _HOURS if hour in held] or sorted(held)[-6:]
-    title = f"{len(made.storms)} storms, {len(made.init_times)} initial times, {made.members} members"
+    title = ", ".join(
+        f"{count} {word}{'' if count == 1 else 's'}"
+        for count, word in (
+            (len(made.storms), "storm"), (len(made.init_times), "initial time"), (made.members, "member"),
+        )
+    )  # fmt: skip
     shown = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
     shown.add_column("")
     for hour in hours:

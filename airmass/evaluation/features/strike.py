@@ -58,6 +58,17 @@ class StrikeGrid:
         return places
 
 
+def near(
+    tracks: pd.DataFrame, lat: Float[np.ndarray, "*places"], lon: Float[np.ndarray, "*places"], radius: float = RADIUS
+) -> Bool[np.ndarray, "*places"]:
+    """True for the places that one of these tracks passes within `radius` km."""
+    if tracks.empty:
+        return np.zeros(np.shape(lat), bool)
+    chord = 2 * np.sin(radius / RADIUS_KM / 2)
+    away, _ = cKDTree(vectors(*path(tracks))).query(vectors(lat, lon), distance_upper_bound=chord)
+    return np.isfinite(away)
+
+
 def path(tracks: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Latitudes and longitudes along the tracks, at most 20 km apart."""
     made = []

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
+from matplotlib.patheffects import withStroke
 
 from airmass.data.shorelines import SHORE, polygons
 from airmass.evaluation.features.sphere import distance, position, vectors
@@ -118,8 +119,12 @@ class Region:
         edge = points[:, inside][:, np.argmin(points[side][inside])]
         if edge[side] - (west, south)[side] > 0.06 * (east - west):
             return
+        along = edge[1 - side] - (south, west)[side]
+        if not 0.07 * (east - west) < along < (north - south, east - west)[side] - 0.04 * (east - west):
+            return  # in a corner, the frame or a label of the other edge would cut it
         label = text if nonzero else text[:2]
         pad = 0.006 * (east - west)
         at = (west + pad, edge[1]) if side == 0 else (edge[0], south + pad)
         shown = axes.text(*at, label, fontsize=7, color="#7b8188", zorder=8, va="bottom", ha="left")
+        shown.set_path_effects([withStroke(linewidth=2, foreground="#ffffffc0")])
         shown.set(**({"va": "center"} if side == 0 else {"ha": "center"}))

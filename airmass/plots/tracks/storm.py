@@ -12,12 +12,14 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
-from airmass.evaluation.features.sphere import distance, position, vectors
-from airmass.evaluation.features.strike import RADIUS, StrikeGrid, path, strike_probability
+from airmass.evaluation.features.strike import RADIUS, near
 from airmass.plots.axes import INK, PALE, style_panel
 from airmass.plots.globe import Rectangle
 from airmass.plots.maps import rectangle
+from airmass.plots.tracks.cone import QUANTILES, inside_cone, mean_track
 from airmass.plots.tracks.region import Region
 
 # Wind speeds in m s-1: tropical storm 17.5, hurricane 33 and its categories, with one step below and one between.
@@ -25,8 +27,7 @@ _EDGES = (10, 17.5, 25, 33, 43, 50, 58, 70)
 _WINDS = ("#9aa5b1", "#5aa7d6", "#2b7bba", "#3aa655", "#f2c037", "#f08a24", "#d9352c", "#a01a7d", "#4b1a6b")
 _STRIKES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 _SHADES = ("#e8f1c9", "#cfe7a0", "#a9d67d", "#f7d560", "#f5b03e", "#ee7d31", "#dd4a2d", "#a81e2d")
-QUANTILES = (0.9, 0.67)
-_CONES = ("#cfe0f2", "#8db8e0")
+_CONES, _MEAN = ("#cfe0f2", "#8db8e0"), "#d55e00"
 
 Place = tuple[float, float]  # left and bottom, in inches
 
@@ -98,7 +99,7 @@ def _fan(figure: Figure, region: Region, storm: StormForecast, place: Place) -> 
     cmap, norm = wind_scale()
     for _, rows in storm.members.groupby("track_id", sort=False):
         points = np.stack(region.project(rows.lat.to_numpy(), rows.lon.to_numpy()), axis=1)
-        width = 1.2 if storm.ensemble else 2.4
+        width = 1.2 if storm.ensemble else 6  # of one, seen on both sides of the best track
         segments = np.stack([points[:-1], points[1:]], axis=1)
         drawn = LineCollection(list(segments), cmap=cmap, norm=norm, linewidths=width, zorder=5, capstyle="round")
         drawn.set_array(np.ma.masked_invalid(rows.wind.to_numpy()[1:]))
@@ -127,18 +128,14 @@ def _best(region: Region, axes: Axes, storm: StormForecast, labels: bool) -> Non
             color=INK,
             zorder=7,
             annotation_clip=True,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )
 
 
 def _strike(figure: Figure, region: Region, storm: StormForecast, place: Place) -> None:
     axes = region.axes(figure, _box(figure, place))
-    grid = StrikeGrid(0.5)
-    probability = strike_probability(grid, storm.everything, storm.numbers)
-    lat, lon = region.pixels
-    row = np.round((lat - grid.latitude[0]) / grid.degrees).astype(int)
-    column = np.round(lon / grid.degrees).astype(int) % grid.shape[1]
-    inside = (row >= 0) & (row < grid.shape[0])
-    image = np.where(inside, probability[np.clip(row, 0, grid.shape[0] - 1), column], np.nan)
+    passed = [near(rows, *region.pixels) for _, rows in storm.everything.groupby("number")]
+    image = np.sum(passed, axis=0) / len(storm.numbers)
     cmap, norm = ListedColormap(_SHADES), BoundaryNorm(_STRIKES, len(_SHADES))
     region.show(axes, np.where(image >= _STRIKES[0] - 1e-9, np.minimum(image, 0.999), np.nan), cmap, norm)
     _best(region, axes, storm, labels=False)
@@ -156,34 +153,13 @@ def _cone(figure: Figure, region: Region, storm: StormForecast, place: Place) ->
         image[inside_cone(mean, f"radius_{quantile}", lat, lon)] = level
     norm = BoundaryNorm((-0.5, 0.5, 1.5), 2)
     region.show(axes, image, ListedColormap(_CONES), norm)
-    region.line(axes, mean.lat.to_numpy(), mean.lon.to_numpy(), color="#1f4e8c", linewidth=2, zorder=5)
     _best(region, axes, storm, labels=False)
-    _title(figure, place, "Cone of the ensemble", "mean position; 67 % and 90 % of the members")
-
-
-def mean_track(members: pd.DataFrame) -> pd.DataFrame:
-    """Mean position by time, while half of the members have the storm, and quantiles of their distances from it."""
-    most = members.groupby("time").size().max()
-    made = []
-    for time, rows in members.groupby("time"):
-        if len(rows) >= max(2, most / 2):
-            lat, lon = rows.lat.to_numpy(), rows.lon.to_numpy()
-            centre = [float(x) for x in position(vectors(lat, lon).mean(axis=0))]
-            radii = np.quantile(distance(lat, lon, *centre), QUANTILES)
-            made.append((time, *centre, *radii))
-    return pd.DataFrame(made, columns=["time", "lat", "lon", *(f"radius_{quantile}" for quantile in QUANTILES)])
-
-
-def inside_cone(mean: pd.DataFrame, radius: str, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
-    """True where a circle around a point of the mean track, or between two, reaches."""
-    found = np.zeros(lat.shape, bool)
-    for i in range(len(mean)):
-        part = mean.iloc[i : i + 2].assign(track_id="mean")
-        y, x = path(part)
-        sizes = np.linspace(part[radius].iloc[0], part[radius].iloc[-1], len(y))
-        for one in zip(y, x, sizes, strict=True):
-            found |= distance(lat, lon, one[0], one[1]) <= one[2]
-    return found
+    line = {"color": _MEAN, "linewidth": 2, "linestyle": (0, (3, 1.5))}
+    region.line(axes, mean.lat.to_numpy(), mean.lon.to_numpy(), zorder=6.5, **line)
+    handles = [Line2D([], [], label="mean position", **line)]
+    handles += [Patch(color=c, label=f"{100 * q:g} % of members") for c, q in zip(_CONES, QUANTILES, strict=True)][::-1]
+    axes.legend(handles=handles, fontsize=8, loc="lower right", framealpha=0.9, edgecolor="none").set_zorder(8)
+    _title(figure, place, "Cone of the ensemble", "black: best track")
 
 
 def _intensity(figure: Figure, storm: StormForecast, place: Place) -> None:

@@ -41,7 +41,7 @@ def test_vorticity_of_solid_rotation(grid):
     """zeta = 2 omega sin(lat) for u = omega a cos(lat)."""
     u = 20 * np.cos(np.deg2rad(grid.latitude))[:, None] * np.ones(grid.shape)
     expected = 2 * 20 / 6.371e6 * np.sin(np.deg2rad(grid.latitude))
-    found = vorticity(grid, u, np.zeros(grid.shape))
+    found = vorticity(grid, u, np.zeros(grid.shape), np.arange(grid.size)).reshape(grid.shape)
     np.testing.assert_allclose(found[2:-2].mean(axis=1), expected[2:-2], rtol=2e-3, atol=1e-9)
 
 

@@ -12,8 +12,9 @@ from airmass.evaluation.features.table import write_tracks
 from airmass.plots.png import render
 from airmass.plots.report.cyclones import cyclone_section
 from airmass.plots.report.pictures import read_picture
+from airmass.plots.tracks.cone import QUANTILES, inside_cone, mean_track
 from airmass.plots.tracks.region import Region
-from airmass.plots.tracks.storm import QUANTILES, StormForecast, inside_cone, mean_track, storm_figure
+from airmass.plots.tracks.storm import StormForecast, storm_figure
 from tests.evaluation.features.test_verification import FILE, HAGIBIS, INIT, displaced
 
 

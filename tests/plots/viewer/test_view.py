@@ -144,7 +144,7 @@ def test_bad_tracks_are_refused(files, tmp_path, capsys, expected):
         (("{f}/single.zarr", "{f}/single.zarr"), "is of the system 'graphcast' as another forecast is"),
         (("{f}/single.zarr", "--truth", "{f}/nothing.zarr"), "nothing.zarr"),
         (("{f}/single.zarr", "--tracks", "{f}/nothing.parquet"), "no such file"),
-        (("{f}/single.zarr", "--tracks", "{f}/truth.zarr"), "ends in '.zarr', expected .parquet, .csv, .nc"),
+        (("{f}/single.zarr", "--tracks", "{f}/truth.zarr"), "is a folder, expected a file"),
         (("{f}/single.zarr", "--max-size", "0.2"), "would have about"),
         (("{f}/single.zarr", "--serve"), "expected either --out view.html or --serve, not both"),
         (("{f}/truth.zarr",), "so not a forecast"),

@@ -3,7 +3,7 @@
 On coarse grids a cyclone covers few points, so criteria scale with the spacing of rows (`scaled`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -105,18 +105,26 @@ def cyclones(frame: Frame, settings: TropicalSettings) -> list[Point]:
 
 def strongest_wind(frame: Frame, lat: np.ndarray, lon: np.ndarray, radius_km: float) -> np.ndarray:
     """Largest wind speed at 10 m around each point."""
-    return _largest(frame.grid, np.hypot(frame[WIND_10M[0]], frame[WIND_10M[1]]), lat, lon, radius_km)
+    u, v = (frame[channel].ravel() for channel in WIND_10M)
+    return _largest(frame.grid, lambda nodes: np.hypot(u[nodes], v[nodes]), lat, lon, radius_km)
 
 
 def strongest_spin(frame: Frame, lat: np.ndarray, lon: np.ndarray, radius_km: float) -> np.ndarray:
     """Largest cyclonic vorticity at 850 hPa around each point."""
-    spin = vorticity(frame.grid, frame[WIND_850[0]], frame[WIND_850[1]]) * np.sign(frame.grid.latitude)[:, None]
-    return _largest(frame.grid, spin, lat, lon, radius_km)
+    grid, u, v = frame.grid, frame[WIND_850[0]], frame[WIND_850[1]]
+    side = np.sign(grid.latitude)
+
+    def spin(nodes: np.ndarray) -> np.ndarray:
+        return vorticity(grid, u, v, nodes) * side[nodes // len(grid.longitude)]
+
+    return _largest(grid, spin, lat, lon, radius_km)
 
 
-def _largest(grid: LatLonGrid, values: Field, lat: np.ndarray, lon: np.ndarray, radius_km: float) -> np.ndarray:
-    discs = [disc(grid, y, x, radius_km)[0] for y, x in zip(lat, lon, strict=True)]
-    return np.array([values.ravel()[nodes].max() for nodes in discs], np.float64)
+def _largest(
+    grid: LatLonGrid, at: Callable[[np.ndarray], np.ndarray], lat: np.ndarray, lon: np.ndarray, radius_km: float
+) -> np.ndarray:
+    """Largest value of the nodes around each point."""
+    return np.array([at(disc(grid, y, x, radius_km)[0]).max() for y, x in zip(lat, lon, strict=True)], np.float64)
 
 
 def warm(frame: Frame, lat: np.ndarray, lon: np.ndarray, settings: TropicalSettings) -> np.ndarray:
