@@ -23,16 +23,9 @@ COMMAND = [sys.executable, "-m", "airmass", "train", "demo", *OPTIONS, "--watch.
 COMMAND += "--training.updates 3 --training.rollout 2 --training.input-noise 0.1 --training.accumulate 2".split()
 
 
-MEMBERS = "-m airmass train fgn-demo --task.prognostic geopotential temperature 2m_temperature --task.levels 500 850 "
-MEMBERS += "--task.diagnostic --task.nonnegative --model.mesh-level 1 --model.width 8 --model.layers 2 --model.heads 2 "
-MEMBERS += "--model.feedforward 16 --model.members 4 --watch.every 1 --training.batch 4 --training.accumulate 2 "
-MEMBERS += "--training.updates 3 --training.rollout 2 --optimiser.schedule cosine --optimiser.stage-rates"
-MEMBERS = [sys.executable, *MEMBERS.split()]
-
-
-def _run(store, run, devices: int, *options: str, command: list[str] = COMMAND) -> subprocess.Popen:
+def _run(store, run, devices: int, *options: str) -> subprocess.Popen:
     environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-    command = [*command, "--data", str(store), "--run", str(run), *options]
+    command = [*COMMAND, "--data", str(store), "--run", str(run), *options]
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -67,20 +60,13 @@ def test_losses_do_not_depend_on_the_number_of_devices(small_store, alone, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("axes", ["data=1 member=2 space=1", "data=2 member=4 space=1", "data=2 member=2 space=2"])
-def test_losses_of_members_do_not_depend_on_the_devices_that_share_them(
-    small_store, alone_with_members, tmp_path, axes
-):
-    options = [word for axis in axes.split() for word in (f"--devices.{axis.split('=')[0]}", axis.split("=")[1])]
-    _finish(_run(small_store, tmp_path / "run", 8, *options, command=MEMBERS))
-    np.testing.assert_allclose(_losses(tmp_path / "run"), alone_with_members, rtol=1e-5)
-
-
-@pytest.fixture(scope="module")
-def alone_with_members(small_store, tmp_path_factory):
-    run = tmp_path_factory.mktemp("members") / "alone"
-    _finish(_run(small_store, run, 1, command=MEMBERS))
-    return _losses(run)
+def test_losses_and_gradients_of_members_do_not_depend_on_the_devices_that_share_them(small_store, tmp_path):
+    command = [sys.executable, "-m", "tests.training.members_over_devices", str(small_store), str(tmp_path / "x.npy")]
+    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    subprocess.run(command, env=os.environ | flags, check=True)
+    alone, *shared = np.load(tmp_path / "x.npy")
+    for found in shared:
+        np.testing.assert_allclose(found, alone, rtol=1e-4)
 
 
 def _together(stores, run, *options: str) -> None:

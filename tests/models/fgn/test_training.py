@@ -39,7 +39,8 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def recipe():
     made = small_recipe("fgn")
-    task = dataclasses.replace(made.task, diagnostic=(*made.task.diagnostic, CYCLONE_EXISTS, WIND), nonnegative=(WIND,))
+    diagnostic, forcing = (*made.task.diagnostic, CYCLONE_EXISTS, WIND), RECIPES["demo"].task.forcing
+    task = dataclasses.replace(made.task, diagnostic=diagnostic, forcing=forcing, nonnegative=(WIND,))
     return dataclasses.replace(made, task=task, loss=RECIPES["weathernext2-mini"].loss)
 
 
