@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from airmass.data.preparation.statistics import load_statistics
+from airmass.data.preparation.saved_statistics import load_statistics
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.forcing import forcings
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
-from airmass.forecasting.checkpoints.read import missing_fill
+from airmass.forecasting.checkpoints.published import missing_fill
 from airmass.models.gencast.model import GenCast
 from airmass.models.gencast.published import read_gencast
 from airmass.models.graphcast.model import GraphCast

@@ -11,7 +11,8 @@ from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.data.formats.store import open_store
 from airmass.data.initial import open_initial
-from airmass.data.preparation.statistics import compute_statistics, load_statistics
+from airmass.data.preparation.saved_statistics import load_statistics
+from airmass.data.preparation.statistics import compute_statistics
 from airmass.fields.task import Task
 from tests.conftest import make_store, synthetic_dataset
 

@@ -14,7 +14,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 import numpy as np
 
 from airmass.core.errors import InputError
-from airmass.core.files import open_regular
+from airmass.core.reading import open_regular
 
 _MOST_ENTRIES = 20_000
 # Arrays of numbers compress little; a file that expands more than this is a decompression bomb.

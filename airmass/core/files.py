@@ -1,20 +1,18 @@
-"""Files: read up to a maximal size, and written to a temporary path that is then renamed, so never half-written."""
+"""Files written to a temporary path that is then renamed, so never half-written."""
 
 import errno
-import fcntl
 import os
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from airmass.core.errors import InputError
+from airmass.core.locks import HELD_BY_ANOTHER, LOCK, LOCKS, NO_LOCKS, hold, holder
 from airmass.core.place import is_url, local_path
 
 _REFUSALS = {
@@ -27,58 +25,6 @@ _REFUSALS = {
     errno.EFBIG,
 }
 _REFUSALS |= {errno.ENAMETOOLONG, errno.ELOOP, errno.EIO}
-
-LOCK = ".airmass-lock"
-# Lock files, which clearing a folder leaves in place.
-LOCKS = (LOCK, "lock")
-
-# Far more than any JSON file that airmass writes; a larger file is something else.
-_MOST_TEXT = 256 * 2**20
-
-
-def open_regular(path: str | Path, most: int | None = None) -> BinaryIO:
-    """Open a file to read its bytes.
-
-    Raises InputError if it is absent, unreadable, not a regular file (a folder, a pipe, a device), or has more than
-    `most` bytes.
-    """
-    try:
-        # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except ValueError:  # a NUL, or a character that the file system cannot encode
-        raise InputError(f"{path}: is not a valid file name") from None
-    if problem := _unreadable(os.fstat(descriptor), most):
-        os.close(descriptor)
-        raise InputError(f"{path}: {problem}")
-    return os.fdopen(descriptor, "rb")
-
-
-def _unreadable(status: os.stat_result, most: int | None) -> str:
-    if stat.S_ISDIR(status.st_mode):
-        return "is a folder, expected a file"
-    if not stat.S_ISREG(status.st_mode):
-        return "is not a regular file"
-    if most is not None and status.st_size > most:
-        return f"holds {status.st_size} bytes, expected at most {most}"
-    return ""
-
-
-def read_text(path: str | Path, most: int = _MOST_TEXT) -> str:
-    """The text of a regular UTF-8 file of at most `most` bytes; raises InputError for anything else."""
-    with open_regular(path, most) as file:
-        try:
-            # Bounded again: the file may have grown since it was opened.
-            return file.read(most).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise InputError(
-                f"{path}: is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}"
-            ) from None
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 @contextmanager
@@ -124,72 +70,6 @@ def _temporary_folder(path: Path, alone: bool) -> Iterator[Path]:
             remove_after_failure(folder)
             raise
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def alone(path: Path) -> Iterator[None]:
-    """Lock `path` against other runs during the block, for an output that is written in place."""
-    folder = path.with_name(f".{path.name}.lock-{os.uname().nodename}")
-    lock = hold(folder)
-    if lock is HELD_BY_ANOTHER:
-        raise InputError(f"{path}: another run is writing it ({holder(folder / LOCK)})")
-    with nullcontext() if isinstance(lock, str) else lock:
-        try:
-            yield
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-# Results of `hold` that are no lock.
-HELD_BY_ANOTHER, NO_LOCKS = "held by another", "no locks"
-
-
-def hold(folder: Path, name: str = LOCK) -> BinaryIO | str:
-    """Lock a folder, created if absent, until the returned file is closed or the process ends.
-
-    Returns HELD_BY_ANOTHER if another process has the lock, NO_LOCKS if the disk has no file locks.
-    """
-    while True:
-        try:
-            folder.mkdir(exist_ok=True)
-        except FileNotFoundError as error:  # where no folder can be made, as in /proc
-            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(folder)) from error
-        try:
-            lock = (folder / name).open("a+b")
-        except FileNotFoundError:  # the process that held the folder has just removed it
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_still(lock, folder / name):
-                _sign(lock)
-                return lock
-        except OSError as error:
-            lock.close()
-            return HELD_BY_ANOTHER if error.errno in (errno.EAGAIN, errno.EACCES) else NO_LOCKS
-        lock.close()
-
-
-def _sign(lock: BinaryIO) -> None:
-    """Write process and host into a lock file."""
-    with suppress(OSError):  # a full disk
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {os.uname().nodename}".encode())
-        lock.flush()
-
-
-def holder(lock: Path) -> str:
-    """Process and host that hold a lock, as written in its file."""
-    with suppress(InputError):
-        return read_text(lock, most=1000) or "held by another process"
-    return "held by another process"
-
-
-def _is_still(lock: BinaryIO, path: Path) -> bool:
-    """True unless the lock file was removed, with its folder, between being opened and being locked."""
-    try:
-        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
-    except FileNotFoundError:
-        return False
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from airmass.core.errors import InputError
-from airmass.core.files import read_text
+from airmass.core.reading import read_text
 from airmass.core.typed import typed
 
 # Far more than any JSON file that airmass writes; the report's scores are the largest.

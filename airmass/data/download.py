@@ -18,7 +18,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from airmass.core.errors import InputError
-from airmass.core.files import alone, made_parents, put, read_text, write_durably, writing
+from airmass.core.files import made_parents, put, write_durably, writing
+from airmass.core.locks import alone
+from airmass.core.reading import read_text
 from airmass.data.formats.reading import error_line
 
 # Google's address of the bucket gs://dm_graphcast.

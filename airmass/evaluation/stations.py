@@ -13,7 +13,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from airmass.core.errors import InputError
-from airmass.core.files import open_regular
+from airmass.core.reading import open_regular
 from airmass.data.formats.layout import minute
 from airmass.fields.derived import DERIVED
 from airmass.fields.grid import LatLonGrid

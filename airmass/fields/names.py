@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from airmass.core.errors import InputError
-from airmass.core.files import read_text
+from airmass.core.reading import read_text
 from airmass.fields.variables import COMPUTED, VARIABLES
 
 # Columns of names in files, in the order in which they are shown.

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airmass.core.errors import InputError
-from airmass.core.files import read_text
+from airmass.core.reading import read_text
 
 ENVIRONMENT = "AIRMASS_VARIABLES"
 _NEEDED = ("name", "units", "place", "least", "greatest")

@@ -14,7 +14,8 @@ from airmass.data.formats.forecast_reader import read_hours
 from airmass.data.initial import open_initial
 from airmass.fields.task import Task
 from airmass.fields.variables import COMPUTED
-from airmass.forecasting.checkpoints.read import Checkpoint, read_checkpoint
+from airmass.forecasting.checkpoints.base import Checkpoint
+from airmass.forecasting.checkpoints.read import read_checkpoint
 from airmass.models.family import ModelFamily
 from airmass.models.footprint import Footprint, available_memory, footprint, matmul_rate, on_accelerator
 from airmass.models.settings import ModelSettings

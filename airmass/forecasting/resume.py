@@ -18,18 +18,8 @@ import zarr
 from jaxtyping import Int
 
 from airmass.core.errors import InputError
-from airmass.core.files import (
-    HELD_BY_ANOTHER,
-    hold,
-    holder,
-    made_parents,
-    put,
-    refuse_existing,
-    remove_after_failure,
-    sync,
-    write_durably,
-    writing,
-)
+from airmass.core.files import made_parents, put, refuse_existing, remove_after_failure, sync, write_durably, writing
+from airmass.core.locks import HELD_BY_ANOTHER, hold, holder
 from airmass.core.strict_json import parse_json, read_json
 
 # Attribute of a finished store with the settings that it was made with.

@@ -16,7 +16,8 @@ from rich.progress import track
 
 from airmass import __version__
 from airmass.core.errors import InputError
-from airmass.core.files import alone, made_parents, refuse_existing
+from airmass.core.files import made_parents, refuse_existing
+from airmass.core.locks import alone
 from airmass.core.place import is_url
 from airmass.core.tables import say
 from airmass.data.formats.layout import minute

@@ -20,7 +20,8 @@ from airmass.fields.forcing import Stored
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.forecasting.checkpoints.read import Statistics, read_checkpoint
+from airmass.forecasting.checkpoints.base import Statistics
+from airmass.forecasting.checkpoints.read import read_checkpoint
 from airmass.models.footprint import fitting
 from airmass.models.model import Model, Trained
 from airmass.models.nn.attention_choice import PLAIN

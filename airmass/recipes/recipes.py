@@ -1,22 +1,19 @@
 """Recipes: named, complete settings of a training run, with its cost and expected scores."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from airmass.core.errors import InputError
-from airmass.core.typed import check, field_types, typed
+from airmass.core.typed import check
 from airmass.data.loading.settings import LoaderSettings
-from airmass.diffusion.samplers import known_samplers
 from airmass.diffusion.samplers.dpmpp_2s import DPMSolver2S
 from airmass.fields.task import Task
 from airmass.models.convlstm.settings import ConvLSTMSettings
-from airmass.models.family import ModelFamily, family_named, family_of
+from airmass.models.family import ModelFamily, family_of
 from airmass.models.fgn.settings import FGNSettings
 from airmass.models.gencast.settings import CalibrationSettings, DiffusionSettings, GenCastSettings
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.models.graphcast_ensemble.settings import GraphCastEnsembleSettings
-from airmass.models.objectives.settings import OWN, LossSettings
+from airmass.models.objectives.settings import LossSettings
 from airmass.models.settings import ModelSettings
 from airmass.recipes.monitoring import MonitoringSettings
 from airmass.recipes.settings import (
@@ -350,66 +347,3 @@ def recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise InputError(f"unknown recipe {name!r}; known are {', '.join(RECIPES)}")
     return RECIPES[name]
-
-
-def as_settings(made: Recipe) -> dict:
-    """A recipe as nested dictionaries for JSON, with the name of its model family."""
-    return {"family": made.family.name} | asdict(made)
-
-
-# What the oldest files hold of a sampler, of every kind.
-_OF_CHURN = ("churn", "churn_min", "churn_max", "inflation")
-_OF_EVERY_SAMPLER = ("max_noise", "min_noise", "levels", "rho", "kind", *_OF_CHURN)
-# Fields added after the oldest format that is still read; older files lack them.
-_LATER = frozenset(
-    [f"loss.{name}" for name in OWN]
-    + ["task.nonnegative", "model.linear_residual", "diffusion.calibration", "loader.block", "loader.blocks_at_once"]
-    + [
-        f"diffusion.sampling.{name}"
-        for sampler in known_samplers().values()
-        for name in field_types(sampler)
-        if name not in _OF_EVERY_SAMPLER
-    ]
-)
-
-
-def from_settings(settings: Mapping, source: str | Path = "settings") -> Recipe:
-    """Recipe from the dictionaries of `as_settings`, of this or an older version.
-
-    Raises InputError, beginning with `source`, for a field that is missing, unknown, of the wrong type or out of range.
-    """
-    try:
-        parts = completed(typed(settings, dict, "recipe"))
-        family = family_named(typed(parts.pop("family"), str, "family"))
-        model = typed(parts["model"], family.settings, "model", _LATER)
-        return typed(parts | {"model": model}, Recipe, "", _LATER)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
-
-
-def completed(settings: Mapping) -> dict:
-    """Saved settings of a recipe, completed with fields that older versions did not write.
-
-    Older versions had only GraphCast and GenCast, and only the squared error.
-    """
-    if missing := next((name for name in ("model", "loss") if name not in settings), None):
-        raise InputError(f"{missing} is missing")
-    model, loss = (typed(settings[name], dict, name) for name in ("model", "loss"))
-    if isinstance(every := model.get("recompute"), bool):  # before it was a number of layers
-        model = model | {"recompute": int(every)}
-    if (diffusion := settings.get("diffusion")) is not None:
-        settings = dict(settings) | {"diffusion": _with_own_settings(typed(diffusion, dict, "diffusion"))}
-    if "innovation" in model:  # what the linear residual was called
-        model = {"linear_residual" if name == "innovation" else name: value for name, value in model.items()}
-    old = {"family": "gencast" if "heads" in model else "graphcast"}
-    return old | dict(settings) | {"model": model, "loss": {"kind": "squared_error"} | loss}
-
-
-def _with_own_settings(diffusion: Mapping) -> dict:
-    """Saved settings of diffusion without settings of churn where the sampler has none."""
-    sampling = typed(diffusion.get("sampling", {}), dict, "diffusion.sampling")
-    if (kind := sampling.get("kind")) not in known_samplers():
-        return dict(diffusion)
-    own = field_types(known_samplers()[kind])
-    kept = {name: value for name, value in sampling.items() if name in own or name not in _OF_CHURN}
-    return dict(diffusion) | {"sampling": kept}

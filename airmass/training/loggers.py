@@ -16,7 +16,8 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from airmass.core.errors import InputError
-from airmass.core.files import new_output, read_text, writing
+from airmass.core.files import new_output, writing
+from airmass.core.reading import read_text
 from airmass.core.strict_json import parse_json
 from airmass.core.typed import Range, typed
 from airmass.recipes.monitoring import MonitoringSettings

@@ -14,13 +14,15 @@ from rich.console import Console
 import airmass
 from airmass.core.arrays import ArrayFile
 from airmass.core.errors import InputError
-from airmass.core.files import HELD_BY_ANOTHER, hold, holder, new_output, refuse_inside, write_arrays, writing
+from airmass.core.files import new_output, refuse_inside, write_arrays, writing
+from airmass.core.locks import HELD_BY_ANOTHER, hold, holder
 from airmass.core.strict_json import read_json
 from airmass.core.tables import say
 from airmass.data.formats.layout import minute
 from airmass.data.loading.frames import Frames
 from airmass.data.preparation.linear_residuals import linear_residual_of
-from airmass.data.preparation.statistics import CLIMATOLOGY, compute_statistics, load_statistics
+from airmass.data.preparation.saved_statistics import CLIMATOLOGY, load_statistics
+from airmass.data.preparation.statistics import compute_statistics
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.linear_residual import LinearResidual
 from airmass.fields.normalise import Normaliser
@@ -33,9 +35,10 @@ from airmass.forecasting.checkpoints.model_file import (
     residual_from,
     write_model,
 )
-from airmass.forecasting.checkpoints.read import missing_fill
+from airmass.forecasting.checkpoints.published import missing_fill
 from airmass.models.family import new_network
-from airmass.recipes.recipes import Recipe, completed
+from airmass.recipes.recipes import Recipe
+from airmass.recipes.saved import completed
 from airmass.training.warm_start import restored_fill, restored_scales, start_from
 
 SETTINGS_FILE = "settings.json"

@@ -32,7 +32,8 @@ from airmass.models.family import new_network
 from airmass.models.model import Model
 from airmass.models.objectives.base import Objective
 from airmass.models.objectives.losses.base import require_grid, require_loss
-from airmass.recipes.recipes import Recipe, as_settings
+from airmass.recipes.recipes import Recipe
+from airmass.recipes.saved import as_settings
 from airmass.recipes.settings import TrainingSettings
 from airmass.training.adaptation import join, require_matches, split
 from airmass.training.calibration import calibration_of

@@ -20,8 +20,9 @@ from airmass.core.types import Array
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
+from airmass.forecasting.checkpoints.base import Checkpoint
 from airmass.forecasting.checkpoints.model_file import named_leaves, with_named_leaves
-from airmass.forecasting.checkpoints.read import Checkpoint, read_checkpoint
+from airmass.forecasting.checkpoints.read import read_checkpoint
 from airmass.models.family import family_of
 from airmass.models.settings import ModelSettings
 from airmass.models.transfer import NetworkChannel, ParameterLayout, output_channels

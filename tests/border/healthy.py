@@ -14,9 +14,9 @@ import airmass
 from airmass.data.loading.frames import Frames
 from airmass.evaluation.scores import Score, ScoreTable
 from airmass.fields.channels import ChannelLayout
-from airmass.forecasting.checkpoints import model_file
+from airmass.forecasting.checkpoints.model_file import ModelFile, write_model
 from airmass.models.family import new_network
-from airmass.recipes.recipes import as_settings
+from airmass.recipes.saved import as_settings
 from tests.conftest import make_store, synthetic_dataset
 from tests.forecasts import ensemble_dataset, forecast_dataset, write_climatology, write_forecast
 from tests.golden_case import ROOT as GOLDEN
@@ -97,8 +97,7 @@ def _write_model(home: Home) -> None:
     network = new_network(task, SMALL.model, jax.random.key(0))
     scales = small_model(SMALL, frames).normaliser
     fill = np.full(len(ChannelLayout.of(task.prognostic, task.levels)), np.nan, np.float32)
-    kind = next(getattr(model_file, name) for name in ("ModelFile", "ModelFile") if hasattr(model_file, name))
-    model_file.write_model(home.model, kind(SMALL, frames.grid, scales, network, {"updates": 0}, fill))
+    write_model(home.model, ModelFile(SMALL, frames.grid, scales, network, {"updates": 0}, fill))
 
 
 def _write_scores(folder: Path) -> None:

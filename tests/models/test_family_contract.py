@@ -30,7 +30,8 @@ from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.settings import ModelSettings
 from airmass.models.state import State
 from airmass.recipes.monitoring import MonitoringSettings
-from airmass.recipes.recipes import RECIPES, Recipe, as_settings, from_settings
+from airmass.recipes.recipes import RECIPES, Recipe
+from airmass.recipes.saved import as_settings, from_settings
 from airmass.recipes.settings import OptimiserSettings, SafetySettings, TrainingSettings
 from airmass.training.calibration import calibration_of
 from airmass.training.loggers import LOG_FILE

@@ -18,18 +18,9 @@ import numpy as np
 import zarr
 
 from airmass.core.errors import InputError
-from airmass.core.files import (
-    HELD_BY_ANOTHER,
-    hold,
-    holder,
-    made_parents,
-    put,
-    read_text,
-    remove_after_failure,
-    sync,
-    write_durably,
-    writing,
-)
+from airmass.core.files import made_parents, put, remove_after_failure, sync, write_durably, writing
+from airmass.core.locks import HELD_BY_ANOTHER, hold, holder
+from airmass.core.reading import read_text
 from airmass.core.strict_json import read_json
 from airmass.data.formats.consolidation import consolidate
 

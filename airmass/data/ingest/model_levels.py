@@ -16,8 +16,8 @@ import xarray as xr
 from jaxtyping import Float
 
 from airmass.core.errors import InputError
-from airmass.core.files import read_text
 from airmass.core.place import Place
+from airmass.core.reading import read_text
 from airmass.data.ingest.formulas import DRY_AIR, G
 
 HYBRID = "atmosphere_hybrid_sigma_pressure_coordinate"

@@ -6,7 +6,7 @@ The tests are those of the readers (`store.problems`, `plausible`, `sea_mask`), 
 import dataclasses
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,15 +17,14 @@ from airmass.core.errors import InputError
 from airmass.data.formats.layout import HORIZONTAL, axis_problem, fill_hint, minute, problems
 from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.store import read
-from airmass.data.plausible import doubt, extremes, means
 from airmass.data.preparation.physical_checks import physical_problems
+from airmass.data.preparation.tally import Tally, at_level, tally_of
 from airmass.data.sea_mask import MASK, gap_problem
 from airmass.fields.variables import COMPUTED, VARIABLES, Variable
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-_BLOCK_BYTES = 64 * 2**20
 # On Earth nearly everything south of this latitude is high land, and nearly nothing north of it.
 _POLAR = 80.0
 
@@ -141,87 +140,13 @@ def _times(dataset: xr.Dataset) -> Iterator[Finding]:
         yield Finding("time", f"misses {missing} at a step of {hours}, first {minute(first)}")
 
 
-@dataclass
-class _Tally:
-    """Running counts and extremes of one variable; `low` and `high` by level."""
-
-    low: np.ndarray
-    high: np.ndarray
-    levels: tuple[int | None, ...]
-    count: int = 0
-    missing: int = 0
-    infinite: int = 0
-    outside: int = 0
-    first_missing: str = ""
-    doubts: list[str] = field(default_factory=list)
-    first_mask: np.ndarray | None = None
-    mask_changes: str = ""
-    last: np.ndarray | None = None
-    last_when: str = ""
-    repeated: int = 0
-    first_repeated: str = ""
-    flat: int = 0
-    first_flat: str = ""
-    unreadable: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, values: xr.DataArray) -> "_Tally":
-        levels: tuple[int | None, ...] = (None,) * values.sizes.get("level", 1)
-        if "level" in values.dims and values.level.dtype.kind in "fiu":  # otherwise reported for the coordinate
-            levels = tuple(values.level.values)
-        return cls(np.full(len(levels), np.inf), np.full(len(levels), -np.inf), levels)
-
-    def add(self, frame: np.ndarray, variable: Variable, when: str) -> None:
-        """Add one frame, ([level,] latitude, longitude)."""
-        self._hold_against_the_last(frame, variable, when)
-        missing = ~np.isfinite(frame)
-        self.count += frame.size
-        self.infinite += int(np.isinf(frame).sum())
-        if missing.any():
-            self.missing += int(missing.sum())
-            self.first_missing = self.first_missing or when
-            frame = np.where(missing, np.nan, frame)
-        self._hold_against(frame.reshape(1, len(self.levels), -1), variable, when)
-        if variable.missing_over_land:
-            self.first_mask = missing if self.first_mask is None else self.first_mask
-            if not self.mask_changes and not np.array_equal(self.first_mask, missing):
-                self.mask_changes = when
-
-    def _hold_against_the_last(self, frame: np.ndarray, variable: Variable, when: str) -> None:
-        """Count frames that repeat the one before, and frames of one value. The sea may stay as it is for a day."""
-        if not variable.missing_over_land and not variable.around_cyclones and not variable.accumulation_hours:
-            # A time that is there twice is reported for the coordinate.
-            if self.last is not None and when != self.last_when and np.array_equal(self.last, frame):
-                self.repeated += 1
-                self.first_repeated = self.first_repeated or when
-            elif frame.size > 1 and frame.min() == frame.max():
-                self.flat += 1
-                self.first_flat = self.first_flat or when
-        self.last, self.last_when = frame, when
-
-    def _hold_against(self, frames: np.ndarray, variable: Variable, when: str) -> None:
-        low, high = extremes(frames)
-        self.low, self.high = np.fmin(self.low, low[0]), np.fmax(self.high, high[0])
-        numbers = zip(self.levels, low[0].tolist(), high[0].tolist(), means(frames)[0].tolist(), strict=True)
-        for column, (level, *found) in enumerate(numbers):
-            if (doubted := doubt((variable.name, level), *found)) is None:
-                continue
-            least, greatest = variable.valid_range
-            self.outside += int(((frames[0, column] < least) | (frames[0, column] > greatest)).sum())
-            self.doubts.append(f"{_at(level)}{doubted.text}{when}")
-
-
-def _at(level: int | None) -> str:
-    return "" if level is None else f"at {level:g} hPa "
-
-
 def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iterator[Finding]:
     values, name = dataset[variable.name], variable.name
     if "units" not in values.attrs:
         yield Finding(name, f"has no units; {variable.units!r} is assumed", wrong=False)
     if not _are_numbers(dataset, values):
         return  # reported among the problems of its coordinates and dtype
-    tally = _tally(values, variable, path)
+    tally = tally_of(values, variable, path)
     for text in tally.unreadable:
         yield Finding(name, text)
     if not tally.count:
@@ -239,7 +164,7 @@ def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iter
     elif tally.flat and np.all(tally.low != tally.high):
         yield Finding(name, f"has {tally.flat} frames of one value everywhere{tally.first_flat}")
     elif np.any(same := tally.low == tally.high):
-        place = _at(tally.levels[int(np.argmax(same))])
+        place = at_level(tally.levels[int(np.argmax(same))])
         yield Finding(name, f"{place}is {tally.low[same][0]:g} everywhere")
     if variable.missing_over_land and tally.first_mask is not None:
         yield from _missing_over_land(dataset, name, tally, path)
@@ -251,14 +176,14 @@ def _are_numbers(dataset: xr.Dataset, values: xr.DataArray) -> bool:
     return values.dtype.kind in "fiu" and values.size > 0 and not on_levels
 
 
-def _more(tally: _Tally) -> str:
+def _more(tally: Tally) -> str:
     """The extent of further implausible values, in words."""
     if not tally.outside:
         return f", and {len(tally.doubts) - 1} frames more" if len(tally.doubts) > 1 else ""
     return f"; {tally.outside} values are outside, all run from {tally.low.min():g} to {tally.high.max():g}"
 
 
-def _missing_over_land(dataset: xr.Dataset, name: str, tally: _Tally, path: str | Path) -> Iterator[Finding]:
+def _missing_over_land(dataset: xr.Dataset, name: str, tally: Tally, path: str | Path) -> Iterator[Finding]:
     if tally.mask_changes:
         yield Finding(name, f"is missing at other places than before{tally.mask_changes}")
     assert tally.first_mask is not None
@@ -272,61 +197,3 @@ def _missing_over_land(dataset: xr.Dataset, name: str, tally: _Tally, path: str 
         return  # reported where the mask itself is read
     if problem:
         yield Finding(name, problem)
-
-
-def _tally(values: xr.DataArray, variable: Variable, path: str | Path) -> _Tally:
-    tally = _Tally.of(values)
-    if "time" not in values.dims:
-        try:
-            tally.add(read(values, path), variable, "")
-        except InputError:
-            tally.unreadable.append(_unreadable(values, None, path))
-        return tally
-    frame = 4 * max(1, values.size // values.sizes["time"])
-    block = max(1, _BLOCK_BYTES // frame)
-    for start in range(0, values.sizes["time"], block):
-        _tally_block(tally, values, slice(start, start + block), variable, path)
-    return tally
-
-
-def _tally_block(tally: _Tally, values: xr.DataArray, block: slice, variable: Variable, path: str | Path) -> None:
-    """Add a block of frames to the tally; an unreadable block is read again frame by frame."""
-    part = values.isel(time=block).transpose("time", ...)
-    try:
-        frames: Iterator[np.ndarray] | np.ndarray = read(part, path)
-    except InputError:
-        frames = iter(())
-        for i in range(part.sizes["time"]):
-            try:
-                frame = read(part.isel(time=i), path)
-            except InputError:
-                tally.unreadable.append(_unreadable(values, block.start + i, path))
-            else:
-                tally.add(frame, variable, _when(part, i))
-    for i, frame in enumerate(frames):
-        tally.add(frame, variable, _when(part, i))
-
-
-def _when(part: xr.DataArray, i: int) -> str:
-    dated = "time" in part.coords and np.issubdtype(part.time.dtype, np.datetime64)
-    return f", first at {minute(part.time.values[i])}" if dated else ""
-
-
-def _unreadable(values: xr.DataArray, frame: int | None, path: str | Path) -> str:
-    """A message with the chunks of one frame, by their indices in the chunk grid, that cannot be decoded."""
-    sizes = values.encoding.get("chunks") or values.shape
-    grid = [range(-(-n // size)) for n, size in zip(values.shape, sizes, strict=True)]
-    if frame is not None:
-        time = values.dims.index("time")
-        grid[time] = range(frame // sizes[time], frame // sizes[time] + 1)
-    bad, reason = [], ""
-    for chunk in np.ndindex(*map(len, grid)):
-        number = [axis[i] for axis, i in zip(grid, chunk, strict=True)]
-        corner = {d: slice(k * s, k * s + 1) for d, k, s in zip(values.dims, number, sizes, strict=True)}
-        try:
-            read(values.isel(corner), path)
-        except InputError as error:
-            bad.append("/".join(map(str, number)))
-            reason = str(error.__cause__)
-    when = _when(values, frame).replace(", first at", " at") if frame is not None else ""
-    return f"cannot be read{when}: chunk {', '.join(bad)}: {' '.join(reason.split())}"

@@ -1,101 +1,34 @@
 """Means and standard deviations by level, of fields and of their changes in time, over the training dates only.
 
 The files are laid out as the published ones: `mean_by_level.nc`, `stddev_by_level.nc`, `diffs_stddev_by_level.nc`,
-`min_by_level.nc`. As in those, grid points are not weighted by area. Sums are float64 and merged block by block (Chan,
-Golub and LeVeque 1983, doi:10.1080/00031305.1983.10483115), so a store may be larger than memory and a mean far from
-zero loses no digits.
+`min_by_level.nc`. As in those, grid points are not weighted by area.
 """
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float, Int
 
 import airmass
 from airmass.core.ahead import results_in_order
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
-from airmass.core.place import local_path
 from airmass.data.formats.climatology import EXTREMES, quantiles_name
-from airmass.data.formats.layout import axis_problem, fill_hint, minute
+from airmass.data.formats.layout import fill_hint, minute
 from airmass.data.formats.store import fingerprint, open_store, read, require
-from airmass.data.plausible import doubt, place, require_plausible
+from airmass.data.plausible import require_plausible
 from airmass.data.preparation.climatology import FULL_SAMPLE, HALF_WIDTH, ClimatologyWriter, DaySums
+from airmass.data.preparation.moments import Changes, Moments
 from airmass.data.preparation.quantiles import Quantiles
+from airmass.data.preparation.saved_statistics import CLIMATOLOGY, DIFFS_STDDEV, MEAN, MINIMUM, STDDEV
 from airmass.fields.clock import parse_dates
 from airmass.fields.derived import combined, parts_of, scored
-from airmass.fields.variables import COMPUTED, VARIABLES, same_units, variable
-
-MEAN, STDDEV, DIFFS_STDDEV, MINIMUM = "mean_by_level", "stddev_by_level", "diffs_stddev_by_level", "min_by_level"
-CLIMATOLOGY = "climatology.zarr"
+from airmass.fields.variables import COMPUTED, VARIABLES, variable
 
 _BLOCK_BYTES = 64 * 2**20
 _HOUR = np.timedelta64(1, "h")
-
-
-@dataclass(frozen=True)
-class Moments:
-    """Count, mean, sum of squared deviations and minimum by level; moments of two samples can be merged."""
-
-    count: Int[np.ndarray, "*level"]
-    mean: Float[np.ndarray, "*level"]
-    squares: Float[np.ndarray, "*level"]
-    least: Float[np.ndarray, "*level"]
-
-    @classmethod
-    def none(cls, shape: tuple[int, ...]) -> "Moments":
-        return cls(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape), np.full(shape, np.inf))
-
-    @classmethod
-    def of(cls, values: Float[np.ndarray, "time *level latitude longitude"]) -> "Moments":
-        """Moments of the values that are not NaN, over all axes but level."""
-        axes = (0, -2, -1)
-        valid = ~np.isnan(values)
-        count = valid.sum(axes)
-        mean = values.sum(axes, dtype=np.float64, where=valid) / np.maximum(count, 1)
-        deviations = np.where(valid, values - mean[..., None, None], 0.0)
-        squares = np.einsum("t...ij,t...ij->...", deviations, deviations)
-        return cls(count, mean, squares, values.min(axes, where=valid, initial=np.inf))
-
-    def merge(self, other: "Moments") -> "Moments":
-        count = self.count + other.count
-        share = other.count / np.maximum(count, 1)
-        apart = other.mean - self.mean
-        return Moments(
-            count,
-            self.mean + apart * share,
-            self.squares + other.squares + apart**2 * self.count * share,
-            np.minimum(self.least, other.least),
-        )
-
-    @property
-    def stddev(self) -> Float[np.ndarray, "*level"]:
-        return np.sqrt(self.squares / np.maximum(self.count, 1))
-
-
-class Changes:
-    """Moments of the differences between frames exactly `step` apart, from blocks of frames in order of time."""
-
-    def __init__(self, step: np.timedelta64, level_shape: tuple[int, ...]):
-        self.moments = Moments.none(level_shape)
-        self._step = step
-        self._times = np.array([], "datetime64[ns]")
-        self._frames: np.ndarray | None = None
-
-    def add(self, times: np.ndarray, values: Float[np.ndarray, "time *level latitude longitude"]) -> None:
-        held_times = np.concatenate([self._times, times])
-        held = values if self._frames is None else np.concatenate([self._frames, values])
-        before = np.searchsorted(held_times, times - self._step)
-        paired = held_times[before] == times - self._step
-        if paired.any():
-            change = values[paired].astype(np.float64) - held[before[paired]]
-            self.moments = self.moments.merge(Moments.of(change))
-        kept = held_times > times[-1] - self._step
-        self._times, self._frames = held_times[kept], held[kept]
 
 
 Progress = Callable[[str, int, int], None]
@@ -149,65 +82,6 @@ def compute_statistics(
             table = xr.Dataset(fields, attrs=attributes).to_netcdf(engine="h5netcdf")
             (aside / f"{kind}.nc").write_bytes(table)
     return Path(out_dir)
-
-
-def load_statistics(
-    folder: str | Path, names: Sequence[str] = (), levels: Sequence[int] = ()
-) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
-    """Mean, standard deviation and standard deviation of changes, from files of airmass or published ones, in memory.
-
-    Raises InputError for a missing file, and for `names` and `levels` that a file lacks.
-    """
-    mean, stddev, diffs = (load_table(folder, kind) for kind in (MEAN, STDDEV, DIFFS_STDDEV))
-    changing = [name for name in names if not VARIABLES[name].static]
-    for dataset, kind, wanted in ((mean, MEAN, names), (stddev, STDDEV, names), (diffs, DIFFS_STDDEV, changing)):
-        require_statistics(dataset, Path(folder) / f"{kind}.nc", wanted, levels, spread=kind != MEAN)
-    return mean, stddev, diffs
-
-
-def require_statistics(
-    dataset: xr.Dataset, path: str | Path, names: Sequence[str], levels: Sequence[int] = (), spread: bool = False
-) -> None:
-    """Raise InputError unless a table has a number for each of these variables, and each level if it has levels.
-
-    Numbers of a `spread` must be above zero, others in the variable's range, in the units of the table of variables.
-    """
-    require(dataset, path, names, levels)
-    if any(VARIABLES[name].on_levels for name in names) and (problem := axis_problem(dataset, "level")):
-        raise InputError(f"{path}: level {problem}")
-    for name in names:
-        field, expected = dataset[name], ("level",) if VARIABLES[name].on_levels else ()
-        if field.dims != expected:
-            raise InputError(f"{path}: {name} has dimensions {field.dims}, expected {expected}")
-        units = field.attrs.get("units")
-        if units is not None and not (isinstance(units, str) and same_units(units, VARIABLES[name].units)):
-            raise InputError(f"{path}: {name} has units {units!r}, expected {VARIABLES[name].units!r}")
-        if field.dtype.kind not in "fiu":
-            raise InputError(f"{path}: {name} has type {field.dtype}, expected numbers")
-        values = field.sel(level=list(levels)) if expected and levels else field
-        if bad := int((~np.isfinite(values.values)).sum()):
-            raise InputError(f"{path}: {name} has {bad} NaN or infinite values of {values.size}; expected none")
-        for level, value in zip(values.level.values if expected else (None,), np.ravel(values.values), strict=True):
-            _require_number(path, (name, level), float(value), spread)
-
-
-def _require_number(path: str | Path, channel: tuple[str, int | None], value: float, spread: bool) -> None:
-    if spread and value <= 0:
-        raise InputError(f"{path}: {place(channel)} has the spread {value:.6g}, expected above zero")
-    if not spread and (found := doubt(channel, value, value, value)) is not None:
-        raise InputError(f"{path}: {place(channel)} {found.text}")
-
-
-def load_table(folder: str | Path, kind: str) -> xr.Dataset:
-    """One file of statistics (`mean_by_level`, `min_by_level`, ...), in memory; raises InputError if unreadable."""
-    path = local_path(folder, "statistics") / f"{kind}.nc"
-    if not path.exists():
-        raise InputError(f"{path}: no such file; `airmass data stats` writes it")
-    try:
-        with xr.open_dataset(path) as dataset:
-            return dataset.load()
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as NetCDF: {' '.join(str(error).split())}") from error
 
 
 def _selected(path, dates: tuple[str, str], variables: Sequence[str] | None, levels: Sequence[int] | None):

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from airmass.core.errors import InputError
-from airmass.core.files import alone, made_parents, writing
+from airmass.core.files import made_parents, writing
+from airmass.core.locks import alone
 from airmass.core.place import local_path
 from airmass.data.simulate.settings import FRAMES_PER_DAY, SimulateSettings
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from airmass.core.errors import InputError
-from airmass.core.files import open_regular
+from airmass.core.reading import open_regular
 
 _START, _END = b"GRIB", b"7777"
 # Headings and ends of WMO bulletins around messages are shorter than this.

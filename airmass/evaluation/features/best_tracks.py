@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from airmass.core.errors import InputError
-from airmass.core.files import open_regular
+from airmass.core.reading import open_regular
 from airmass.data.formats.kind import Kind, kind_of
 from airmass.data.formats.reading import reading
 from airmass.data.shorelines import over_land

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from airmass.core.errors import InputError
-from airmass.core.files import open_regular
+from airmass.core.reading import open_regular
 from airmass.data.formats.reading import reading
 from airmass.evaluation.features.base import Point, Track
 from airmass.evaluation.features.frames import Run

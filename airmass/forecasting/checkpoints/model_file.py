@@ -33,7 +33,8 @@ from airmass.fields.variables import VARIABLES
 from airmass.models.family import new_network
 from airmass.models.model import Trained
 from airmass.models.nn.attention_choice import Attend
-from airmass.recipes.recipes import Recipe, as_settings, from_settings
+from airmass.recipes.recipes import Recipe
+from airmass.recipes.saved import as_settings, from_settings
 
 MODEL_FILE = "model.npz"
 _FORMAT, _READ = 5, (3, 4, 5)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from airmass.core.errors import InputError
-from airmass.core.files import open_regular
+from airmass.core.reading import open_regular
 
 # Suffix -> (media type, first bytes, (offset of width and height, bytes of each, byte order)).
 _KINDS = {

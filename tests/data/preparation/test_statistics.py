@@ -8,14 +8,9 @@ from hypothesis import strategies as st
 
 from airmass.core.errors import InputError
 from airmass.data.preparation import statistics
-from airmass.data.preparation.statistics import (
-    MINIMUM,
-    Changes,
-    Moments,
-    compute_statistics,
-    load_statistics,
-    load_table,
-)
+from airmass.data.preparation.moments import Changes, Moments
+from airmass.data.preparation.saved_statistics import MINIMUM, load_statistics, load_table
+from airmass.data.preparation.statistics import compute_statistics
 from tests.conftest import NAMES, make_store, synthetic_dataset
 
 DATES = ("2000-11-01", "2000-11-03")

@@ -16,7 +16,7 @@ import pytest
 pytest.importorskip("jcm", reason="needs the extra `simulate`")
 
 from airmass.core.errors import InputError
-from airmass.core.files import alone
+from airmass.core.locks import alone
 from airmass.data.formats.store import open_store
 from airmass.data.simulate import SimulateSettings, simulate
 from airmass.data.simulate.archive import Archive, frames_held

@@ -21,7 +21,8 @@ from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.models.objectives.rollout import rollout_loss
 from airmass.models.objectives.settings import LossSettings
 from airmass.models.state import State
-from airmass.recipes.recipes import RECIPES, as_settings, from_settings
+from airmass.recipes.recipes import RECIPES
+from airmass.recipes.saved import as_settings, from_settings
 from tests.golden_case import GOLDEN, STEPS
 
 
