@@ -66,7 +66,7 @@ def test_the_grid_can_be_chosen(shown):
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     recipe = dataclasses.replace(SMALL, cost="seconds")
-    normaliser: Normaliser = jax.tree.map(np.ones_like, _normaliser_template(recipe))
+    normaliser: Normaliser = jax.tree.map(np.ones_like, _normaliser_template(recipe.task))
     network = new_network(recipe.task, recipe.model, jax.random.key(0))
     about = {"updates": 16, "data": "store [1]"}
     write_model(

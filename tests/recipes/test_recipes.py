@@ -73,7 +73,8 @@ def test_settings_of_an_unknown_family_are_refused():
 def test_recipes_are_listed_and_read_without_jax_or_xarray():
     lines = (
         "import sys",
-        "from airmass.recipes.recipes import RECIPES, as_settings, from_settings",
+        "from airmass.recipes.recipes import RECIPES",
+        "from airmass.recipes.saved import as_settings, from_settings",
         "[from_settings(as_settings(recipe)) for recipe in RECIPES.values()]",
         "assert not {'jax', 'xarray', 'equinox'} & sys.modules.keys()",
     )

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from airmass.commands.main import main
 from airmass.core.errors import InputError
-from airmass.data.preparation import checks
+from airmass.data.preparation import tally
 from airmass.data.preparation.checks import Finding, check_store, report
 from tests.conftest import make_store, synthetic_dataset
 
@@ -48,7 +48,7 @@ def test_healthy_store_is_all_well(tmp_path, zarr_format):
 )
 @pytest.mark.parametrize("block_bytes", [1, 2**20])
 def test_each_fault_is_named(tmp_path, monkeypatch, fault, text, block_bytes):
-    monkeypatch.setattr(checks, "_BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(tally, "_BLOCK_BYTES", block_bytes)
     path = make_store(tmp_path / "a.zarr", **fault)
     found = said(path)
     assert any(line.startswith(text) for line in found), found
