@@ -54,7 +54,8 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 def kind_of(place: Place) -> Kind:
     """The kind of a store or file of fields; raises InputError, with what it is, for anything else.
 
-    An address is assumed to be a Zarr store, unless its scheme tells another. Only regular files and folders are opened, since others may block.
+    An address is assumed to be a Zarr store, unless its scheme tells another. Only regular files and folders are
+    opened, since others may block.
     """
     if is_url(place):
         return Kind.ICECHUNK if str(place).startswith("icechunk+") else Kind.ZARR
@@ -69,7 +70,7 @@ def kind_of(place: Place) -> Kind:
 
 
 def is_one_file(place: Place) -> bool:
-    """True for a NetCDF or GRIB file and an Icechunk snapshot, False for a Zarr store; raises InputError for anything else."""
+    """True for a NetCDF or GRIB file and an Icechunk snapshot, False for a Zarr store; raises InputError for others."""
     return kind_of(place) is not Kind.ZARR
 
 

@@ -59,10 +59,10 @@ def _storage(place: Place) -> tuple[Any, str]:
     if unknown := set(options) - set(_OPTIONS):
         raise InputError(f"{place}: unknown option {sorted(unknown)[0]!r}, expected {', '.join(_OPTIONS)}")
     anonymous, branch = options.get("anonymous") == "yes", options.get("branch", "main")
-    where = {"bucket": parts.netloc, "prefix": parts.path.strip("/") or None}
+    where: dict[str, Any] = {"bucket": parts.netloc, "prefix": parts.path.strip("/") or None}
     if parts.scheme == "icechunk+gs":
         return icechunk.gcs_storage(**where, anonymous=anonymous or None, from_env=not anonymous or None), branch
     endpoint = options.get("endpoint")
-    given = {"region": options.get("region"), "endpoint_url": endpoint, "anonymous": anonymous or None}
+    given: dict[str, Any] = {"region": options.get("region"), "endpoint_url": endpoint, "anonymous": anonymous or None}
     given |= {"allow_http": bool(endpoint and endpoint.startswith("http://")), "force_path_style": bool(endpoint)}
     return icechunk.s3_storage(**where, **given, from_env=not anonymous or None), branch
