@@ -1,7 +1,7 @@
 """`python -m tests.environments [EXTRA ...]`: install airmass afresh with each extra alone, and run all its commands.
 
-Makes an environment for each of `plain` (no extra), `simulate`, `grib`, `cluster` and `cuda` in a temporary folder,
-from this checkout by uv. `cuda` is large, and without a GPU of no use: it is only resolved, unless named as
+Makes an environment for each of `plain` (no extra), `simulate`, `grib`, `cluster`, `icechunk` and `cuda` in a temporary
+folder, from this checkout by uv. `cuda` is large, and without a GPU of no use: it is only resolved, unless named as
 `cuda-install`. Prints a table.
 """
 
@@ -19,7 +19,7 @@ from tests.border.commands import WAYS, with_options
 from tests.border.healthy import Home, make_home
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("plain", "simulate", "grib", "cluster", "cuda")
+EXTRAS = ("plain", "simulate", "grib", "cluster", "icechunk", "cuda")
 _INPUTS: dict[str, Callable[[Home], Path]] = {
     "check": lambda home: home.store,
     "stats": lambda home: home.netcdf,

@@ -94,6 +94,12 @@ def weatherbench2(dataset: xr.Dataset, folder: Path) -> list[Path]:
     return [folder / "wb2.zarr"]
 
 
+def weatherbench2_3(dataset: xr.Dataset, folder: Path) -> list[Path]:
+    """WeatherBench2 in its other order, north to south, in Zarr 3 without consolidated metadata."""
+    dataset.isel(latitude=slice(None, None, -1)).to_zarr(folder / "wb2.zarr", zarr_format=3, consolidated=False)
+    return [folder / "wb2.zarr"]
+
+
 def ifs(dataset: xr.Dataset, folder: Path) -> list[Path]:
     """GRIB 2 by ECMWF's names, one file a time."""
     names = {n: SHORT[n] for n in map(str, dataset.data_vars)}
@@ -168,6 +174,7 @@ def herbie(dataset: xr.Dataset, folder: Path) -> list[Path]:
 
 Layout = Callable[[xr.Dataset, Path], list[Path]]
 LAYOUTS: dict[str, Layout] = {
-    "CDS, new": cds_new, "CDS, old": cds_old, "ARCO-ERA5": arco, "WeatherBench2": weatherbench2, "IFS": ifs,
+    "CDS, new": cds_new, "CDS, old": cds_old, "ARCO-ERA5": arco, "WeatherBench2": weatherbench2,
+    "WeatherBench2, other order": weatherbench2_3, "IFS": ifs,
     "NCAR": ncar, "CMIP": cmip, "Herbie": herbie,
 }  # fmt: skip

@@ -19,7 +19,8 @@ DISTRIBUTIONS = packages_distributions()
 BY_NAME = {"h5py": "airmass/data/formats", "scipy": "airmass/data/formats", "dask": "airmass/data/formats"}
 # May only be imported by what needs the extra.
 OPTIONAL = {
-    "simulate": "airmass/data/simulate/", "grib": "airmass/data/", "cluster": "airmass/evaluation/",
+    "simulate": "airmass/data/simulate/", "grib": "airmass/data/", "cluster": "airmass/core/",
+    "icechunk": "airmass/data/sources/",
 }  # fmt: skip
 
 

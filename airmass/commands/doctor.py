@@ -16,7 +16,8 @@ from airmass.commands.options import parse
 EXTRAS = {
     "simulate": "airmass simulate, airmass demo",
     "grib": "GRIB files: airmass data ingest, initial and all that read fields",
-    "cluster": "airmass evaluate --scheduler",
+    "icechunk": "Icechunk repositories: all that read fields",
+    "cluster": "--scheduler of evaluate, data ingest and data stats",
     "cuda": "NVIDIA GPUs",
 }
 _GIB = 2**30

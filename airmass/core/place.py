@@ -10,9 +10,11 @@ from airmass.core.errors import InputError
 Place: TypeAlias = str | Path
 
 # Schemes that stores are read from; all other input and all output is local.
-SCHEMES = ("s3", "gs", "http", "https")
+SCHEMES = ("s3", "gs", "http", "https", "icechunk+s3", "icechunk+gs")
 # A Path reduces `https://host` to one slash. Other words before `:/` are more likely folders with a colon in the name.
-_ONE_SLASH = re.compile(rf"({'|'.join(SCHEMES)}|ftp|sftp|file|gcs|az|abfs|abfss|hdfs):/(?!/)", re.IGNORECASE)
+_ONE_SLASH = re.compile(
+    rf"({'|'.join(map(re.escape, SCHEMES))}|ftp|sftp|file|gcs|az|abfs|abfss|hdfs):/(?!/)", re.IGNORECASE
+)
 
 
 def is_url(place: Place) -> bool:

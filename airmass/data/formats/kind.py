@@ -18,6 +18,7 @@ class Kind(Enum):
     NETCDF4 = "a NetCDF file"
     NETCDF3 = "a NetCDF 3 file"
     GRIB = "a GRIB file"
+    ICECHUNK = "an Icechunk repository"
 
 
 class TableKind(Enum):
@@ -53,10 +54,11 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 def kind_of(place: Place) -> Kind:
     """The kind of a store or file of fields; raises InputError, with what it is, for anything else.
 
-    An address is assumed to be a Zarr store. Only regular files and folders are opened, since others may block.
+    An address is assumed to be a Zarr store, unless its scheme tells another. Only regular files and folders are
+    opened, since others may block.
     """
     if is_url(place):
-        return Kind.ZARR
+        return Kind.ICECHUNK if str(place).startswith("icechunk+") else Kind.ZARR
     path = local_path(place, "store")
     mode = _mode(path)
     if stat.S_ISDIR(mode):
@@ -68,7 +70,7 @@ def kind_of(place: Place) -> Kind:
 
 
 def is_one_file(place: Place) -> bool:
-    """True for a NetCDF or GRIB file, False for a Zarr store; raises InputError for anything else."""
+    """True for a NetCDF or GRIB file and an Icechunk snapshot, False for a Zarr store; raises InputError for others."""
     return kind_of(place) is not Kind.ZARR
 
 
@@ -126,6 +128,8 @@ def _kind_of_folder(path: Path) -> Kind:
         raise InputError(f"{path}: {os.strerror(error.errno or 0)}") from None
     if held.intersection(_ZARR_FILES):
         return Kind.ZARR
+    if "snapshots" in held and held & {"refs", "repo"}:
+        return Kind.ICECHUNK
     if ".zarray" in held:
         raise InputError(f"{path}: one Zarr array, expected the store that holds it")
     inside = sorted(name for name in held if name.endswith((".zarr", ".nc")))

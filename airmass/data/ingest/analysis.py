@@ -118,6 +118,17 @@ class Analysis:
                 for piece in self._pieces[quantity]:
                     self._regridder(piece)
 
+    def lacking_levels(self, name: str) -> list[float]:
+        """The levels wanted that no source has of a variable."""
+        if not VARIABLES[name].on_levels:
+            return []
+        wanted = list(map(float, self.levels))
+        held = [
+            {level for p in self._pieces[quantity] for level in p.has_levels(p.first, wanted)}
+            for quantity in self.origin(name).inputs
+        ]
+        return [level for level in wanted if not all(level in levels for levels in held)]
+
     def level_values(self, names: Sequence[str]) -> tuple[int, ...]:
         """The levels to write: those asked for, or those that all variables on levels have."""
         if self.levels or not any(VARIABLES[name].on_levels for name in names):

@@ -133,7 +133,8 @@ def _stamp(file: Place) -> list[int]:
     if is_url(file):
         return []
     path = Path(file)
-    status = (path / "zarr.json" if (path / "zarr.json").exists() else path).stat()
+    inside = [path / name for name in ("zarr.json", "refs/branch.main/ref.json", "repo")]
+    status = next((held for held in inside if held.exists()), path).stat()
     return [status.st_size, status.st_mtime_ns]
 
 

@@ -157,8 +157,15 @@ def _variables(asked: Sequence[str], analysis: Analysis, notes: list[str]) -> tu
 
 
 def _can(analysis: Analysis, name: str, notes: list[str]) -> bool:
-    """True if a variable can be had; a sum of unknown windows is left out, with a note, unless it is asked for."""
+    """True if a variable can be had.
+
+    Unless they are asked for, sums of unknown windows, and variables without one of the levels wanted, are left out
+    with a note.
+    """
     if not analysis.sources(name):
+        return False
+    if lacking := analysis.lacking_levels(name):
+        notes.append(f"left out: {name}: it is missing at {' '.join(f'{level:g}' for level in lacking)} hPa")
         return False
     try:
         found = VARIABLES[name].static or len(analysis.times(name)) > 0

@@ -12,7 +12,7 @@ import xarray as xr
 
 from airmass.core.errors import InputError
 from airmass.core.place import is_url
-from airmass.data.formats.kind import is_one_file
+from airmass.data.formats.kind import Kind, is_one_file, kind_of
 from airmass.data.formats.reading import error_line, reading
 
 _METADATA = ("zarr.json", ".zarray", ".zattrs")
@@ -26,11 +26,13 @@ class ChangeDetector:
     def __init__(self, path: str | Path, dataset: xr.Dataset, names: Iterable[str], rows: slice):
         """Record the arrays `names` of the store at `path`, with chunks that contain `rows` of time."""
         self._path = path
-        self._files: _Local | _Remote = _Remote(path) if is_url(path) else _Local(path)
         if is_one_file(path):
+            # A snapshot of Icechunk never changes.
+            self._files: _Local | _Remote = _Local(path)
             self._metadata: dict[str, bytes | None] = {}
-            self._chunks = {"": self._files.stamp("")}
+            self._chunks = {} if kind_of(path) is Kind.ICECHUNK else {"": self._files.stamp("")}
             return
+        self._files = _Remote(path) if is_url(path) else _Local(path)
         keys = [f"{name}/{file}" for name in names for file in _METADATA]
         self._metadata = {key: self._files.read(key) for key in keys}
         sampled: list[str] = []

@@ -39,7 +39,7 @@ class ZarrSource:
         names = list(_members(place, source) if consolidated is None else consolidated.metadata)
         for name in names:
             with reading(place, name):
-                _check_array(place, name, group[name])
+                check_array(place, name, group[name])
         options: dict[str, Any] = {"chunks": {} if dask else None, "consolidated": consolidated is not None}
         opener = partial(xr.open_zarr, source, decode_timedelta=True, **options)
         return opened(opener, place, lambda: names)
@@ -93,7 +93,7 @@ def _members(path: Place, source: Any) -> Iterator[str]:
             raise InputError(f"{path}: {entry.name} has no metadata file, {_METADATA[0]} or {_METADATA[1]}")
 
 
-def _check_array(path: Place, name: str, array: Any) -> None:
+def check_array(path: Place, name: str, array: Any) -> None:
     """Raise InputError for faults that zarr and xarray accept, or report without the array's name."""
     if not hasattr(array, "shape"):
         return  # a group

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from airmass.commands.main import main
 from airmass.core.errors import InputError
 from airmass.data.formats.store import open_store
 from airmass.data.ingest.ingest import ingest
@@ -119,6 +120,17 @@ def test_gfs_on_other_grids_keeps_area_means(tmp_path, grid, shape):
     assert mean(found.temperature.values[0], found.latitude.values) == pytest.approx(
         mean(source.t.values, source.latitude.values), rel=1e-6
     )
+
+
+def test_gfs_becomes_thirteen_levels_and_tells_what_lacks_them(tmp_path, capsys):
+    levels = ["50", "100", "150", "200", "250", "300", "400", "500", "600", "700", "850", "925", "1000"]
+    words = ["data", "ingest", str(GFS), "--out", str(tmp_path / "o.zarr"), "--grid", "64x32", "--levels", *levels]
+    assert main(words) == 0
+    assert "left out: vertical_velocity: it is missing at 50 hPa" in " ".join(capsys.readouterr().out.split())
+    found = open_store(tmp_path / "o.zarr")
+    assert found.sizes["level"] == 13 and "specific_humidity" in found and "vertical_velocity" not in found
+    assert main([*words[:4], str(tmp_path / "p.zarr"), *words[5:], "--variables", "w"]) == 2
+    assert "vertical_velocity is missing at 50 hPa" in capsys.readouterr().err
 
 
 def test_gfs_humidity_saturates_where_it_should(tmp_path):

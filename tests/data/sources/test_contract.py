@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import icechunk
 import numpy as np
 import pytest
 import xarray as xr
@@ -34,12 +35,21 @@ def netcdf(engine: str) -> Callable[[Path], Path]:
     return make
 
 
+def icechunk_repository(path: Path) -> Path:
+    made = icechunk.Repository.create(icechunk.local_filesystem_storage(str(path)))
+    session = made.writable_session("main")
+    archive().chunk(time=1).to_zarr(session.store, zarr_format=3, consolidated=False)
+    session.commit("fields of a day")
+    return path
+
+
 # A new source is tested once its format has a writer here, which must not be airmass's own.
 WRITERS: dict[Kind, Callable[[Path], Path]] = {
     Kind.ZARR: lambda path: make_store(path, archive()),
     Kind.NETCDF4: netcdf("h5netcdf"),
     Kind.NETCDF3: netcdf("scipy"),
     Kind.GRIB: grib,
+    Kind.ICECHUNK: icechunk_repository,
 }
 
 
@@ -85,6 +95,10 @@ def test_a_truncated_file_is_one_line(written, tmp_path):
     if kind is Kind.ZARR:
         shutil.copytree(path, tmp_path / "cut")
         (tmp_path / "cut" / "temperature" / "zarr.json").write_text('{"zarr_format"')
+    elif kind is Kind.ICECHUNK:
+        shutil.copytree(path, tmp_path / "cut")
+        for file in (tmp_path / "cut" / "snapshots").iterdir():
+            file.write_bytes(file.read_bytes()[:-50])
     else:
         (tmp_path / "cut").write_bytes(path.read_bytes()[: path.stat().st_size // 2 - 7])
     with pytest.raises(InputError, match=r"cut: .*(cannot be read|truncated)"):
