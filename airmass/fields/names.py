@@ -7,6 +7,7 @@ names (`--names`, `airmass data names --names`).
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -150,3 +151,16 @@ def as_csv(quantities: Iterable[Quantity]) -> str:
         ids = " ".join(map(str, q.param_ids))
         writer.writerow((q.name, place, q.units, " ".join(q.standard_names), held[0], ids, *held[1:]))
     return out.getvalue()
+
+
+def as_json(quantities: Iterable[Quantity]) -> str:
+    """Quantities as a JSON list of objects, with the names of each archive in lists."""
+    rows = [
+        {
+            "quantity": q.name, "place": "levels" if q.on_levels else "surface", "units": q.units,
+            "standard_name": list(q.standard_names), "param_id": list(q.param_ids),
+            **{archive: list(q.names.get(archive, ())) for archive in ARCHIVES},
+        }
+        for q in quantities
+    ]  # fmt: skip
+    return json.dumps(rows, indent=1) + "\n"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.border.healthy import DATES, OPTIONS, TRAINING, Home
+from tests.border.servers import whole_files
 
 Arguments = Callable[[Home, Path | str, Path], list[str]]
 
@@ -32,6 +33,23 @@ def _plot(forecast, truth, out, *more) -> list[str]:
 
 def _view(forecast, out, *more) -> list[str]:
     return ["view", f"{forecast}", "--out", f"{out}", *map(str, more)]
+
+
+def _ingest(source, out, *more) -> list[str]:
+    return ["data", "ingest", f"{source}", "--out", f"{out}", *map(str, more)]
+
+
+def _initial(source, checkpoint, out, *more) -> list[str]:
+    words = ["--checkpoint", f"{checkpoint}", "--out", f"{out}", "--time", "2000-11-01T06"]
+    return ["initial", f"{source}", *words, *map(str, more)]
+
+
+def _track(forecast, out, *more) -> list[str]:
+    return ["track", f"{forecast}", "--out", f"{out}", *map(str, more)]
+
+
+def _from_server(server, home: Home, out: Path) -> list[str]:
+    return _initial("gfs", home.model, out / "initial.nc", "--server", server, "--downloads", out / "kept")
 
 
 # The second argument is the bad input, the third a folder in which nothing may appear.
@@ -82,6 +100,28 @@ WAYS: dict[str, Arguments] = {
     "view to": lambda home, bad, out: _view(home.forecast, bad),
     "stats to": lambda home, bad, out: ["data", "stats", f"{home.store}", "--dates", *DATES, "--out", f"{bad}"],
     "convert to": lambda home, bad, out: ["data", "convert", f"{home.store}", f"{bad}"],
+    "ingest": lambda home, bad, out: _ingest(bad, out / "ingested.zarr"),
+    "ingest to": lambda home, bad, out: _ingest(home.store, bad),
+    "initial": lambda home, bad, out: _initial(bad, home.model, out / "initial.nc"),
+    "initial with": lambda home, bad, out: _initial(home.store, bad, out / "initial.nc"),
+    "initial beside": lambda home, bad, out: _initial(home.store, home.model, out / "initial.nc", "--compare", bad),
+    "initial to": lambda home, bad, out: _initial(home.store, home.model, bad),
+    "service at": lambda home, bad, out: _from_server(bad, home, out),
+    "download at": lambda home, bad, out: ["download", "gencast-mini", "--out", f"{out / 'got'}", "--server", f"{bad}"],
+    "download to": lambda home, bad, out: ["download", "gencast-mini", "--server", whole_files(), "--out", f"{bad}"],
+    "names": lambda home, bad, out: ["data", "names", "--names", f"{bad}"],
+    "track": lambda home, bad, out: _track(bad, out / "tracks.csv"),
+    "track to": lambda home, bad, out: _track(home.storm, bad),
+    "track against best": lambda home, bad, out: ["track", f"{home.tracks}", "--best-tracks", f"{bad}"],
+    "track table": lambda home, bad, out: ["track", f"{bad}", "--best-tracks", f"{home.best}"],
+    "track against": lambda home, bad, out: [
+        "track",
+        f"{home.tracks}",
+        "--best-tracks",
+        f"{home.best}",
+        "--against",
+        f"{bad}",
+    ],
     "simulate": lambda home, bad, out: ["simulate", f"{bad}", "--days", "1"],
     "demo": lambda home, bad, out: ["demo", "--out", f"{bad}"],
     # Options alone: the input is the healthy one.
@@ -94,6 +134,12 @@ WAYS: dict[str, Arguments] = {
     "plumes options": lambda home, bad, out: _plot(home.ensemble, home.store, out / "pictures"),
     "stats options": lambda home, bad, out: ["data", "stats", f"{home.store}", "--out", f"{out / 'statistics'}"],
     "inspect options": lambda home, bad, out: ["inspect", f"{home.model}"],
+    "ingest options": lambda home, bad, out: _ingest(home.store, out / "ingested.zarr"),
+    "initial options": lambda home, bad, out: _initial(home.store, home.model, out / "initial.nc"),
+    "download options": lambda home, bad, out: ["download", "gencast-mini", "--server", whole_files()],
+    "names options": lambda home, bad, out: ["data", "names"],
+    "track options": lambda home, bad, out: _track(home.storm, out / "tracks.csv"),
+    "view options": lambda home, bad, out: _view(home.forecast, out / "view.html"),
     "simulate options": lambda home, bad, out: ["simulate", f"{out / 's.zarr'}"],
 }
 

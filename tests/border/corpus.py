@@ -1,6 +1,7 @@
 """All bad inputs, and the commands that meet each."""
 
 from tests.border import (
+    archives,
     forecasts,
     json_files,
     model_files,
@@ -13,7 +14,9 @@ from tests.border import (
 )
 from tests.border.case import Case
 
-_KINDS = (json_files, model_files, stores, store_layouts, netcdf, forecasts, special_files, places, settings)
+_KINDS = (
+    json_files, model_files, stores, store_layouts, netcdf, forecasts, special_files, places, settings, archives,
+)  # fmt: skip
 CASES: list[Case] = [case for kind in _KINDS for case in kind.CASES]
 MEMBERS = [(case, way) for case in CASES for way in case.ways]
 

@@ -40,35 +40,44 @@ def _climatology(home: Home, folder: Path) -> Path:
     return folder / "bad.zarr"
 
 
-_FORECASTS = [
-    ("no initial times", removed("init_time"), ("init_time",)),
-    ("no lead times", removed("lead_time"), ("lead_time",)),
-    ("initial time NaT", put("init_time", np.array([np.iinfo(np.int64).min, 18]), attributes=_INIT), ("init_time",)),
-    ("initial times falling", put("init_time", np.array([18, 6]), attributes=_INIT), ("init_time",)),
-    ("initial times of numbers", put("init_time", np.array([6, 18]), attributes={}), ("init_time",)),
-    ("initial times of text", put("init_time", np.array(["a", "b"]), attributes={}), ("init_time",)),
-    ("lead times of numbers", put("lead_time", np.array([6, 12]), attributes={}), ("lead time",)),
-    ("lead times of dates", put("lead_time", np.array([6, 12]), attributes=_INIT), ("lead_time",)),
-    ("lead times twice", put("lead_time", np.array([6, 6]), attributes=_HOURS), ("lead_time",)),
-    ("lead times below zero", put("lead_time", np.array([-6, 12]), attributes=_HOURS), ("lead_time",)),
-    ("valid times of another day", put("valid_time", lambda v: v + 24), ("valid_time",)),
-    (
-        "another grid",
-        both(put("latitude", np.arange(8) * 20.0 - 70), put("longitude", np.arange(16) * 22.5)),
-        ("latitude",),
-    ),
-    ("levels of text", put("level", np.array(["500", "850"])), ("level",)),
-    ("field complex", put(_T2, lambda v: v + 0j), (_T2,)),
-    ("field of text", put(_T2, lambda v: v.astype(str)), (_T2,)),
-    ("field of flags", put(_T2, lambda v: v > 0), (_T2,)),
-    ("units of Celsius", attribute(_T2, units="degC"), (_T2,)),
-    ("units a number", attribute(_T2, units=3), (_T2,)),
-    ("infinite values", value(_T2, np.inf, everywhere=True), (_T2,)),
-    ("values of 9.999e20", value(_T2, 9.999e20, everywhere=True), (_T2,)),
-    ("Celsius called kelvin", arithmetic(_T2, lambda v: v - 273.15), (_T2,)),
-    ("a scale factor of text", attribute(_T2, scale_factor="2"), (_T2, "scale_factor")),
-    ("dates before the truth", put("init_time", np.array([-600, -588]), attributes=_INIT), ()),
-]
+def faults(field: str) -> list[tuple]:
+    """Faults of a forecast, those of values in `field`."""
+    return [
+        ("no initial times", removed("init_time"), ("init_time",)),
+        ("no lead times", removed("lead_time"), ("lead_time",)),
+        (
+            "initial time NaT",
+            put("init_time", np.array([np.iinfo(np.int64).min, 18]), attributes=_INIT),
+            ("init_time",),
+        ),
+        ("initial times falling", put("init_time", np.array([18, 6]), attributes=_INIT), ("init_time",)),
+        ("initial times of numbers", put("init_time", np.array([6, 18]), attributes={}), ("init_time",)),
+        ("initial times of text", put("init_time", np.array(["a", "b"]), attributes={}), ("init_time",)),
+        ("lead times of numbers", put("lead_time", np.array([6, 12]), attributes={}), ("lead time",)),
+        ("lead times of dates", put("lead_time", np.array([6, 12]), attributes=_INIT), ("lead_time",)),
+        ("lead times twice", put("lead_time", np.array([6, 6]), attributes=_HOURS), ("lead_time",)),
+        ("lead times below zero", put("lead_time", np.array([-6, 12]), attributes=_HOURS), ("lead_time",)),
+        ("valid times of another day", put("valid_time", lambda v: v + 24), ("valid_time",)),
+        (
+            "another grid",
+            both(put("latitude", np.arange(8) * 20.0 - 70), put("longitude", np.arange(16) * 22.5)),
+            ("latitude",),
+        ),
+        ("levels of text", put("level", np.array(["500", "850"])), ("level",)),
+        ("field complex", put(field, lambda v: v + 0j), (field,)),
+        ("field of text", put(field, lambda v: v.astype(str)), (field,)),
+        ("field of flags", put(field, lambda v: v > 0), (field,)),
+        ("units of Celsius", attribute(field, units="degC"), (field,)),
+        ("units a number", attribute(field, units=3), (field,)),
+        ("infinite values", value(field, np.inf, everywhere=True), (field,)),
+        ("values of 9.999e20", value(field, 9.999e20, everywhere=True), (field,)),
+        ("Celsius called kelvin", arithmetic(field, lambda v: v - 273.15), (field,)),
+        ("a scale factor of text", attribute(field, scale_factor="2"), (field, "scale_factor")),
+        ("dates before the truth", put("init_time", np.array([-600, -588]), attributes=_INIT), ()),
+    ]
+
+
+_FORECASTS = faults(_T2)
 
 
 def _called(system: object) -> Change:

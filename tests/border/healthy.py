@@ -1,5 +1,6 @@
 """One healthy input of every kind, made once a session; bad ones are copies with a change."""
 
+import io
 import json
 import shutil
 from dataclasses import dataclass
@@ -9,20 +10,25 @@ import jax
 import numpy as np
 import xarray as xr
 from PIL import Image
+from rich.console import Console
 
 import airmass
 from airmass.data.loading.frames import Frames
+from airmass.evaluation.features.run import track_features
 from airmass.evaluation.scores import Score, ScoreTable
 from airmass.fields.channels import ChannelLayout
+from airmass.fields.grid import LatLonGrid
 from airmass.forecasting.checkpoints.model_file import ModelFile, write_model
 from airmass.models.family import new_network
 from airmass.recipes.saved import as_settings
 from tests.conftest import make_store, synthetic_dataset
+from tests.evaluation.features.planting import forecast, hourly, straight
 from tests.forecasts import ensemble_dataset, forecast_dataset, write_climatology, write_forecast
 from tests.golden_case import ROOT as GOLDEN
 from tests.training.small import OPTIONS, SMALL, small_model
 
 NAMES = (*SMALL.task.targets, *SMALL.task.static)
+BEST_TRACKS = Path(__file__).parents[1] / "evaluation" / "features" / "ibtracs_october_2019.csv"
 DATES = ("2000-11-01", "2000-11-02")
 TRAINING = (
     "--training.updates 1 --training.rollout 1 --training.batch 1 --optimiser.warmup 1 --safety.save-updates 100 "
@@ -60,6 +66,9 @@ class Home:
                 "scores": "scores",
                 "pictures": "pictures",
                 "run": "run",
+                "storm": "storm.zarr",
+                "best": "best.csv",
+                "tracks": "tracks.csv",
             }[name]
         )
 
@@ -86,9 +95,19 @@ def make_home(folder: Path) -> Home:
     shutil.copytree(GOLDEN / "graphcast", home.golden)
     _write_scores(home.scores)
     _write_run(home.run)
+    _write_storm(home)
     home.pictures.mkdir()
     Image.fromarray(np.zeros((4, 6), np.uint8)).save(home.pictures / "curves.png")
     return home
+
+
+def _write_storm(home: Home) -> None:
+    """A cyclone in a forecast, its tracks, and best tracks of the same."""
+    start, leads = np.datetime64("2019-10-08", "ns"), (6, 12)
+    storm = straight(hourly("2019-10-08T06", len(leads)), (12, 170), (14, -178), 7000, radius=90)
+    write_forecast(home.storm, forecast(LatLonGrid.equiangular(60, 120), start, leads, [[storm]]))
+    shutil.copy(BEST_TRACKS, home.best)
+    track_features([home.storm], home.tracks, console=Console(file=io.StringIO()))
 
 
 def _write_model(home: Home) -> None:

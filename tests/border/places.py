@@ -1,17 +1,27 @@
 """Addresses where paths are meant, servers that do not answer, and outputs that must not be written."""
 
-import http.server
 import os
-import socketserver
-import threading
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from tests.border.case import Case, Make
 from tests.border.healthy import Home
+from tests.border.servers import server
 
-_TO = ("stats to", "convert to", "train in", "forecast to", "evaluate to", "plot to", "view to", "report to")
+_TO = (
+    "stats to",
+    "convert to",
+    "train in",
+    "forecast to",
+    "evaluate to",
+    "plot to",
+    "view to",
+    "report to",
+    "ingest to",
+)
+# Outputs whose names must have an ending of their own.
+_NAMES = {"initial to": "bad.nc", "track to": "bad.csv"}
 _REMOTE = ("check", "stats", "train", "evaluate with")
 # A port that nothing listens on: the discard service's.
 _CLOSED = "http://127.0.0.1:9"
@@ -21,82 +31,33 @@ def _address(text: str) -> Make:
     return lambda home, folder: text
 
 
-class _Bad(http.server.BaseHTTPRequestHandler):
-    """Answers as its server's `kind` says."""
-
-    def do_GET(self):
-        getattr(self, f"_{self.server.kind}")()  # type: ignore[attr-defined]
-
-    do_HEAD = do_GET
-
-    def _silent(self):
-        time.sleep(60)
-
-    def _drips(self):
-        """A byte a second, for longer than anyone waits."""
-        self.send_response(200)
-        self.send_header("Content-Length", "1000000")
-        self.end_headers()
-        for _ in range(60):
-            self.wfile.write(b" ")
-            self.wfile.flush()
-            time.sleep(1)
-
-    def _endless(self):
-        """A body without an end, as fast as it is taken."""
-        self.send_response(200)
-        self.end_headers()
-        for _ in range(20_000):
-            self.wfile.write(bytes(1 << 20))
-
-    def _forbidden(self):
-        self.send_error(403)
-
-    def _page(self):
-        """An error page with a status of success, as portals give."""
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"<!doctype html><html>please log in</html>")
-
-    def _circle(self):
-        self.send_response(302)
-        self.send_header("Location", self.path)
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
-
-
-class _Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, *_):
-        pass
-
-
-_SERVERS: dict[str, str] = {}
-
-
-def _server(kind: str) -> Make:
-    """A server on this machine for the rest of the session."""
-
-    def make(home: Home, folder: Path) -> str:
-        if kind not in _SERVERS:
-            server = _Server(("127.0.0.1", 0), _Bad)
-            server.kind = kind  # type: ignore[attr-defined]
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-            _SERVERS[kind] = f"http://127.0.0.1:{server.server_port}/bad.zarr"
-        return _SERVERS[kind]
-
-    return make
-
-
 CASES = [
     *(
         Case(f"address for an output: {way}", _address("https://example.invalid/bad"), (way,), ("https://",))
         for way in _TO
-        if way not in ("convert to", "forecast to", "report to")
+        if way not in ("convert to", "forecast to", "report to", "ingest to")
+    ),
+    Case("address for an output: ingest", _address("s3://bucket/bad.zarr"), ("ingest to",), ("s3://",)),
+    Case("address for an output: initial", _address("s3://bucket/bad.nc"), ("initial to",), ("s3://",)),
+    Case("address for an output: tracks", _address("s3://bucket/bad.csv"), ("track to",), ("s3://",)),
+    Case("address for an output: download", _address("https://x.invalid/bad"), ("download to",), ("https://",)),
+    Case("address of an FTP server", _address("ftp://x.invalid"), ("download at", "service at"), ("https://",)),
+    Case("nobody at an address", _address(_CLOSED), ("download at", "service at"), ("127.0.0.1",), named=False),
+    *(
+        Case(
+            f"a server that {does}",
+            server(kind, ""),
+            ("download at", "service at"),
+            ("127.0.0.1",),
+            named=False,
+            alone=kind in ("circle", "endless"),
+        )
+        for kind, does in {
+            "forbidden": "forbids",
+            "page": "has one page",
+            "circle": "sends in a circle",
+            "endless": "has no end",
+        }.items()
     ),
     Case("address for an output: convert", _address("s3://bucket/bad.zarr"), ("convert to",), ("s3://",)),
     Case("address for an output: forecast", _address("https://x.invalid/bad.zarr"), ("forecast to",), ("https://",)),
@@ -107,7 +68,7 @@ CASES = [
     Case(
         "address for a checkpoint",
         _address("https://x.invalid/bad.npz"),
-        ("inspect", "forecast with", "train from"),
+        ("inspect", "forecast with", "train from", "initial with"),
         ("https://",),
     ),
     Case("address for scores", _address("https://x.invalid/bad"), ("report",), ("https://",)),
@@ -116,70 +77,78 @@ CASES = [
     Case(
         "address of no known kind",
         _address("ftp://x.invalid/bad.zarr"),
-        (*_REMOTE, "evaluate", "forecast from"),
+        (*_REMOTE, "evaluate", "forecast from", "ingest", "initial", "track", "view"),
         ("ftp://",),
     ),
-    Case("address of a file", _address("file:///nowhere/bad.zarr"), ("check", "evaluate"), ("file://",)),
+    Case(
+        "address of a file",
+        _address("file:///nowhere/bad.zarr"),
+        ("check", "evaluate", "ingest", "track"),
+        ("file://",),
+    ),
     Case("address without a place", _address("http://"), ("check",), named=False),
     Case("address with a broken port", _address("http://127.0.0.1:abc/bad.zarr"), ("check",)),
     Case("address of nobody", _address(f"{_CLOSED}/bad.zarr"), ("check",), alone=True),
-    Case("server that is silent", _server("silent"), ("check",), alone=True),
-    Case("server that drips", _server("drips"), ("check",), alone=True),
-    Case("server without an end", _server("endless"), ("check",), alone=True),
-    Case("server that forbids", _server("forbidden"), ("check", "evaluate")),
-    Case("server of a page", _server("page"), ("check", "evaluate")),
-    Case("server in a circle", _server("circle"), ("check",), alone=True),
+    Case("server that is silent", server("silent"), ("check",), alone=True),
+    Case("server that drips", server("drips"), ("check",), alone=True),
+    Case("server without an end", server("endless"), ("check",), alone=True),
+    Case("server that forbids", server("forbidden"), ("check", "evaluate", "ingest", "track", "initial beside")),
+    Case("server of a page", server("page"), ("check", "evaluate", "ingest", "initial", "track")),
+    Case("server in a circle", server("circle"), ("check",), alone=True),
 ]
 
 
-def _there(home: Home, folder: Path) -> Path:
+def _there(home: Home, folder: Path, name: str = "bad.zarr") -> Path:
     """An output that exists, with something in it."""
-    (folder / "bad.zarr").mkdir()
-    (folder / "bad.zarr" / "precious.txt").write_text("mine")
-    return folder / "bad.zarr"
+    (folder / name).mkdir()
+    (folder / name / "precious.txt").write_text("mine")
+    return folder / name
 
 
-def _in_file(home: Home, folder: Path) -> Path:
+def _in_file(home: Home, folder: Path, name: str = "bad.zarr") -> Path:
     (folder / "bad").write_text("a file")
-    return folder / "bad" / "bad.zarr"
+    return folder / "bad" / name
 
 
-def _in_store(home: Home, folder: Path) -> Path:
-    return home.store / "bad.zarr"
+def _in_store(home: Home, folder: Path, name: str = "bad.zarr") -> Path:
+    return home.store / name
 
 
-def _in_null(home: Home, folder: Path) -> Path:
-    return Path("/dev/null/bad.zarr")
+def _in_null(home: Home, folder: Path, name: str = "bad.zarr") -> Path:
+    return Path("/dev/null") / name
 
 
-def _in_proc(home: Home, folder: Path) -> Path:
-    return Path("/proc/bad.zarr")
+def _in_proc(home: Home, folder: Path, name: str = "bad.zarr") -> Path:
+    return Path("/proc") / name
 
 
-def _long(home: Home, folder: Path) -> Path:
-    return folder / ("bad" * 100 + ".zarr")
+def _long(home: Home, folder: Path, name: str = "bad.zarr") -> Path:
+    return folder / ("bad" * 100 + name)
 
 
-def _dangling(home: Home, folder: Path) -> Path:
-    (folder / "bad.zarr").symlink_to(folder / "nowhere" / "deep")
-    return folder / "bad.zarr"
+def _dangling(home: Home, folder: Path, name: str = "bad.zarr") -> Path:
+    (folder / name).symlink_to(folder / "nowhere" / "deep")
+    return folder / name
 
 
-def _fifo(home: Home, folder: Path) -> Path:
-    os.mkfifo(folder / "bad.zarr")
-    return folder / "bad.zarr"
+def _fifo(home: Home, folder: Path, name: str = "bad.zarr") -> Path:
+    os.mkfifo(folder / name)
+    return folder / name
 
 
 _OUTPUTS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "that exists": (_there, _TO),
     "in a file": (_in_file, _TO),
-    "in the input store": (_in_store, ("stats to", "convert to", "train in", "forecast to", "evaluate to", "plot to")),
+    "in the input store": (
+        _in_store,
+        ("stats to", "convert to", "train in", "forecast to", "evaluate to", "plot to", "ingest to"),
+    ),
     "in /dev/null": (_in_null, _TO),
     "in /proc": (_in_proc, _TO),
     "with too long a name": (_long, _TO),
     "that is a link to nothing": (_dangling, _TO),
     "that is a FIFO": (_fifo, _TO),
-    "that is the input": (lambda home, folder: home.store, ("convert to", "stats to")),
+    "that is the input": (lambda home, folder: home.store, ("convert to", "stats to", "ingest to")),
 }
 _NAMED: dict[str, Callable[[Home, Path], Path]] = {
     "of no known kind": lambda home, folder: folder / "bad.grib",
@@ -190,6 +159,20 @@ CASES += [
         Case(f"output {name}", make, ways, named=name != "with too long a name")
         for name, (make, ways) in _OUTPUTS.items()
     ),
+    *(
+        Case(f"output {way[:-3]} {name}", partial(make, name=file), (way,), named=name != "with too long a name")
+        for name, (make, ways) in _OUTPUTS.items()
+        for way, file in _NAMES.items()
+        if "ingest to" in ways and name != "that is the input" and (way, name) != ("track to", "in the input store")
+    ),
+    *(
+        Case(f"output download {name}", make, ("download to",), named=name != "with too long a name")
+        for name, (make, ways) in _OUTPUTS.items()
+        if name not in ("that exists", "in the input store", "that is the input")
+    ),
+    *(Case(f"ingest to a name {name}", make, ("ingest to",)) for name, make in _NAMED.items()),
+    *(Case(f"initial to a name {name}", make, ("initial to",)) for name, make in _NAMED.items()),
+    *(Case(f"track to a name {name}", make, ("track to",)) for name, make in _NAMED.items()),
     *(Case(f"forecast to a name {name}", make, ("forecast to",)) for name, make in _NAMED.items()),
     Case("demo in a folder of others", _there, ("demo",)),
     Case("simulation into a folder of others", _there, ("simulate",)),

@@ -10,9 +10,12 @@ from pathlib import Path
 from tests.border.case import Case, Make
 from tests.border.healthy import Home
 
-READERS = ("check", "stats", "train", "forecast from", "evaluate", "evaluate with", "plot", "view", "climatology")
-FEW = ("check", "forecast from", "evaluate")
-CHECKPOINTS = ("inspect", "forecast with")
+READERS = (
+    "check", "stats", "train", "forecast from", "evaluate", "evaluate with", "plot", "view", "climatology", "ingest",
+    "initial", "initial beside", "track",
+)  # fmt: skip
+FEW = ("check", "forecast from", "evaluate", "ingest", "initial", "track")
+CHECKPOINTS = ("inspect", "forecast with", "initial with")
 
 
 def _at(name: str, write: Callable[[Home, Path], object]) -> Make:
@@ -109,6 +112,7 @@ CASES += [
     Case(
         "forecast as a store", lambda home, folder: home.forecast, ("stats", "train", "evaluate with", "forecast from")
     ),
+    Case("forecast as an archive", lambda home, folder: home.forecast, ("ingest", "initial")),
     Case("store as a climatology", lambda home, folder: home.store, ("climatology",)),
     Case("scores as pictures", lambda home, folder: home.scores, ("report of",)),
     Case("store as scores", lambda home, folder: home.store, ("report",)),

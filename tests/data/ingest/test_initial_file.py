@@ -82,7 +82,7 @@ def test_golden_samples_are_rebuilt(model, tmp_path, capsys):
     status = made(files, model, tmp_path / "initial.nc", "--accumulation", "1", *scales)
     shown = capsys.readouterr()
     assert status == 0, shown
-    assert "equal to" in shown.out and "spreads from the checkpoint's climate" in shown.out
+    assert "equal to" in shown.out and "spreads from the mean of the checkpoint's climate" in shown.out
 
 
 Fault = Callable[[xr.Dataset], xr.Dataset]
