@@ -235,7 +235,7 @@ def _remarks(data: VerificationData) -> Iterator[str]:
     """Yield sentences on forecasts of known weather, ensembles of one member, and the observations."""
     for system in data.systems:
         if MEMBER in system.example.dims and system.members == 1:
-            yield f"{system.name} has one member, so it is scored without spread and probabilities."
+            yield f"{system.name} has one member, so it is scored as a single forecast, without a spread."
         if text := system.training_overlap(data.init_times, data.lead_times):
             yield text
         if words := system.remarks:

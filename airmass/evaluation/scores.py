@@ -300,7 +300,7 @@ def to_json(kept: Iterable[Any]) -> str:
 
 
 def _present(one: Any) -> dict[str, object]:
-    optional = _optional(type(one))
+    optional = _optional(one.__class__)
     return {name: value for name, value in vars(one).items() if value is not None or name not in optional}
 
 

@@ -136,7 +136,7 @@ def test_an_ensemble_of_one_member_is_told(files, tmp_path):
     write_forecast(tmp_path / "one.zarr", one)
     screen = Console(file=StringIO(), width=300)
     table = scored([tmp_path / "one.zarr"], files / "truth.zarr", tmp_path / "s", screen)
-    said = "gencast has one member, so it is scored without spread"
+    said = "gencast has one member, so it is scored as a single forecast"
     assert said in screen.file.getvalue() and said in (tmp_path / "s" / "evaluation.json").read_text()
     assert "spread" not in table.metrics and table.value("gencast", T2M, 24, "crps") > 0
 
