@@ -8,8 +8,9 @@ from airmass.evaluation.features.base import Point
 from airmass.evaluation.features.frames import frames as read_frames
 from airmass.evaluation.features.frames import open_source
 from airmass.evaluation.features.neighbourhood import spacing
-from airmass.evaluation.features.settings import TropicalSettings
+from airmass.evaluation.features.settings import ExtratropicalSettings, TropicalSettings
 from airmass.evaluation.features.sphere import KM_PER_DEGREE, distance
+from airmass.evaluation.features.trackers.extratropical import ExtratropicalTracker
 from airmass.evaluation.features.trackers.tropical import TropicalTracker
 from airmass.fields.grid import LatLonGrid
 from tests.evaluation.features.planting import CHANNELS, Frame, Storm, frames, hourly, plant, straight
@@ -77,15 +78,23 @@ def test_every_kind_of_warm_core(core):
     check(tracked(MIDDLE, storms, settings=TropicalSettings(warm_core=core)), storms, MIDDLE, 17)
 
 
-@pytest.mark.parametrize("grid", [COARSE, MIDDLE])
+@pytest.mark.parametrize("grid", [COARSE, MIDDLE, pytest.param(FINE, marks=pytest.mark.slow)])
 def test_nothing_is_invented(grid):
     for seed in range(3):
-        assert tracked(grid, [], hourly("2000-01-01", 25), seed=seed) == []
+        assert tracked(grid, [], hourly("2000-01-01", 9 if grid is FINE else 25), seed=seed) == []
 
 
-def test_a_storm_below_the_thresholds_is_left_out():
+EVERY_GRID = pytest.mark.parametrize("grid", [COARSE, MIDDLE, pytest.param(FINE, marks=pytest.mark.slow)])
+
+
+@EVERY_GRID
+def test_a_storm_below_the_thresholds_is_left_out(grid):
+    times = TIMES[:9]
+    assert tracked(grid, [straight(times, (12, 170), (25, -165), 700, radius=90)], times) == []
+
+
+def test_a_weak_storm_is_found_by_lower_thresholds():
     weak = [straight(TIMES, (12, 170), (25, -165), 700, radius=90)]
-    assert tracked(MIDDLE, weak) == []
     lenient = TropicalSettings(contour=1.0, follow=0.5, wind=4, thickness=1, vorticity=1e-5)
     check(tracked(MIDDLE, weak, settings=lenient), weak, MIDDLE, 12)
 
@@ -102,16 +111,30 @@ def test_a_cold_low_of_the_tropics_is_no_tropical_cyclone():
     assert TropicalTracker().tracks(cold(frames(MIDDLE, TIMES, [storm])), {}) == []
 
 
-def test_two_storms_that_merge_become_one_track_that_goes_on():
-    deep = straight(TIMES, (12, 150), (20, 130), 5000)
+@EVERY_GRID
+def test_a_storm_over_the_pole(grid):
+    times = hourly("2000-08-01", 9)
+    storm = straight(times, (74, 20), (78, 190), 6000, radius=110, b=1.2)
+    tracker = ExtratropicalTracker(ExtratropicalSettings(warm_core="none"))
+    nearest = min(tracker.tracks(frames(grid, times, [storm]), {}), key=lambda track: errors(track, storm).mean())
+    assert len(nearest.points) == 9 and errors(nearest, storm).max() < spacing(grid) * KM_PER_DEGREE
+
+
+@EVERY_GRID
+def test_two_storms_that_merge_become_one_track_that_goes_on(grid):
+    # A coarse grid shows large storms only.
+    shape, east, strong, weak = (
+        ({"radius": 110, "b": 1.2}, 182, 8000, 7000) if grid is COARSE else ({}, 168, 5000, 3000)
+    )
+    deep = straight(TIMES, (12, 150), (20, 130), strong, **shape)
     share = np.arange(15) / 14
-    lat, lon = 26 + share * (deep.lat[14] - 26), 168 + share * (deep.lon[14] - 168)
-    shallow = Storm(TIMES[:15], lat, lon, np.linspace(3000, 1000, 15))
-    tracks = tracked(MIDDLE, [deep, shallow])
+    lat, lon = 26 + share * (deep.lat[14] - 26), east + share * (deep.lon[14] - east)
+    shallow = Storm(TIMES[:15], lat, lon, np.linspace(weak, weak / 3, 15), **shape)
+    tracks = tracked(grid, [deep, shallow])
     lengths = sorted(len(track.points) for track in tracks)
-    assert lengths[-1] == 17 and len(tracks) == 2 and 9 <= lengths[0] < 15
+    assert lengths[-1] == 17 and len(tracks) == 2 and 9 <= lengths[0] < 15, lengths
     longest = max(tracks, key=lambda track: len(track.points))
-    assert errors(longest, deep).max() < 250
+    assert errors(longest, deep).max() < max(250, spacing(grid) * KM_PER_DEGREE)
 
 
 def test_a_storm_is_followed_over_land_but_none_begins_there():
