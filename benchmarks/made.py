@@ -125,11 +125,12 @@ def _write_gencast(path: Path, name: str) -> None:
 
 def random_values(name: str, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
     """Random float32 values about the middle of a variable's range, as reading refuses others."""
-    mean, spread = _usual(name)
+    mean, spread = usual(name)
     return mean + spread * rng.standard_normal(shape, np.float32).clip(-5, 5)
 
 
-def _usual(name: str) -> tuple[np.float32, np.float32]:
+def usual(name: str) -> tuple[np.float32, np.float32]:
+    """Mean and spread of `random_values`."""
     low, high = VARIABLES[name].valid_range
     return np.float32((low + high) / 2), np.float32((high - low) / 20)
 
@@ -144,7 +145,7 @@ def _write_statistics(folder: Path, task: Task) -> None:
             for name in names:
                 dims = ("level",) if VARIABLES[name].on_levels else ()
                 shape = (len(task.levels),) if dims else ()
-                value = center * _usual(name)[0] + spread * _usual(name)[1]
+                value = center * usual(name)[0] + spread * usual(name)[1]
                 file.create_variable(name, dims, "f4", data=np.full(shape, value, "f4"))
 
 

@@ -35,6 +35,8 @@ ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME = INIT_TIMES[::2], "5d"
 # members start from the same state.
 PERTURBATION: dict[str, float | None] = {"gencast": 0.3, "fgn": None}
 GRAPHCAST_PERTURBATION = 0.5
+# What the demo trains; ensembles are compared with the plain recipe, for which the perturbation was chosen.
+GRAPHCAST, PLAIN = "demo-curriculum", "demo"
 
 
 # Fields of the viewer; all levels would make a page of 40 MB.
@@ -107,7 +109,7 @@ def _demo_recipe(recipe: Recipe, seed: int) -> Recipe:
 
 
 def _graphcast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console: Console) -> list[Part]:
-    store, run, forecasts, recipe = out / "simulated.zarr", out / "run", out / "forecast.zarr", recipes["demo"]
+    store, run, forecasts, recipe = out / "simulated.zarr", out / "run", out / "forecast.zarr", recipes[GRAPHCAST]
     scores, pictures = out / "scores", out / "pictures"
     return [
         Part(f"Simulate {DAYS} days of weather", store, lambda: _simulate(store, seed), True),
@@ -134,7 +136,7 @@ def _ensemble_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console
     store, run, other = out / "simulated.zarr", out / "run", out / "run-graphcast"
     ensemble, single, perturbed = out / "forecast.zarr", out / "graphcast.zarr", out / "perturbed.zarr"
     scores, pictures, inits, lead = out / "scores", out / "pictures", ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME
-    recipe, other_recipe = recipes[f"{model}-demo"], recipes["demo"]
+    recipe, other_recipe = recipes[f"{model}-demo"], recipes[PLAIN]
     title, perturb = recipe.family.title, PERTURBATION[model]
     random = {"members": MEMBERS, "seed": seed}
 

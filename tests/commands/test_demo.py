@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 import airmass.commands.demo_pipeline
-from airmass.commands.demo_pipeline import DAYS, INIT_TIMES, demo
+from airmass.commands.demo_pipeline import DAYS, GRAPHCAST, INIT_TIMES, PLAIN, demo
 from airmass.core.errors import InputError
 from tests.conftest import make_store
 from tests.models.gencast.test_objective import TINY as TINY_GENCAST
@@ -24,7 +24,7 @@ def made(tmp_path_factory):
     out.mkdir()
     make_store(out / "simulated.zarr", days=DAYS, levels=(500, 850))
     (out / "demo.json").write_text(json.dumps({"seed": 0, "timings": {f"Simulate {DAYS} days of weather": 1.0}}))
-    demo(out, recipes={"demo": TINY}, console=Console(quiet=True))
+    demo(out, recipes={GRAPHCAST: TINY}, console=Console(quiet=True))
     return out
 
 
@@ -49,14 +49,14 @@ def test_twenty_initial_times_are_held_out(made):
 def test_a_second_run_only_makes_what_is_missing(made):
     (made / "report.html").unlink()
     before = {path: path.stat().st_mtime_ns for path in made.rglob("*") if path.is_file() and path.name != "demo.json"}
-    demo(made, recipes={"demo": TINY}, console=Console(quiet=True))
+    demo(made, recipes={GRAPHCAST: TINY}, console=Console(quiet=True))
     assert (made / "report.html").exists()
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
 def test_another_seed_or_folder_is_refused(made, tmp_path):
     with pytest.raises(InputError, match="started with seed 0, not 1"):
-        demo(made, seed=1, recipes={"demo": TINY})
+        demo(made, seed=1, recipes={GRAPHCAST: TINY})
     (tmp_path / "letters.txt").write_text("dear")
     with pytest.raises(InputError, match="not a demo"):
         demo(tmp_path)
@@ -90,7 +90,7 @@ def test_an_ensemble_is_judged_beside_graphcast_alone_and_from_perturbed_states(
     twelve = dataclasses.replace(
         tiny, task=dataclasses.replace(tiny.task, step=12, diagnostic=TINY.task.diagnostic), watch=TINY.watch
     )
-    demo(out, model=model, recipes={"demo": TINY, f"{model}-demo": twelve}, console=Console(quiet=True))
+    demo(out, model=model, recipes={PLAIN: TINY, f"{model}-demo": twelve}, console=Console(quiet=True))
     name = {"gencast": "gencast-perturbed", "fgn": "fgn"}[model]
     scores = json.loads((out / "scores" / "scores.json").read_text())
     assert {name, "graphcast", "graphcast-perturbed", "persistence"} <= {score["system"] for score in scores}
@@ -99,4 +99,4 @@ def test_an_ensemble_is_judged_beside_graphcast_alone_and_from_perturbed_states(
     pictures = {path.name.split("_")[0] for path in (out / "pictures").iterdir()}
     assert {"plume", "stamps", "spaghetti"} <= pictures
     with pytest.raises(InputError, match=f"started with model {model}, not graphcast"):
-        demo(out, recipes={"demo": TINY})
+        demo(out, recipes={GRAPHCAST: TINY})

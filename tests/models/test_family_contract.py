@@ -21,6 +21,7 @@ from airmass.data.loading.examples import Examples
 from airmass.data.loading.frames import Frames
 from airmass.data.preparation.linear_residuals import linear_residual_of
 from airmass.fields.channels import ChannelLayout
+from airmass.fields.normalise import Normaliser
 from airmass.fields.variables import VARIABLES
 from airmass.forecasting.checkpoints.model_file import ModelFile, named_leaves, read_model, write_model
 from airmass.models.family import families, family_of
@@ -158,6 +159,21 @@ def test_a_state_moves_on_by_a_step(saved, frames):
     moved = model.advance(state, window[-1])
     assert int(moved.valid_time) == 7 + task.step
     np.testing.assert_array_equal(moved.history, window[1:][..., columns])
+
+
+def test_a_field_that_cannot_be_negative_is_kept_at_zero(family, saved, frames):
+    """Rain of a model whose mean of it is taken to be minus one metre."""
+    recipe, rain = saved.recipe, f"total_precipitation_{saved.recipe.task.step}hr"
+    columns = Normaliser.nonnegative(dataclasses.replace(recipe.task, nonnegative=(rain,)))
+    offset = np.array(saved.normaliser.target_offset)
+    offset[list(columns)] = -1
+    scales = dataclasses.replace(saved.normaliser, target_offset=offset, nonnegative_columns=columns)
+    model = dataclasses.replace(saved, normaliser=scales).model(frames.static())
+    runner = family.runner(model, recipe.task, frames.grid, sampler=family.sampler(recipe))
+    history = frames.window(0, recipe.task.history)[..., list(scales.prognostic_columns)]
+    init = frames.times[(recipe.task.history - 1) * recipe.task.step // 6].astype("datetime64[ns]")
+    frame = np.asarray(next(next(runner.frames(history, init, (0,)))))
+    assert columns and (frame[:, list(columns)] == 0).all() and (np.delete(frame, columns, axis=1) != 0).any()
 
 
 def test_what_is_computed_beforehand_changes_nothing(family, saved, frames):

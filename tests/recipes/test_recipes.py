@@ -96,7 +96,7 @@ def test_its_options_are_listed(name, capsys):
 
 
 def test_an_unknown_recipe_is_refused():
-    with pytest.raises(InputError, match=r"'graphcst'; known are demo, demo-curriculum, graphcast-small"):
+    with pytest.raises(InputError, match=r"'graphcst'; known are demo, demo-curriculum, simulated-year"):
         recipe("graphcst")
 
 
