@@ -184,11 +184,13 @@ class FieldReader:
         """Values at the indices `place` of some axes and of all the others, in the order of the field's axes."""
         if self.stored is None:
             return self.field.isel(place).compute(scheduler="synchronous").values
-        part = self.stored.numbers.transpose(list(self.field.dims))
-        for axis, dim in reversed([*enumerate(self.field.dims)]):  # from the last, since an index takes an axis away
-            if dim in place:
-                part = part[(slice(None),) * axis + (self._on_disk(str(dim), place[dim]),)]
-        kept = [dim for dim in self.field.dims if not isinstance(place.get(dim), int)]
+        dims = [str(dim) for dim in self.field.dims]
+        part = self.stored.numbers.transpose(dims)
+        for axis in reversed(range(len(dims))):  # from the last, since an index takes its axis away
+            if dims[axis] in place:
+                index: tuple = (*[slice(None)] * axis, self._on_disk(dims[axis], place[dims[axis]]))
+                part = part[index]
+        kept = [dim for dim in dims if not isinstance(place.get(dim), int)]
         values = self.stored.encoding.decoded(part.read().result())
         return np.flip(values, tuple(i for i, dim in enumerate(kept) if dim in self.turned and dim not in place))
 

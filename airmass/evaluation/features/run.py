@@ -99,9 +99,9 @@ def track_features(
     where = [str(path) for path in files]
     settings = {"tropical": tropical, "extratropical": extratropical, "rivers": rivers}.get(tracker)
     if len(files) == 1 and is_table(files[0]):
+        tracks = _chosen(read_tracks(files[0]), files[0], init_times)
         if out is not None:
             raise InputError(f"{files[0]}: is a table of tracks already, so --out {out} has no use")
-        tracks = _chosen(read_tracks(files[0]), files[0], init_times)
         runs, system = _runs_of_table(tracks), Path(files[0]).stem
         _require_meeting(runs, best, best_tracks, files[0])
     else:

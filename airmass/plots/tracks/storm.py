@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib.dates as mdates
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
@@ -154,9 +156,9 @@ def _cone(figure: Figure, region: Region, storm: StormForecast, place: Place) ->
     norm = BoundaryNorm((-0.5, 0.5, 1.5), 2)
     region.show(axes, image, ListedColormap(_CONES), norm)
     _best(region, axes, storm, labels=False)
-    line = {"color": _MEAN, "linewidth": 2, "linestyle": (0, (3, 1.5))}
+    line: dict[str, Any] = {"color": _MEAN, "linewidth": 2, "linestyle": (0, (3, 1.5))}
     region.line(axes, mean.lat.to_numpy(), mean.lon.to_numpy(), zorder=6.5, **line)
-    handles = [Line2D([], [], label="mean position", **line)]
+    handles: list[Artist] = [Line2D([], [], label="mean position", **line)]
     handles += [Patch(color=c, label=f"{100 * q:g} % of members") for c, q in zip(_CONES, QUANTILES, strict=True)][::-1]
     axes.legend(handles=handles, fontsize=8, loc="lower right", framealpha=0.9, edgecolor="none").set_zorder(8)
     _title(figure, place, "Cone of the ensemble", "black: best track")

@@ -158,6 +158,34 @@ def test_a_killed_worker_is_one_line_and_the_rest_goes_on(planted, tmp_path):
     assert "Going on:" in again.stdout and out.exists()
 
 
+@pytest.mark.parametrize("kind", ["turned", "packed", "netcdf"])
+def test_the_layout_on_disk_changes_nothing(planted, ensemble, kind, tmp_path):
+    """Latitudes and levels that fall, names and order as in WeatherBench2; packed numbers; another format."""
+    assert main(["track", str(ensemble), "--out", str(tmp_path / "plain.csv")]) == 0
+    other, encoding = planted, {}
+    if kind == "turned":
+        other = planted.isel(latitude=slice(None, None, -1), level=slice(None, None, -1))
+        other = other.rename(init_time="time", lead_time="prediction_timedelta")
+        other = other.transpose("prediction_timedelta", "time", "level", "number", "longitude", "latitude")
+        chunks = {n: (3, 1, *([2] if "level" in other[n].dims else []), 2, 50, 60) for n in other.data_vars}
+        encoding = {name: {"chunks": shape} for name, shape in chunks.items()}
+        encoding["prediction_timedelta"] = {"units": "hours", "dtype": "int64"}
+        other.to_zarr(tmp_path / "other", zarr_format=3, consolidated=False, encoding=encoding)
+    elif kind == "packed":
+        encoding = {"mean_sea_level_pressure": {"dtype": "int32", "scale_factor": 0.001, "_FillValue": -1}}
+        encoding["lead_time"] = {"units": "hours", "dtype": "int64"}
+        other.to_zarr(tmp_path / "other", zarr_format=2, consolidated=False, encoding=encoding)
+    else:
+        encoding["lead_time"] = {"units": "hours", "dtype": "int64"}
+        other.to_netcdf(tmp_path / "other", engine="h5netcdf", encoding=encoding)
+    assert main(["track", str(tmp_path / "other"), "--out", str(tmp_path / "other.csv")]) == 0
+    plain, found = (read_tracks(tmp_path / f"{name}.csv") for name in ("plain", "other"))
+    if kind == "packed":
+        pd.testing.assert_frame_equal(found, plain, rtol=1e-4)
+    else:
+        assert (tmp_path / "other.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
+
+
 def test_a_store_is_one_run_without_initial_time(tmp_path):
     storm = straight(TIMES, (12, 170), (18, -176), 7000, radius=90)
     dataset(GRID, TIMES, [storm]).to_netcdf(tmp_path / "analysis.nc")
