@@ -19,7 +19,7 @@ from tests.border.commands import WAYS, with_options
 from tests.border.healthy import Home, make_home
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("plain", "simulate", "grib", "cluster", "icechunk", "cuda")
+EXTRAS = ("plain", "simulate", "grib", "cluster", "icechunk", "clients", "cuda")
 _INPUTS: dict[str, Callable[[Home], Path]] = {
     "check": lambda home: home.store,
     "stats": lambda home: home.netcdf,

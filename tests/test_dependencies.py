@@ -20,7 +20,7 @@ BY_NAME = {"h5py": "airmass/data/formats", "scipy": "airmass/data/formats", "das
 # May only be imported by what needs the extra.
 OPTIONAL = {
     "simulate": "airmass/data/simulate/", "grib": "airmass/data/", "cluster": "airmass/core/",
-    "icechunk": "airmass/data/sources/",
+    "icechunk": "airmass/data/sources/", "clients": "airmass/data/services/",
 }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ EXTRAS = {
     "grib": "GRIB files: airmass data ingest, initial and all that read fields",
     "icechunk": "Icechunk repositories: all that read fields",
     "cluster": "--scheduler of evaluate, data ingest and data stats",
+    "clients": "airmass initial ecmwf-open-data and cds",
     "cuda": "NVIDIA GPUs",
 }
 _GIB = 2**30

@@ -86,12 +86,17 @@ def run(arguments: list[str]) -> int:
     dataset = initial_dataset(request, held.task, time, grid, centre, repeat_frame)
     if service is not None:
         dataset = dataset.assign_attrs(source=f"{service.title} ({service.licence})")
+    differences = None if sample is None else _compared(dataset, sample, held.task)
     farthest = write_initial(dataset, held.task, out, usual)
     print(one_line(f"initial state: {out}"))
     for words in (dataset.attrs.get(REPEATED), farthest):
         if words is not None:
             print(one_line(f"note: {words}"))
-    return _compared(dataset, sample, held.task) if sample is not None else 0
+    for line in differences if differences is not None else ():
+        print(one_line(line))
+    if sample is not None and not differences:
+        print(one_line(f"equal to {sample}"))
+    return int(bool(differences))
 
 
 def _fetched(request, service, task, time, downloads, server, centre, last_only):
@@ -116,12 +121,8 @@ def _of_spacing(spacing: float):
     return parse_grid(str(spacing)) if spacing else None
 
 
-def _compared(dataset, sample: Path, task) -> int:
+def _compared(dataset, sample: Path, task):
+    """The differences from a sample, before anything is written."""
     from airmass.data.ingest.comparison import compare
 
-    differences = compare(dataset, sample, task)
-    for difference in differences:
-        print(one_line(difference))
-    if not differences:
-        print(one_line(f"equal to {sample}"))
-    return int(bool(differences))
+    return compare(dataset, sample, task)

@@ -68,6 +68,10 @@ class Analysis:
             f"no source has {name}: expected {' or '.join(needs)}; they hold {', '.join(sorted(self._pieces))}"
         )
 
+    def is_put_together(self, name: str) -> bool:
+        """True for a sum that the sources do not have under its own name."""
+        return _needs_sum(name) and name not in self._pieces
+
     def times(self, name: str) -> np.ndarray:
         """The times for which a variable can be had."""
         origin = self.origin(name)

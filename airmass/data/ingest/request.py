@@ -105,6 +105,8 @@ def open_sources(
     extended = request.below_ground == "extrapolate"
     analysis = Analysis(by_quantity(pieces), grid, request.method, wanted, request.member, extended)
     names = _variables(request.variables, analysis, reading.notes)
+    if choose is None and not request.variables:
+        names = _without_partial_sums(names, analysis, request.times, reading.notes)
     analysis.levels = analysis.level_values(names)
     changing = [name for name in names if not VARIABLES[name].static]
     if choose is None:
@@ -154,6 +156,25 @@ def _variables(asked: Sequence[str], analysis: Analysis, notes: list[str]) -> tu
     for name in names:
         analysis.origin(name)
     return tuple(dict.fromkeys(names))
+
+
+def _without_partial_sums(
+    names: Sequence[str], analysis: Analysis, text: str | None, notes: list[str]
+) -> tuple[str, ...]:
+    """The variables without sums that nobody asked for and that can be put together at some of the times only.
+
+    Of sums over 6 h, those over 12 h lack the first time.
+    """
+    changing = [name for name in names if not VARIABLES[name].static]
+    put_together = [name for name in changing if analysis.is_put_together(name)]
+    others = [name for name in changing if name not in put_together]
+    if not others and text is None:
+        return tuple(names)
+    wanted = parse_times(text) if text is not None else analysis.times(others[0])
+    partial = [name for name in put_together if not np.isin(wanted, analysis.times(name)).all()]
+    for name in partial:
+        notes.append(f"left out: {name}: it can be put together at {_span(analysis.times(name))} only")
+    return tuple(name for name in names if name not in partial)
 
 
 def _can(analysis: Analysis, name: str, notes: list[str]) -> bool:

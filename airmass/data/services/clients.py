@@ -26,12 +26,9 @@ def quiet() -> Iterator[None]:
 
 def patient(session: Any) -> None:
     """Give every request of a `requests.Session` a time limit, where the client gives none."""
-    from requests.adapters import HTTPAdapter
+    send = session.request
 
-    class Limited(HTTPAdapter):
-        def send(self, request: Any, *given: Any, **more: Any) -> Any:
-            more["timeout"] = more.get("timeout") or _PATIENCE
-            return super().send(request, *given, **more)
+    def limited(method: str, url: str, **options: Any) -> Any:
+        return send(method, url, **{**options, "timeout": options.get("timeout") or _PATIENCE})
 
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, Limited())
+    session.request = limited

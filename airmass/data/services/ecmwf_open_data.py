@@ -6,6 +6,7 @@ fields asked for. Amazon's copy is read, which keeps the years since 2024; ECMWF
 
 import importlib.util
 from collections.abc import Iterable, Sequence
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,6 @@ class EcmwfOpenData(FieldService[Path]):
 
     def _retrieve(self, request: dict[str, Any], field: Field, part: Path, server: str) -> None:
         from ecmwf.opendata import Client
-        from requests import RequestException
 
         try:
             with quiet():
@@ -82,11 +82,9 @@ class EcmwfOpenData(FieldService[Path]):
                 )  # fmt: skip
                 patient(client.session)
                 client.retrieve(request, target=str(part))
-        except ValueError as error:
+        except Exception as error:  # requests', multiurl's and the client's own
             part.unlink(missing_ok=True)
             if "Cannot find index entries" in str(error):
                 raise Absent(f"{request['param']} is not in the index of {server}") from None
-            raise InputError(f"{self.name}: {field}: {server} sends no index: {error_line(error)}") from None
-        except (RequestException, AssertionError, OSError, KeyError) as error:
-            part.unlink(missing_ok=True)
-            raise InputError(f"{self.name}: {field} cannot be fetched: {error_line(error)}") from None
+            what = "sends no index" if isinstance(error, JSONDecodeError) else "cannot be read"
+            raise InputError(f"{self.name}: {field}: {server} {what}: {error_line(error)}") from None

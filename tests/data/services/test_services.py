@@ -246,7 +246,7 @@ def test_another_field_than_asked_for_is_found(checkpoint, tmp_path, capsys):
         ("gfs", ("--time", "2024-06-01T03"), "it has analyses at 00, 06, 12 and 18 UTC"),
         ("gfs", ("--accumulation", "1"), "leave --accumulation out"),
         ("gfs", ("--server", "ftp://x"), "expected an address that begins with https://"),
-        ("ecmwf-open-data", ("--server", "ftp://x"), "cannot be fetched|sends no index"),
+        ("ecmwf-open-data", ("--server", "ftp://x"), "cannot be read"),
         ("cds", ("--accumulation", "3"), "leave --accumulation out"),
     ],
 )
