@@ -86,6 +86,10 @@ class Initial:
             frames[..., layout.columns(name)] = values.swapaxes(1, 2)
         return frames
 
+    def require(self, times: np.ndarray) -> None:
+        """Raise InputError, with the first that is absent, unless there is a frame at each of these times."""
+        require_times(self._dataset, self.path, times)
+
     def static(self) -> Float[np.ndarray, "node static"]:
         """The static fields, checked for NaN and for implausible values."""
         if not self.task.static:
@@ -97,7 +101,7 @@ class Initial:
 
     def _times(self, init: np.datetime64) -> np.ndarray:
         times = init - np.arange(self.task.history)[::-1] * self.task.step * _HOUR
-        require_times(self._dataset, self.path, times)
+        self.require(times)
         return times
 
     def _refuse_missing(self, name: str, times: np.ndarray, values: Float[np.ndarray, "time level node"]) -> None:

@@ -10,7 +10,6 @@ from airmass.core.errors import InputError
 from airmass.data.initial import Initial, open_initial
 from airmass.data.plausible import Usual
 from airmass.fields.channels import ChannelLayout
-from airmass.fields.forcing import Stored
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 
@@ -22,6 +21,10 @@ class StoredForcing:
         layout = ChannelLayout.of(task.stored_forcing, ())
         self._opened, self._columns = opened, [layout.index((name, None)) for name in task.stored_forcing]
 
+    def require(self, times: np.ndarray) -> None:
+        """Raise InputError, with the first that is missing, unless all these times are there."""
+        self._opened.require(times)
+
     def __call__(self, times: np.ndarray) -> Float[np.ndarray, "time node stored"]:
         """Values in the order of the task; raises InputError for an absent time, and for missing or wrong values."""
         return np.stack([self._opened.history(time)[0] for time in np.atleast_1d(times)])[..., self._columns]
@@ -29,7 +32,7 @@ class StoredForcing:
 
 def open_stored_forcing(
     source: str | Path | xr.Dataset, task: Task, grid: LatLonGrid, usual: Usual | None = None
-) -> Stored | None:
+) -> StoredForcing | None:
     """Open the stored forcings of `task` on `grid`; None for a task without any.
 
     Raises InputError for an absent variable, wrong units, and another grid.

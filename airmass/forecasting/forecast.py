@@ -156,6 +156,8 @@ def resolve(request: ForecastRequest) -> ResolvedForecast:
     stored = open_stored_forcing(request.forcings or request.initial, task, start.grid, system.typical_values)
     if request.forcings is not None and stored is None:
         raise InputError(f"--forcings {request.forcings}: {system.title} reads none from a store")
+    if stored is not None:
+        stored.require(forced_times(task, inits, steps))
     lead_time, members = f"{steps * task.step}h", len(numbers or range(1))
     request = replace(request, lead_time=lead_time, members=members, seed=request.seed or 0, levels=tuple(levels))
     return ResolvedForecast(request, system, start, inits, steps, numbers, start.static(), noise, stored)
