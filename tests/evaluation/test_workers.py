@@ -17,7 +17,7 @@ from airmass.core.errors import InputError
 from airmass.evaluation.request import VerificationRequest
 from airmass.evaluation.workers import memory_of, pieces, score_pieces
 from tests.conftest import make_store
-from tests.forecasts import ensemble_dataset, scored, truth_dataset, write_climatology, write_forecast
+from tests.forecasts import ensemble_dataset, opened, scored, truth_dataset, write_climatology, write_forecast
 
 NAMES = ("geopotential", "2m_temperature")
 
@@ -51,7 +51,7 @@ def same(one, other):
 
 
 def test_pieces_cover_everything_once(files):
-    data = VerificationRequest(forecasts=(files / "e.zarr",), truth=files / "truth.zarr").open()
+    data = opened([files / "e.zarr"], files / "truth.zarr")
     for workers in (1, 2, 5, 64):
         found = pieces(data, workers)
         for name in data.variables:
@@ -91,7 +91,7 @@ def test_an_absent_scheduler_is_one_line(files, tmp_path, capsys, monkeypatch):
 
 def test_it_goes_on_with_what_was_scored_and_only_with_that(files, tmp_path, monkeypatch):
     request = VerificationRequest(forecasts=(files / "e.zarr",), truth=files / "truth.zarr")
-    data, done = request.open(), []
+    data, done = opened(request.forecasts, request.truth), []
     from airmass.evaluation import workers
 
     plain = workers.score_variable
