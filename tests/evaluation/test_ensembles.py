@@ -171,3 +171,17 @@ def test_probability_tables_of_events_lie_beside_the_scores_and_give_them(togeth
         assert area == pytest.approx(np.trapezoid(hit_rate, false_rate), rel=1e-9)
     figures = event_figures(held, table)
     assert set(figures) == {"reliability", "roc", "value"}
+
+
+def test_error_of_the_wind_vector(together, ensembles):
+    table, _ = together
+    truth = open_store(ensembles / "truth.zarr")
+    forecast = open_forecast(ensembles / "e.zarr", ensemble=True).sel(lead_time=np.timedelta64(12, "h"))
+    valid = forecast.init_time.values + np.timedelta64(12, "h")
+    squares = sum(
+        np.square(forecast[name].astype(float).mean("number").values - truth[name].sel(time=valid).values)
+        for name in WINDS
+    )
+    weights = np.broadcast_to(latitude_weights(truth.latitude.values)[:, None], squares.shape)
+    found = table.value("gencast", ("10m_wind_vector", None), 12, "vector_rmse")
+    assert found == pytest.approx(np.sqrt(np.average(squares, weights=weights)), rel=1e-6)

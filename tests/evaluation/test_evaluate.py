@@ -146,3 +146,10 @@ def test_a_notebook_gets_the_scores_of_the_command(shifted):
         where |= {} if one.level is None else {"level": one.level}
         assert float(scores[one.variable].sel(where)) == one.value
     assert sum(int(np.isfinite(field).sum()) for field in scores.data_vars.values()) == len(table.scores)
+
+
+def test_a_notebook_gets_regions_too(shifted):
+    scores = airmass.evaluate(shifted / "forecast.zarr", shifted / "truth.zarr", regions=["tropics"])
+    assert scores.region.values.tolist() == ["globe", "tropics"] and "period" not in scores.dims
+    bias = scores["2m_temperature"].sel(system="graphcast", metric="bias")
+    np.testing.assert_allclose(bias, 2, atol=2e-3)

@@ -11,6 +11,7 @@ from rich.console import Console
 from airmass.core.errors import InputError
 from airmass.evaluation.history import same_day, years_of
 from airmass.evaluation.scores import read_scores
+from airmass.fields.grid import latitude_weights
 from airmass.plots.report.report import write_report
 from tests.conftest import make_store
 from tests.forecasts import ensemble_dataset, opened, scored, truth_dataset, write_forecast
@@ -152,3 +153,34 @@ def test_two_runs_of_one_model_are_told_apart_by_names(files, tmp_path):
         opened([f"truth={files / 'e.zarr'}"], files / "truth.zarr")
     with pytest.raises(InputError, match="is or lies in the input"):
         scored(paths, files / "truth.zarr", files / "e.zarr")
+
+
+def as_weatherbench_x(forecast, truth, init_times, lead_times):
+    """Predictions and targets as WeatherBench-X's loaders read them (data_loaders/xarray_loaders.py):
+    `PredictionsFromXarray(path, rename_dimensions=None)` and `TargetsFromXarray(path)`."""
+    predictions = xr.open_zarr(forecast).sel(init_time=init_times, lead_time=lead_times)
+    valid = xr.DataArray(init_times, coords={"init_time": init_times})
+    valid = valid + xr.DataArray(lead_times, coords={"lead_time": lead_times})
+    return predictions, xr.open_zarr(truth).rename({"time": "valid_time"}).sel(valid_time=valid)
+
+
+def test_our_forecasts_are_in_the_layout_that_weatherbench_x_reads(files, tmp_path):
+    table = scored([files / "e.zarr"], files / "truth.zarr", tmp_path / "s")
+    held = xr.open_zarr(files / "e.zarr", consolidated=False)
+    leads = np.array([24], "timedelta64[h]").astype("timedelta64[ns]")
+    predictions, targets = as_weatherbench_x(files / "e.zarr", files / "truth.zarr", held.init_time.values, leads)
+    with xr.set_options(arithmetic_join="exact"):
+        squares = (predictions["2m_temperature"].mean("number") - targets["2m_temperature"]) ** 2
+    weights = xr.DataArray(latitude_weights(TRUTH.latitude.values), dims="latitude")
+    mean = float(np.sqrt(squares.weighted(weights).mean()))
+    assert mean == pytest.approx(table.value("gencast", T2M, 24, "rmse"), rel=1e-5)
+
+
+def test_weatherbench_x_itself_reads_our_forecasts(files):
+    loaders = pytest.importorskip("weatherbenchX.data_loaders.xarray_loaders")
+    held = xr.open_zarr(files / "e.zarr", consolidated=False)
+    leads = np.array([24], "timedelta64[h]").astype("timedelta64[ns]")
+    loader = loaders.PredictionsFromXarray(path=str(files / "e.zarr"), rename_dimensions=None)
+    chunk = loader.load_chunk(held.init_time.values, leads)
+    xr.testing.assert_equal(chunk["2m_temperature"].drop_vars("valid_time", errors="ignore"),
+                            held["2m_temperature"].sel(lead_time=leads).drop_vars("valid_time"))  # fmt: skip

@@ -14,11 +14,10 @@ from rich.console import Console
 
 from airmass.commands.main import main
 from airmass.core.errors import InputError
-from airmass.evaluation.inputs import open_verification
 from airmass.evaluation.request import VerificationRequest
 from airmass.evaluation.workers import memory_of, pieces, score_pieces
 from tests.conftest import make_store
-from tests.forecasts import ensemble_dataset, scored, truth_dataset, write_climatology, write_forecast
+from tests.forecasts import ensemble_dataset, opened, scored, truth_dataset, write_climatology, write_forecast
 
 NAMES = ("geopotential", "2m_temperature")
 
@@ -52,7 +51,7 @@ def same(one, other):
 
 
 def test_pieces_cover_everything_once(files):
-    data = open_verification(VerificationRequest(forecasts=(files / "e.zarr",), truth=files / "truth.zarr"))
+    data = opened([files / "e.zarr"], files / "truth.zarr")
     for workers in (1, 2, 5, 64):
         found = pieces(data, workers)
         for name in data.variables:
@@ -81,7 +80,7 @@ def test_a_dask_cluster_changes_nothing(files, tmp_path):
 
 
 def test_an_absent_scheduler_is_one_line(files, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("airmass.core.cluster._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("airmass.evaluation.workers._CONNECT_SECONDS", 1)
     words = [files / "e.zarr", "--truth", files / "truth.zarr", "--out", tmp_path / "o"]
     assert main(["evaluate", *map(str, words), "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert "--scheduler tcp://127.0.0.1:1: cannot be reached" in capsys.readouterr().err
@@ -92,7 +91,7 @@ def test_an_absent_scheduler_is_one_line(files, tmp_path, capsys, monkeypatch):
 
 def test_it_goes_on_with_what_was_scored_and_only_with_that(files, tmp_path, monkeypatch):
     request = VerificationRequest(forecasts=(files / "e.zarr",), truth=files / "truth.zarr")
-    data, done = open_verification(request), []
+    data, done = opened(request.forecasts, request.truth), []
     from airmass.evaluation import workers
 
     plain = workers.score_variable

@@ -31,7 +31,7 @@ img { max-width: 100%; height: auto; display: block; margin: 10px 0 22px }
 pre { background: #f5f7f9; border-radius: 6px; padding: 12px 14px; overflow-x: auto; font-size: 13px }
 details { border-bottom: 1px solid var(--line); padding: 5px 0 } summary { cursor: pointer; font-weight: 600 }
 input { font: inherit; padding: 5px 10px; border: 1px solid #b9c0c8; border-radius: 6px; width: 300px; max-width: 100% }
-a { color: var(--accent) } td { overflow-wrap: anywhere }
+a { color: var(--accent) } .columns td { overflow-wrap: anywhere }
 .picture { overflow-x: auto }
 @media (max-width: 700px) { body { padding: 18px 14px 40px } .picture.broad img { max-width: none; width: 860px } }
 """

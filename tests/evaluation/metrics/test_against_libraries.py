@@ -8,6 +8,7 @@ import pytest
 import scores as independent
 import scores.spatial
 import xarray as xr
+from scipy.spatial.distance import cdist, pdist
 from scipy.stats import norm
 
 from airmass.evaluation.metrics import Fields, known_metrics, score_sum
@@ -237,3 +238,28 @@ def test_seeps_of_constant_and_random_forecasts_is_one():
     for amount in (0.0, 1e-3, 1.0):
         same = replace(fields, members=np.full((1, 1, n), amount))
         assert value("seeps", same) == pytest.approx(1, abs=0.01)
+
+
+def test_mean_square_error():
+    members, truth, _ = drawn()
+    forecast, observed = arrays(members, truth)
+    expected = independent.continuous.mse(forecast.mean("number"), observed)
+    assert value("mse", fields_of(members, truth)) == pytest.approx(float(expected), rel=1e-9)
+
+
+def test_brier_score_is_that_of_properscoring():
+    members, truth, limit = drawn()
+    expected = properscoring.threshold_brier_score(truth, np.moveaxis(members, 0, -1), float(limit[0, 0])).mean()
+    assert value("brier_above_0.9", fields_of(members, truth, limit)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("m", [2, 8])
+def test_energy_score_of_scipy_distances(m):
+    """All distances by scipy, with each node scaled by the root of its share."""
+    members, truth, _ = drawn(m, n=3)
+    expected = []
+    for i in range(3):
+        points = members[:, i] / np.sqrt(GRID.size)
+        from_truth = cdist(points, truth[i][None] / np.sqrt(GRID.size)).mean()
+        expected.append(from_truth - pdist(points).sum() / (m * (m - 1)))
+    assert value("energy", fields_of(members, truth)) == pytest.approx(np.mean(expected), rel=1e-9)

@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from airmass.data.preparation.statistics import compute_statistics
 from airmass.evaluation.scores import Score, ScoreTable
 from airmass.plots.report.report import write_report
+from tests.browser import browser
+from tests.conftest import make_store
+from tests.forecasts import ensemble_dataset, forecast_dataset, scored, truth_dataset, write_forecast
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium here")]
@@ -132,3 +136,28 @@ def test_without_either_such_texts_do_run(page, tmp_path, server):
     bare.write_text("<title>t</title><body>" + hostile(url)[0] + hostile(url)[2])
     dom, _ = opened(bare, tmp_path)
     assert "<title>ran" in dom and asked == ["/image"] and addresses(tmp_path, url) != set()
+
+
+def test_every_picture_is_there_and_readable_at_two_widths(tmp_path):
+    """An ensemble and a single forecast, with spectra, maps, events, regions and scorecards."""
+    truth = truth_dataset(days=60, names=("geopotential", "2m_temperature"), start="2000-11-01")
+    make_store(tmp_path / "truth.zarr", truth)
+    compute_statistics(tmp_path / "truth.zarr", tmp_path / "statistics", ("2000-11-01", "2000-12-30"))
+    options = {"init_indices": range(8, 28, 2), "climatology": tmp_path / "statistics" / "climatology.zarr"}
+    write_forecast(tmp_path / "e.zarr", ensemble_dataset(truth, **options))
+    write_forecast(tmp_path / "d.zarr", forecast_dataset(truth, error=2.0, **options))
+    paths = [tmp_path / "e.zarr", tmp_path / "d.zarr"]
+    asked = {"against": "graphcast", "regions": ["tropics"], "spectra": ["24h"], "maps": ["24h"]}
+    scored(paths, tmp_path / "truth.zarr", tmp_path / "scores", **asked)
+    report = write_report(tmp_path / "report.html", "title", tmp_path / "scores")
+    with browser(tmp_path / "profile") as page:
+        for width in (1280, 400):
+            page.open(report.as_uri(), width)
+            assert page.messages == [] and all(asked.startswith(("file:", "data:")) for asked in page.requests)
+            images = page.value("[...document.images].map(i => [i.alt, i.naturalWidth, i.width])")
+            for text in ("Scorecard", "Scores of", "Spread", "Rank", "reliability", "roc", "value", "Spectra", "Maps"):
+                assert any(text in alt for alt, _, _ in images), text
+            # A broad picture keeps a readable width and scrolls; the page itself does not.
+            assert all(shown >= min(natural, 700) for _, natural, shown in images)
+            assert page.value("document.documentElement.scrollWidth") <= width
+        assert "Effective resolution" in page.value("document.body.innerText")
