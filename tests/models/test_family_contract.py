@@ -169,7 +169,8 @@ def test_a_field_that_cannot_be_negative_is_kept_at_zero(family, saved, frames):
     offset[list(columns)] = -1
     scales = dataclasses.replace(saved.normaliser, target_offset=offset, nonnegative_columns=columns)
     model = dataclasses.replace(saved, normaliser=scales).model(frames.static())
-    runner = family.runner(model, recipe.task, frames.grid, sampler=family.sampler(recipe))
+    forced = {"sampler": family.sampler(recipe), "stored": frames.stored_forcing}
+    runner = family.runner(model, recipe.task, frames.grid, **forced)
     history = frames.window(0, recipe.task.history)[..., list(scales.prognostic_columns)]
     init = frames.times[(recipe.task.history - 1) * recipe.task.step // 6].astype("datetime64[ns]")
     frame = np.asarray(next(next(runner.frames(history, init, (0,)))))
