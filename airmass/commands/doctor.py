@@ -16,8 +16,8 @@ from airmass.commands.options import parse
 EXTRAS = {
     "simulate": "airmass simulate, airmass demo",
     "grib": "GRIB files: airmass data ingest, initial and all that read fields",
-    "icechunk": "Icechunk repositories: all that read fields",
     "cluster": "--scheduler of evaluate, data ingest and data stats",
+    "icechunk": "Icechunk repositories: all that read fields",
     "clients": "airmass initial ecmwf-open-data and cds",
     "cuda": "NVIDIA GPUs",
 }

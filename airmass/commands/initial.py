@@ -87,7 +87,7 @@ def run(arguments: list[str]) -> int:
     if service is not None:
         dataset = dataset.assign_attrs(source=f"{service.title} ({service.licence})")
     differences = None if sample is None else _compared(dataset, sample, held.task)
-    farthest = write_initial(dataset, held.task, out, usual)
+    farthest = write_initial(dataset, held.task, out, usual, ", ".join(map(str, request.sources[:3])))
     print(one_line(f"initial state: {out}"))
     for words in (dataset.attrs.get(REPEATED), farthest):
         if words is not None:

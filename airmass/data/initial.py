@@ -121,14 +121,16 @@ class Initial:
                 raise InputError(f"{self.path}: {name} at {minute(time)} {problem}")
 
 
-def open_initial(source: str | Path | xr.Dataset, task: Task, usual: Usual | None = None) -> Initial:
+def open_initial(
+    source: str | Path | xr.Dataset, task: Task, usual: Usual | None = None, named: str = "the dataset"
+) -> Initial:
     """Open the initial conditions of forecasts of `task`: a file or dataset with prognostic and static variables.
 
     When values are read, they are checked against the table's ranges and against `usual`, means and spreads by channel.
-    Raises InputError, with found and expected, for wrong variables, levels, units, order of coordinates, or step
-    between frames.
+    A dataset is called `named` in messages. Raises InputError, with found and expected, for wrong variables, levels,
+    units, order of coordinates, or step between frames.
     """
-    path = "the dataset" if isinstance(source, xr.Dataset) else source
+    path = named if isinstance(source, xr.Dataset) else source
     dataset = source if isinstance(source, xr.Dataset) else open_unchecked(source, dask=False)
     dataset = with_our_names(dataset, path)
     names = [*task.prognostic, *task.static]

@@ -4,7 +4,7 @@ Sources are joined by exact coordinates: each time and level of a variable comes
 missing or there twice is refused before anything is read.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -65,8 +65,12 @@ class Analysis:
         needs = [name, *(" and ".join(f.inputs) for f in formulas_for(name))]
         needs += [_SUMMED, "total_precipitation_rate"] if _needs_sum(name) else []
         raise InputError(
-            f"no source has {name}: expected {' or '.join(needs)}; they hold {', '.join(sorted(self._pieces))}"
+            f"no source has {name}: expected {' or '.join(needs)}; {self._places()} hold {', '.join(sorted(self._pieces))}"
         )
+
+    def _places(self) -> str:
+        """The files of all pieces, in words."""
+        return _in_words([placed(p.place) for pieces in self._pieces.values() for p in pieces])
 
     def is_put_together(self, name: str) -> bool:
         """True for a sum that the sources do not have under its own name."""
@@ -146,7 +150,8 @@ class Analysis:
         common = sorted(set.intersection(*held))
         if not common or any(level != round(level) for level in common):
             raise InputError(
-                f"the variables have the levels {common} in common, expected whole hPa; choose with --levels"
+                f"{self._places()}: the variables have the levels {common} in common, expected whole hPa; choose with "
+                "--levels"
             )
         if len({frozenset(levels) for levels in held}) > 1:
             lacking = sorted(set.union(*held) - set(common))
@@ -185,6 +190,8 @@ class Analysis:
             frame = _without_land(frame, is_land(self._land_sea_mask))
         times = None if time is None else np.array([time])
         self._require_plausible(name, frame, times)
+        if name == "geopotential" and len(self.levels) > 1:
+            _require_falling(self.describe(name), frame, self.levels, time)
         return frame
 
     @cached_property
@@ -209,9 +216,7 @@ class Analysis:
 
     def describe(self, name: str) -> str:
         """The files of a variable, for messages and attributes."""
-        places = dict.fromkeys(placed(p.place) for q in self.origin(name).inputs for p in self._pieces[q])
-        listed = list(places)
-        return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
+        return _in_words([placed(p.place) for q in self.origin(name).inputs for p in self._pieces[q]])
 
     def provenance(self, name: str) -> dict[str, str]:
         """Where a variable comes from, and what was done, as attributes."""
@@ -241,6 +246,8 @@ class Analysis:
         there = self._at_time(quantity, time)
         if not there:
             raise InputError(f"{self.describe(name)}: {quantity} is missing at {minute(time)}{self._span(quantity)}")
+        if timeless := [p for p in there if not p.has_time]:
+            raise InputError(f"{timeless[0].described} has no time, expected one for each frame, as {minute(time)}")
         if not there[0].quantity.on_levels:
             if len(there) > 1:
                 raise InputError(there_twice(there, f"{quantity} at {minute(time)}"))
@@ -416,6 +423,26 @@ class Origin:
     variable: str
     inputs: tuple[str, ...]
     formula: Formula | None
+
+
+def _in_words(places: Iterable[str]) -> str:
+    """The first three of the places, each once, and the number of others."""
+    held = list(dict.fromkeys(places))
+    return ", ".join(held[:3]) + (f" and {len(held) - 3} more" if len(held) > 3 else "")
+
+
+def _require_falling(
+    where: str, frame: Float[np.ndarray, "level latitude longitude"], levels: Sequence[int], time: np.datetime64 | None
+) -> None:
+    """Raise InputError unless the mean geopotential falls with pressure: else the levels are in another order."""
+    means = frame.reshape(len(levels), -1).mean(axis=1)
+    wrong = np.flatnonzero(np.diff(means) >= 0)
+    if wrong.size:
+        k, when = int(wrong[0]), "" if time is None else f" at {minute(time)}"
+        raise InputError(
+            f"{where}: geopotential averages {means[k + 1]:.6g} at the level {levels[k + 1]} hPa and {means[k]:.6g} at "
+            f"{levels[k]} hPa{when}, expected less at the higher pressure: are the levels in another order?"
+        )
 
 
 def _needs_sum(name: str) -> bool:

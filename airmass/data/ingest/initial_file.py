@@ -71,12 +71,15 @@ def _repeated(dataset: xr.Dataset, task: Task) -> xr.Dataset:
     return made.assign_attrs({REPEATED: words})
 
 
-def write_initial(dataset: xr.Dataset, task: Task, out: Path, usual: Usual | None) -> Departure | None:
+def write_initial(
+    dataset: xr.Dataset, task: Task, out: Path, usual: Usual | None, named: str = "the dataset"
+) -> Departure | None:
     """Write an initial state that a forecast accepts; returns its farthest channel, with statistics.
 
-    Raises InputError, with nothing written, for whatever a forecast would refuse.
+    The dataset is called `named` in messages. Raises InputError, with nothing written, for whatever a forecast would
+    refuse.
     """
-    held = open_initial(dataset, task, usual)
+    held = open_initial(dataset, task, usual, named)
     history = held.history(held.default_init())
     held.static()
     channels = ChannelLayout.of(task.prognostic, task.levels).channels
