@@ -8,8 +8,7 @@ as those of WeatherBench2, and returns a dataset in this layout.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -35,7 +34,7 @@ FORECAST_TIMES = ("init_time", "lead_time")
 MEMBER = "number"
 
 # Names of dimensions in other forecast files: WeatherBench2's, and those of ensembles there.
-_OTHER_NAMES = {
+OTHER_NAMES = {
     "time": "init_time",
     "prediction_timedelta": "lead_time",
     "realization": MEMBER,
@@ -49,7 +48,7 @@ _HOURS = ("h", "hr", "hrs", "hour")
 CACHE_BYTES = 256 << 20
 
 # Keys of `Dataset.encoding`, in which xarray stores properties of the file.
-_TURNED, _NOTES, _STORED = "airmass_turned", "airmass_notes", "airmass_stored"
+TURNED, _NOTES, _STORED = "airmass_turned", "airmass_notes", "airmass_stored"
 
 
 def open_forecast(path: str | Path, ensemble: bool = False) -> xr.Dataset:
@@ -139,7 +138,7 @@ def read_lead_times(
     except Exception as error:  # of any type: from a file, a server, a codec
         time = minute(dataset.init_time.values[init_index])
         raise InputError(f"{path}: {name} cannot be read from {time}: {error_line(error)}") from error
-    if stored is not None and (turned := dataset.encoding.get(_TURNED)):
+    if stored is not None and (turned := dataset.encoding.get(TURNED)):
         values = np.flip(values, tuple(axis for axis, dim in enumerate(field.dims) if dim in turned))
     return np.asarray(values, np.float32)
 
@@ -148,7 +147,7 @@ def _stored(dataset: xr.Dataset, path: str | Path, name: str) -> StoredArray | N
     """A variable through tensorstore, opened once."""
     opened = dataset.encoding.setdefault(_STORED, {})
     if name not in opened:
-        opened[name] = stored_array(dataset[name], path, gaps=True, names=_OTHER_NAMES, context=_chunk_cache())
+        opened[name] = stored_array(dataset[name], path, gaps=True, names=OTHER_NAMES, context=_chunk_cache())
     return opened[name]
 
 
@@ -164,40 +163,6 @@ def _read(stored: StoredArray, dims: Sequence, init_index: int, leads: slice | n
     part = stored.numbers.transpose(["init_time", *dims])[init_index]
     before = [slice(None)] * list(dims).index("lead_time")
     return stored.encoding.decoded(part[(*before, leads)].read().result())
-
-
-def field_reader(dataset: xr.Dataset, path: str | Path, name: str) -> "FieldReader":
-    """A reader of parts of one variable of a forecast or a store; nothing that it reads is kept."""
-    stored = stored_array(dataset[name], path, gaps=True, names=_OTHER_NAMES)
-    return FieldReader(dataset[name], stored, tuple(dataset.encoding.get(_TURNED, ())))
-
-
-@dataclass(frozen=True)
-class FieldReader:
-    """Parts of a variable, through tensorstore where possible; axes `turned` run the other way on disk."""
-
-    field: xr.DataArray
-    stored: StoredArray | None
-    turned: Sequence[str]
-
-    def read(self, place: Mapping[str, int | slice | np.ndarray]) -> np.ndarray:
-        """Values at the indices `place` of some axes and of all the others, in the order of the field's axes."""
-        if self.stored is None:
-            return self.field.isel(place).compute(scheduler="synchronous").values
-        dims = [str(dim) for dim in self.field.dims]
-        part = self.stored.numbers.transpose(dims)
-        for axis in reversed(range(len(dims))):  # from the last, since an index takes its axis away
-            if dims[axis] in place:
-                index: tuple = (*[slice(None)] * axis, self._on_disk(dims[axis], place[dims[axis]]))
-                part = part[index]
-        kept = [dim for dim in dims if not isinstance(place.get(dim), int)]
-        values = self.stored.encoding.decoded(part.read().result())
-        return np.flip(values, tuple(i for i, dim in enumerate(kept) if dim in self.turned and dim not in place))
-
-    def _on_disk(self, dim: str, index: int | slice | np.ndarray) -> int | slice | np.ndarray:
-        if dim not in self.turned:
-            return index
-        return np.arange(self.field.sizes[dim])[::-1][index]
 
 
 def read_hours(text: str) -> int:
@@ -220,7 +185,7 @@ def hours(lead_time: np.ndarray) -> list[float]:
 def _with_usual_names(dataset: xr.Dataset, path: str | Path) -> xr.Dataset:
     """The dataset with the dimension names of the layout above, and no other coordinates."""
     dataset = _of_published_models(dataset, path)
-    renamed = {found: name for found, name in _OTHER_NAMES.items() if found in dataset.dims}
+    renamed = {found: name for found, name in OTHER_NAMES.items() if found in dataset.dims}
     if "lead_time" not in {*dataset.dims, *renamed.values()}:
         renamed.pop("time", None)  # not a forecast: `time` is the valid time
     for name in set(renamed.values()):
@@ -288,7 +253,7 @@ def _turned(dataset: xr.Dataset) -> xr.Dataset:
         if name in dataset.dims and not axis_problem(dataset, name) and np.all(np.diff(dataset[name].values) < 0)
     ]
     turned = dataset.isel({name: slice(None, None, -1) for name in falling})
-    turned.encoding = dict(dataset.encoding) | {_TURNED: falling}
+    turned.encoding = dict(dataset.encoding) | {TURNED: falling}
     return turned
 
 

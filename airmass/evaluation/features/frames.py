@@ -9,7 +9,8 @@ import xarray as xr
 from airmass.core.ahead import results_in_order
 from airmass.core.errors import InputError
 from airmass.core.place import Place, located
-from airmass.data.formats.forecast_reader import MEMBER, FieldReader, field_reader, open_forecast, system_of
+from airmass.data.formats.field_reader import FieldReader, field_reader
+from airmass.data.formats.forecast_reader import MEMBER, open_forecast, system_of
 from airmass.data.formats.layout import grid_of, minute
 from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.reading import error_line

@@ -16,6 +16,7 @@ from airmass.commands.main import main
 from airmass.evaluation.features.table import COLUMNS, read_tracks
 from airmass.fields.grid import LatLonGrid
 from tests.evaluation.features.planting import dataset, forecast, hourly, straight
+from tests.evaluation.features.test_verification import FILE
 from tests.forecasts import write_forecast
 
 GRID = LatLonGrid.equiangular(60, 120)
@@ -186,12 +187,14 @@ def test_the_layout_on_disk_changes_nothing(planted, ensemble, kind, tmp_path):
         assert (tmp_path / "other.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
 
 
-def test_a_store_is_one_run_without_initial_time(tmp_path):
+def test_a_store_is_one_run_without_initial_time(tmp_path, capsys):
     storm = straight(TIMES, (12, 170), (18, -176), 7000, radius=90)
     dataset(GRID, TIMES, [storm]).to_netcdf(tmp_path / "analysis.nc")
     assert main(["track", str(tmp_path / "analysis.nc"), "--out", str(tmp_path / "t.parquet")]) == 0
     table = read_tracks(tmp_path / "t.parquet")
     assert list(table.time) == list(TIMES) and table.init_time.isna().all() and (table.number == 0).all()
+    words = ["track", tmp_path / "analysis.nc", "--out", tmp_path / "u.csv", "--best-tracks", FILE]
+    assert "has no initial times; --best-tracks" in refused(words, capsys) and not (tmp_path / "u.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -226,6 +229,9 @@ def test_bad_options_are_one_line(ensemble, tmp_path, capsys):
     assert "is also in" in refused(["track", ensemble, ensemble, "--out", out], capsys)
     negative = ["track", ensemble, "--out", out, "--tropical.contour", "-1"]
     assert "--tropical.contour is -1.0" in refused(negative, capsys)
+    (tmp_path / "text").write_text("no table\n")
+    assert "missing column track_id" in refused(["track", tmp_path / "text"], capsys)
+    (tmp_path / "text").unlink()
     assert "--workers is 0" in refused(["track", ensemble, "--out", out, "--workers", "0"], capsys)
     assert not any(tmp_path.iterdir())
 
