@@ -3,7 +3,8 @@
     python -m benchmarks.fgn_ensemble [--recipe weathernext2-mini --rows 181] [--members 8] [--steps 60] [--kills 2]
 
 By default at the sizes of `fgn-demo`. Runs the command twice, undisturbed and killed by SIGKILL at even distances, and
-prints resident memory in the first and last third of the undisturbed run, and whether the two stores are equal.
+prints the greatest resident memory in the second and last third of the undisturbed run, and whether the two stores are
+equal.
 """
 
 import argparse
