@@ -265,8 +265,8 @@ class Analysis:
         if left:
             held = sorted({level for p in there for level in p.has_levels(time, p.levels)})
             raise InputError(
-                f"{self.describe(name)}: {quantity} is missing at {left[0]:g} hPa at {minute(time)}; it has the "
-                f"levels {' '.join(f'{level:g}' for level in held)}"
+                f"{self.describe(name)}: {quantity} is missing at {left[0]:g} hPa at {minute(time)}; it has "
+                f"{' '.join(f'{level:g}' for level in held)}"
             )
         return found
 

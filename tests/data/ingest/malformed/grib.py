@@ -91,7 +91,7 @@ grib(
 )
 grib(
     "GRIB that lacks a level at one time",
-    "temperature is missing at 850 hPa at 2000-01-01T06:00; it has the levels 500",
+    "temperature is missing at 850 hPa at 2000-01-01T06:00; it has 500",
     lambda: [level(500), level(850), level(500, dataTime=600)],
     "--levels",
     "500",
