@@ -25,6 +25,7 @@ class Download:
 def run(arguments: list[str]) -> None:
     options = parse(Download, "airmass download", arguments)
 
+    from airmass.core.place import local_path
     from airmass.core.tables import gigabytes, progress
     from airmass.data.download import SERVER, download, files_named, offered
 
@@ -34,6 +35,7 @@ def run(arguments: list[str]) -> None:
     files = files_named(options.name)
     if options.out is None:
         raise InputError("missing --out")
+    out = local_path(options.out, "output")
     offers = [offered(file, options.server or SERVER) for file in files]
     for offer in offers:
         checked = "MD5 checked" if offer.md5 else "no checksum told"
@@ -41,7 +43,7 @@ def run(arguments: list[str]) -> None:
     with progress() as shown:
         for offer in offers:
             bar = shown.add_task(one_line(offer.file.file_name), total=offer.length)
-            download(offer, options.out, partial(_shown, shown, bar))
+            download(offer, out, partial(_shown, shown, bar))
             shown.update(bar, completed=offer.length)
     print(one_line(f"downloaded: {options.out}"))
 

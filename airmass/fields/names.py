@@ -103,10 +103,17 @@ def _rows(text: str, path: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise InputError(f"{path}: line 1: no column {', '.join(missing)}, expected {', '.join(_COLUMNS)}")
     if unknown := [name for name in reader.fieldnames or () if name not in _COLUMNS]:
         raise InputError(f"{path}: line 1: unknown column {unknown[0]!r}, expected {', '.join(_COLUMNS)}")
-    for row in reader:
+    for row in _read(reader, path):
         if None in row or None in row.values():
             raise InputError(f"{path}: line {reader.line_num}: expected {len(reader.fieldnames or ())} values")
         yield reader.line_num, row
+
+
+def _read(reader: csv.DictReader, path: str | Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:  # a field without an end
+        raise InputError(f"{path}: line {reader.line_num}: not CSV: {error}") from None
 
 
 def _quantity(row: Mapping[str, str], where: str) -> Quantity:

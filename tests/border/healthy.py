@@ -103,8 +103,8 @@ def make_home(folder: Path) -> Home:
 
 def _write_storm(home: Home) -> None:
     """A cyclone in a forecast, its tracks, and best tracks of the same."""
-    start, leads = np.datetime64("2019-10-08", "ns"), (6, 12)
-    storm = straight(hourly("2019-10-08T06", len(leads)), (12, 170), (14, -178), 7000, radius=90)
+    start, leads = np.datetime64("2019-10-08", "ns"), tuple(range(6, 67, 6))
+    storm = straight(hourly("2019-10-08T06", len(leads)), (12, 170), (18, -176), 7000, radius=90)
     write_forecast(home.storm, forecast(LatLonGrid.equiangular(60, 120), start, leads, [[storm]]))
     shutil.copy(BEST_TRACKS, home.best)
     track_features([home.storm], home.tracks, console=Console(file=io.StringIO()))

@@ -270,6 +270,8 @@ def _check_times(dataset: xr.Dataset, path: str | Path) -> None:
             raise InputError(f"{path}: {name} must be one value or more, rising, each once")
         if np.any(np.isnat(values)):
             raise InputError(f"{path}: {name} has missing values (NaT)")
+        if kind == "m" and values[0] < np.timedelta64(0):
+            raise InputError(f"{path}: {name} begins at {values[0] / np.timedelta64(1, 'h'):g} h, expected 0 or more")
     if "valid_time" in dataset.coords:
         if {*dataset.valid_time.dims} != {*FORECAST_TIMES} or dataset.valid_time.dtype.kind != "M":
             found = f"{dataset.valid_time.dtype} of {dataset.valid_time.dims}"

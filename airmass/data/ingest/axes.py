@@ -88,6 +88,8 @@ def times_of(place: Place, field: xr.DataArray, name: str) -> np.ndarray:
     if "time" not in field.dims:
         return np.array([], "datetime64[ns]")
     times = field.time.values if "time" in field.coords else np.array([])
+    if not field.sizes["time"]:
+        raise InputError(f"{place}: {name} has no times, expected one or more")
     if times.dtype.kind != "M":
         raise InputError(f"{place}: {name} {_no_dates(field, times)}")
     times = times.astype("datetime64[ns]")

@@ -198,6 +198,8 @@ def _piece(place: Place, dataset: xr.Dataset, name: str, reading: Reading) -> Pi
         quantity = names.find(ranked[1], on_levels)
     if quantity is None:
         return None
+    if wrong := [d for d in field.dims if not isinstance(d, str)]:
+        raise InputError(f"{place}: {name} has the dimension {wrong[0]!r}, expected a name")
     dataset, field = timed(place, dataset, field, name, reading.lead)
     return _built(place, dataset, field, name, quantity, reading, model)
 

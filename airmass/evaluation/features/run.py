@@ -146,7 +146,7 @@ def _sources(
     files: Sequence[str | Path], out: str | Path | None, tracker: Tracker, init_times: Sequence[str] | None
 ) -> list[Source]:
     if out is None:
-        raise InputError("missing --out, the table of tracks to write")
+        raise InputError(f"{files[0] if files else 'no files'}: no table of tracks, so tracks are made: missing --out")
     check_suffix(out)
     refuse_existing(out, *files)
     return open_sources(files, tracker, init_times)
