@@ -15,7 +15,7 @@ from airmass.core.errors import InputError
 from airmass.data.formats.layout import minute
 from airmass.data.ingest.formulas import Formula, formulas_for
 from airmass.data.ingest.joining import intervals_of, listed, require_finite, there_twice
-from airmass.data.ingest.model_levels import require_reached
+from airmass.data.ingest.model_level_fields import HYDROSTATIC, ModelLevelFields
 from airmass.data.ingest.pieces import Piece, placed
 from airmass.data.ingest.regrid import Regridder, SourceGrid
 from airmass.data.ingest.sums import LARGEST_FALL, Intervals, Term
@@ -28,8 +28,7 @@ _SUMMED = "total_precipitation"
 # Quantities that windows of precipitation are put together from, the preferred first.
 _SUMS = (_SUMMED, "total_precipitation_6hr", "total_precipitation_12hr", "total_precipitation_rate")
 _WATER = 1000.0  # kg m-3
-# Quantities that tell the pressure at the ground, the preferred first.
-_GROUND = ("surface_pressure", "logarithm_of_surface_pressure")
+_OROGRAPHY = "geopotential_at_surface"
 
 Pieces = Mapping[str, Sequence[Piece]]
 
@@ -42,7 +41,7 @@ class Analysis:
         member: int | None = None, below_ground: bool = False,
     ):  # fmt: skip
         self._pieces, self._wanted, self._method, self._member = pieces, grid, method, member
-        self._below_ground = below_ground
+        self._model = ModelLevelFields(pieces, self._holders, self._read, below_ground)
         self._regridders: dict[bytes, Regridder] = {}
         self.levels = tuple(levels)
         self._sums: dict[str, Intervals] = {}
@@ -54,6 +53,8 @@ class Analysis:
         for formula in formulas_for(name):
             if all(quantity in self._pieces for quantity in formula.inputs):
                 found.append(Origin(name, formula.inputs, formula))
+        if name == HYDROSTATIC.variable and self._model.can_integrate and self.sources(_OROGRAPHY):
+            found.append(Origin(name, HYDROSTATIC.inputs, HYDROSTATIC))
         if _needs_sum(name):
             found += [Origin(name, (quantity,), None) for quantity in _SUMS if quantity in self._pieces]
         return found
@@ -131,7 +132,7 @@ class Analysis:
             return []
         wanted = list(map(float, self.levels))
         held = [
-            {level for p in self._pieces[quantity] for level in p.has_levels(p.first, wanted)}
+            {level for p in self._pieces[quantity] for level in (wanted if p.model is not None else p.own_levels)}
             for quantity in self.origin(name).inputs
         ]
         return [level for level in wanted if not all(level in levels for levels in held)]
@@ -231,8 +232,7 @@ class Analysis:
             done.append("missing over land by land_sea_mask")
         done += ["units converted"] if any(p.factor != 1 or p.offset for p in pieces) else []
         if any(p.model is not None for p in pieces) and VARIABLES[name].on_levels:
-            ground = "extended" if self._below_ground else "missing"
-            done.append(f"from model levels, linear in log pressure, {ground} below ground")
+            done.append(self._model.words)
         if words := self._regridder(pieces[0]).words:
             done.append(words)
         return {
@@ -261,7 +261,7 @@ class Analysis:
             left = [level for level in left if level not in here]
             found += [(piece, here)] if here else []
             if here and piece.model is not None:
-                self._require_ground(name, piece, time)
+                self._model.require(name, piece, time, self.levels)
         if left:
             held = sorted({level for p in there for level in p.has_levels(time, p.levels)})
             raise InputError(
@@ -293,7 +293,7 @@ class Analysis:
         for piece, levels in holders:
             values = piece.read(time, levels, number)
             if piece.model is not None:
-                values = self._at_pressures(quantity, piece, values, time, number, levels)
+                values = self._model.at_pressures(quantity, piece, values, time, number, levels)
             parts |= dict(zip(levels, values, strict=True))
         return np.stack([parts[float(level)] for level in self.levels]), holders[0][0]
 
@@ -303,43 +303,11 @@ class Analysis:
             return []
         return [p for quantity in self.origin(name).inputs for p in self._pieces[quantity] if p.model is not None]
 
-    def _require_ground(self, name: str, piece: Piece, time: np.datetime64) -> None:
-        """Raise InputError unless the levels wanted lie within a piece's model levels, over a ground that is known."""
-        assert piece.model is not None
-        require_reached(piece.place, name, piece.model, 100.0 * np.array(self.levels, float))
-        ground = next((quantity for quantity in _GROUND if quantity in self._pieces), None)
-        if ground is None:
-            raise InputError(
-                f"{piece.described} is on model levels: expected {' or '.join(_GROUND)} (sp, lnsp) beside it; the "
-                f"sources hold {', '.join(sorted(self._pieces))}"
-            )
-        holder = self._holders(name, ground, time)[0][0]
-        if holder.grid.key != piece.grid.key:
-            raise InputError(f"{holder.described} is on another grid than {piece.described}, expected the same")
-
-    def _at_pressures(
-        self, quantity: str, piece: Piece, values: np.ndarray, time: np.datetime64, number: int | None,
-        levels: Sequence[float],
-    ) -> np.ndarray:  # fmt: skip
-        """Values on model levels at pressures in hPa; raises InputError for missing ones."""
-        assert piece.model is not None
-        ground = next(quantity for quantity in _GROUND if quantity in self._pieces)
-        surface = self._read(ground, ground, time, number)[0].astype(np.float64)
-        surface = np.exp(surface) if ground == _GROUND[1] else surface
-        for what, held in ((piece.described, values), (ground, surface)):
-            if bad := int((~np.isfinite(held)).sum()):
-                raise InputError(f"{what} at {minute(time)} has {bad} NaN or infinite values, expected none")
-        if surface.min() < 3e4 or surface.max() > 1.15e5:
-            raise InputError(
-                f"{self._pieces[ground][0].described} at {minute(time)} is {surface.min() / 100:.5g} to "
-                f"{surface.max() / 100:.5g} hPa, expected 300 to 1150"
-            )
-        pressures = 100.0 * np.array(levels, float)
-        return piece.model.at_pressures(values, surface, pressures, quantity, self._below_ground)
-
     def _computed(
         self, name: str, origin: "Origin", time: np.datetime64, number: int | None
     ) -> tuple[np.ndarray, Regridder]:
+        if origin.formula is HYDROSTATIC:
+            return self._hydrostatic(name, origin, time, number)
         read = [self._read(name, quantity, time, number) for quantity in origin.inputs]
         regridder = self._regridder(read[0][1])
         if origin.formula is None:
@@ -350,6 +318,18 @@ class Analysis:
         pressure = 100.0 * np.array(self.levels, float)[:, None] if VARIABLES[name].on_levels else None
         values = origin.formula.compute(*(v.astype(np.float64) for v, _ in read), pressure)
         return values.astype(np.float32), regridder
+
+    def _hydrostatic(
+        self, name: str, origin: "Origin", time: np.datetime64, number: int | None
+    ) -> tuple[np.ndarray, Regridder]:
+        """Geopotential from temperature and humidity on model levels."""
+        pieces = [self._holders(name, quantity, time)[0][0] for quantity in origin.inputs]
+        below = self.origin(_OROGRAPHY)
+        ground = self._static_piece(_OROGRAPHY, below)
+        if other := next((p for p in (*pieces, ground) if p.grid.key != pieces[0].grid.key), None):
+            raise InputError(f"{other.described} is on another grid than {pieces[0].described}, expected the same")
+        values = self._model.geopotential(pieces, time, number, self._static(ground, below, number), self.levels)
+        return values, self._regridder(pieces[0])
 
     def _static_piece(self, name: str, origin: "Origin") -> Piece:
         there = self._pieces[origin.inputs[0]]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from airmass.core.errors import InputError
 from airmass.core.place import Place
@@ -33,10 +33,19 @@ _HALVES = (("a_half", "b_half"), ("hyai", "hybi"), ("ap_half", "b_half"))
 
 @dataclass(frozen=True, eq=False)
 class ModelLevels:
-    """Coefficients of the levels of a field, a in Pa, in the order of its file."""
+    """Coefficients of the levels of a field, a in Pa, in the order of its file.
+
+    `half` has those of their edges, from the top down to the ground, where they are known.
+    """
 
     a: Float[np.ndarray, " level"]
     b: Float[np.ndarray, " level"]
+    half: "HalfLevels | None" = None
+
+    @property
+    def order(self) -> Int[np.ndarray, " level"]:
+        """Indices of the levels from the top down."""
+        return np.argsort(self.a + self.b * _USUAL)
 
     @property
     def top(self) -> float:
@@ -60,7 +69,7 @@ class ModelLevels:
 
         Between the lowest level and the ground, fields go on as `_downward` says.
         """
-        order = np.argsort(self.a + self.b * _USUAL)
+        order = self.order
         p = self.a[order, None] + self.b[order, None] * surface.astype(np.float64)
         values, log = values[order].astype(np.float64), np.log(p)
         out = np.empty((len(pressures), len(surface)))
@@ -92,6 +101,11 @@ class HalfLevels:
     a: Float[np.ndarray, " half"]
     b: Float[np.ndarray, " half"]
 
+    @property
+    def top(self) -> float:
+        """The pressure of the first half level in Pa, over a usual surface."""
+        return float(self.a[0] + self.b[0] * _USUAL)
+
     def of(self, numbers: np.ndarray, described: str) -> ModelLevels:
         """The coefficients of levels by number, from 1; raises InputError for a number that is not there."""
         levels = np.asarray(numbers, float)
@@ -101,7 +115,10 @@ class HalfLevels:
                 f"{described} has the model levels {levels.min():g} to {levels.max():g}, expected numbers from 1 to "
                 f"{len(self.a) - 1}"
             )
-        return ModelLevels((self.a[index - 1] + self.a[index]) / 2, (self.b[index - 1] + self.b[index]) / 2)
+        held, last = np.sort(index), len(self.a) - 1
+        whole = np.array_equal(held, np.arange(held[0], last + 1))
+        edges = HalfLevels(self.a[held[0] - 1 :], self.b[held[0] - 1 :]) if whole else None
+        return ModelLevels((self.a[index - 1] + self.a[index]) / 2, (self.b[index - 1] + self.b[index]) / 2, edges)
 
 
 def read_half_levels(path: Path) -> HalfLevels:

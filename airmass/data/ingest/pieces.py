@@ -74,6 +74,16 @@ class Piece:
         """The first time, None without times."""
         return self.times[0] if self.has_time else None
 
+    @property
+    def own_levels(self) -> set[float]:
+        """The levels that the source has of this quantity at any time, of any member."""
+        held = self.field.encoding.get(HELD)
+        dims = [str(d) for d in self.field.dims if d in ("time", "number", "level")]
+        if held is None or held.ndim != len(dims) or "level" not in dims:
+            return set(self.levels)
+        there = held.any(axis=tuple(i for i, d in enumerate(dims) if d != "level"))
+        return {level for level, found in zip(self.levels, there, strict=True) if found}
+
     def has_levels(self, time: np.datetime64 | None, levels: Sequence[float]) -> list[float]:
         """The `levels` that the source has of this quantity, at this time."""
         held = self.field.encoding.get(HELD)
@@ -170,7 +180,7 @@ def pieces_of(place: Place, reading: Reading) -> list[Piece]:
         for name in map(str, dataset.data_vars):
             piece = _piece(file, dataset, name, reading)
             found += [piece] if piece is not None else []
-            others += [name] if piece is None else []
+            others += [name] if piece is None and dataset[name].ndim > 1 else []
     if not found:
         held = ", ".join(others[:12]) or "nothing"
         raise InputError(f"{place}: no quantity that airmass knows; it holds {held}; `airmass data names` lists them")

@@ -110,7 +110,7 @@ def open_sources(
     analysis.levels = analysis.level_values(names)
     changing = [name for name in names if not VARIABLES[name].static]
     if choose is None:
-        times = _times(request.times, analysis, names)
+        times = _times(request.times, analysis, names, reading.notes)
     else:
         times = choose({name: analysis.times(name) for name in changing})
     analysis.require(names, times)
@@ -198,11 +198,12 @@ def _can(analysis: Analysis, name: str, notes: list[str]) -> bool:
     return found
 
 
-def _times(text: str | None, analysis: Analysis, names: Sequence[str]) -> np.ndarray:
+def _times(text: str | None, analysis: Analysis, names: Sequence[str], notes: Sequence[str]) -> np.ndarray:
     """The times asked for, or those that all variables have, which must then be the same."""
     changing = [name for name in names if not VARIABLES[name].static]
     if not changing:
-        raise InputError("only fields that never change are there with a time, expected one or more that change")
+        left = "".join(f"; {note}" for note in notes[:2])
+        raise InputError(f"only fields that never change are there with a time, expected one or more that change{left}")
     if text is not None:
         return parse_times(text)
     held = {name: analysis.times(name) for name in changing}

@@ -168,6 +168,42 @@ def test_below_ground_fields_go_on_when_asked(tmp_path):
     np.testing.assert_allclose(made.u_component_of_wind.values[under], wind[under], rtol=1e-6)
 
 
+@pytest.mark.parametrize("lapse", [0.0, 0.0065])
+def test_geopotential_is_integrated_from_the_ground(lapse, tmp_path):
+    """Of an atmosphere with a constant lapse rate (no water), in closed form; exact without one."""
+    ps, ground = surface_pressure(), np.full(GRID.shape, 2000.0) + 1000 * np.cos(np.deg2rad(GRID.longitude))
+    edges = np.concatenate([[0.0], np.exp(np.linspace(np.log(0.01), 0, 61))])
+    b_half = np.clip((edges - 0.1) / 0.9, 0, 1) ** 1.2
+    a_half = 1e5 * (edges - b_half)
+    a, b = ((x[1:] + x[:-1]) / 2 for x in (a_half, b_half))
+    p = a[:, None, None] + b[:, None, None] * ps[:, None]
+    exponent = 287.0597 * lapse / 9.80665
+    warm = 288.0
+    held = {
+        "t": (("time", "hybrid", "latitude", "longitude"), (warm * (p / ps[:, None]) ** exponent).astype("f8")),
+        "q": (("time", "hybrid", "latitude", "longitude"), np.zeros(p.shape)),
+        "sp": (("time", "latitude", "longitude"), ps),
+        "z": (("time", "hybrid_1", "latitude", "longitude"), np.stack([ground, ground])[:, None]),
+    }
+    coords = {"time": TIMES, "latitude": GRID.latitude, "longitude": GRID.longitude, "hybrid": np.arange(1, 62)}
+    made = xr.Dataset(held, coords).assign(a_half=("half", a_half), b_half=("half", b_half))
+    made = made.rename(hybrid_1="model_level").assign_coords(model_level=[1])
+    made.to_netcdf(tmp_path / "ml.nc", engine="h5netcdf")
+    levels = [str(level) for level in LEVELS]
+    words = ["data", "ingest", str(tmp_path / "ml.nc"), "--out", str(tmp_path / "o.zarr"), "--levels", *levels]
+    assert main([*words, "--variables", "z", "zsfc"]) == 0
+    found = xr.open_zarr(tmp_path / "o.zarr")
+    pressure = 100.0 * np.array(LEVELS)[:, None, None]
+    ratio = pressure / ps[:, None]
+    above = 287.0597 * warm * -np.log(ratio) if not lapse else 9.80665 * warm / lapse * (1 - ratio**exponent)
+    np.testing.assert_array_equal(np.isnan(found.geopotential), ratio > 1)
+    error = np.abs(found.geopotential.values - (ground + above))
+    # Twice the error of a line in log pressure over a layer, R T alpha / 8 times its square: of the sum and between.
+    layer = np.diff(np.log(edges[1:])).max()
+    assert np.nanmax(error) < 0.05 + 2 * 287.0597 * warm * exponent / 8 * layer**2
+    assert "integrated from virtual temperature on model levels" in found.geopotential.attrs["history"]
+
+
 def _of(change: Callable[[xr.Dataset], xr.Dataset]) -> Way:
     def write(folder: Path) -> tuple[Path, list[str]]:
         place, options = by_formula(folder)
