@@ -28,7 +28,7 @@ from airmass.evaluation.metrics.seeps import Wetness
 from airmass.fields.derived import VECTORS, scored
 
 # Float64 values processed at once: a few arrays of this size fit in cache, which is three times faster.
-_BLOCK_VALUES = 1 << 16
+BLOCK_VALUES = 1 << 16
 
 # Key of the rank histogram, which ensembles have beside their metrics.
 RANKS = "rank histogram"
@@ -299,7 +299,7 @@ def _blocks(
         return None if field is None else rows(field, block).astype(np.float64)
 
     n, nodes = np.prod(case.truth.shape[:2]), case.truth.shape[-1]
-    step = max(1, _BLOCK_VALUES // (len(members) * nodes))
+    step = max(1, BLOCK_VALUES // (len(members) * nodes))
     for start in range(0, n, step):
         block = slice(start, start + step)
         yield Fields(

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from airmass.core.files import put, write_arrays
+from airmass.core.memory import keep_freed_memory
 from airmass.core.tables import say
 from airmass.data.formats.forecast_reader import CACHE_BYTES
 from airmass.evaluation.field_cache import READ_BYTES
@@ -22,10 +23,12 @@ from airmass.evaluation.inputs import VerificationData, open_verification
 from airmass.evaluation.processes import spread
 from airmass.evaluation.request import VerificationRequest
 from airmass.evaluation.restart import kept_parts
-from airmass.evaluation.scoring import VariableScores, joined, score_variable
+from airmass.evaluation.scoring import BLOCK_VALUES, VariableScores, joined, score_variable
 
 # Initial times of one piece: chunks of a forecast often span about as many.
 PIECE = 12
+# Arrays of members that a statistic makes on its way, such as their errors and these in order.
+_ARRAYS = 6
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ def pieces(data: VerificationData, workers: int) -> list[Piece]:
 
 
 def memory_of(data: VerificationData) -> int:
-    """Estimated bytes of one worker, beyond the program's own: cached chunks, read blocks, frames and copies."""
+    """Estimated bytes of one worker, beyond the program's own: cached chunks, read blocks, frames, copies, and the
+    arrays in float64 of what is scored at once."""
     members = max(system.members for system in data.systems)
     window = len(np.unique(np.concatenate([data.lead_times, [np.timedelta64(0)]])))
     greatest = 0
@@ -61,7 +65,7 @@ def memory_of(data: VerificationData) -> int:
         fields = 1 + (data.climatology is not None) + len(data.quantiles(name))
         read = 3 * min(block, members * len(data.lead_times) * frame)
         greatest = max(greatest, read + 2 * fields * min(ahead, len(data.times) * frame))
-    return CACHE_BYTES + greatest
+    return CACHE_BYTES + greatest + 8 * _ARRAYS * max(BLOCK_VALUES, members * data.grid.size)
 
 
 def score_pieces(
@@ -99,6 +103,7 @@ def score_piece(request: VerificationRequest, piece: Piece) -> VariableScores:
 
 
 def _scored(data: VerificationData, piece: Piece) -> VariableScores:
+    keep_freed_memory()  # a fifth of the time on large grids, whose arrays the system would clear anew each time
     return score_variable(data, piece.variable, data.init_times[piece.start : piece.stop])
 
 

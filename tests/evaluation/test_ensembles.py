@@ -117,7 +117,7 @@ def test_rank_histograms_and_spectra_lie_beside_the_scores(together):
 
 def test_memory_is_for_a_few_lead_times_and_blocks_change_nothing(together, ensembles, tmp_path, monkeypatch):
     monkeypatch.setattr("airmass.evaluation.inputs.READ_BYTES", 1)
-    monkeypatch.setattr("airmass.evaluation.scoring._BLOCK_VALUES", 1)
+    monkeypatch.setattr("airmass.evaluation.scoring.BLOCK_VALUES", 1)
     seen = []
 
     def read_members(dataset, path, name, index, leads):

@@ -80,7 +80,7 @@ def test_a_dask_cluster_changes_nothing(files, tmp_path):
 
 
 def test_an_absent_scheduler_is_one_line(files, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("airmass.evaluation.workers._CONNECT_SECONDS", 1)
+    monkeypatch.setattr("airmass.core.cluster._CONNECT_SECONDS", 1)
     words = [files / "e.zarr", "--truth", files / "truth.zarr", "--out", tmp_path / "o"]
     assert main(["evaluate", *map(str, words), "--scheduler", "tcp://127.0.0.1:1"]) == 2
     assert "--scheduler tcp://127.0.0.1:1: cannot be reached" in capsys.readouterr().err

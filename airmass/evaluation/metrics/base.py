@@ -54,6 +54,16 @@ class Fields:
         return np.subtract(self.members, self.truth, dtype=np.float64)
 
     @cached_property
+    def error(self) -> Float[np.ndarray, "*batch node"]:
+        """Ensemble mean minus truth."""
+        return self.forecast - self.truth
+
+    @cached_property
+    def variance(self) -> Float[np.ndarray, "..."]:
+        """Area mean of the unbiased variance of the members: the sum of squared deviations over (m - 1)."""
+        return self.mean(self.errors.var(axis=0, ddof=1))
+
+    @cached_property
     def shares(self) -> Float[np.ndarray, " node *bin"]:
         return shares(np.asarray(self.weights, np.float64))
 

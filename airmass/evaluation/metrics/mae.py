@@ -6,7 +6,7 @@ from airmass.evaluation.metrics.base import Fields, Metric
 
 
 def absolute_error(fields: Fields):
-    return fields.mean(np.abs(fields.forecast - fields.truth))
+    return fields.mean(np.abs(fields.error))
 
 
 class MAE(Metric):

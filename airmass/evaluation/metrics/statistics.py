@@ -8,16 +8,15 @@ from airmass.evaluation.metrics.base import Fields, Statistic
 
 
 def error(fields: Fields):
-    return fields.mean(fields.forecast - fields.truth)
+    return fields.mean(fields.error)
 
 
 def squared_error(fields: Fields):
-    return fields.mean(np.square(fields.forecast - fields.truth))
+    return fields.mean(np.square(fields.error))
 
 
 def variance(fields: Fields):
-    """Unbiased variance of the members: the sum of squared deviations over (m - 1)."""
-    return fields.mean(fields.errors.var(axis=0, ddof=1))
+    return fields.variance
 
 
 def enlarged_variance(fields: Fields):

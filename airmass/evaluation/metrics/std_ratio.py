@@ -10,7 +10,8 @@ def _variance(fields: Fields, values: np.ndarray):
     centre = fields.mean(fields.truth)
     centre = (centre if fields.weights.ndim == 1 else centre[..., 0])[..., None]
     off = values - centre
-    return fields.mean(np.square(off)) - np.square(fields.mean(off))
+    mean = fields.mean(off)
+    return fields.mean(np.square(off, out=off)) - np.square(mean)
 
 
 def truth_variance(fields: Fields):
