@@ -78,6 +78,7 @@ def run(arguments: list[str]) -> int:
     scaled = own or config is not None or statistics is not None
     usual = typical_values_of(held.task, held.scales(statistics)) if scaled else None
     grid = held.grid if held.grid is not None or options["grid"] is not None else _of_spacing(held.spacing)
+    _require_grid(checkpoint, held.grid, options["grid"])
     request, centre = IngestRequest(**options), None if own or any_analysis else "ecmf"
     if (service := service_of(request.sources)) is not None:
         request = _fetched(request, service, held.task, time, downloads, server, centre, repeat_frame)
@@ -97,6 +98,14 @@ def run(arguments: list[str]) -> int:
     if sample is not None and not differences:
         print(one_line(f"equal to {sample}"))
     return int(bool(differences))
+
+
+def _require_grid(checkpoint: Path, grid, asked: str | None) -> None:
+    """Raise InputError if --grid names another grid than the checkpoint's, where that has one only."""
+    from airmass.data.ingest.regrid import parse_grid
+
+    if grid is not None and asked is not None and parse_grid(asked) != grid:
+        raise InputError(f"{checkpoint}: was trained on the grid {grid}, --grid is {asked}; leave it out")
 
 
 def _fetched(request, service, task, time, downloads, server, centre, last_only):

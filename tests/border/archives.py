@@ -180,7 +180,7 @@ def _sample(change: Callable[[xr.Dataset], xr.Dataset]) -> Make:
 
 _SAMPLES: dict[str, tuple[Callable[[xr.Dataset], xr.Dataset], tuple[str, ...]]] = {
     "no temperature": (lambda d: d.drop_vars("temperature"), ("temperature",)),
-    "another grid": (lambda d: d.assign_coords(latitude=d.latitude * 0.9), ("grid",)),
+    "another grid": (lambda d: d.assign_coords(latitude=d.latitude * 0.9), ("latitude",)),
     "no times": (lambda d: d.isel(time=slice(0)), ("time",)),
     "latitude of text": (lambda d: d.assign_coords(latitude=d.latitude.astype(str)), ("latitude",)),
     "fields of text": (lambda d: d.assign(temperature=d.temperature.astype(str)), ("temperature",)),
@@ -195,13 +195,13 @@ _OPTIONS: dict[str, dict[str, str]] = {
         "--grid fine": "fine", "--grid 0": "grid", "--grid -1.0": "-1", "--grid 7": "7", "--grid 1e9x1e9": "1e9",
         "--method thinn": "thinn", "--times always": "always", "--times 2000-11-02:2000-11-01:6h": "2000-11-01",
         "--times 2000-11-01:2000-11-02:0h": "0h", "--times 1999-01-01:1999-01-02:6h": "1999",
-        "--levels 0": "0", "--levels 5000": "5000", "--levels 500 500": "twice", "--levels 300": "300",
+        "--levels 0": "0", "--levels 5000": "5000", "--levels 500 500": "twice",
         "--variables colour": "colour", "--variables tisr": "computed", "--member 0": "member", "--member -1": "-1",
         "--lead -6": "-6", "--lead nan": "nan", "--accumulation 0": "accumulation", "--workers 0": "workers",
         "--names nowhere.csv": "nowhere.csv", "--append": "append",
     },
     "initial options": {
-        "--time never": "never", "--time 1999-01-01": "1999", "--time 2000-11-01T00": "2000-10-31",
+        "--time never": "never", "--time 1999-01-01": "1998", "--time 2000-11-01T00": "2000-10-31",
         "--grid fine": "fine", "--grid 32x16": "grid", "--member 3": "member", "--config nowhere.json": "nowhere.json",
         "--method thinn": "thinn", "--compare nowhere.nc": "nowhere.nc", "--downloads d": "downloads",
         "--server https://x.invalid": "server", "--accumulation 999": "accumulation", "--lead -1": "lead",

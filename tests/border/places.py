@@ -50,7 +50,6 @@ CASES = [
             ("download at", "service at"),
             ("127.0.0.1",),
             named=False,
-            alone=kind in ("circle", "endless"),
         )
         for kind, does in {
             "forbidden": "forbids",

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -277,7 +278,7 @@ def draw_store(home: Home, name: str, data: st.DataObject) -> None:
         bad = folder / f"bad_{name}"
         shutil.copytree(home.folder / name, bad)
         data.draw(st.sampled_from(_FAULTS[name]))(bad, data.draw)
-        for way in ("check", data.draw(st.sampled_from(("stats", "convert")))):
+        for way in ("check", data.draw(st.sampled_from(("stats", "convert", "ingest", "initial")))):
             ends_well(home, way, bad, folder)
 
 
@@ -295,7 +296,36 @@ def draw_netcdf(home: Home, name: str, data: st.DataObject) -> None:
         else:
             whole = home.netcdf.read_bytes()
             bad.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
-        ends_well(home, "check", bad, folder)
+        ends_well(home, data.draw(st.sampled_from(("check", "ingest"))), bad, folder)
+
+
+@cache
+def _grib(edition: int) -> bytes:
+    """Two frames of three variables, one on levels."""
+    from tests.border.healthy import dataset
+    from tests.grib import messages
+
+    names = {"temperature": "t", "2m_temperature": "2t", "land_sea_mask": "lsm"}
+    return b"".join(messages(dataset().isel(time=slice(0, 2)), names, edition))
+
+
+def draw_grib(home: Home, name: str, data: st.DataObject) -> None:
+    whole = _grib(int(name[-1]))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        bad = folder / "bad.grib"
+        bad.write_bytes(data.draw(faulty_bytes(whole)))
+        ends_well(home, data.draw(st.sampled_from(("ingest", "initial"))), bad, folder)
+
+
+def draw_names(home: Home, name: str, data: st.DataObject) -> None:
+    """Tables of names."""
+    whole = b"quantity,ecmwf,units\ntemperature,tt ttt,K\nspecific_humidity,qq,kg kg-1\n"
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        bad = folder / "bad.csv"
+        bad.write_bytes(data.draw(faulty_bytes(whole)))
+        ends_well(home, "names", bad, folder)
 
 
 DRAWN: list[tuple[str, Callable]] = [
@@ -305,6 +335,9 @@ DRAWN: list[tuple[str, Callable]] = [
     ("store_v2.zarr", draw_store),
     ("NetCDF 3", draw_netcdf),
     ("NetCDF 4", draw_netcdf),
+    ("GRIB 1", draw_grib),
+    ("GRIB 2", draw_grib),
+    ("names", draw_names),
 ]
 _QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import http.server
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,7 @@ class Bucket(http.server.ThreadingHTTPServer):
 
     content, md5, cuts, whole = CONTENT, hashlib.md5(CONTENT).digest(), [], False
     ranges: list[str]
+    block, seconds, pause = 2**30, 0.0, threading.Event()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -48,7 +51,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         part = self.server.content[start:]
         self._head(206 if start else 200, len(part))
         cut = self.server.cuts.pop(0) if self.server.cuts else len(part)
-        self.wfile.write(part[:cut])
+        for at in range(0, cut, self.server.block):
+            self.wfile.write(part[at : min(at + self.server.block, cut)])
+            self.server.pause.wait(self.server.seconds)
 
     def log_message(self, *_) -> None:
         pass
@@ -138,6 +143,26 @@ def test_what_is_refused(bucket, tmp_path):
         offered(FILE, "http://127.0.0.1:9")
     with pytest.raises(InputError, match="begins with https"):
         offered(FILE, "ftp://127.0.0.1")
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_gone_on_with(bucket, tmp_path):
+    server, address = bucket
+    server.block, server.seconds = 2**16, 0.2
+    words = ["download", "gencast-mini", "--out", str(tmp_path / "d"), "--server", address]
+    part = tmp_path / "d" / f"{FILE.file_name}.part"
+    with subprocess.Popen([sys.executable, "-m", "airmass", *words], stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (part.exists() and part.stat().st_size > 2**17):
+            server.pause.wait(0.05)
+        process.kill()
+    held = part.stat().st_size
+    assert 0 < held < len(CONTENT) and not (tmp_path / "d" / FILE.file_name).exists()
+    server.seconds = 0.0
+    server.ranges.clear()
+    assert main(words) == 0
+    assert server.ranges == [f"bytes={held}-"]
+    assert (tmp_path / "d" / FILE.file_name).read_bytes() == CONTENT
+    assert not part.exists()
 
 
 def test_every_name_has_a_licence_and_a_size():

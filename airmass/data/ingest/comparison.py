@@ -63,10 +63,14 @@ def compare(ours: xr.Dataset, sample: str | Path, task: Task) -> list[Difference
     theirs = with_valid_time(theirs, sample)[0]
     if (held := grid_of(theirs, sample)) != (grid := grid_of(ours, "ours")):
         raise InputError(f"{sample}: is on the grid {held}, ours on {grid}; choose its grid with --grid")
+    if not theirs.sizes.get("time", 1):
+        raise InputError(f"{sample}: has no times, expected those of the state")
     found = []
     for name in (*task.prognostic, *task.static):
         if name not in theirs:
             raise InputError(f"{sample}: has no {name}, expected a sample with the variables of the checkpoint")
+        if theirs[name].dtype.kind not in "fiu":
+            raise InputError(f"{sample}: {name} is {theirs[name].dtype}, expected numbers")
         found += list(_differences(name, ours, theirs, sample))
     return found
 

@@ -71,7 +71,7 @@ changed(
 changed("a time twice", "has the time 2000-11-01T00:00 twice", at("time", lambda v: v[[0, 0]]))
 changed("times backwards", "has times that run backwards after 2000-11-01T06:00", lambda d: d.isel(time=[1, 0]))
 changed("a time missing its value", "missing", at("time", lambda v: np.array([v[0], np.datetime64("NaT")])))
-changed("no times", "only fields that never change are there with a time", lambda d: d.isel(time=slice(0, 0)))
+changed("no times", "has no times, expected one or more", lambda d: d.isel(time=slice(0, 0)))
 changed(
     "a calendar without leap days",
     "in the calendar 'noleap', expected dates of the standard calendar",
