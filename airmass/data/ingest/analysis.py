@@ -65,9 +65,8 @@ class Analysis:
             return found[0]
         needs = [name, *(" and ".join(f.inputs) for f in formulas_for(name))]
         needs += [_SUMMED, "total_precipitation_rate"] if _needs_sum(name) else []
-        raise InputError(
-            f"no source has {name}: expected {' or '.join(needs)}; {self._places()} hold {', '.join(sorted(self._pieces))}"
-        )
+        held = ", ".join(sorted(self._pieces))
+        raise InputError(f"no source has {name}: expected {' or '.join(needs)}; {self._places()} hold {held}")
 
     def _places(self) -> str:
         """The files of all pieces, in words."""
