@@ -11,7 +11,7 @@ demo: setup
 	.venv/bin/airmass demo --out $(OUT)
 
 test: setup
-	.venv/bin/python -m pytest -n 2
+	.venv/bin/python -m pytest -n 2 --dist worksteal
 
 setup: $(UV)
 	$(UV) sync --quiet --frozen --extra simulate --python $(PYTHON)

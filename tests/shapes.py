@@ -29,8 +29,7 @@ def check_shapes() -> None:
     install_import_hook(PACKAGES, "tests.shapes.check")
 
 
-# Where it costs nothing to speak of. In models, traced code takes longer with it; by hand:
-# pytest tests/models --jaxtyping-packages=airmass.models,tests.shapes.check
+# Where it costs nothing to speak of. In models, traced code takes longer with it: tests/test_shapes.py, slow.
 PACKAGES = ["airmass.fields", "airmass.diffusion"]
 _CONF = BeartypeConf(is_pep484_tower=True)
 

@@ -1,6 +1,7 @@
 """The state that a step reads and returns, for every model."""
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from airmass.core.types import Array
@@ -14,3 +15,7 @@ class State(eqx.Module):
 
     history: Float[Array, "time node prognostic"]
     valid_time: Int[Array, ""]
+
+    def advanced(self, newest: Float[Array, "node prognostic"], hours: int) -> "State":
+        """The state so many hours later, with `newest` in place of the oldest frame."""
+        return State(jnp.concatenate([self.history[1:], newest[None]]), self.valid_time + jnp.int32(hours))

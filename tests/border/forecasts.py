@@ -1,6 +1,5 @@
 """Forecast files and climatologies that cannot be judged by, or against."""
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from tests.border.store_changes import (
     arithmetic,
     attribute,
     both,
+    copy_of,
     metadata,
     put,
     removed,
@@ -25,19 +25,7 @@ _INIT = {"units": "hours since 2000-11-01", "calendar": "proleptic_gregorian"}
 _T2 = "2m_temperature"
 
 
-def _forecast(home: Home, folder: Path) -> Path:
-    shutil.copytree(home.forecast, folder / "bad.zarr")
-    return folder / "bad.zarr"
-
-
-def _ensemble(home: Home, folder: Path) -> Path:
-    shutil.copytree(home.ensemble, folder / "bad.zarr")
-    return folder / "bad.zarr"
-
-
-def _climatology(home: Home, folder: Path) -> Path:
-    shutil.copytree(home.climatology, folder / "bad.zarr")
-    return folder / "bad.zarr"
+_forecast, _ensemble, _climatology = copy_of("forecast"), copy_of("ensemble"), copy_of("climatology")
 
 
 def faults(field: str) -> list[tuple]:

@@ -10,19 +10,17 @@ from typing import Any
 import numpy as np
 import zarr
 
-from tests.border.healthy import Home
+from tests.border.case import Make
 
 Change = Callable[[Path], object]
 
 
-def copied(home: Home, folder: Path) -> Path:
-    shutil.copytree(home.store, folder / "bad.zarr")
-    return folder / "bad.zarr"
+def copy_of(name: str) -> Make:
+    """Makes a copy of a healthy store or forecast, by its name in `Home`."""
+    return lambda home, folder: shutil.copytree(getattr(home, name), folder / "bad.zarr")
 
 
-def copied_v2(home: Home, folder: Path) -> Path:
-    shutil.copytree(home.store_v2, folder / "bad.zarr")
-    return folder / "bad.zarr"
+copied, copied_v2 = copy_of("store"), copy_of("store_v2")
 
 
 def put(name: str, values: Any, dims: Sequence[str] | None = None, attributes: dict | None = None) -> Change:

@@ -6,8 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
-import airmass.commands.demo_pipeline
-from airmass.commands.demo_pipeline import DAYS, GRAPHCAST, INIT_TIMES, PLAIN, demo
+from airmass.commands import demo_pipeline
+from airmass.commands.demo_pipeline import DAYS, GRAPHCAST, INIT_TIMES, PLAIN, TRAINING_DATES, demo
 from airmass.core.errors import InputError
 from tests.conftest import make_store
 from tests.models.gencast.test_objective import TINY as TINY_GENCAST
@@ -15,15 +15,27 @@ from tests.models.test_family_contract import small_recipe
 from tests.training.small import SMALL
 
 TINY = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, updates=(4,), rollout=(1,)))
+# Fewer days than the demo has: ten to train on, four that forecasts start from, ten more to judge them by.
+SHORT_DAYS, SHORT_INIT_TIMES = 24, tuple(f"2000-11-{day}T00" for day in range(11, 15))
+SIMULATED = {f"Simulate {SHORT_DAYS} days of weather": 1.0}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def short():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_pipeline, "DAYS", SHORT_DAYS)
+        patch.setattr(demo_pipeline, "TRAINING_DATES", ("2000-11-01", "2000-11-10"))
+        patch.setattr(demo_pipeline, "INIT_TIMES", SHORT_INIT_TIMES)
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(short, tmp_path_factory):
     """A demo with a finished simulation."""
     out = tmp_path_factory.mktemp("demo") / "demo"
     out.mkdir()
-    make_store(out / "simulated.zarr", days=DAYS, levels=(500, 850))
-    (out / "demo.json").write_text(json.dumps({"seed": 0, "timings": {f"Simulate {DAYS} days of weather": 1.0}}))
+    make_store(out / "simulated.zarr", days=SHORT_DAYS, levels=(500, 850))
+    (out / "demo.json").write_text(json.dumps({"seed": 0, "timings": SIMULATED}))
     demo(out, recipes={GRAPHCAST: TINY}, console=Console(quiet=True))
     return out
 
@@ -39,11 +51,14 @@ def test_it_makes_scores_pictures_and_a_report(made):
     assert 'id="s0-z500"' in (made / "view.html").read_text()
 
 
-def test_twenty_initial_times_are_held_out(made):
+def test_it_trains_on_the_dates_for_training(made):
     settings = json.loads((made / "run" / "settings.json").read_text())
-    assert len(INIT_TIMES) == 20
-    assert settings["recipe"]["training"]["dates"] == ["2000-11-01", "2000-12-30"]
-    assert min(INIT_TIMES) > "2000-12-30T18"
+    assert settings["recipe"]["training"]["dates"] == ["2000-11-01", "2000-11-10"]
+
+
+def test_twenty_initial_times_are_held_out():
+    assert len(INIT_TIMES) == 20 and DAYS == 90
+    assert TRAINING_DATES == ("2000-11-01", "2000-12-30") and min(INIT_TIMES) > "2000-12-30T18"
 
 
 def test_a_second_run_only_makes_what_is_missing(made):
@@ -63,7 +78,7 @@ def test_another_seed_or_folder_is_refused(made, tmp_path):
 
 
 def test_without_the_simulator_nothing_is_made(tmp_path, monkeypatch):
-    monkeypatch.setattr(airmass.commands.demo_pipeline, "find_spec", lambda _: None)
+    monkeypatch.setattr(demo_pipeline, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"needs jcm, which is not installed: pip install"):
         demo(tmp_path / "a" / "demo")
     assert not any(tmp_path.iterdir())
@@ -79,13 +94,12 @@ def test_a_broken_mark_is_refused(tmp_path, text):
 
 @pytest.mark.parametrize("model", ["gencast", pytest.param("fgn", marks=pytest.mark.slow)])
 def test_an_ensemble_is_judged_beside_graphcast_alone_and_from_perturbed_states(made, tmp_path, monkeypatch, model):
-    for name, value in {"MEMBERS": 2, "ENSEMBLE_INIT_TIMES": INIT_TIMES[:2], "ENSEMBLE_LEAD_TIME": "5d"}.items():
-        monkeypatch.setattr(airmass.commands.demo_pipeline, name, value)
+    for name, value in {"MEMBERS": 2, "ENSEMBLE_INIT_TIMES": SHORT_INIT_TIMES[:2], "ENSEMBLE_LEAD_TIME": "5d"}.items():
+        monkeypatch.setattr(demo_pipeline, name, value)
     out = tmp_path / "demo"
     out.mkdir()
     (out / "simulated.zarr").symlink_to(made / "simulated.zarr")
-    timings = {f"Simulate {DAYS} days of weather": 1.0}
-    (out / "demo.json").write_text(json.dumps({"seed": 0, "model": model, "timings": timings}))
+    (out / "demo.json").write_text(json.dumps({"seed": 0, "model": model, "timings": SIMULATED}))
     tiny = TINY_GENCAST if model == "gencast" else small_recipe("fgn", calibrated=True)
     twelve = dataclasses.replace(
         tiny, task=dataclasses.replace(tiny.task, step=12, diagnostic=TINY.task.diagnostic), watch=TINY.watch

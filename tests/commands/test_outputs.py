@@ -16,7 +16,7 @@ def reversed_store(tmp_path_factory):
     return make_store(tmp_path_factory.mktemp("store") / "reversed.zarr", reversed_latitude=True)
 
 
-@pytest.mark.parametrize("kind", ["convert", "stats"])
+@pytest.mark.parametrize("kind", ["convert", pytest.param("stats", marks=pytest.mark.slow)])
 def test_one_of_two_wins(store, reversed_store, tmp_path, kind):
     out, alone = tmp_path / "out.zarr", tmp_path / "alone.zarr"
     words = {
@@ -65,7 +65,7 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize("kind", ["convert", "stats"])
+@pytest.mark.parametrize("kind", ["convert", pytest.param("stats", marks=pytest.mark.slow)])
 def test_a_full_disk_leaves_nothing(tmp_path, kind):
     """As one is met: no file may grow beyond 512 bytes."""
     store = make_store(tmp_path / "store.zarr", days=1, reversed_latitude=kind == "convert")

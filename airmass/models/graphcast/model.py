@@ -165,8 +165,7 @@ class GraphCast(eqx.Module):
 
     def advance(self, state: State, frame: Float[Array, "node target"]) -> State:
         """The state with `frame` as its newest."""
-        newest = self.normaliser.prognostic(frame)
-        return State(jnp.concatenate([state.history[1:], newest[None]]), state.valid_time + jnp.int32(self.step_hours))
+        return state.advanced(self.normaliser.prognostic(frame), self.step_hours)
 
 
 def graphcast(

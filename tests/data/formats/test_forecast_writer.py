@@ -141,7 +141,7 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing(tmp_path):
 class Members:
     """Members that are their number, in every channel, and know seed and noise; a step later, a hundred more."""
 
-    def __init__(self, grid, static, seed=0, noise=None):
+    def __init__(self, grid, static, seed=0, noise=None, stored=None):
         self.size, self.start = grid.size, seed * 1000
 
     group_size = 2

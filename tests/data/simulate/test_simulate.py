@@ -158,6 +158,7 @@ def test_precipitation_is_of_the_size_observed(dataset):
     assert (dataset.total_precipitation_6hr >= 0).all()
 
 
+@pytest.mark.slow
 def test_six_hours_are_those_of_jcm_itself(store, dataset):
     """jcm's own driver, saving every step, from the state kept in the store: rain adds up and the state is the same."""
     import jax.numpy as jnp

@@ -106,7 +106,8 @@ def test_neighbours_bring_along_what_attends_to_them():
     plain = _neighbours(1, 1, 16)
     found, expected = (jax.jit(made)(given, graph) for graph in (replace(plain, by=BY_16), plain))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    np.testing.assert_array_equal(attend(*_arrays(1, 3), replace(plain, by=lambda *_: jnp.float32(7))), 7)
+    sevens = replace(plain, by=lambda query, *_: jnp.full_like(query, 7))
+    np.testing.assert_array_equal(attend(*_arrays(1, 3), sevens), 7)
 
 
 # Up to this version lowering ends at Triton's own language, which needs no GPU; later ones compile as they lower.
