@@ -49,9 +49,6 @@ class ForecastRequest:
     out: str | Path
     """Zarr store (`.zarr`) or NetCDF file (`.nc`) to write. A stopped Zarr forecast stays in OUT.partial and is resumed
     by the same command; a NetCDF file starts over."""
-    forcings: str | Path | None = None
-    """Zarr store or NetCDF file with the forcings that a checkpoint reads at every time of the forecast (sea surface
-    temperature, sea ice, ...), and the land-sea mask if they are missing over land; by default the initial one."""
     statistics: str | Path | None = None
     """Folder with the published statistics (mean_by_level.nc, ...); needed for published GraphCast and GenCast."""
     init_time: tuple[str, ...] = ()
@@ -97,6 +94,9 @@ class ForecastRequest:
     score_against: str | None = None
     """Store of truth: the forecast is scored one initial time after another and not kept; OUT becomes the folder of
     scores, as of `airmass evaluate`."""
+    forcings: str | Path | None = None
+    """Zarr store or NetCDF file with the forcings that a checkpoint reads at every time of the forecast (sea surface
+    temperature, sea ice, ...), and the land-sea mask if they are missing over land; by default the initial one."""
 
     def __post_init__(self):
         check_options(self)
