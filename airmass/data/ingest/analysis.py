@@ -28,6 +28,8 @@ _SUMMED = "total_precipitation"
 # Quantities that windows of precipitation are put together from, the preferred first.
 _SUMS = (_SUMMED, "total_precipitation_6hr", "total_precipitation_12hr", "total_precipitation_rate")
 _WATER = 1000.0  # kg m-3
+# A rise of the mean geopotential with pressure beyond noise, m2 s-2: layers of 100 hPa are 7,000 thick and more.
+_LARGEST_RISE = 3000.0
 _OROGRAPHY = "geopotential_at_surface"
 
 Pieces = Mapping[str, Sequence[Piece]]
@@ -415,7 +417,7 @@ def _require_falling(
 ) -> None:
     """Raise InputError unless the mean geopotential falls with pressure: else the levels are in another order."""
     means = frame.reshape(len(levels), -1).mean(axis=1)
-    wrong = np.flatnonzero(np.diff(means) >= 0)
+    wrong = np.flatnonzero(np.diff(means) > _LARGEST_RISE)
     if wrong.size:
         k, when = int(wrong[0]), "" if time is None else f" at {minute(time)}"
         raise InputError(
