@@ -149,6 +149,17 @@ def small_store(tmp_path_factory) -> Path:
     return make_store(tmp_path_factory.mktemp("small") / "store.zarr", days=5)
 
 
+@pytest.fixture(scope="session")
+def small_run(small_store, tmp_path_factory) -> Path:
+    """The recipe `tests.training.small.SMALL` trained on `small_store`. Shared: to write into it, copy the folder."""
+    from airmass.training.train import train
+    from tests.training.small import SMALL
+
+    run = tmp_path_factory.mktemp("small_run") / "run"
+    train(SMALL, small_store, run)
+    return run
+
+
 def _field(name, hours, level, latitude, longitude, seed) -> np.ndarray:
     """One variable on one level: its mean and amplitude times a pattern within -1 to 1; [time, latitude, longitude]."""
     mean, amplitude = _scale(name, level)

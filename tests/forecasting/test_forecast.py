@@ -15,7 +15,6 @@ from airmass.forecasting.forecast import forecast
 from airmass.forecasting.request import ForecastRequest
 from airmass.models.deterministic import compiled_step
 from airmass.models.state import State
-from airmass.training.train import train
 from tests.conftest import make_store
 from tests.training.small import SMALL
 
@@ -23,22 +22,10 @@ DAYS = [f"2000-11-0{day}T{hour:02}" for day in (2, 3) for hour in (0, 6, 12, 18)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return make_store(tmp_path_factory.mktemp("initial") / "store.zarr", days=5)
-
-
-@pytest.fixture(scope="module")
-def run(store, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "run"
-    train(SMALL, store, folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def made(run, store, tmp_path_factory):
+def made(small_run, small_store, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "f.zarr"
     before = compiled_step._cache_size()
-    forecast(ForecastRequest(run, store, out, init_time=tuple(DAYS), lead_time="1d"))
+    forecast(ForecastRequest(small_run, small_store, out, init_time=tuple(DAYS), lead_time="1d"))
     return out, compiled_step._cache_size() - before
 
 
@@ -57,8 +44,8 @@ def test_the_file_has_the_layout_that_judging_reads(made):
     assert all(np.isfinite(data[name]).all() for name in data.data_vars)
 
 
-def test_frames_are_the_models_own_steps(made, run, store):
-    saved, frames = read_model(run), Frames(store, SMALL.task)
+def test_frames_are_the_models_own_steps(made, small_run, small_store):
+    saved, frames = read_model(small_run), Frames(small_store, SMALL.task)
     model, history = saved.model(frames.static()), frames.window(3, 2)
     from airmass.fields.forcing import forcings
 
@@ -75,8 +62,8 @@ def test_frames_are_the_models_own_steps(made, run, store):
     np.testing.assert_allclose(frames.layout.pack(data[list(SMALL.task.targets)]), expected, rtol=2e-5, atol=1e-4)
 
 
-def test_the_same_command_makes_the_same_bytes(made, run, store, tmp_path):
-    forecast(ForecastRequest(run, store, tmp_path / "f.zarr", init_time=tuple(DAYS[:2]), lead_time="1d"))
+def test_the_same_command_makes_the_same_bytes(made, small_run, small_store, tmp_path):
+    forecast(ForecastRequest(small_run, small_store, tmp_path / "f.zarr", init_time=tuple(DAYS[:2]), lead_time="1d"))
     again, first = open_forecast(tmp_path / "f.zarr"), open_forecast(made[0]).isel(init_time=[0, 1])
     for name in first.data_vars:
         np.testing.assert_array_equal(again[name], first[name])
@@ -87,9 +74,9 @@ def test_lead_times(text, hours):
     assert read_hours(text) == hours
 
 
-def _refused(run, store, out, init=DAYS[0], lead="1d") -> str:
+def _refused(small_run, small_store, out, init=DAYS[0], lead="1d") -> str:
     with pytest.raises(InputError) as error:
-        forecast(ForecastRequest(run, store, out, init_time=(init,), lead_time=lead))
+        forecast(ForecastRequest(small_run, small_store, out, init_time=(init,), lead_time=lead))
     assert not out.exists() and "\n" not in str(error.value)
     return str(error.value)
 
@@ -105,8 +92,8 @@ def _refused(run, store, out, init=DAYS[0], lead="1d") -> str:
         ({"lead": "0h"}, "expected a multiple"),
     ],
 )
-def test_times_that_cannot_be(run, store, tmp_path, options, words):
-    assert words in _refused(run, store, tmp_path / "f.zarr", **options)
+def test_times_that_cannot_be(small_run, small_store, tmp_path, options, words):
+    assert words in _refused(small_run, small_store, tmp_path / "f.zarr", **options)
 
 
 @pytest.mark.parametrize(
@@ -123,44 +110,44 @@ def test_times_that_cannot_be(run, store, tmp_path, options, words):
         ({"corrupt_chunk": "temperature"}, "temperature cannot be read"),
     ],
 )
-def test_stores_that_do_not_fit_the_checkpoint(run, tmp_path, fault, words):
+def test_stores_that_do_not_fit_the_checkpoint(small_run, tmp_path, fault, words):
     other = make_store(tmp_path / "other.zarr", days=5, **fault)
     before = compiled_step._cache_size()
-    message = _refused(run, other, tmp_path / "f.zarr", init="2000-11-01T12")
+    message = _refused(small_run, other, tmp_path / "f.zarr", init="2000-11-01T12")
     assert words in message and "other.zarr" in message
     assert compiled_step._cache_size() == before
 
 
-def test_checkpoints_that_are_none(run, store, tmp_path):
+def test_checkpoints_that_are_none(small_run, small_store, tmp_path):
     out = tmp_path / "f.zarr"
-    assert "no such checkpoint" in _refused(tmp_path / "absent", store, out)
-    whole = (run / "model.npz").read_bytes()
+    assert "no such checkpoint" in _refused(tmp_path / "absent", small_store, out)
+    whole = (small_run / "model.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
-    assert "cannot be read as a file of arrays" in _refused(tmp_path / "cut.npz", store, out)
+    assert "cannot be read as a file of arrays" in _refused(tmp_path / "cut.npz", small_store, out)
     np.savez(tmp_path / "other.npz", x=np.ones(3))
-    assert "not a checkpoint of airmass" in _refused(tmp_path / "other.npz", store, out)
+    assert "not a checkpoint of airmass" in _refused(tmp_path / "other.npz", small_store, out)
 
 
-def test_a_checkpoint_whose_arrays_do_not_fit_its_settings(run, store, tmp_path):
-    saved = read_model(run)
+def test_a_checkpoint_whose_arrays_do_not_fit_its_settings(small_run, small_store, tmp_path):
+    saved = read_model(small_run)
     wider = dataclasses.replace(saved.recipe, model=dataclasses.replace(saved.recipe.model, width=9))
     write_model(tmp_path / "m.npz", dataclasses.replace(saved, recipe=wider))
-    message = _refused(tmp_path / "m.npz", store, tmp_path / "f.zarr")
+    message = _refused(tmp_path / "m.npz", small_store, tmp_path / "f.zarr")
     assert "has shape" in message and "expected" in message
 
 
-def test_command_line_refuses_in_one_line_and_with_status_two(run, store, tmp_path, capsys):
+def test_command_line_refuses_in_one_line_and_with_status_two(small_run, small_store, tmp_path, capsys):
     out = tmp_path / "f.zarr"
-    options = ["--initial", str(store), "--init-time", DAYS[0], "--lead-time", "12h", "--out", str(out)]
-    assert main(["forecast", "--checkpoint", str(run), *options]) == 0
+    options = ["--initial", str(small_store), "--init-time", DAYS[0], "--lead-time", "12h", "--out", str(out)]
+    assert main(["forecast", "--checkpoint", str(small_run), *options]) == 0
     written = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
     capsys.readouterr()
-    assert main(["forecast", "--checkpoint", str(run), *options]) == 2
+    assert main(["forecast", "--checkpoint", str(small_run), *options]) == 2
     assert "already exists" in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == written
 
 
 @pytest.mark.parametrize("out", ["/proc/f.zarr", "/dev/null/f.zarr"])
-def test_a_place_that_cannot_be_written(run, store, out):
+def test_a_place_that_cannot_be_written(small_run, small_store, out):
     with pytest.raises(InputError, match=f"{out}: cannot write"):
-        forecast(ForecastRequest(run, store, out, init_time=tuple(DAYS[:1]), lead_time="6h"))
+        forecast(ForecastRequest(small_run, small_store, out, init_time=tuple(DAYS[:1]), lead_time="6h"))

@@ -11,25 +11,10 @@ from airmass.evaluation.scores import read_rank_histograms
 from airmass.forecasting import scored
 from airmass.forecasting.forecast import forecast
 from airmass.forecasting.request import ForecastRequest
-from airmass.training.train import train
 from tests import forecasts
-from tests.conftest import make_store
-from tests.training.small import SMALL
 
 DAYS = ("2000-11-02T00", "2000-11-02T12", "2000-11-03T00")
 MEMBERS = {"members": 2, "perturb": 0.5, "lead_time": "12h", "init_time": DAYS}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return make_store(tmp_path_factory.mktemp("truth") / "store.zarr", days=5)
-
-
-@pytest.fixture(scope="module")
-def run(store, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run") / "run"
-    train(SMALL, store, folder)
-    return folder
 
 
 def quiet():
@@ -37,8 +22,10 @@ def quiet():
 
 
 @pytest.mark.slow
-def test_scores_are_those_of_the_stored_forecast_and_a_stop_costs_one_initial_time(run, store, tmp_path, monkeypatch):
-    request = ForecastRequest(run, store, tmp_path / "scores", score_against=str(store), **MEMBERS)
+def test_scores_are_those_of_the_stored_forecast_and_a_stop_costs_one_initial_time(
+    small_run, small_store, tmp_path, monkeypatch
+):
+    request = ForecastRequest(small_run, small_store, tmp_path / "scores", score_against=str(small_store), **MEMBERS)
     made = []
 
     def stops(asked):
@@ -54,23 +41,28 @@ def test_scores_are_those_of_the_stored_forecast_and_a_stop_costs_one_initial_ti
     table = scored.forecast_and_score(request, quiet())
     assert made == [("2000-11-02T00:00",), ("2000-11-02T12:00",), ("2000-11-02T12:00",), ("2000-11-03T00:00",)]
     assert [path.name for path in tmp_path.iterdir()] == ["scores"]  # no forecast is kept
-    stored = forecast(ForecastRequest(run, store, tmp_path / "f.zarr", **MEMBERS))
-    expected = forecasts.scored([stored], store, tmp_path / "expected")
+    stored = forecast(ForecastRequest(small_run, small_store, tmp_path / "f.zarr", **MEMBERS))
+    expected = forecasts.scored([stored], small_store, tmp_path / "expected")
     assert table.scores == expected.scores and len(table.scores) > 50
     assert read_rank_histograms(tmp_path / "scores") == read_rank_histograms(tmp_path / "expected")
 
 
-def test_it_is_refused_before_anything_is_made(run, store, tmp_path, capsys):
+def test_it_is_refused_before_anything_is_made(small_run, small_store, tmp_path, capsys):
     late = ForecastRequest(
-        run, store, tmp_path / "s", score_against=str(store), init_time=("2000-11-05T12",), lead_time="1d"
+        small_run,
+        small_store,
+        tmp_path / "s",
+        score_against=str(small_store),
+        init_time=("2000-11-05T12",),
+        lead_time="1d",
     )
     with pytest.raises(InputError, match=r"store.zarr: missing time 2000-11-06"):
         scored.forecast_and_score(late, quiet())
     assert not list(tmp_path.iterdir())
 
 
-def test_an_output_that_is_no_folder_of_scores_is_refused(store, tmp_path, capsys):
-    words = ["forecast", "--checkpoint", "run", "--initial", str(store), "--out", str(tmp_path / "s.zarr")]
-    assert main([*words, "--score-against", str(store)]) == 2
+def test_an_output_that_is_no_folder_of_scores_is_refused(small_store, tmp_path, capsys):
+    words = ["forecast", "--checkpoint", "run", "--initial", str(small_store), "--out", str(tmp_path / "s.zarr")]
+    assert main([*words, "--score-against", str(small_store)]) == 2
     assert "expected the name of a folder of scores" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,9 @@ import jax
 import numpy as np
 import pytest
 
+from airmass.commands.main import main
 from airmass.core.errors import InputError
-from airmass.core.files import hold
+from airmass.core.locks import hold
 from airmass.forecasting.checkpoints.model_file import read_model
 from airmass.models.graphcast.settings import GraphCastSettings
 from airmass.recipes.monitoring import MonitoringSettings
@@ -27,14 +29,17 @@ from airmass.training.update import make_update
 from tests.conftest import make_store
 from tests.training.small import OPTIONS, SMALL
 
-COMMAND = [sys.executable, "-m", "airmass", "train", "demo", *OPTIONS]
 # A rollout of two at the end: the curriculum, too, goes on where it was.
 LONG = "--training.updates 130 20 --training.rollout 1 2 --safety.save-minutes 0.03 --safety.window 10".split()
 LONG += "--safety.save-updates 50 --watch.every 10".split()
 
 
+def _words(store, run, *options) -> list[str]:
+    return ["train", "demo", *OPTIONS, *LONG, "--data", str(store), "--run", str(run), *options]
+
+
 def _command(store, run, *options) -> list[str]:
-    return [*COMMAND, *LONG, "--data", str(store), "--run", str(run), *options]
+    return [sys.executable, "-m", "airmass", *_words(store, run, *options)]
 
 
 def _parameters(run) -> dict[str, bytes]:
@@ -64,8 +69,7 @@ def _wait_for_checkpoint(run, process, beyond: int = 0) -> int:
 @pytest.fixture(scope="module")
 def undisturbed(small_store, tmp_path_factory):
     run = tmp_path_factory.mktemp("run") / "undisturbed"
-    done = subprocess.run(_command(small_store, run), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert main(_words(small_store, run)) == 0
     return run
 
 
@@ -79,7 +83,7 @@ def test_a_stopped_run_goes_on_to_the_bit(small_store, undisturbed, tmp_path, nu
     assert process.returncode == (130 if number == signal.SIGTERM else -signal.SIGKILL)
     if number == signal.SIGTERM:
         assert "run the same command to resume" in errors
-    assert subprocess.run(_command(small_store, run), capture_output=True).returncode == 0
+    assert main(_words(small_store, run)) == 0
     assert _parameters(run) == _parameters(undisturbed)
     assert _losses(run) == _losses(undisturbed)
 
@@ -103,14 +107,13 @@ def test_twenty_kills_at_random_moments_change_nothing(small_store, undisturbed,
 
 
 @pytest.mark.slow
-def test_a_run_stops_before_its_time_is_over_and_goes_on(small_store, tmp_path):
+def test_a_run_stops_before_its_time_is_over_and_goes_on(small_store, small_run, tmp_path):
     safety = dataclasses.replace(SMALL.safety, time_limit_minutes=1.0, margin_minutes=1.0)
     limited = dataclasses.replace(SMALL, safety=safety)
     with pytest.raises(KeyboardInterrupt, match="stopped after update 1;"):
         train(limited, small_store, tmp_path / "run")
     train(SMALL, small_store, tmp_path / "run")
-    train(SMALL, small_store, tmp_path / "other")
-    assert _parameters(tmp_path / "run") == _parameters(tmp_path / "other")
+    assert _parameters(tmp_path / "run") == _parameters(small_run)
 
 
 def test_the_model_file_says_how_it_came_to_be(undisturbed, small_store):
@@ -120,9 +123,8 @@ def test_the_model_file_says_how_it_came_to_be(undisturbed, small_store):
     assert saved.recipe.model == GraphCastSettings(mesh_level=1, width=8, steps=2, recompute=0)
 
 
-def test_the_curriculum_takes_its_stages_in_turn(small_store, tmp_path):
-    train(SMALL, small_store, tmp_path / "run")
-    lines = (tmp_path / "run" / LOG_FILE).read_text().splitlines()
+def test_the_curriculum_takes_its_stages_in_turn(small_run):
+    lines = (small_run / LOG_FILE).read_text().splitlines()
     last = json.loads(lines[-1])
     assert last["update"] == 16 and last["rollout"] == 2
     assert last["terms"].keys() == set(SMALL.task.targets)
@@ -144,9 +146,8 @@ def test_a_spike_sends_the_run_back_and_it_moves_on(small_store, tmp_path, capsy
     assert last["update"] == 40 and last["passed_over"] == 8
 
 
-def test_other_settings_or_data_are_refused_and_nothing_changes(small_store, tmp_path):
-    run = tmp_path / "run"
-    train(SMALL, small_store, run)
+def test_other_settings_or_data_are_refused_and_nothing_changes(small_store, small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.name != "lock"}
     other = dataclasses.replace(SMALL, model=dataclasses.replace(SMALL.model, width=9))
     other = dataclasses.replace(other, optimiser=dataclasses.replace(SMALL.optimiser, warmup=6))
@@ -158,9 +159,8 @@ def test_other_settings_or_data_are_refused_and_nothing_changes(small_store, tmp
 
 
 @pytest.mark.slow
-def test_changes_are_accepted_when_told(small_store, tmp_path, capsys):
-    run = tmp_path / "run"
-    train(SMALL, small_store, run)
+def test_changes_are_accepted_when_told(small_store, small_run, tmp_path, capsys):
+    run = shutil.copytree(small_run, tmp_path / "run")
     longer = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, updates=(12, 8)))
     train(longer, small_store, run, accept_changes=True)
     assert "training.updates = [12, 4], not [12, 8]" in " ".join(capsys.readouterr().out.split())
@@ -168,9 +168,8 @@ def test_changes_are_accepted_when_told(small_store, tmp_path, capsys):
     train(longer, small_store, run)  # and kept
 
 
-def test_two_runs_in_one_folder_are_refused(small_store, tmp_path):
-    run = tmp_path / "run"
-    train(SMALL, small_store, run)
+def test_two_runs_in_one_folder_are_refused(small_store, small_run, tmp_path):
+    run = shutil.copytree(small_run, tmp_path / "run")
     before = (run / "settings.json").read_text()
     words = rf"another process trains in this folder \(process {os.getpid()} on .*\); choose another --run"
     longer = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, updates=(12, 8)))
@@ -191,10 +190,9 @@ def test_of_two_runs_begun_together_one_trains(small_store, undisturbed, tmp_pat
     assert list(tmp_path.iterdir()) == [tmp_path / "run"]
 
 
-def test_refused_changes_change_nothing(small_store, tmp_path):
+def test_refused_changes_change_nothing(small_store, small_run, tmp_path):
     """Also where they are accepted, and only the saved state tells that they do not fit."""
-    run = tmp_path / "run"
-    train(SMALL, small_store, run)
+    run = shutil.copytree(small_run, tmp_path / "run")
     before = {path: path.read_bytes() for path in run.glob("*.*")}
     wider = dataclasses.replace(SMALL, model=dataclasses.replace(SMALL.model, width=9))
     with pytest.raises(InputError, match="cannot be read as a training state"):
@@ -212,9 +210,8 @@ def test_a_refused_run_leaves_no_folder(small_store, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_another_and_needs_it_no_longer(small_store, tmp_path):
-    first, second = tmp_path / "first", tmp_path / "second"
-    train(SMALL, small_store, first)
+def test_a_run_starts_from_another_and_needs_it_no_longer(small_store, small_run, tmp_path):
+    first, second = shutil.copytree(small_run, tmp_path / "first"), tmp_path / "second"
     small_steps = dataclasses.replace(SMALL.optimiser, peak_rate=1e-9, tail_rate=0.0, weight_decay=0.0, average=0.0)
     gentle = dataclasses.replace(SMALL, optimiser=small_steps)
     train(gentle, small_store, second, start=WarmStart(first))
@@ -226,11 +223,10 @@ def test_a_run_starts_from_another_and_needs_it_no_longer(small_store, tmp_path)
 
 
 @pytest.mark.slow
-def test_frozen_parts_stay_as_they_were(small_store, tmp_path):
-    train(SMALL, small_store, tmp_path / "first")
+def test_frozen_parts_stay_as_they_were(small_store, small_run, tmp_path):
     frozen = dataclasses.replace(SMALL, adaptation=dataclasses.replace(SMALL.adaptation, freeze=("encoder.*",)))
-    train(frozen, small_store, tmp_path / "second", start=WarmStart(tmp_path / "first"))
-    first, second = _parameters(tmp_path / "first"), _parameters(tmp_path / "second")
+    train(frozen, small_store, tmp_path / "second", start=WarmStart(small_run))
+    first, second = _parameters(small_run), _parameters(tmp_path / "second")
     assert all(
         (first[name] == second[name]) == name.startswith("params:encoder.")
         for name in first
@@ -245,16 +241,16 @@ def test_a_disk_that_is_full_while_saving_ends_the_run_with_a_reason(small_store
     limit = "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
     limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
     limit += "import airmass.commands.main; sys.exit(airmass.commands.main.main(sys.argv[1:]))"
-    command, at = _command(small_store, run), LONG.index("--training.updates") + len(COMMAND) + 1
-    short = [*command[:at], "1", "1", *command[at + 2 :]]
-    assert subprocess.run(short).returncode == 0
-    command = [sys.executable, "-c", limit, *_command(small_store, run)[3:], "--accept-changes"]
+    words = _words(small_store, run)
+    at = words.index("--training.updates") + 1
+    assert main([*words[:at], "1", "1", *words[at + 2 :]]) == 0
+    command = [sys.executable, "-c", limit, *words, "--accept-changes"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     # The libraries' threads have their say besides.
     line = f"airmass train: {run}/milestones: the training state cannot be saved: File too large"
     assert line in done.stderr.splitlines()
-    assert subprocess.run(_command(small_store, run, "--accept-changes"), capture_output=True).returncode == 0
+    assert main([*words, "--accept-changes"]) == 0
 
 
 def test_a_folder_of_something_else_is_refused(small_store, tmp_path):
