@@ -41,9 +41,9 @@ def commands() -> Iterator[str]:
     yield "# Command line\n"
     yield from table(("command", ""), ((f"[`airmass {name}`](#airmass-{anchor(name)})", words) for name, (_, words) in
                                        COMMANDS.items()))  # fmt: skip
-    yield "\nExit status: 0 done; 1 `data check` or `doctor` found a problem, or `initial --compare` a difference; 2 bad"
-    yield "input, in one line; 70 a fault of airmass; 128 plus a signal's number when stopped, and always 130 by `train`,"
-    yield "which saves first.\n"
+    yield "\nExit status: 0 done; 1 `data check` or `doctor` found a problem, or `initial --compare` a difference;"
+    yield "2 bad input, in one line; 70 a fault of airmass; 128 plus a signal's number when stopped, but 130 by `train`"
+    yield "for any of them, which saves first.\n"
     for name in COMMANDS:
         yield f"\n## airmass {name}\n\n```text\n{help_of(name)}\n```"
 

@@ -38,8 +38,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status.
 
-    0: done. 1: `data check` or `doctor` found a problem, or `initial --compare` a difference. 2: bad input. 70: a bug in
-    airmass. 128 plus the signal's number: stopped (130 by Ctrl-C, 143 by SIGTERM); `train`, which saves first, gives 130.
+    0: done. 1: `data check` or `doctor` found a problem, or `initial --compare` a difference. 2: bad input. 70: a bug
+    in airmass. 128 plus the signal's number: stopped (130 by Ctrl-C, 143 by SIGTERM); 130 by `train`, which saves.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     name, rest = _split(arguments)

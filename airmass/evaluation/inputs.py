@@ -306,7 +306,9 @@ def _climatology_path(systems: Sequence[SystemForecasts], named: Place | None) -
     }
     if len(said) > 1:
         (one, path), (other, other_path), *_ = said.items()
-        raise InputError(f"{path}: its climatology is {one}, but that of {other_path} is {other}; name one with --climatology")
+        raise InputError(
+            f"{path}: its climatology is {one}, but that of {other_path} is {other}; name one with --climatology"
+        )
     for text, path in said.items():
         if not is_url(text) and not Path(text).exists():
             raise InputError(f"{path}: its climatology {text} does not exist; name one with --climatology")

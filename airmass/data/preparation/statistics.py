@@ -120,8 +120,8 @@ def between(times: np.ndarray, dates: tuple[str, str], path: str | Path) -> slic
     first, end = parse_dates(dates)
     spacing = np.diff(times).min() if len(times) > 1 else np.timedelta64(0)
     if not (times[0] <= first + spacing and times[-1] + spacing >= end):
-        held = f"{minute(times[0])} to {minute(times[-1])}"
-        raise InputError(f"{path}: dates {dates[0]} to {dates[1]} are not covered; the store holds {held}; choose others")
+        held = f"{minute(times[0])} to {minute(times[-1])}; choose others"
+        raise InputError(f"{path}: dates {dates[0]} to {dates[1]} are not covered; the store holds {held}")
     return slice(*map(int, np.searchsorted(times, [first, end])))
 
 
