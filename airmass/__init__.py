@@ -13,7 +13,7 @@ The names in `__all__` are stable; all others may change.
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Public name -> its module, imported on first use: `import airmass` is fast and does not load JAX.
 _PUBLIC = {
