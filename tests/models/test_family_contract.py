@@ -95,7 +95,11 @@ def data(tmp_path_factory) -> Path:
     return make_store(tmp_path_factory.mktemp("data") / "store.zarr", days=6, names=(*NAMES, FORCED))
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+# The ensemble of GraphCasts is made of what FGN and GraphCast are made of.
+SLOW = {"graphcast_ensemble": pytest.mark.slow}
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=SLOW.get(name, ())) for name in FAMILIES])
 def family(request):
     return families()[request.param]
 
