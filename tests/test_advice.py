@@ -40,7 +40,7 @@ def test_every_message_that_recommends_a_command_is_tried_below():
         "data/preparation/checks.py": 1,  # names of another archive
         "data/formats/layout.py": 4,  # order of coordinates, fill value, dimensions, reference time
         "data/preparation/convert.py": 1,  # a chunk that cannot be read
-        "data/preparation/statistics.py": 1,  # no statistics
+        "data/preparation/saved_statistics.py": 1,  # no statistics
     }
 
 

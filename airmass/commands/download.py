@@ -27,12 +27,14 @@ def run(arguments: list[str]) -> None:
 
     from airmass.core.place import local_path
     from airmass.core.tables import gigabytes, progress
-    from airmass.data.download import SERVER, download, files_named, offered
+    from airmass.data.download import SERVER, download, files_named, offered, require_http
 
     if not options.name:
         _list()
         return
     files = files_named(options.name)
+    if options.server is not None:
+        require_http(options.server)
     if options.out is None:
         raise InputError("missing --out")
     out = local_path(options.out, "output")

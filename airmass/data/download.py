@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -90,7 +91,7 @@ def told_length(url: str) -> int:
 
 def _headers(url: str) -> Any:
     """What a server tells of a file; raises InputError if it tells no length."""
-    _require_http(url)
+    require_http(url)
     with _answer(urllib.request.Request(url, method="HEAD")) as answer:
         headers = answer.headers
     if not headers.get("Content-Length", "").isdecimal():
@@ -98,21 +99,24 @@ def _headers(url: str) -> Any:
     return headers
 
 
-def _require_http(url: str) -> None:
+def require_http(url: str) -> None:
+    """Raise InputError for an address of another kind."""
     if urlsplit(url).scheme not in ("http", "https"):
         raise InputError(f"{url}: expected an address that begins with https://")
 
 
 def read_small(url: str, most: int = 2**22) -> str:
     """The text of a small file; raises InputError if it cannot be fetched, is no ASCII text, or is larger."""
-    _require_http(url)
+    require_http(url)
     for attempt in range(_TRIES):
         try:
             with _answer(urllib.request.Request(url)) as answer:
                 data = answer.read(most + 1)
         except (OSError, HTTPException) as error:
-            _wait(attempt)
             broken = error_line(error)
+            if isinstance(getattr(error.__cause__, "reason", None), ConnectionRefusedError | socket.gaierror):
+                break  # nobody is there
+            _wait(attempt)
             continue
         if len(data) > most or not data.isascii():
             raise InputError(f"{url}: expected text of at most {most} bytes")

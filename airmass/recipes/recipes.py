@@ -178,7 +178,7 @@ RECIPES: dict[str, Recipe] = {
         expect="Z500 RMSE about 149 / 423 / 609 / 767 m2 s-2, 24 / 72 / 120 / 240 h, over three seeds (docs/demo.md)",
     ),
     "simulated-year": Recipe(
-        # On `airmass simulate` of 395 days: a year to train on, thirty days held out. Stages as in "demo-curriculum".
+        # On a simulation of 395 days: a year to train on, thirty days held out. Stages as in "demo-curriculum".
         task=_DEMO,
         model=GraphCastSettings(mesh_level=2, width=64, steps=4, recompute=0),
         training=TrainingSettings(updates=(9000, 500, 500, 500), rollout=(1, 2, 3, 4)),

@@ -41,7 +41,7 @@ def faults(field: str) -> list[tuple]:
         ("initial times falling", put("init_time", np.array([18, 6]), attributes=_INIT), ("init_time",)),
         ("initial times of numbers", put("init_time", np.array([6, 18]), attributes={}), ("init_time",)),
         ("initial times of text", put("init_time", np.array(["a", "b"]), attributes={}), ("init_time",)),
-        ("lead times of numbers", put("lead_time", np.array([6, 12]), attributes={}), ("lead time",)),
+        ("lead times of numbers", put("lead_time", np.array([6, 12]), attributes={}), ("lead",)),
         ("lead times of dates", put("lead_time", np.array([6, 12]), attributes=_INIT), ("lead_time",)),
         ("lead times twice", put("lead_time", np.array([6, 6]), attributes=_HOURS), ("lead_time",)),
         ("lead times below zero", put("lead_time", np.array([-6, 12]), attributes=_HOURS), ("lead_time",)),

@@ -92,7 +92,8 @@ def test_a_broken_mark_is_refused(tmp_path, text):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("model", ["gencast", pytest.param("fgn", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["gencast", "fgn"])
 def test_an_ensemble_is_judged_beside_graphcast_alone_and_from_perturbed_states(made, tmp_path, monkeypatch, model):
     for name, value in {"MEMBERS": 2, "ENSEMBLE_INIT_TIMES": SHORT_INIT_TIMES[:2], "ENSEMBLE_LEAD_TIME": "5d"}.items():
         monkeypatch.setattr(demo_pipeline, name, value)

@@ -27,7 +27,10 @@ def test_targets_are_sorted_by_name():
         ({"prognostic": ("temprature",)}, "unknown variable 'temprature'"),
         ({"diagnostic": ("temperature",)}, "temperature more than one role"),
         ({"forcing": ("specific_humidity",)}, "forcing 'specific_humidity' is on levels, expected a field at"),
-        ({"forcing": ("land_sea_mask",)}, "forcing 'land_sea_mask' is static, expected a field at the surface"),
+        (
+            {"forcing": ("land_sea_mask",), "static": ()},
+            "forcing 'land_sea_mask' is static, expected a field at the surface",
+        ),
         ({"levels": (850, 500)}, "expected rising levels, each once"),
         ({"levels": (500, 500)}, "expected rising levels, each once"),
         ({"prognostic": ()}, "task.prognostic is empty"),

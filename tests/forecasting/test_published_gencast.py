@@ -97,6 +97,7 @@ def test_samplers_that_are_none(refused, more, words):
     assert words in refused(more=more, case=GENCAST)
 
 
+@pytest.mark.slow
 def test_gencast_in_bfloat16(sampled, tmp_path):
     found, expected = packed(gencast(tmp_path / "g.nc", "--precision", "bfloat16")), packed(sampled)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))

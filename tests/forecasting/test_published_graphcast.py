@@ -177,6 +177,7 @@ def test_ten_days_are_the_default(tmp_path, monkeypatch):
     assert open_forecast(tmp_path / "f.nc").sizes["lead_time"] == 40
 
 
+@pytest.mark.slow
 def test_graphcast_in_bfloat16(made, tmp_path):
     low = tmp_path / "f.nc"
     more = ("--lead-time", "6h", "--precision", "bfloat16")

@@ -58,7 +58,7 @@ def small(settings: ModelSettings) -> ModelSettings:
     return dataclasses.replace(settings, **{k: v for k, v in _SMALL.items() if k in dataclasses.asdict(settings)})
 
 
-def small_recipe(family: str, calibrated: bool = False) -> Recipe:
+def small_recipe(family: str, calibrated: bool = False, forced: tuple[str, ...] = (FORCED,)) -> Recipe:
     """A recipe that trains in seconds, with a field that is missing over land where the family takes one."""
     _, recipe = demo_recipe(family)
     masked = recipe.family.may_be_missing and not calibrated
@@ -67,7 +67,7 @@ def small_recipe(family: str, calibrated: bool = False) -> Recipe:
         recipe.task,
         prognostic=names,
         diagnostic=(f"total_precipitation_{recipe.task.step}hr",),
-        forcing=(*RECIPES["graphcast-small"].task.forcing, FORCED),
+        forcing=(*RECIPES["graphcast-small"].task.forcing, *forced),
         levels=(500, 850),
     )
     watch = MonitoringSettings(
@@ -95,7 +95,11 @@ def data(tmp_path_factory) -> Path:
     return make_store(tmp_path_factory.mktemp("data") / "store.zarr", days=6, names=(*NAMES, FORCED))
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+# The ensemble of GraphCasts is made of what FGN and GraphCast are made of.
+SLOW = {"graphcast_ensemble": pytest.mark.slow}
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=SLOW.get(name, ())) for name in FAMILIES])
 def family(request):
     return families()[request.param]
 

@@ -132,6 +132,7 @@ def graphcast(tmp_path_factory):
     return folder, settings
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="kibibytes of peak memory")
 def test_the_peak_is_as_estimated(graphcast, tmp_path):
     folder, settings = graphcast

@@ -140,6 +140,7 @@ def first_frames(small_store, tmp_path_factory):
     return saved, history, first
 
 
+@pytest.mark.slow
 def test_a_forecast_keeps_the_gains_share_of_every_harmonic(first_frames):
     saved, history, first = first_frames
     columns, one = list(saved.normaliser.prognostic_columns), np.ones_like(saved.calibration.gain)

@@ -133,7 +133,9 @@ def _compiled_update(recipe, shape):
     return update.lower(state, TrainingBatch(Example(frames, forcings, numbers), numbers), fixed).compile()
 
 
-@pytest.mark.parametrize("family", families())
+@pytest.mark.parametrize(
+    "family", [pytest.param(one, marks=() if one == "graphcast" else pytest.mark.slow) for one in families()]
+)
 def test_an_update_takes_as_much_as_its_compiler_says(family):
     """Arguments and temporaries of the update, of settings that the counts were not taken from."""
     shape, recipe = (45, 96), next(r for n, r in RECIPES.items() if r.family.name == family and n.endswith("demo"))

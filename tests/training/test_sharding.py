@@ -46,11 +46,15 @@ def alone(small_store, tmp_path_factory):
     return _losses(run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "space"),
     [
         (2, 2),
-        *(pytest.param(data, space, marks=pytest.mark.slow) for data, space in ((2, 1), (4, 1), (4, 2), (1, 8))),
+        (2, 1),
+        (4, 1),
+        (4, 2),
+        (1, 8),
     ],
 )
 def test_losses_do_not_depend_on_the_number_of_devices(small_store, alone, tmp_path, data, space):
@@ -78,6 +82,7 @@ def _together(stores, run, *options: str) -> None:
     _finish(*(_run(store, run, 1, *options, "--devices.process", str(k)) for k, store in enumerate(stores)))
 
 
+@pytest.mark.slow
 def test_losses_do_not_depend_on_the_number_of_processes(small_store, alone, tmp_path):
     _together([small_store] * 2, tmp_path / "run")
     np.testing.assert_allclose(_losses(tmp_path / "run"), alone, rtol=1e-5)

@@ -73,7 +73,7 @@ def undisturbed(small_store, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on_to_the_bit(small_store, undisturbed, tmp_path, number):
     run = tmp_path / "run"
     process = subprocess.Popen(_command(small_store, run), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

@@ -18,7 +18,7 @@ from zarr.core.buffer import Buffer, BufferPrototype, default_buffer_prototype
 from airmass.core.errors import InputError
 from airmass.core.memory import resident
 from airmass.core.place import is_url, located
-from airmass.data.formats.climatology import EXTREMES, quantiles_name
+from airmass.data.formats.climatology import DRY, EXTREMES, quantiles_name, seeps_names
 from airmass.fields.variables import spellings
 
 # Half a minute in all: long enough for a busy server, short enough for a user with a wrong name.
@@ -120,7 +120,8 @@ class RemoteStore(Store):
     def members(self) -> list[str]:
         """Names of the store's arrays: known names, and names in the metadata of these arrays."""
         if self._names is None:
-            found = self._present([*_COORDINATES, *spellings(), *map(quantiles_name, EXTREMES)])
+            of_climatologies = [*map(quantiles_name, EXTREMES), *(name for field in DRY for name in seeps_names(field))]
+            found = self._present([*_COORDINATES, *spellings(), *of_climatologies])
             named = {name for about in found.values() for name in _named(about)} - found.keys()
             self._names = [*found, *self._present(sorted(named))]
         return self._names

@@ -65,7 +65,7 @@ def _loss_and_gradient(steps: int):
     return jax.jit(jax.value_and_grad(objective, has_aux=True))(GOLDEN_FGN.model.network)
 
 
-@pytest.fixture(scope="module", params=[1, 2])
+@pytest.fixture(scope="module", params=[1, pytest.param(2, marks=pytest.mark.slow)])
 def outcome(request):
     return request.param, _loss_and_gradient(request.param)
 

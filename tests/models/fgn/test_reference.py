@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from airmass.models.fgn import reference
 from airmass.models.fgn.model import FGNNetwork, Inputs
@@ -15,6 +16,7 @@ from tests.models.graphcast.test_reference import CHANNELS, GRAPHS, OUTPUTS, ass
 UNIFORM = 2
 
 
+@pytest.mark.slow
 def test_the_fast_network_is_the_plain_one():
     settings = FGNSettings(1, 16, 2, 2, 2, 24, edge_width=4, noise_channels=5, condition=3, divisor=3.0)
     network = random_leaves(lambda: FGNNetwork(settings, CHANNELS, UNIFORM, OUTPUTS, key=jax.random.key(0)))

@@ -17,7 +17,7 @@ STEPS = 2
 @pytest.fixture(scope="module")
 def case(small_store):
     """A random model, its task, the frames that it starts from, and their time."""
-    recipe = small_recipe("fgn", calibrated=True)
+    recipe = small_recipe("fgn", calibrated=True, forced=())
     frames = Frames(small_store, recipe.task, DATES)
     saved = small_saved(recipe, frames)
     columns = list(saved.normaliser.prognostic_columns)

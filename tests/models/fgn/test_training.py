@@ -44,6 +44,7 @@ def recipe():
     return dataclasses.replace(made, task=task, loss=RECIPES["weathernext2-mini"].loss)
 
 
+@pytest.mark.slow
 def test_fields_of_cyclones_are_learned_where_there_are_some(store, recipe, tmp_path):
     train(recipe, store, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / LOG_FILE).read_text().splitlines()]

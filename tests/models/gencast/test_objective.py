@@ -48,6 +48,7 @@ def _silent(model: GenCast) -> GenCast:
     return eqx.tree_at(lambda m: m.network.decoder.output.layers[-1], model, jax.tree.map(jnp.zeros_like, last))
 
 
+@pytest.mark.slow
 def test_a_network_that_says_nothing_is_off_by_the_noise_or_by_the_change(small_store):
     """With c_skip x alone the error of x0 is (s n - s2 x0) / (s2 + 1), and the weight is (s2 + 1) / s2."""
     frames = Frames(small_store, TINY.task)
@@ -154,6 +155,7 @@ def test_a_target_is_what_restores_the_frame(whitened):
     np.testing.assert_allclose(resolved, 0, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_samples_of_a_silent_network_have_the_spectrum_of_the_innovations(whitened):
     """Their variance is short by what 20 levels of the sampler fall short for unit data, 2.6 % (docs/diffusion.md)."""
     frames, model = whitened

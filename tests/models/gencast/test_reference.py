@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from airmass.models.gencast import reference
 from airmass.models.gencast.model import DenoiserNetwork, GenCastSettings
@@ -14,6 +15,7 @@ from tests.models.graphcast.test_reference import CHANNELS, GRAPHS, OUTPUTS, ass
 SIGMA = jnp.float32(0.7)
 
 
+@pytest.mark.slow
 def test_the_fast_network_is_the_plain_one():
     settings = GenCastSettings(mesh_level=1, width=16, layers=2, heads=2, hops=2, feedforward=24, frequencies=4)
     network = random_leaves(lambda: DenoiserNetwork(settings, CHANNELS + OUTPUTS, OUTPUTS, key=jax.random.key(0)))

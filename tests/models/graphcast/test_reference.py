@@ -46,7 +46,10 @@ def assert_equal_networks(fast, plain, network):
         np.testing.assert_allclose(found / scale, expected / scale, atol=1e-4, err_msg=jax.tree_util.keystr(path))
 
 
-@pytest.mark.parametrize("steps, hidden_layers, recompute", [(3, 1, 1), (3, 2, 1), (1, 1, 0)])
+@pytest.mark.parametrize(
+    ("steps", "hidden_layers", "recompute"),
+    [(1, 1, 0), *(pytest.param(3, layers, 1, marks=pytest.mark.slow) for layers in (1, 2))],
+)
 def test_the_fast_network_is_the_plain_one(steps, hidden_layers, recompute):
     settings = GraphCastSettings(mesh_level=1, width=16, steps=steps, hidden_layers=hidden_layers, recompute=recompute)
     network = random_leaves(lambda: GraphCastNetwork(settings, CHANNELS, OUTPUTS, key=jax.random.key(0)))

@@ -22,7 +22,7 @@ from tests.training.small import small_saved
 @pytest.fixture(scope="module")
 def case(small_store, tmp_path_factory):
     """A random GraphCast in a file, its recipe as an ensemble, and frames."""
-    parent, recipe = small_recipe("graphcast"), small_recipe("graphcast_ensemble")
+    parent, recipe = small_recipe("graphcast", forced=()), small_recipe("graphcast_ensemble", forced=())
     frames = Frames(small_store, parent.task, DATES)
     path = tmp_path_factory.mktemp("parent") / "model.npz"
     saved = small_saved(parent, frames)
@@ -56,7 +56,7 @@ def test_its_forecast_is_at_first_that_of_its_parent(case, grown):
 
 def test_a_model_of_another_kind_is_refused(case, grown, tmp_path):
     _, _, recipe, frames = case
-    other = small_recipe("convlstm")
+    other = small_recipe("convlstm", forced=())
     write_model(tmp_path / "other.npz", small_saved(other, frames))
     with pytest.raises(InputError, match="holds a ConvLSTM, expected a GraphCast ensemble"):
         start_from(grown[0], recipe.task, recipe.model, tmp_path / "other.npz")

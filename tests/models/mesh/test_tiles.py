@@ -175,6 +175,7 @@ def test_features_come_back_in_order_of_receiver_then_sender():
     assert np.all(np.diff(first) > 0)
 
 
+@pytest.mark.slow
 def test_renumbering_mesh_nodes_changes_only_their_numbers():
     # On the level of the other tests all nodes are one patch, which is left as it is.
     graphs = build_graphs(GRID, 2, cache=False)

@@ -101,6 +101,7 @@ def _transformer(width: int, level: int):
     return made, (module, x, jax.random.normal(jax.random.key(2), (5,)))
 
 
+@pytest.mark.slow
 def test_neighbours_bring_along_what_attends_to_them():
     made, given = _transformer(12, 1)
     plain = _neighbours(1, 1, 16)
