@@ -201,4 +201,19 @@ def in_words(rows: Sequence[Comparison]) -> str:
     return (
         f"{title}{place}{when}: {first.system} is significantly better than {first.against} in {better} of "
         f"{len(rows)} cells and significantly worse in {worse}; {rest} do not differ significantly."
+        f"{_by_lead_time(rows)}"
     )
+
+
+def _by_lead_time(rows: Sequence[Comparison]) -> str:
+    """Where in the forecast a system is better and where worse, if it is both and more than one part is scored."""
+    told, first = [], 0.0
+    for last in (24.0, 72.0, 120.0, np.inf):
+        part = [row for row in rows if first < row.lead_time_hours <= last and row.significant]
+        if any(first < row.lead_time_hours <= last for row in rows):
+            better = sum(row.better for row in part)
+            when = f"up to {last:g} h" if np.isfinite(last) else f"beyond {first:g} h"
+            told.append(f"{better} and {len(part) - better} {when}")
+        first = last
+    both = 0 < sum(row.better for row in rows if row.significant) < sum(row.significant for row in rows)
+    return f" Better and worse: {', '.join(told)}." if both and len(told) > 1 else ""

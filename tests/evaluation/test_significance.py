@@ -10,7 +10,7 @@ from rich.console import Console
 from scipy.stats import false_discovery_control, ttest_1samp
 
 from airmass.core.errors import InputError
-from airmass.evaluation.comparisons import families, in_words, read_comparisons
+from airmass.evaluation.comparisons import Comparison, families, in_words, read_comparisons
 from airmass.evaluation.metrics import known_metrics
 from airmass.evaluation.significance import METHODS, corrected_t_interval, flatness, pseudo_values, significant
 from tests.conftest import make_store
@@ -113,6 +113,18 @@ def test_better_is_said_only_where_it_is_significant(files):
     channel = row.variable, row.level
     assert row.value == table.value("better", channel, row.lead_time_hours, "rmse")
     assert row.init_times == 32 and "significantly" in in_words([row])
+
+
+def test_words_tell_at_which_lead_times_a_system_is_better():
+    def cell(hours, difference):
+        return Comparison(
+            "b", "a", "2m_temperature", None, hours, "rmse", 2 + difference, 2.0, difference, difference - 0.1,
+            difference + 0.1, 0.001, True, 20,
+        )  # fmt: skip
+
+    said = in_words([cell(6.0, 1.0), cell(24.0, 1.0), cell(48.0, -1.0), cell(240.0, 1.0)])
+    assert said.endswith("Better and worse: 0 and 2 up to 24 h, 1 and 0 up to 72 h, 0 and 1 beyond 120 h.")
+    assert "Better and worse" not in in_words([cell(6.0, 1.0), cell(48.0, 1.0)])
 
 
 def test_scores_have_intervals_where_asked(files):
