@@ -38,7 +38,7 @@ _OPTIONS = {"train": ("--training.updates", "3"), "plot": ("--fields", "2t", "--
 
 @dataclass(frozen=True)
 class Run:
-    """How one command ended in one environment."""
+    """The end of one command in one environment."""
 
     extra: str
     command: str
@@ -94,7 +94,7 @@ def _as(extra: str, command: str, ended: tuple[int, float, str]) -> Run:
 
 
 def right(run: Run) -> bool:
-    """Whether a command ended as it should: well, or without the extra that it needs with one line that names it."""
+    """True for a command that ended well, or, without the extra that it needs, with one line that names it."""
     if run.command == "simulate" and run.extra != "simulate":
         return run.status == 2 and "simulate" in run.said
     return run.status == 0

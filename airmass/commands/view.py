@@ -53,7 +53,7 @@ def run(arguments: list[str]) -> None:
             out, options.forecast, options.truth, options.tracks, options.fields, init_times, everything,
             options.max_size, lambda done, total: shown.update(bar, completed=done, total=total),
         )  # fmt: skip
-    only = "" if everything or init_times else "; of several initial times the first, all with --init-times all"
+    only = "" if everything or init_times else "; the first initial time of each forecast, --init-times all for all"
     print(one_line(f"view: {path} ({path.stat().st_size / 1e6:.1f} MB{only})"))
 
 

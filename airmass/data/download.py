@@ -90,7 +90,7 @@ def told_length(url: str) -> int:
 
 
 def _headers(url: str) -> Any:
-    """What a server tells of a file; raises InputError if it tells no length."""
+    """Headers of a file on its server; raises InputError for none of its length."""
     require_http(url)
     with _answer(urllib.request.Request(url, method="HEAD")) as answer:
         headers = answer.headers

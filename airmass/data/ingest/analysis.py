@@ -308,7 +308,7 @@ class Analysis:
     def _computed(
         self, name: str, origin: "Origin", time: np.datetime64, number: int | None
     ) -> tuple[np.ndarray, Regridder]:
-        if origin.formula is HYDROSTATIC:
+        if origin.formula is not None and origin.formula.compute is None:
             return self._hydrostatic(name, origin, time, number)
         read = [self._read(name, quantity, time, number) for quantity in origin.inputs]
         regridder = self._regridder(read[0][1])
@@ -318,6 +318,7 @@ class Analysis:
             if self._regridder(piece) is not regridder:
                 raise InputError(f"{self.describe(name)}: {quantity} is on another grid than {origin.inputs[0]}")
         pressure = 100.0 * np.array(self.levels, float)[:, None] if VARIABLES[name].on_levels else None
+        assert origin.formula.compute is not None
         values = origin.formula.compute(*(v.astype(np.float64) for v, _ in read), pressure)
         return values.astype(np.float32), regridder
 
@@ -348,6 +349,7 @@ class Analysis:
             )
         if origin.formula is None:
             return first
+        assert origin.formula.compute is not None  # what is integrated changes in time
         return origin.formula.compute(first.astype(np.float64), None).astype(np.float32)
 
     def _intervals(self, quantity: str) -> Intervals:

@@ -21,11 +21,14 @@ Fields = Float[np.ndarray, "*level point"]
 
 @dataclass(frozen=True)
 class Formula:
-    """A variable from other quantities; `compute` also gets the pressure in Pa, which is None off levels."""
+    """A variable from other quantities; `compute` also gets the pressure in Pa, which is None off levels.
+
+    Without `compute`, the variable is integrated from the ground up over model levels, not level by level.
+    """
 
     variable: str
     inputs: tuple[str, ...]
-    compute: Callable[..., Fields]
+    compute: Callable[..., Fields] | None
     words: str
 
 

@@ -16,12 +16,8 @@ _GROUND = ("surface_pressure", "logarithm_of_surface_pressure")
 _INPUTS = ("temperature", "specific_humidity")
 
 
-def _never(*given: np.ndarray) -> np.ndarray:
-    raise NotImplementedError("integrated from the ground up, not level by level")
-
-
 # IFS Documentation CY47R3, part III, equation 2.21.
-HYDROSTATIC = Formula("geopotential", _INPUTS, _never, "integrated from virtual temperature on model levels")
+HYDROSTATIC = Formula("geopotential", _INPUTS, None, "integrated from virtual temperature on model levels")
 
 
 class ModelLevelFields:

@@ -25,7 +25,7 @@ def shard_length(opened: Opened, asked: int | None) -> int:
 
 @dataclass(frozen=True)
 class ShardWork:
-    """What a worker needs to write shards of a store: the sources, and of a store appended to, its `before` times."""
+    """Shards of a store to write, from the sources and, for a store appended to, from its `before` times."""
 
     request: IngestRequest
     levels: tuple[int, ...]

@@ -137,7 +137,7 @@ def _step(times: np.ndarray, step: int | None, path: str | Path) -> int:
 
 @dataclass(frozen=True)
 class Pass:
-    """What a worker needs to pass over one variable of a store, writing its climatology to `folder`."""
+    """A pass over the variables of a store, one at a time, that writes climatologies to `folder`."""
 
     store: str | Path
     dates: tuple[str, str]

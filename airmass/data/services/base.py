@@ -86,7 +86,7 @@ class FieldService(Service, Generic[T]):
 
     @abstractmethod
     def take(self, field: "Field", downloads: "Downloads") -> Iterable[T]:
-        """What gives one quantity; raises Absent where the service lacks it at this time or at a level."""
+        """Parts of files that give one quantity; raises Absent where the service lacks it at a time or level."""
 
     @abstractmethod
     def fetch(self, taken: Sequence[T], downloads: "Downloads") -> list[Path]:
@@ -110,7 +110,7 @@ class FieldService(Service, Generic[T]):
                     )
 
     def _any_way(self, one: Wanted, time: np.datetime64, downloads: "Downloads") -> list[T]:
-        """What gives a variable, by the first way that the service has."""
+        """Parts of files that give a variable, by the first way that the service has."""
         lacking = []
         for way in one.ways:
             if not all(quantity in self.params for quantity in way):
