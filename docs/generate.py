@@ -6,11 +6,9 @@ import dataclasses
 import importlib.util
 import inspect
 import io
-import itertools
 import os
 import pkgutil
 import re
-import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -99,26 +97,13 @@ def _settings(value: object, prefix: str) -> Iterator[tuple[str, object]]:
 
 
 def options(prefix: str, value: object) -> Iterator[Row]:
-    docs = field_docs(type(value))
+    from airmass.commands.help import field_texts
+
+    docs = field_texts(type(value))
     for part in dataclasses.fields(value):  # type: ignore[arg-type]
         held = getattr(value, part.name)
         if not dataclasses.is_dataclass(held):
             yield f"`{prefix}{part.name.replace('_', '-')}`", f"`{held!r}`", words(docs.get(part.name, ""))
-
-
-def field_docs(kind: type) -> dict[str, str]:
-    """Docstrings of a dataclass's fields, by name."""
-    found: dict[str, str] = {}
-    for base in reversed(kind.__mro__[:-1]):
-        try:
-            body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
-        except (OSError, TypeError):
-            continue
-        for one, other in itertools.pairwise(body):
-            described = isinstance(other, ast.Expr) and isinstance(other.value, ast.Constant)
-            if isinstance(one, ast.AnnAssign) and described:
-                found[one.target.id] = " ".join(str(other.value.value).split())  # type: ignore[union-attr]
-    return found
 
 
 def variables() -> Iterator[str]:
@@ -143,7 +128,8 @@ def kind_of(variable) -> str:
 def metrics() -> Iterator[str]:
     from airmass.evaluation.metrics import known_metrics
 
-    yield "# Metrics\n\nOf `airmass evaluate` and `airmass.evaluate`. How to add one: CONTRIBUTING.md.\n"
+    yield "# Metrics\n\nOf `airmass evaluate` and `airmass.evaluate`."
+    yield "How to add one: [Contributing](../contributing.md).\n"
     yield from table(("metric", "", "source"), ((f"`{name}`", *_with_source(metric)) for name, metric in
                                                 known_metrics().items()))  # fmt: skip
 

@@ -2,10 +2,9 @@
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
+from airmass.forecasting.checkpoints.location import SHIPPED
 from airmass.forecasting.checkpoints.model_file import read_model, write_model
-from airmass.forecasting.model import SHIPPED_DEMO
 
 MOST_BYTES = 1_000_000
 
@@ -13,9 +12,10 @@ MOST_BYTES = 1_000_000
 def main(run: str) -> None:
     saved = read_model(run)
     about = {name: value for name, value in saved.about.items() if name != "climatology"}  # a path of the machine
-    write_model(SHIPPED_DEMO, replace(saved, about=about | {"made_by": "airmass demo"}))
-    if (size := Path(SHIPPED_DEMO).stat().st_size) > MOST_BYTES:
-        raise SystemExit(f"{SHIPPED_DEMO}: {size} bytes, expected at most {MOST_BYTES}")
+    path = SHIPPED["demo"]
+    write_model(path, replace(saved, about=about | {"made_by": "airmass demo"}))
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise SystemExit(f"{path}: {size} bytes, expected at most {MOST_BYTES}")
 
 
 if __name__ == "__main__":

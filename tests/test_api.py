@@ -11,10 +11,11 @@ import pytest
 import xarray as xr
 
 import airmass
+from airmass.commands.main import main
 from airmass.data.formats.forecast_reader import open_forecast
 from airmass.data.formats.store import open_store
+from airmass.forecasting.checkpoints.location import SHIPPED
 from airmass.forecasting.checkpoints.model_file import read_model, write_model
-from airmass.forecasting.model import SHIPPED_DEMO
 from airmass.recipes.recipes import RECIPES
 from tests.conftest import synthetic_dataset
 from tests.golden_case import GOLDEN, GOLDEN_GENCAST
@@ -121,8 +122,8 @@ def test_what_does_not_fit_is_refused(model, store):
 
 
 def test_the_demo_ships_with_the_package_and_says_where_it_comes_from(tmp_path, monkeypatch):
-    saved = read_model(SHIPPED_DEMO)
-    assert SHIPPED_DEMO.stat().st_size < 1e6
+    saved = read_model(SHIPPED["demo"])
+    assert SHIPPED["demo"].stat().st_size < 1e6
     assert saved.recipe == dataclasses.replace(
         RECIPES["demo"], training=saved.recipe.training, watch=saved.recipe.watch
     )
@@ -132,10 +133,14 @@ def test_the_demo_ships_with_the_package_and_says_where_it_comes_from(tmp_path, 
     demo = airmass.load("demo")
     assert demo.name == "graphcast" and demo.task == RECIPES["demo"].task
     state = synthetic_dataset(days=1, n_latitude=32, n_longitude=64, levels=demo.task.levels)
-    frames = list(demo.forecast(state.isel(time=slice(0, 2)), steps=2))
+    state = state.isel(time=slice(0, 2))
+    frames = list(demo.forecast(state, steps=2))
     assert all(np.isfinite(frame[name]).all() for frame in frames for name in demo.task.targets)
-    with pytest.raises(airmass.InputError, match="demo"):
-        airmass.load("./demo")
+    state.to_netcdf("state.nc")
+    written = "forecast --checkpoint demo --initial state.nc --lead-time 12h --out f.nc"
+    assert main(written.split()) == 0
+    with open_forecast("f.nc") as forecast:
+        np.testing.assert_allclose(forecast["temperature"].values[0, -1], frames[1]["temperature"].values, rtol=1e-6)
     own = tmp_path / "demo" / "model.npz"
     own.parent.mkdir()
     write_model(own, dataclasses.replace(saved, about={"updates": 1}))

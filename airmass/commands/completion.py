@@ -11,9 +11,12 @@ from typing import Literal
 import tyro
 
 from airmass.commands.options import parse
+from airmass.forecasting.checkpoints.location import SHIPPED
 
 # Commands whose first word is a recipe; it must be there for their help.
 _WITH_RECIPE = ("train", "plan")
+# Words before the place of a checkpoint; read by bash and by Python.
+_BEFORE_A_MODEL = "^(inspect|.*--checkpoint|train .*--start)$"
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,17 @@ def options_of(command: str) -> list[str]:
 
 
 def bash() -> str:
-    """Script for bash; other words than options are completed as files."""
+    """Script for bash; other words than options are completed as files, where a model goes also as its name."""
     cases = "\n".join(f'    "{words}") choices="{choices}" ;;' for words, choices in _cases())
     return f"""_airmass() {{
   local current="${{COMP_WORDS[COMP_CWORD]}}" before="${{COMP_WORDS[*]:1:$((COMP_CWORD - 1))}}" choices=""
   if [[ $current == -* ]]; then before="${{COMP_WORDS[1]}}"; [[ $before == data ]] && before="data ${{COMP_WORDS[2]}}"
     before="$before -"; fi
+  if [[ $before =~ {_BEFORE_A_MODEL} ]]; then
+    compopt -o filenames 2>/dev/null
+    COMPREPLY=($(compgen -W "{" ".join(SHIPPED)}" -- "$current") $(compgen -f -- "$current"))
+    return
+  fi
   case "$before" in
 {cases}
   esac
@@ -66,11 +74,20 @@ def fish() -> str:
     for words, choices in _cases():
         if words.endswith(" -"):
             seen = " and ".join(f"__fish_seen_subcommand_from {word}" for word in words.removesuffix(" -").split())
-            lines += [f"complete -c airmass -n '{seen}' -l {choice[2:]} -r" for choice in choices.split()]
+            lines += [
+                f"complete -c airmass -n '{seen}' -l {choice[2:]} -r{_models(words, choice)}"
+                for choice in choices.split()
+            ]
         else:
             seen = f"__fish_seen_subcommand_from {words}" if words else "__fish_use_subcommand"
             lines.append(f"complete -c airmass -n '{seen}' -a '{choices}'" + ("" if words in COMMANDS else " -f"))
+    lines.append(f"complete -c airmass -n '__fish_seen_subcommand_from inspect' -a '{' '.join(SHIPPED)}'")
     return "\n".join(lines)
+
+
+def _models(words: str, option: str) -> str:
+    takes = re.search(_BEFORE_A_MODEL, f"{words.removesuffix('-')} {option}")
+    return f" -a '{' '.join(SHIPPED)}'" if takes else ""
 
 
 def _cases() -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ import tyro
 
 from airmass.commands.options import parse, require_between
 from airmass.core.errors import one_line
-from airmass.core.tables import progress, say
+from airmass.core.tables import counted, say
 
 
 @dataclass(frozen=True)
@@ -60,21 +60,22 @@ def run(arguments: list[str]) -> None:
     require_between("--accumulation", options["accumulation"], 1, 240)
     require_between("--member", options["member"], 0, 100000)
 
+    from rich.console import Console
+
     from airmass.data.ingest.ingest import ingest
     from airmass.data.ingest.request import IngestRequest
 
     out, workers, append = (options.pop(name) for name in ("out", "workers", "append"))
     scheduler = options.pop("scheduler")
     try:
-        with progress() as shown:
-            bar = shown.add_task("taking in", total=None)
+        with counted("taking in", console := Console()) as tell:
             digest = ingest(
                 IngestRequest(**options),
                 out,
                 workers,
                 append,
-                lambda n, total: shown.update(bar, completed=n, total=total),
-                lambda note: say(shown.console, note, soft_wrap=True),
+                tell,
+                lambda note: say(console, note, soft_wrap=True),
                 scheduler,
             )
     except KeyboardInterrupt as stop:

@@ -7,7 +7,7 @@ import tyro
 
 from airmass.commands.options import parse, require_between
 from airmass.core.errors import one_line
-from airmass.core.tables import progress
+from airmass.core.tables import counted
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,7 @@ def run(arguments: list[str]) -> None:
 
     from airmass.data.preparation.statistics import compute_statistics
 
-    with progress() as shown:
-        bar = shown.add_task("reading", total=None)
+    with counted("reading") as tell:
         compute_statistics(
             options.store,
             options.out,
@@ -50,7 +49,7 @@ def run(arguments: list[str]) -> None:
             options.variables,
             options.levels,
             options.step,
-            lambda name, done, total: shown.update(bar, description=one_line(name), completed=done, total=total),
+            lambda name, done, total: tell(done, total, name),
             options.workers,
             options.scheduler,
         )

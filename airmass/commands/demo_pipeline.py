@@ -12,13 +12,12 @@ from typing import Annotated, Literal
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
 
 from airmass.core.errors import InputError
 from airmass.core.files import new_output
 from airmass.core.place import local_path
 from airmass.core.strict_json import read_json
-from airmass.core.tables import say
+from airmass.core.tables import counted, say
 from airmass.core.typed import Range
 from airmass.recipes.recipes import RECIPES, Recipe
 from airmass.training.run_folder import STATISTICS_FOLDER
@@ -195,15 +194,9 @@ def _forecast(
     from airmass.forecasting.forecast import forecast
     from airmass.forecasting.request import ForecastRequest
 
-    with Progress(console=console) as shown:
-        bar = shown.add_task("forecasting", total=None)
-
-        def progress(done: int, total: int) -> None:
-            shown.update(bar, completed=done, total=total)
-
-        forecast(
-            ForecastRequest((run,), store, out, init_time=tuple(init_times), lead_time=lead_time, **options), progress
-        )
+    request = ForecastRequest((run,), store, out, init_time=tuple(init_times), lead_time=lead_time, **options)
+    with counted("forecasting", console) as tell:
+        forecast(request, tell)
 
 
 def _evaluate(forecasts: Sequence[Path], store: Path, scores: Path, console: Console, **options) -> None:

@@ -10,7 +10,7 @@ def run(arguments: list[str]) -> None:
 
     from rich.console import Console
 
-    from airmass.core.tables import progress, say
+    from airmass.core.tables import counted, say
     from airmass.forecasting.forecast import forecast
 
     if request.score_against is not None:
@@ -20,13 +20,8 @@ def run(arguments: list[str]) -> None:
         print(one_line(f"scores: {request.output / 'scores.json'}"))
         return
     try:
-        with progress() as shown:
-            bar = shown.add_task("forecasting", total=None)
-            forecast(
-                request,
-                lambda done, total: shown.update(bar, completed=done, total=total),
-                lambda words: say(Console(stderr=True), words, soft_wrap=True),
-            )
+        with counted("forecasting") as tell:
+            forecast(request, tell, lambda words: say(Console(stderr=True), words, soft_wrap=True))
     except KeyboardInterrupt as stop:
         stop.args = (f"stopped; {'run the same command to resume' if request.resumable else 'nothing was written'}",)
         raise

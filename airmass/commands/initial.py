@@ -16,8 +16,8 @@ class InitialOptions:
 
     sources: tyro.conf.Positional[tuple[str, ...]]
     """Zarr stores, NetCDF and GRIB files, zip archives of CDS, folders; and one of ecmwf-open-data, gfs, cds."""
-    checkpoint: Path
-    """A run's folder, a model file, or a published `.npz`."""
+    checkpoint: str
+    """A run's folder, a model file, a published `.npz`, or `demo`, the model in the package."""
     out: Path
     """NetCDF file to write."""
     time: str | None = None
@@ -100,7 +100,7 @@ def run(arguments: list[str]) -> int:
     return int(bool(differences))
 
 
-def _require_grid(checkpoint: Path, grid, asked: str | None) -> None:
+def _require_grid(checkpoint: str, grid, asked: str | None) -> None:
     """Raise InputError if --grid names another grid than the checkpoint's, where that has one only."""
     from airmass.data.ingest.regrid import parse_grid
 
@@ -110,16 +110,15 @@ def _require_grid(checkpoint: Path, grid, asked: str | None) -> None:
 
 def _fetched(request, service, task, time, downloads, server, centre, last_only):
     """The request with the service's files, under a bar."""
-    from airmass.core.tables import progress
+    from airmass.core.tables import counted
     from airmass.data.services.fetch import fetched
 
-    with progress() as shown:
-        bar = shown.add_task(service.name)
+    with counted(service.name) as tell:
 
-        def tell(done: int, total: int, words: str) -> None:
-            shown.update(bar, completed=done, total=total, description=one_line(f"{service.name}: {words}"))
+        def named(done: int, total: int, words: str) -> None:
+            tell(done, total, f"{service.name}: {words}")
 
-        made = fetched(request, service, task, time, downloads, server, centre, tell, last_only)
+        made = fetched(request, service, task, time, downloads, server, centre, named, last_only)
     print(one_line(f"{service.title}, {service.licence}: {len(made.sources)} files"))
     return made
 

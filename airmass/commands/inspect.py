@@ -14,8 +14,9 @@ from airmass.core.typed import MOST_SEED
 class Inspect:
     """Show the kind, inputs and outputs of a checkpoint, and the memory and time that a forecast takes here."""
 
-    checkpoint: tyro.conf.Positional[Path]
-    """A run's folder, a model file, or a published `.npz` of GraphCast, GenCast or WeatherNext 2."""
+    checkpoint: tyro.conf.Positional[str]
+    """A run's folder, a model file, a published `.npz` of GraphCast, GenCast or WeatherNext 2, or `demo`, the model in
+    the package."""
     config: Path | None = None
     """Published configuration, such as WeatherNext2.json; needed for published WeatherNext 2 weights."""
     grid: str | None = None

@@ -4,21 +4,25 @@ import contextlib
 import difflib
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, NamedTuple, TypeVar, get_args, get_type_hints
+from itertools import takewhile
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 import tyro
 
+from airmass.commands.help import described, position_word, unmarked, value_word
 from airmass.core.errors import InputError
 
 _T = TypeVar("_T")
+_EXPECTED = {"N": "a whole number", "N ...": "whole numbers", "NUMBER": "a number", "NUMBER ...": "numbers"}
 
 
 class _Option(NamedTuple):
     name: str
     required: bool
-    flag: bool
+    word: str  # for its value, "" for a flag
 
 
 def parse(kind: type[_T], prog: str, arguments: Sequence[str]) -> _T:
@@ -28,7 +32,9 @@ def parse(kind: type[_T], prog: str, arguments: Sequence[str]) -> _T:
     invalid value. These checks are made here because tyro takes the last of repeated options and draws its errors as
     boxes of many lines.
     """
-    if not {"-h", "--help"} & set(arguments):
+    if {"-h", "--help"} & set(arguments):
+        kind = described(kind)
+    else:
         _check_names(list(_options_of(kind)), arguments)
     output = io.StringIO()
     try:
@@ -38,7 +44,7 @@ def parse(kind: type[_T], prog: str, arguments: Sequence[str]) -> _T:
         if not exited.code:
             raise
         refused = next((error for error in _causes(exited) if isinstance(error, InputError)), None)
-        raise refused or InputError(_first_words(output.getvalue())) from None
+        raise refused or InputError(_refusal(kind, arguments, _first_words(output.getvalue()))) from None
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -64,7 +70,7 @@ def require_positive(name: str, value: float | None) -> None:
 
 def _check_names(options: Sequence[_Option], arguments: Sequence[str]) -> None:
     known = {option.name: option.name for option in options}
-    known |= {_off(option.name): option.name for option in options if option.flag}
+    known |= {_off(option.name): option.name for option in options if not option.word}
     given = [word.partition("=")[0].replace("_", "-") for word in arguments if word.startswith("--") and word != "--"]
     for word in given:
         if word not in known:
@@ -87,7 +93,7 @@ def _options_of(kind: Any, value: Any = None, prefix: str = "--") -> Iterator[_O
     """Yield all options of a dataclass and of the dataclasses in it, but no positional ones; `value` is its default."""
     hints = get_type_hints(kind, include_extras=True)
     for part in fields(kind):
-        hint, *marks = get_args(hints[part.name]) if hasattr(hints[part.name], "__metadata__") else [hints[part.name]]
+        hint, marks = unmarked(hints[part.name])
         if tyro.conf.Positional in marks:
             continue
         default = getattr(value, part.name) if value is not None else part.default
@@ -98,7 +104,39 @@ def _options_of(kind: Any, value: Any = None, prefix: str = "--") -> Iterator[_O
             yield from _options_of(inner, default if is_dataclass(default) else None, below)
         else:
             absent = value is None and part.default in (MISSING, tyro.MISSING) and part.default_factory is MISSING
-            yield _Option(name, absent, hint is bool)
+            yield _Option(name, absent, "" if hint is bool else value_word(part.name, hint))
+
+
+def _refusal(kind: Any, arguments: Sequence[str], words: str) -> str:
+    """Words for what tyro refused: the option, the values found and those expected; its own words for the rest."""
+    if more := re.search(r"Unrecognized options: (.+)", words):
+        return f"unexpected {more[1].split(' ---')[0]}"
+    if "Missing from" in words:
+        given = sum(1 for _ in takewhile(lambda word: not word.startswith("-"), arguments))
+        return f"missing {', '.join(list(_positions(kind))[given:])}"
+    named = re.search(r"(?:Error parsing |argument ')(--[a-z0-9.-]+)", words)
+    option = next((one for one in _options_of(kind) if named and one.name == named[1]), None)
+    if option is None:
+        return words
+    found = " ".join(_values(option.name, arguments)) or "empty"
+    return f"{option.name} is {found}, expected {_EXPECTED.get(option.word, option.word.replace('|', ' or '))}"
+
+
+def _values(option: str, arguments: Sequence[str]) -> Sequence[str]:
+    """Values that follow an option."""
+    words = [word.replace("_", "-", word.startswith("--") * word.count("_")) for word in arguments]
+    at = next(i for i, word in enumerate(words) if word.partition("=")[0] == option)
+    if "=" in words[at]:
+        return [arguments[at].partition("=")[2]]
+    return list(takewhile(lambda word: not word.startswith("--"), arguments[at + 1 :]))
+
+
+def _positions(kind: Any) -> Iterator[str]:
+    """Words of the arguments without a name that must be given."""
+    hints = get_type_hints(kind, include_extras=True)
+    for part in fields(kind):
+        if tyro.conf.Positional in unmarked(hints[part.name])[1] and part.default is MISSING:
+            yield position_word(part.name, hints[part.name])
 
 
 def _first_words(box: str) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -11,7 +12,11 @@ from airmass.core.errors import one_line
 _OWN = {
     "data": (str, tyro.MISSING, "Store to train on, local or remote (s3://, gs://, https://)."),
     "run": (Path, tyro.MISSING, "Folder of the run: settings, statistics, checkpoints, logs and the model."),
-    "start": (Path | None, None, "Run, model file or published .npz from which to take the initial parameters."),
+    "start": (
+        Annotated[str | None, tyro.conf.arg(metavar="PATH")],
+        None,
+        "Run, model file or published .npz from which to take the initial parameters, or demo, the one in the package.",
+    ),
     "statistics": (Path | None, None, "Statistics folder of a published --start."),
     "config": (Path | None, None, "Configuration of a published --start of WeatherNext 2, in place of --statistics."),
     "accept_changes": (bool, False, "Resume a run that was started with other settings, data or devices."),

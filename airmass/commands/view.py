@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
-from rich.progress import Progress
 
 from airmass.commands.options import parse, require_between, require_positive
 from airmass.core.errors import InputError, one_line
@@ -45,13 +44,13 @@ def run(arguments: list[str]) -> None:
         serve(options.forecast, options.truth, options.tracks, options.fields, init_times, everything, options.port)
         return
 
+    from airmass.core.tables import counted
     from airmass.plots.viewer.view import write_view
 
-    with Progress(transient=True) as shown:
-        bar = shown.add_task("packing fields", total=None)
+    with counted("packing fields") as tell:
         path = write_view(
             out, options.forecast, options.truth, options.tracks, options.fields, init_times, everything,
-            options.max_size, lambda done, total: shown.update(bar, completed=done, total=total),
+            options.max_size, tell,
         )  # fmt: skip
     only = "" if everything or init_times else "; the first initial time of each forecast, --init-times all for all"
     print(one_line(f"view: {path} ({path.stat().st_size / 1e6:.1f} MB{only})"))

@@ -4,11 +4,13 @@ rich reads `[...]` in a str as markup and terminals obey control characters, so 
 through `plain`, and what is printed without rich through `one_line`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from functools import cache
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -31,10 +33,36 @@ def say_lines(console: Console, text: str) -> None:
         say(console, line.expandtabs(), soft_wrap=True)
 
 
-def progress(console: Console | None = None) -> Progress:
-    """A progress bar whose descriptions are literal text."""
+@contextmanager
+def progress(console: Console | None = None) -> Iterator[Progress]:
+    """Progress bars whose descriptions are literal text; an error removes them from the terminal."""
     description = TextColumn("{task.description}", markup=False)
-    return Progress(description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console)
+    with Progress(description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console) as shown:
+        try:
+            yield shown
+        except BaseException:
+            shown.live.transient = True
+            raise
+
+
+@contextmanager
+def counted(description: str, console: Console | None = None) -> Iterator[Callable[..., None]]:
+    """A function of (done, total, description) that draws a progress bar from its first call on.
+
+    Checks that come before that call can therefore fail without a bar.
+    """
+    with ExitStack() as opened:
+
+        @cache
+        def bar() -> tuple[Progress, TaskID]:
+            shown = opened.enter_context(progress(console))
+            return shown, shown.add_task("", total=None)
+
+        def tell(done: int, total: int, words: str = description) -> None:
+            shown, task = bar()
+            shown.update(task, completed=done, total=total, description=one_line(words))
+
+        yield tell
 
 
 def table(title: str, rows: Mapping[str, object], boxed: bool) -> Table:

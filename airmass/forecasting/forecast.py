@@ -27,6 +27,7 @@ from airmass.data.stored_forcing import forced_times, open_stored_forcing
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.clock import parse_time
 from airmass.fields.forcing import Stored
+from airmass.forecasting.checkpoints.location import checkpoint_file, is_shipped
 from airmass.forecasting.perturbed import perturbed
 from airmass.forecasting.pooled import dealt, pooled
 from airmass.forecasting.request import ForecastRequest
@@ -135,6 +136,8 @@ def forecast(
     if say and plan.numbers is not None and (words := dealt(plan.system, plan.numbers)):
         say(words)
     if say:
+        for name in filter(is_shipped, request.checkpoints):
+            say(f"note: {name} is the model in the package: {checkpoint_file(name)}")
         for remark in plan.remarks:
             say(f"note: the initial state: {remark}")
     return _run(plan, progress)
@@ -196,6 +199,8 @@ def _run(plan: ResolvedForecast, progress: Progress | None) -> Path:
         )
 
     trajectories = Trajectories(runner, plan.start, plan.inits, plan.steps, plan.numbers or range(1))
+    if progress:
+        progress(total - left, total)
     wrote = _frame_counter(progress, total, left)
     if output is not None:
         _write_zarr(output, writer, trajectories, wrote)

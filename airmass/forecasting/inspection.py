@@ -43,7 +43,8 @@ def inspection(
     checkpoint: str | Path, grid: str | None, precision: str, members: int, config: str | Path | None = None
 ) -> Inspection:
     """Read a checkpoint and measure the speed of matrix products. Raises InputError for an inconsistent checkpoint."""
-    source, held = Path(checkpoint), read_checkpoint(checkpoint, config)
+    held = read_checkpoint(checkpoint, config)
+    source = held.path
     family, task, settings = held.family, held.task, held.settings
     if members < 1 or (members > 1 and not family.ensemble):
         expected = "1 or more" if family.ensemble else f"1 for {family.title}"

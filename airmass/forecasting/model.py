@@ -23,13 +23,11 @@ from airmass.fields.forcing import forcings as values_at
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
-from airmass.forecasting.checkpoints.model_file import MODEL_FILE
 from airmass.forecasting.system import check_grid, load_system
 from airmass.models.runner import whole_hours
 from airmass.models.state import State
 
 _HOUR = np.timedelta64(1, "h")
-DEMO, SHIPPED_DEMO = "demo", Path(__file__).parent / "shipped" / "demo.npz"
 
 
 def load(
@@ -42,13 +40,11 @@ def load(
     """Load a model from a run's folder, a model file of airmass, or a published `.npz`.
 
     "demo" is the GraphCast of `airmass demo` (64 x 32 grid, steps of 6 h), which is in the package, unless there is a
-    run's folder of that name.
+    file or a run's folder of that name.
     A published file needs its `statistics` folder, that of WeatherNext 2 its configuration file `config` instead.
     `precision` of the network's arithmetic is "float32" or "bfloat16". Raises InputError for a path that is not a
     checkpoint, and for an inconsistent one.
     """
-    if checkpoint == DEMO and not (Path(DEMO) / MODEL_FILE).exists():
-        checkpoint = SHIPPED_DEMO
     return ForecastModel(checkpoint, statistics, precision, config)
 
 

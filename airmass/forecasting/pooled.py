@@ -53,7 +53,7 @@ class PooledRunner:
         return member % len(self._runners)
 
 
-def pooled(systems: Mapping[Path, ForecastSystem]) -> ForecastSystem:
+def pooled(systems: Mapping[str | Path, ForecastSystem]) -> ForecastSystem:
     """One system of several, by the path of their checkpoints.
 
     Of deterministic models it is an ensemble of one member a model. Raises InputError for models of different kinds,

@@ -42,8 +42,8 @@ class ForecastRequest:
     """Run a forecast from a checkpoint and an initial state."""
 
     checkpoint: tuple[str | Path, ...] | str | Path
-    """A run's folder, a model file, or a published `.npz` of GraphCast, GenCast or WeatherNext 2. Several are one
-    system, to which members are dealt out in turn."""
+    """A run's folder, a model file, a published `.npz` of GraphCast, GenCast or WeatherNext 2, or `demo`, the model in
+    the package. Several are one system, to which members are dealt out in turn."""
     initial: str | Path
     """Zarr store or NetCDF file with the initial frames and the static fields."""
     out: str | Path
@@ -102,7 +102,7 @@ class ForecastRequest:
         check_options(self)
         if not self.checkpoints:
             raise InputError("no checkpoint, expected one or more")
-        if len(set(self.checkpoints)) < len(self.checkpoints):
+        if len(set(map(Path, self.checkpoints))) < len(self.checkpoints):
             raise InputError(f"checkpoints {', '.join(map(str, self.checkpoints))}: each may be given once")
         out = local_path(self.out, "output")
         if self.score_against is not None and out.suffix in SUFFIXES:
@@ -117,9 +117,8 @@ class ForecastRequest:
             raise InputError(f"--initial-noise fixes the noise, so --noise-memory {self.noise_memory:g} has no effect")
 
     @property
-    def checkpoints(self) -> tuple[Path, ...]:
-        several = (self.checkpoint,) if isinstance(self.checkpoint, str | Path) else self.checkpoint
-        return tuple(local_path(path, "checkpoint") for path in several)
+    def checkpoints(self) -> tuple[str | Path, ...]:
+        return (self.checkpoint,) if isinstance(self.checkpoint, str | Path) else self.checkpoint
 
     @property
     def checkpoint_name(self) -> str:

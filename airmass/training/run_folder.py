@@ -27,8 +27,8 @@ from airmass.fields.grid import LatLonGrid
 from airmass.fields.linear_residual import LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
+from airmass.forecasting.checkpoints.location import MODEL_FILE
 from airmass.forecasting.checkpoints.model_file import (
-    MODEL_FILE,
     ModelFile,
     read_model,
     residual_arrays,
@@ -57,7 +57,7 @@ class WarmStart(NamedTuple):
     A published one needs its statistics folder, or its configuration.
     """
 
-    checkpoint: Path | None = None
+    checkpoint: str | Path | None = None
     statistics: Path | None = None
     config: Path | None = None
 

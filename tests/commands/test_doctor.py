@@ -62,6 +62,9 @@ COMPLETIONS = pytest.mark.parametrize(
         (["view", "f.zarr", "--tru"], "--truth"),
         (["data", "stats", "s.zarr", "--da"], "--dates"),
         (["train", "demo", "--model.wid"], "--model.width"),
+        (["inspect", "de"], "demo"),
+        (["forecast", "--initial", "x", "--checkpoint", "de"], "demo"),
+        (["train", "demo", "--start", "de"], "demo"),
     ],
 )
 

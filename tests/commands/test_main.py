@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -38,13 +39,22 @@ def test_no_help_loads_anything_heavy():
     assert shown.endswith("[]\n")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(name, capsys):
+# The word for an option's value: PATH, DATE DATE, `N ...` or a choice such as float32|bfloat16.
+WORD = re.compile(r"[A-Z]+([: ][A-Z]+)*( \.\.\.)?|[a-z0-9-]+(\|[a-z0-9-]+)+")
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, "train demo", "plan gencast-demo", "train fgn-demo"])
+def test_every_command_has_help_in_words(name, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     try:
         assert main([*name.split(), "--help"]) == 0
     except SystemExit as ended:
         assert ended.code == 0
-    assert "usage" in capsys.readouterr().out.lower()
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: airmass")
+    valued = re.findall(r"^│ (--[a-z0-9.-]+) (\S.*?)(?:  .*)?│$", shown, re.MULTILINE)
+    assert [f"{option} {value}" for option, value in valued if not WORD.fullmatch(value)] == []
+    assert not re.search(r"\[\[|\b(STR|INT|FLOAT)\b|default: (None|False)?\)", shown)
 
 
 def refused(words, capsys) -> str:
@@ -75,11 +85,17 @@ def refused(words, capsys) -> str:
         ("forecast --checkpoint x --initial y --out z.nc --seed 1 --seed=2", "option --seed is given 2 times"),
         ("forecast --checkpoint x --initial y --out z.nc --seed -1", "--seed is -1, expected 0 to 4294967295"),
         ("forecast --checkpoint x --initial y --out z.nc --seed 9223372036854775808", "expected 0 to 4294967295"),
-        ("forecast --checkpoint x --initial y --out z.nc --seed one", "--seed"),
+        ("forecast --checkpoint x --initial y --out z.nc --seed one", "--seed is one, expected a whole number"),
         ("forecast --checkpoint x --initial y --out z.nc --members 0", "--members is 0, expected 1"),
         ("forecast --checkpoint x --initial y --out z.nc --memory-limit nan", "--memory-limit is nan"),
-        ("forecast --checkpoint x --initial y --out z.nc --precision float8", "invalid choice 'float8'"),
-        ("inspect", "Missing from airmass inspect"),
+        ("forecast --checkpoint x --initial y --out z.nc --precision float8", "expected float32 or bfloat16"),
+        (
+            "forecast --checkpoint demmo --initial y --out z.nc",
+            "demmo: no such checkpoint; did you mean demo, the model in",
+        ),
+        ("inspect ./demo", "demo: no such checkpoint"),
+        ("inspect", "missing CHECKPOINT"),
+        ("data convert x", "missing OUT"),
         ("inspect x y", "y"),
         ("demo --seed -1", "--seed is -1"),
         ("plot f --truth t --out o --places 91 0", "--places: latitude is 91.0, expected -90 to 90"),

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from airmass.commands.main import main
-from airmass.core.errors import one_line
-from airmass.core.tables import duration, gigabytes, plain, progress, say, say_lines, table
+from airmass.core.errors import InputError, one_line
+from airmass.core.tables import counted, duration, gigabytes, plain, progress, say, say_lines, table
 
 NASTY = (
     "[/x]",
@@ -51,6 +51,18 @@ def test_it_is_shown_as_it_is(text, shown):
     assert all(c.isprintable() or c == "\n" for c in found)
 
 
+def test_a_bar_comes_with_the_first_count_and_goes_with_an_error():
+    console = Console(file=StringIO(), width=80, force_terminal=True)
+    with pytest.raises(InputError), counted("reading", console):
+        raise InputError("found before the work")
+    assert console.file.getvalue() == ""
+    with pytest.raises(InputError), counted("reading", console) as tell:
+        tell(1, 2)
+        raise InputError("found within it")
+    shown = console.file.getvalue()
+    assert "reading" in shown and shown.rindex("reading") < shown.rindex("\x1b[2K")  # the line is erased
+
+
 def test_a_text_of_several_lines_keeps_them():
     console = screen()
     say_lines(console, "a\n\n[b]\x1b[0m\n")
@@ -81,7 +93,7 @@ def test_names_of_files_that_are_markup_or_escapes_get_one_line(command, name, t
     monkeypatch.chdir(tmp_path)
     assert main([name if word == "X" else word for word in command.split()]) == 2
     out, err = capsys.readouterr()
-    assert err.count("\n") == 1 and "\x1b" not in out + err
+    assert err.count("\n") == 1 and "\x1b" not in err and out == ""
     assert ("[/x]" if name == "[/x]" else "\\x1b[31m\\n") in err and not any(tmp_path.iterdir())
 
 

@@ -20,7 +20,6 @@ from airmass.core.arrays import ArrayFile, NpzArray, as_declared
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, write_arrays
 from airmass.core.parameter_paths import path_name
-from airmass.core.place import local_path
 from airmass.core.strict_json import from_source, parse_json
 from airmass.core.typed import Range
 from airmass.fields.channels import ChannelLayout
@@ -30,13 +29,13 @@ from airmass.fields.linear_residual import Calibration, LinearResidual
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
+from airmass.forecasting.checkpoints.location import checkpoint_file
 from airmass.models.family import new_network
 from airmass.models.model import Trained
 from airmass.models.nn.attention_choice import Attend
 from airmass.recipes.recipes import Recipe
 from airmass.recipes.saved import as_settings, from_settings
 
-MODEL_FILE = "model.npz"
 _FORMAT, _READ = 5, (3, 4, 5)
 _RESIDUAL = ("mean", "persistence", "spread")
 _GAIN = "gain"
@@ -119,9 +118,7 @@ def read_model(path: str | Path) -> ModelFile:
 
     The recipe determines which arrays must be there, before any is read. Raises InputError for an invalid file.
     """
-    path = local_path(path, "checkpoint")
-    if path.is_dir():
-        path = path / MODEL_FILE
+    path = checkpoint_file(path)
     flat = ArrayFile(path)
     if "json" not in flat:
         raise InputError(f"{path}: not a checkpoint of airmass: it has no settings")

@@ -8,20 +8,20 @@ from airmass.core.arrays import ArrayFile
 from airmass.core.errors import InputError
 from airmass.core.place import local_path
 from airmass.forecasting.checkpoints.base import Checkpoint
-from airmass.forecasting.checkpoints.model_file import MODEL_FILE, read_model
+from airmass.forecasting.checkpoints.location import checkpoint_file
+from airmass.forecasting.checkpoints.model_file import read_model
 from airmass.forecasting.checkpoints.own import OwnCheckpoint
 from airmass.forecasting.checkpoints.published import PublishedCheckpoint
 from airmass.models.family import families
 
 
 def read_checkpoint(checkpoint: str | Path, config: str | Path | None = None) -> Checkpoint:
-    """Read a checkpoint file, or the model file in a run's folder. Raises InputError if it is not a checkpoint.
+    """Read a checkpoint (see `checkpoint_file`). Raises InputError if it is not one.
 
     `config` is the configuration of a published checkpoint that has one. Statistics in a folder are not read.
     """
-    path = local_path(checkpoint, "checkpoint")
-    path = path / MODEL_FILE if path.is_dir() else path
-    keys = _keys(path)
+    path = checkpoint_file(checkpoint)
+    keys = list(ArrayFile(path))
     with _named(path, config):
         family = next((f for f in families().values() if f.published and _has(keys, f.published.mark)), None)
         needs_config = family is not None and family.published is not None and family.published.configured
@@ -55,9 +55,3 @@ def _named(*paths: str | Path | None) -> Iterator[None]:
     except InputError as error:
         named = any(str(error).startswith(f"{path}: ") for path in paths)
         raise error if named else InputError(f"{paths[0]}: {error}") from None
-
-
-def _keys(path: Path) -> list[str]:
-    if not path.exists():
-        raise InputError(f"{path}: no such checkpoint")
-    return list(ArrayFile(path))
