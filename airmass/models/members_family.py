@@ -29,4 +29,5 @@ class MembersFamily(ModelFamily):
         from airmass.models.objectives.members import MembersObjective
 
         axis = "member" if recipe.devices.member > 1 else None
-        return MembersObjective(loss, recipe.task.history, recipe.model.members, recipe.training.recompute, axis)
+        members = min(recipe.model.members, loss.kind.most_members or recipe.model.members)
+        return MembersObjective(loss, recipe.task.history, members, recipe.training.recompute, axis)

@@ -48,6 +48,10 @@ class Recipe:
 
     def __post_init__(self):
         check(self, "")
+        if self.loss.stages and len(self.loss.stages) != len(self.training.updates):
+            raise InputError(
+                f"loss.stages is {self.loss.stages} and training.updates {self.training.updates}, expected equally many"
+            )
         self.family.check(self)
 
     @property

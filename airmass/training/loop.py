@@ -11,6 +11,7 @@ from jax.experimental import multihost_utils
 
 from airmass.core.errors import InputError
 from airmass.data.loading.examples import Examples, LoadedBatch
+from airmass.models.objectives.base import Objective
 from airmass.recipes.recipes import Recipe
 from airmass.recipes.settings import TrainingSettings
 from airmass.training.checkpoint import Checkpoints
@@ -25,15 +26,25 @@ from airmass.training.watchdog import Watchdog
 _AGREE_EVERY = 10
 
 
+class Stage(NamedTuple):
+    """A stage of the curriculum: its number, its first and last update (excluded), and its rollout."""
+
+    number: int
+    begin: int
+    end: int
+    rollout: int
+
+
 class Callbacks(NamedTuple):
-    """Callbacks of the loop. `describe` turns a report into named numbers; `validate` validates the state after an
-    update.
+    """Callbacks of the loop.
+
+    `describe` turns an objective's report into named numbers; `validate` validates the state after an update.
     """
 
     monitor: Monitor
     watchdog: Watchdog
     profiler: Profiler
-    describe: Callable[[UpdateReport], tuple[dict[str, float], dict[str, float]]]
+    describe: Callable[[Objective, UpdateReport], tuple[dict[str, float], dict[str, float]]]
     validate: Callable[[TrainingState, int], None]
 
 
@@ -48,7 +59,7 @@ class Loop:
         require_unchanged: Callable[[], None],
         place_batch: Callable[[LoadedBatch], TrainingBatch],
         update: Update,
-        fixed: Fixed,
+        fixed: tuple[Fixed, ...],
         checkpoints: Checkpoints,
         callbacks: Callbacks,
         interrupts: Interrupts,
@@ -64,15 +75,15 @@ class Loop:
         """Train to the end. Raises KeyboardInterrupt, after saving, if stopped, and InputError if training fails."""
         total = self._recipe.training.total
         while (done := int(state.update)) < total:
-            begin, end, rollout = stage(self._recipe.training, done)
-            state = self._stage(state, begin, end, rollout)
+            state = self._stage(state, stage(self._recipe.training, done))
         return state
 
-    def _stage(self, state: TrainingState, begin: int, end: int, rollout: int) -> TrainingState:
+    def _stage(self, state: TrainingState, stage: Stage) -> TrainingState:
         """Run the updates of one stage. Returns early, to be called again, after a rollback."""
+        begin, end, fixed = stage.begin, stage.end, self._fixed[stage.number]
         done, offset = int(state.update), int(state.offset)
         safety, watchdog = self._recipe.safety, self._callbacks.watchdog
-        batches = self._examples.batches(done + offset, end + offset, rollout)
+        batches = self._examples.batches(done + offset, end + offset, stage.rollout)
         with closing(batches):
             for number in range(done + 1, end + 1):
                 watchdog.beat(f"reading data for update {number}")
@@ -80,9 +91,9 @@ class Loop:
                     batch = self._place_batch(next(batches))
                 watchdog.beat(f"making update {number}")
                 self._callbacks.profiler.before(number)
-                state, report = self._update(state, batch, self._fixed)
+                state, report = self._update(state, batch, fixed)
                 self._callbacks.profiler.after(number, state)
-                self._report(number, rollout, state, report)
+                self._report(number, stage, state, report)
                 if number == end:  # a longer rollout has larger losses
                     state = _new_window(state, 0.0)
                 elif (number - begin) % safety.window == 0:
@@ -93,7 +104,7 @@ class Loop:
                 self._save_if_due(state, number)
             return state
 
-    def _report(self, number: int, rollout: int, state: TrainingState, report: UpdateReport) -> None:
+    def _report(self, number: int, stage: Stage, state: TrainingState, report: UpdateReport) -> None:
         if number % self._recipe.watch.every and number < self._recipe.training.total:
             return
         if (failed := int(state.failed)) >= self._recipe.safety.most_skipped:
@@ -101,10 +112,10 @@ class Loop:
                 f"the gradients of the last {failed} updates up to {number} were not finite; the loss is "
                 f"{float(report.loss):g}: lower the rate, or check the data"
             )
-        terms, extra = self._callbacks.describe(report)
+        terms, extra = self._callbacks.describe(self._fixed[stage.number].objective, report)
         extra |= {"gradient_norm": float(report.norm), "skipped": int(state.skipped), "passed_over": int(state.offset)}
         self._callbacks.monitor.report(
-            number, float(report.loss), float(self._rates(number - 1)), rollout, terms, extra
+            number, float(report.loss), float(self._rates(number - 1)), stage.rollout, terms, extra
         )  # fmt: skip
 
     def _check_for_spike(self, state: TrainingState, number: int) -> tuple[TrainingState, bool]:
@@ -154,11 +165,11 @@ class Loop:
         return tuple(bool(any_of) for any_of in multihost_utils.process_allgather(np.array(requests)).any(axis=0))
 
 
-def stage(training: TrainingSettings, update: int) -> tuple[int, int, int]:
-    """First and last update (excluded) of the stage of the curriculum that `update` is in, and its rollout."""
+def stage(training: TrainingSettings, update: int) -> Stage:
+    """The stage of the curriculum that `update` is in."""
     ends = np.cumsum(training.updates)
     number = int(np.searchsorted(ends, update, side="right"))
-    return int(ends[number] - training.updates[number]), int(ends[number]), training.rollout[number]
+    return Stage(number, int(ends[number] - training.updates[number]), int(ends[number]), training.rollout[number])
 
 
 def _new_window(state: TrainingState, baseline: float) -> TrainingState:

@@ -22,20 +22,31 @@ from airmass.training.update import Fixed, TrainingBatch, Update, make_update
 
 
 class UpdateProgram(NamedTuple):
-    """`update(state, batch, fixed)`, which is compiled once per rollout length, and its constant input `fixed`."""
+    """The update, compiled once per rollout length and loss, and its constant inputs by stage of the curriculum."""
 
     update: Update
-    fixed: Fixed
+    fixed: tuple[Fixed, ...]
 
 
 def update_program(recipe: Recipe, model: Any, held: PyTree, grid: LatLonGrid, mesh: Mesh) -> UpdateProgram:
     """The update of a recipe's model, whose parameters are in the state but for the frozen ones, `held`."""
     recipe = replace(recipe, devices=replace(recipe.devices, member=mesh.shape[MEMBER]))
-    fixed = Fixed(replace(model, network=None), held, objective_of(recipe, grid))
-    specs = fixed.specs()
-    members = recipe.family.training_members(recipe.model)
-    update = make_update(recipe.optimiser, recipe.training, members, mesh, specs)
-    return UpdateProgram(update, spread(fixed, specs, mesh))
+    stages = [recipe.loss.of_stage(number) for number in range(len(recipe.training.updates))]
+    parts = replace(model, network=None)
+    fixed = {loss.kind: Fixed(parts, held, objective_of(replace(recipe, loss=loss), grid)) for loss in stages}
+    placed = _placed_together(fixed, mesh)
+    update = make_update(recipe.optimiser, recipe.training, recipe.family.training_members(recipe.model), mesh)
+    return UpdateProgram(update, tuple(placed[loss.kind] for loss in stages))
+
+
+def _placed_together(fixed: dict[str, Fixed], mesh: Mesh) -> dict[str, Fixed]:
+    """Constant inputs by loss on their devices, which hold one copy of the model that all of them share."""
+    first = next(iter(fixed.values()))
+    shared = spread(first, first.specs(), mesh)
+    return {
+        kind: shared._replace(objective=spread(one.objective, one.specs().objective, mesh))
+        for kind, one in fixed.items()
+    }
 
 
 def objective_of(recipe: Recipe, grid: LatLonGrid) -> Objective:

@@ -31,7 +31,7 @@ from airmass.forecasting.system import typical_values_of
 from airmass.models.family import new_network
 from airmass.models.model import Model
 from airmass.models.objectives.base import Objective
-from airmass.models.objectives.losses.base import require_grid, require_loss
+from airmass.models.objectives.losses.base import require_grid, require_losses
 from airmass.recipes.recipes import Recipe
 from airmass.recipes.saved import as_settings
 from airmass.recipes.settings import TrainingSettings
@@ -46,6 +46,7 @@ from airmass.training.profiler import Profiler
 from airmass.training.program import place_batch, update_program
 from airmass.training.run_folder import FROM_SCRATCH, WarmStart, claimed, export, initial_model
 from airmass.training.sharding import (
+    MEMBER,
     SPACE,
     join_processes,
     leads,
@@ -82,10 +83,11 @@ def train(
     members, title = recipe.family.training_members(recipe.model), recipe.family.title
     mesh = mesh_of(recipe.devices, recipe.training, members)
     run, console = local_path(run, "run"), console or Console(quiet=not leads())
-    require_loss(recipe.loss, members, title, mesh.shape[SPACE])
+    require_losses(recipe.loss, len(recipe.training.updates), members, title, mesh.shape[MEMBER], mesh.shape[SPACE])
     family, dates = recipe.family, recipe.training.dates
     frames = Frames(data, recipe.task, dates, missing=family.may_be_missing, sparse=family.masks_targets)
-    require_grid(recipe.loss, frames.grid)
+    for number in range(len(recipe.training.updates)):
+        require_grid(recipe.loss.of_stage(number), frames.grid)
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
     require_installed(recipe.watch)
@@ -153,7 +155,7 @@ def _train(
             closing(Profiler(logs, recipe.watch.trace)) as profiler,
         ):
             validate = _validate_with(validation, recipe, saved, frames, held_still, monitor)
-            describe = partial(_describe, recipe.task, fixed.objective, saved.normaliser)
+            describe = partial(_describe, recipe.task, saved.normaliser)
             for rollout in dict.fromkeys(recipe.training.rollout):
                 if dropped := examples.dropped(rollout):
                     say(console, f"rollout {rollout}: {dropped} windows contain a missing time and are left out")
@@ -213,7 +215,7 @@ def _examples(training: TrainingSettings, loader: LoaderSettings, frames: Frames
 
 
 def _describe(
-    task: Task, objective: Objective, scales: Normaliser, report: UpdateReport
+    task: Task, scales: Normaliser, objective: Objective, report: UpdateReport
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Losses by variable, and the objective's report by variable, level and lead time."""
     layout, errors = ChannelLayout.of(task.targets, task.levels), np.asarray(report.errors)

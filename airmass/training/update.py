@@ -83,18 +83,18 @@ Update = Callable[[TrainingState, TrainingBatch, Fixed], tuple[TrainingState, Up
 
 
 def make_update(
-    settings: OptimiserSettings, training: TrainingSettings, members: int, mesh: Mesh, specs: PyTree | None = None
+    settings: OptimiserSettings, training: TrainingSettings, members: int, mesh: Mesh
 ) -> Update:
-    """Make the update function for a loss of so many `members`, compiled once per rollout length.
+    """Make the update function for a loss of so many `members`, compiled once per rollout length and loss.
 
-    `specs` is the partition of `Fixed` on a mesh of more than one device. The state's memory is reused for the next.
+    The state's memory is reused for the next.
     """
     transform = optimiser(settings, training.updates)
     seed, axes = training.seed, example_axes(members)
 
     def update(state: TrainingState, batch: TrainingBatch, fixed: Fixed):
         key = jax.random.fold_in(jax.random.key(seed), state.update + state.offset)
-        mean_loss = _loss_on(mesh, specs, key, axes)
+        mean_loss = _loss_on(mesh, key, axes)
         (loss, errors), gradient = _over_parts(mean_loss, state.trained, batch, fixed)
         norm = optax.tree.norm(gradient)
         finite = jnp.isfinite(norm) & jnp.isfinite(loss)
@@ -133,7 +133,7 @@ def _over_parts(mean_loss, trained: PyTree, batch: TrainingBatch, fixed: Fixed):
     return jax.lax.scan(add, zeros, jnp.arange(parts))[0]
 
 
-def _loss_on(mesh: Mesh, specs: PyTree | None, key, axes: tuple[str, ...]):
+def _loss_on(mesh: Mesh, key, axes: tuple[str, ...]):
     """Function for the mean loss of a part, on one device or on a mesh that has its examples along `axes`."""
 
     def mean_loss(trained: PyTree, part: TrainingBatch, fixed: Fixed):
@@ -158,4 +158,9 @@ def _loss_on(mesh: Mesh, specs: PyTree | None, key, axes: tuple[str, ...]):
     nodes: Any = P(axes, None, SPACE)
     numbers: Any = P(axes)
     examples = TrainingBatch(Example(nodes, nodes, numbers), numbers)
-    return jax.shard_map(over_mesh, mesh=mesh, in_specs=(P(), examples, specs), out_specs=P(), check_vma=False)
+
+    def sharded(trained: PyTree, part: TrainingBatch, fixed: Fixed):
+        specs = P(), examples, fixed.specs()
+        return jax.shard_map(over_mesh, mesh=mesh, in_specs=specs, out_specs=P(), check_vma=False)(trained, part, fixed)
+
+    return sharded

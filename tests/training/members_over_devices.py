@@ -13,7 +13,7 @@ from airmass.data.loading.frames import Frames
 from airmass.recipes.recipes import RECIPES
 from airmass.recipes.settings import DeviceSettings, TrainingSettings
 from airmass.training.adaptation import split
-from airmass.training.program import place, update_program
+from airmass.training.program import place_batch, update_program
 from airmass.training.sharding import mesh_of, replicated
 from airmass.training.update import TrainingState
 from tests.models.test_family_contract import DATES, small_recipe
@@ -36,9 +36,10 @@ def main(store: str, out: str) -> None:
     found = []
     for data, member in WAYS:
         mesh = mesh_of(DeviceSettings(data=data, member=member), training, MEMBERS)
-        update, fixed = update_program(recipe, saved.model(frames.static()), held, frames.grid, mesh)
-        state = replicated(jax.tree.map(lambda x: jnp.array(x, copy=True), TrainingState.start(recipe, trained)), mesh)
-        _, report = update(state, place(recipe, mesh, batch), fixed)
+        update, (fixed, *_) = update_program(recipe, saved.model(frames.static()), held, frames.grid, mesh)
+        start = TrainingState.start(recipe.optimiser, training.updates, trained)
+        state = replicated(jax.tree.map(lambda x: jnp.array(x, copy=True), start), mesh)
+        _, report = update(state, place_batch(training, MEMBERS, mesh, batch), fixed)
         found.append([float(report.loss), float(report.norm), *np.ravel(report.errors)])
     np.save(Path(out), np.array(found))
 

@@ -120,7 +120,7 @@ def _compiled_update(recipe, shape):
     model = recipe.family.build(Trained(task, recipe.model, None, grid, scales, fill), fields)
     network = jax.eval_shape(lambda: new_network(task, recipe.model, jax.random.key(0)))
     held = jax.tree.map(lambda _: None, network)
-    update, fixed = update_program(recipe, model, held, grid, one_device())
+    update, (fixed, *_) = update_program(recipe, model, held, grid, one_device())
     state = jax.eval_shape(
         lambda trained: TrainingState.start(recipe.optimiser, recipe.training.updates, trained), network
     )

@@ -30,7 +30,7 @@ class Trainer:
         model = small_model(recipe, self.frames)
         trained, held = split(model.network, AdaptationSettings(), jax.random.key(0))
         self._mesh = one_device()
-        self._update, self.fixed = update_program(recipe, model, held, self.frames.grid, self._mesh)
+        self._update, (self.fixed, *_) = update_program(recipe, model, held, self.frames.grid, self._mesh)
         self.loss = self.fixed.objective.loss
         self.state = TrainingState.start(recipe.optimiser, recipe.training.updates, trained)
         self.examples = Examples(self.frames, recipe.loader, recipe.training.seed, recipe.training.batch)

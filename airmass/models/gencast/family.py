@@ -29,10 +29,9 @@ class GenCastFamily(ModelFamily):
     def check(self, recipe: RecipeParts) -> None:
         if recipe.diffusion is None:
             raise InputError("a recipe of GenCast needs settings of diffusion")
-        if recipe.loss.kind != "squared_error":
-            raise InputError(
-                f"loss.kind is {recipe.loss.kind}, expected squared_error: a denoiser learns expected frames"
-            )
+        kinds = *recipe.loss.stages, recipe.loss.kind
+        if other := next((kind for kind in kinds if kind != "squared_error"), None):
+            raise InputError(f"loss.kind is {other}, expected squared_error: a denoiser learns expected frames")
         if set(recipe.training.rollout) != {1}:
             raise InputError(f"rollout is {recipe.training.rollout}, expected 1: GenCast learns one frame at a time")
         if recipe.model.linear_residual and recipe.devices.space > 1:

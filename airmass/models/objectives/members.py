@@ -17,7 +17,8 @@ from airmass.models.state import State
 class MembersObjective(eqx.Module):
     """The mean loss over a rollout of `members`, each from its own frames, with gradients through all of it.
 
-    Devices along `axis` share the members of an example; None for one device.
+    Devices along `axis` share the members of an example; None for one device. A single member has no noise: it is a
+    deterministic forecast, from which an ensemble may start.
     """
 
     loss: WeightedLoss
@@ -34,7 +35,8 @@ class MembersObjective(eqx.Module):
 
     def noise(self, model: MemberModel, key: PRNGKeyArray, steps: int) -> Float[Array, "step member noise"]:
         """The noise of every step and member."""
-        return jax.random.normal(key, (steps, self.members, model.noise_channels))
+        shape = steps, self.members, model.noise_channels
+        return jax.random.normal(key, shape) if self.members > 1 else jnp.zeros(shape)
 
     def reported(self, terms: Float[np.ndarray, "step target"], scale: Float[np.ndarray, " target"]) -> Reported:
         return Reported(self.loss.kind.reports, self.loss.kind.unit, self.loss.kind.reported(terms, scale))

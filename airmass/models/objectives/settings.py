@@ -1,7 +1,7 @@
 """Settings of the loss, free of JAX."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from airmass.core.errors import InputError
@@ -19,7 +19,9 @@ OWN = ("alpha", "scales", "spectral")
 class LossSettings:
     """Which loss, and how errors are weighted.
 
-    `kind` is one of the losses that there are, each a file in `objectives/losses`. `latitude` is "area" or "uniform";
+    `kind` is one of the losses that there are, each a file in `objectives/losses`. `stages` names the loss of each
+    stage of the curriculum where they differ: an ensemble may start from a loss of single forecasts, such as squared
+    errors, and then trains one member without noise. `latitude` is "area" or "uniform";
     `level` is "pressure" (divided by the mean pressure of the levels) or "uniform"; `variable` overrides the published
     weights by ERA5 long name. The others are for losses that have them, whose own values None takes: `alpha` is the
     share of the fair score in an almost fair one, `scales` the total wavenumbers between the parts of a multiscale
@@ -27,6 +29,7 @@ class LossSettings:
     """
 
     kind: str = "squared_error"
+    stages: tuple[str, ...] = ()
     latitude: str = "area"
     level: str = "pressure"
     variable: dict[str, Annotated[float, Range(0)]] = field(default_factory=dict)
@@ -36,12 +39,20 @@ class LossSettings:
 
     def __post_init__(self):
         check(self, "loss")
-        if self.kind not in loss_names():
-            raise InputError(f"unknown loss {self.kind!r}; known are {', '.join(loss_names())}")
+        for kind in (self.kind, *self.stages):
+            if kind not in loss_names():
+                raise InputError(f"unknown loss {kind!r}; known are {', '.join(loss_names())}")
         known("latitude", self.latitude, LATITUDES)
         known("level", self.level, LEVELS)
         if self.scales is not None and (not self.scales or list(self.scales) != sorted(set(self.scales))):
             raise InputError(f"loss.scales is {self.scales}, expected rising total wavenumbers, one or more")
+
+    def of_stage(self, number: int) -> "LossSettings":
+        """The settings in a stage of the curriculum; those of `kind` alone are left out for another loss."""
+        kind = self.stages[number] if self.stages else self.kind
+        if kind == self.kind:
+            return replace(self, stages=())
+        return replace(self, kind=kind, stages=(), **dict.fromkeys(OWN))
 
     @property
     def own(self) -> dict[str, Any]:

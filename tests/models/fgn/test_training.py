@@ -14,6 +14,7 @@ from airmass.fields.variables import CYCLONE_EXISTS
 from airmass.forecasting.checkpoints.model_file import read_model
 from airmass.recipes.recipes import RECIPES
 from airmass.training.loggers import LOG_FILE
+from airmass.training.run_folder import initial_model
 from airmass.training.train import train
 from tests.conftest import make_store, synthetic_dataset
 from tests.models.test_family_contract import small_recipe
@@ -42,6 +43,21 @@ def recipe():
     diagnostic, forcing = (*made.task.diagnostic, CYCLONE_EXISTS, WIND), RECIPES["demo"].task.forcing
     task = dataclasses.replace(made.task, diagnostic=diagnostic, forcing=forcing, nonnegative=(WIND,))
     return dataclasses.replace(made, task=task, loss=RECIPES["weathernext2-mini"].loss)
+
+
+@pytest.mark.slow
+def test_an_ensemble_that_starts_from_squared_errors_has_no_spread_before_its_score_begins(store, tmp_path):
+    recipe = small_recipe("fgn", calibrated=True, forced=())
+    training = dataclasses.replace(recipe.training, updates=(3, 3), rollout=(1, 1))
+    loss = dataclasses.replace(recipe.loss, stages=("squared_error", recipe.loss.kind))
+    recipe = dataclasses.replace(recipe, training=training, loss=loss)
+    train(recipe, store, tmp_path / "run")
+    lines = [json.loads(line) for line in (tmp_path / "run" / LOG_FILE).read_text().splitlines()]
+    reported = [line.keys() & {"rmse", "crps"} for line in lines]
+    assert [names for names in reported if names] == 3 * [{"rmse"}] + 3 * [{"crps"}]
+    start = initial_model(tmp_path / "run", recipe, Frames(store, recipe.task).grid).network
+    end = read_model(tmp_path / "run").network
+    assert not np.array_equal(start.condition_encoder, end.condition_encoder)
 
 
 @pytest.mark.slow
@@ -85,6 +101,12 @@ def test_other_models_and_inputs_cannot_have_them(store, recipe):
         ("fgn-demo --model.members 1", "model.members is 1, expected"),
         ("fgn-demo --loss.alpha 0.9", "loss.alpha is 0.9, but fair_crps has no settings of its own"),
         ("fgn-demo --loss.kind squared_error", "squared_error, for members: 1, but FGN trains with 2"),
+        ("fgn-demo --loss.stages squared_error", "loss.stages is ('squared_error',) and training.updates (1"),
+        (
+            "fgn-demo --loss.stages squared_error fair_crps squared_error --training.updates 1 1 1",
+            "squared_error, for members: 1, but FGN trains with 2",
+        ),
+        ("gencast-demo --loss.stages huber", "loss.kind is huber, expected squared_error"),
         ("fgn-demo --devices.member 3", "devices: member is 3, expected a divisor of model.members, 2"),
     ],
 )

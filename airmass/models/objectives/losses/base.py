@@ -133,6 +133,21 @@ def require_loss(settings: LossSettings, members: int, title: str, space: int = 
         raise InputError(f"loss.kind is {kind}, for members: {taken}, but {title} trains with {members}")
 
 
+def require_losses(
+    settings: LossSettings, stages: int, members: int, title: str, along_member: int = 1, space: int = 1
+) -> None:
+    """Raise InputError where the loss of any stage cannot train a model of `title`: `require_loss`.
+
+    Stages before the last may have a loss of single forecasts, which devices cannot share `along_member`.
+    """
+    for number in range(stages):
+        of_stage = settings.of_stage(number)
+        alone = members > 1 and number < stages - 1 and loss_of(of_stage).most_members == 1
+        if alone and along_member > 1:
+            raise InputError(f"devices: member is {along_member}, expected 1: {of_stage.kind} trains one member")
+        require_loss(of_stage, 1 if alone else members, title, space)
+
+
 def require_grid(settings: LossSettings, grid: LatLonGrid) -> None:
     """Raise InputError for a grid that a loss needs harmonics on and that has none."""
     if degrees := loss_of(settings).degrees:
