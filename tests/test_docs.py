@@ -6,6 +6,7 @@ published checkpoint with its statistics and sample.
 """
 
 import importlib.util
+import itertools
 import re
 import shlex
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import airmass
+from airmass.commands.completion import options_of
 from airmass.commands.main import COMMANDS, main
 from airmass.diffusion.samplers import known_samplers
 from airmass.evaluation.metrics import known_metrics
@@ -119,6 +121,24 @@ def test_the_readme_names_only_commands_that_there_are():
     assert set(named) <= set(COMMANDS) and len(set(named)) > 12
 
 
+# Options of other programs that pages name: uv, pytest, TensorBoard and the benchmarks.
+OTHERS = "--extra --from --inexact --spec --jaxtyping-packages --logdir".split()
+OTHERS += "--gradient --recipe --rows --seconds --steps --width".split()
+
+
+def test_options_that_pages_name_are_there(reference):
+    known = {*OTHERS, *itertools.chain.from_iterable(options_of(name) for name in COMMANDS)}
+    for recipe in RECIPES.values():
+        for prefix, value in reference._settings(recipe, "--"):
+            known |= {row[0].strip("`") for row in reference.options(prefix, value)}
+    named = {
+        (str(page.relative_to(ROOT)), option)
+        for page in PAGES
+        for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9.-]*[a-z0-9](?!\.\*)\b", page.read_text())
+    }
+    assert sorted(one for one in named if one[1] not in known) == []
+
+
 def test_the_citation_is_of_this_version():
     assert f"\nversion: {airmass.__version__}\n" in (ROOT / "CITATION.cff").read_text()
 
@@ -127,6 +147,10 @@ def test_every_explained_page_has_both_languages_and_its_figure():
     for script in FIGURES:
         assert all(script.with_suffix(suffix).exists() for suffix in (".md", ".zh.md", ".png")), script
     assert len(FIGURES) >= 4
+    index = (ROOT / "docs" / "explained" / "index.md").read_text()
+    assert [
+        script.stem for script in FIGURES if not re.search(rf"\({script.stem}\.md\).*\({script.stem}\.zh\.md\)", index)
+    ] == []
 
 
 @pytest.mark.slow

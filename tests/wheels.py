@@ -69,6 +69,8 @@ def tried(version: str, wheel: Path, folder: Path) -> Iterator[Step]:
     python = folder / "bin" / "python"
     yield step(version, "environment", [uv(), "venv", "-q", "--python", found.stdout.strip(), str(folder)])
     yield step(version, "install", [uv(), "pip", "install", "-q", "--python", str(python), str(wheel)])
+    size = sum(path.lstat().st_size for path in folder.rglob("*")) / 1e6
+    yield Step(version, "size", 0, 0.0, f"{size:,.0f} MB")
     forecast = write_forecast(folder / "f.zarr", forecast_dataset(truth_dataset()))
     program = str(folder / "bin" / "airmass")
     for name, words in (

@@ -5,12 +5,20 @@ through `plain`, and what is printed without rich through `one_line`.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cache
 
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -33,11 +41,16 @@ def say_lines(console: Console, text: str) -> None:
         say(console, line.expandtabs(), soft_wrap=True)
 
 
-@contextmanager
-def progress(console: Console | None = None) -> Iterator[Progress]:
-    """Progress bars whose descriptions are literal text; an error removes them from the terminal."""
+def progress(console: Console | None = None) -> AbstractContextManager[Progress]:
+    """Progress bars whose descriptions are literal text, with shares and the time that remains."""
     description = TextColumn("{task.description}", markup=False)
-    with Progress(description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console) as shown:
+    return bars(description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), console=console)
+
+
+@contextmanager
+def bars(*columns: ProgressColumn, console: Console | None = None) -> Iterator[Progress]:
+    """Progress bars of these columns; an error removes them from the terminal."""
+    with Progress(*columns, console=console) as shown:
         try:
             yield shown
         except BaseException:

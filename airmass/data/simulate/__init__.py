@@ -60,10 +60,12 @@ def _given(progress: Progress) -> Iterator[Progress]:
 @contextmanager
 def _bar() -> Iterator[Progress]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+
+    from airmass.core.tables import bars
 
     stage, days = TextColumn("{task.description}", markup=False), TextColumn("days")
     columns = stage, BarColumn(), MofNCompleteColumn(), days, TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with bars(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda stage, done, total: bar.update(task, description=stage, completed=done, total=total or None)
