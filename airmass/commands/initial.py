@@ -1,13 +1,22 @@
 """`airmass initial SOURCE... --checkpoint C --out initial.nc`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
 from airmass.commands.options import parse, require_between
 from airmass.core.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from airmass.data.ingest.request import IngestRequest
+    from airmass.data.plausible import Usual
+    from airmass.fields.task import Task
+    from airmass.forecasting.checkpoints.base import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -51,76 +60,94 @@ class InitialOptions:
 
 
 def run(arguments: list[str]) -> int:
-    options = vars(parse(InitialOptions, "airmass initial", arguments))
-    require_between("--lead", options["lead"], 0, 10000)
-    require_between("--accumulation", options["accumulation"], 1, 240)
-    require_between("--member", options["member"], 0, 100000)
-    out: Path = options.pop("out")
-    checkpoint, config, statistics = (options.pop(name) for name in ("checkpoint", "config", "statistics"))
-    time, sample, any_analysis = options.pop("time"), options.pop("compare"), options.pop("any_analysis")
-    repeat_frame = options.pop("repeat_frame")
-    downloads, server = options.pop("downloads"), options.pop("server")
-    if out.suffix != ".nc":
-        raise InputError(f"{out}: expected a name that ends in .nc")
+    options = parse(InitialOptions, "airmass initial", arguments)
+    _require_ranges(options)
 
     from airmass.core.files import refuse_existing
     from airmass.core.place import is_url
     from airmass.data.ingest.initial_file import initial_dataset, write_initial
-    from airmass.data.ingest.request import IngestRequest
-    from airmass.data.initial import REPEATED
-    from airmass.data.services.fetch import service_of
     from airmass.forecasting.checkpoints.read import read_checkpoint
-    from airmass.forecasting.system import typical_values_of
 
-    refuse_existing(out, checkpoint, *(source for source in options["sources"] if not is_url(source)))
-    held = read_checkpoint(checkpoint, config)
+    refuse_existing(options.out, options.checkpoint, *(source for source in options.sources if not is_url(source)))
+    held = read_checkpoint(options.checkpoint, options.config)
     own = not held.kind.startswith("published")
-    scaled = own or config is not None or statistics is not None
-    usual = typical_values_of(held.task, held.scales(statistics)) if scaled else None
-    grid = held.grid if held.grid is not None or options["grid"] is not None else _of_spacing(held.spacing)
-    _require_grid(checkpoint, held.grid, options["grid"])
-    request, centre = IngestRequest(**options), None if own or any_analysis else "ecmf"
-    if (service := service_of(request.sources)) is not None:
-        request = _fetched(request, service, held.task, time, downloads, server, centre, repeat_frame)
-    elif downloads is not None or server is not None:
-        raise InputError("--downloads and --server are for ecmwf-open-data, gfs and cds; the sources are files")
-    dataset = initial_dataset(request, held.task, time, grid, centre, repeat_frame)
-    if service is not None:
-        dataset = dataset.assign_attrs(source=f"{service.title} ({service.licence})")
-    differences = None if sample is None else _compared(dataset, sample, held.task)
-    farthest = write_initial(dataset, held.task, out, usual, ", ".join(map(str, request.sources[:3])))
-    print(one_line(f"initial state: {out}"))
-    for words in (dataset.attrs.get(REPEATED), farthest):
-        if words is not None:
-            print(one_line(f"note: {words}"))
-    for line in differences if differences is not None else ():
-        print(one_line(line))
-    if sample is not None and not differences:
-        print(one_line(f"equal to {sample}"))
-    return int(bool(differences))
+    usual = _usual(options, held, own)
+    _require_grid(options, held)
+    grid = held.grid if held.grid is not None or options.grid is not None else _of_spacing(held.spacing)
+    centre = None if own or options.any_analysis else "ecmf"
+    request, source = _request(options, held.task, centre)
+    dataset = initial_dataset(request, held.task, options.time, grid, centre, options.repeat_frame)
+    dataset = dataset if source is None else dataset.assign_attrs(source=source)
+    differences = None if options.compare is None else _compared(dataset, options.compare, held.task)
+    farthest = write_initial(dataset, held.task, options.out, usual, ", ".join(map(str, request.sources[:3])))
+    return _report(options, dataset, farthest, differences)
 
 
-def _require_grid(checkpoint: str, grid, asked: str | None) -> None:
+def _require_ranges(options: InitialOptions) -> None:
+    require_between("--lead", options.lead, 0, 10000)
+    require_between("--accumulation", options.accumulation, 1, 240)
+    require_between("--member", options.member, 0, 100000)
+    if options.out.suffix != ".nc":
+        raise InputError(f"{options.out}: expected a name that ends in .nc")
+
+
+def _require_grid(options: InitialOptions, held: "Checkpoint") -> None:
     """Raise InputError if --grid names another grid than the checkpoint's, where that has one only."""
     from airmass.data.ingest.regrid import parse_grid
 
-    if grid is not None and asked is not None and parse_grid(asked) != grid:
-        raise InputError(f"{checkpoint}: was trained on the grid {grid}, --grid is {asked}; leave it out")
+    if held.grid is not None and options.grid is not None and parse_grid(options.grid) != held.grid:
+        raise InputError(
+            f"{options.checkpoint}: was trained on the grid {held.grid}, --grid is {options.grid}; leave it out"
+        )
 
 
-def _fetched(request, service, task, time, downloads, server, centre, last_only):
-    """The request with the service's files, under a bar."""
+def _usual(options: InitialOptions, held: "Checkpoint", own: bool) -> "Usual | None":
+    """Typical values that the checkpoint has learned; None for a published one without its statistics."""
+    from airmass.forecasting.system import typical_values_of
+
+    if not own and options.config is None and options.statistics is None:
+        return None
+    return typical_values_of(held.task, held.scales(options.statistics))
+
+
+def _request(options: InitialOptions, task: "Task", centre: str | None) -> "tuple[IngestRequest, str | None]":
+    """The request, with a service's files in place of its name, and the words for the service's data, if any."""
     from airmass.core.tables import counted
-    from airmass.data.services.fetch import fetched
+    from airmass.data.ingest.request import IngestRequest
+    from airmass.data.services.fetch import fetched, service_of
 
+    request = IngestRequest(
+        options.sources, grid=options.grid, method=options.method, member=options.member, lead=options.lead,
+        accumulation=options.accumulation, names=options.names,
+    )  # fmt: skip
+    if (service := service_of(request.sources)) is None:
+        if options.downloads is not None or options.server is not None:
+            raise InputError("--downloads and --server are for ecmwf-open-data, gfs and cds; the sources are files")
+        return request, None
     with counted(service.name) as tell:
-
-        def named(done: int, total: int, words: str) -> None:
-            tell(done, total, f"{service.name}: {words}")
-
-        made = fetched(request, service, task, time, downloads, server, centre, named, last_only)
+        made = fetched(
+            request, service, task, options.time, options.downloads, options.server, centre,
+            lambda done, total, words: tell(done, total, f"{service.name}: {words}"), options.repeat_frame,
+        )  # fmt: skip
     print(one_line(f"{service.title}, {service.licence}: {len(made.sources)} files"))
-    return made
+    return made, f"{service.title} ({service.licence})"
+
+
+def _report(
+    options: InitialOptions, dataset: "xr.Dataset", farthest: object, differences: Sequence[object] | None
+) -> int:
+    """Print what was written and what to know of it; return the exit status."""
+    from airmass.data.initial import REPEATED
+
+    print(one_line(f"initial state: {options.out}"))
+    for words in (dataset.attrs.get(REPEATED), farthest):
+        if words is not None:
+            print(one_line(f"note: {words}"))
+    for line in differences or ():
+        print(one_line(line))
+    if differences is not None and not differences:
+        print(one_line(f"equal to {options.compare}"))
+    return int(bool(differences))
 
 
 def _of_spacing(spacing: float):

@@ -15,7 +15,7 @@ from airmass.core.errors import InputError
 from airmass.core.place import Place
 from airmass.plots.viewer import page
 from airmass.plots.viewer.colours import safe_style
-from airmass.plots.viewer.sources import Contents, ForecastSource, TruthSource, ViewField, holds, open_contents
+from airmass.plots.viewer.sources import Contents, ViewField, holds, open_contents
 from airmass.plots.viewer.tracks import track_records
 from airmass.plots.viewer.view import all_sources, description
 
@@ -53,7 +53,7 @@ class Fields:
     def frame(self, query: Mapping[str, str]) -> Float[np.ndarray, "latitude longitude"]:
         """One member, `mean`, `spread` or the percentage of members `above` a threshold, at one time."""
         number, init = self._place(query)
-        time, product = _whole(query, "time", self._times(number)), query.get("product", "")
+        time, product = _whole(query, "time", self._sources[number].shape[1]), query.get("product", "")
         with self._lock:
             values = self._members(number, self._parts(number, query), init, time)
         if product == "mean":
@@ -75,12 +75,7 @@ class Fields:
 
     def _place(self, query: Mapping[str, str]) -> tuple[int, int]:
         number = _whole(query, "source", len(self._sources))
-        source = self._sources[number]
-        return number, _whole(query, "init", len(source.inits) if isinstance(source, ForecastSource) else 1)
-
-    def _times(self, number: int) -> int:
-        source = self._sources[number]
-        return len(source.times) if isinstance(source, TruthSource) else source.dataset.sizes["lead_time"]
+        return number, _whole(query, "init", self._sources[number].shape[0])
 
     def _parts(self, number: int, query: Mapping[str, str]) -> tuple[str, ...]:
         """Fields to read for one that is asked for: the components, for a wind's speed."""

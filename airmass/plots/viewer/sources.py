@@ -62,11 +62,16 @@ class ForecastSource:
         return [int(number) for number in self.dataset[MEMBER].values] if MEMBER in self.dataset.dims else []
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Numbers of initial times, and of times of each."""
+        return len(self.inits), self.dataset.sizes["lead_time"]
+
+    @property
     def valid_times(self) -> np.ndarray:
         return np.unique(self.init_times[:, None] + self.dataset.lead_time.values)
 
     def frames(self, field: ViewField) -> int:
-        return len(self.inits) * members_of(self.dataset) * self.dataset.sizes["lead_time"]
+        return len(self.inits) * members_of(self.dataset) * self.shape[1]
 
     def read(self, fields: Sequence[ViewField], init: int, leads: slice) -> list[Members]:
         """All members of some levels of one variable, from the initial time number `init` of those shown."""
@@ -108,6 +113,10 @@ class TruthSource:
     @property
     def members(self) -> list[int]:
         return []
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return 1, len(self.times)
 
     def frames(self, field: ViewField) -> int:
         return len(self.times)

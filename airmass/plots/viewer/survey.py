@@ -101,7 +101,7 @@ def _sample(contents: Contents, field: ViewField, times: int) -> Sample:
     for source in contents.forecasts:
         if not holds(source, field):
             continue
-        for lead in _some(source.dataset.sizes["lead_time"], times):
+        for lead in _some(source.shape[1], times):
             members = style.shown(source.read_frame(field, 0, lead, _MOST_MEMBERS)[:, 0])
             values.append(members)
             if len(members) > 1:

@@ -143,7 +143,7 @@ def _packed(
     """Blocks of each field, in the order of initial times, members and times."""
     found: list[list[Packed]] = [[] for _ in fields]
     style = safe_style(fields[0].variable)
-    for init in range(len(source.inits) if isinstance(source, ForecastSource) else 1):
+    for init in range(source.shape[0]):
         by_member: dict[tuple[int, int], list[Packed]] = {}
         for times in _slices(source, nodes):
             for number, values in enumerate(source.read(fields, init, times)):
@@ -158,7 +158,7 @@ def _packed(
 
 def _slices(source: ForecastSource | TruthSource, nodes: int) -> Iterator[slice]:
     """Times to read at once: whole blocks, within the memory meant for them."""
-    count = source.dataset.sizes["lead_time"] if isinstance(source, ForecastSource) else len(source.times)
+    count = source.shape[1]
     levels = max(1, source.dataset.sizes.get("level", 1))
     most = _MOST_AT_ONCE // (4 * nodes * levels * max(1, len(source.members)))
     block = frames_a_block(nodes)
