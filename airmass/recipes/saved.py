@@ -23,7 +23,14 @@ _OF_EVERY_SAMPLER = ("max_noise", "min_noise", "levels", "rho", "kind", *_OF_CHU
 # Fields added after the oldest format that is still read; older files lack them.
 _LATER = frozenset(
     [f"loss.{name}" for name in OWN]
-    + ["task.nonnegative", "model.linear_residual", "diffusion.calibration", "loader.block", "loader.blocks_at_once"]
+    + [
+        "loss.stages",
+        "task.nonnegative",
+        "model.linear_residual",
+        "diffusion.calibration",
+        "loader.block",
+        "loader.blocks_at_once",
+    ]
     + [
         f"diffusion.sampling.{name}"
         for sampler in known_samplers().values()

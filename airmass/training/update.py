@@ -82,9 +82,7 @@ class Fixed(NamedTuple):
 Update = Callable[[TrainingState, TrainingBatch, Fixed], tuple[TrainingState, UpdateReport]]
 
 
-def make_update(
-    settings: OptimiserSettings, training: TrainingSettings, members: int, mesh: Mesh
-) -> Update:
+def make_update(settings: OptimiserSettings, training: TrainingSettings, members: int, mesh: Mesh) -> Update:
     """Make the update function for a loss of so many `members`, compiled once per rollout length and loss.
 
     The state's memory is reused for the next.

@@ -52,7 +52,8 @@ class LossSettings:
         kind = self.stages[number] if self.stages else self.kind
         if kind == self.kind:
             return replace(self, stages=())
-        return replace(self, kind=kind, stages=(), **dict.fromkeys(OWN))
+        unset: dict[str, Any] = dict.fromkeys(OWN)
+        return replace(self, kind=kind, stages=(), **unset)
 
     @property
     def own(self) -> dict[str, Any]:
