@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
 from airmass.commands.options import parse, require_between
+from airmass.commands.source_options import SourceOptions
 from airmass.core.errors import InputError, one_line
 
 
-@dataclass(frozen=True)
-class InitialOptions:
+@dataclass(frozen=True, kw_only=True)
+class InitialOptions(SourceOptions):
     """Make the initial state of a checkpoint from archives and analyses: exactly the frames that it reads."""
 
     sources: tyro.conf.Positional[tuple[str, ...]]
@@ -28,16 +28,8 @@ class InitialOptions:
     """Folder with the statistics of a published checkpoint, to tell how far the state is from what it learned."""
     grid: str | None = None
     """Degrees or longitudes x latitudes, where the checkpoint allows several; by default its own or the source's."""
-    method: Literal["conservative", "bilinear", "thin"] = "conservative"
-    """Way to the grid; published samples at 1 degree are thinned."""
     member: int | None = None
     """Member of an ensemble."""
-    lead: int | None = None
-    """Lead time in hours, to choose from forecasts that overlap."""
-    accumulation: int | None = None
-    """Hours over which precipitation is summed where a file does not tell: 1 for ERA5's hourly data."""
-    names: Path | None = None
-    """CSV file of further names (see `airmass data names --csv`)."""
     downloads: Path | None = None
     """Folder that keeps what is fetched from a service; by default `analyses` in the cache."""
     server: str | None = None
@@ -51,9 +43,9 @@ class InitialOptions:
 
 
 def run(arguments: list[str]) -> int:
-    options = vars(parse(InitialOptions, "airmass initial", arguments))
-    require_between("--lead", options["lead"], 0, 10000)
-    require_between("--accumulation", options["accumulation"], 1, 240)
+    given = parse(InitialOptions, "airmass initial", arguments)
+    given.require()
+    options = vars(given)
     require_between("--member", options["member"], 0, 100000)
     out: Path = options.pop("out")
     checkpoint, config, statistics = (options.pop(name) for name in ("checkpoint", "config", "statistics"))
