@@ -2,17 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
 from airmass.commands.options import parse, require_between
+from airmass.commands.source_options import SourceOptions
 from airmass.core.errors import one_line
 from airmass.core.tables import counted, say
 
 
-@dataclass(frozen=True)
-class Ingest:
+@dataclass(frozen=True, kw_only=True)
+class Ingest(SourceOptions):
     """Take in archives and analyses: names, units, sums, levels and grid become those that airmass trains on."""
 
     sources: tyro.conf.Positional[tuple[str, ...]]
@@ -25,22 +25,10 @@ class Ingest:
     """Levels in hPa; by default all."""
     grid: str | None = None
     """Degrees (1.0, 2.5: rows on the poles) or longitudes x latitudes (64x32); by default the source's."""
-    method: Literal["conservative", "bilinear", "thin"] = "conservative"
-    """Way to the grid: by area, between the nearest points, or by choosing points (as the published samples)."""
     times: str | None = None
     """FIRST:LAST:STEP, such as 2020-01-01:2020-12-31:6h; by default all."""
     member: int | None = None
     """Member of an ensemble; by default all are kept, along `number`."""
-    lead: int | None = None
-    """Lead time in hours, to choose from forecasts that overlap."""
-    accumulation: int | None = None
-    """Hours over which precipitation is summed where a file does not tell: 1 for ERA5's hourly data."""
-    names: Path | None = None
-    """CSV file of further names (see `airmass data names --csv`)."""
-    half_levels: Path | None = None
-    """CSV file with n, a (Pa) and b of the half levels of model levels (ECMWF's tables), where files do not tell."""
-    below_ground: Literal["missing", "extrapolate"] = "missing"
-    """Values from model levels at pressures below the ground."""
     shard: int | None = None
     """Times in one file of a variable (Zarr's shard); by default as many as 64 MiB hold, at most 32."""
     append: bool = False
@@ -53,11 +41,11 @@ class Ingest:
 
 
 def run(arguments: list[str]) -> None:
-    options = vars(parse(Ingest, "airmass data ingest", arguments))
+    given = parse(Ingest, "airmass data ingest", arguments)
+    given.require()
+    options = vars(given)
     require_between("--workers", options["workers"], 1, 256)
     require_between("--shard", options["shard"], 1, 10000)
-    require_between("--lead", options["lead"], 0, 10000)
-    require_between("--accumulation", options["accumulation"], 1, 240)
     require_between("--member", options["member"], 0, 100000)
 
     from rich.console import Console

@@ -1,13 +1,14 @@
 """`airmass initial SOURCE... --checkpoint C --out initial.nc`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import tyro
 
 from airmass.commands.options import parse, require_between
+from airmass.commands.source_options import SourceOptions
 from airmass.core.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from airmass.forecasting.checkpoints.base import Checkpoint
 
 
-@dataclass(frozen=True)
-class InitialOptions:
+@dataclass(frozen=True, kw_only=True)
+class InitialOptions(SourceOptions):
     """Make the initial state of a checkpoint from archives and analyses: exactly the frames that it reads."""
 
     sources: tyro.conf.Positional[tuple[str, ...]]
@@ -37,16 +38,8 @@ class InitialOptions:
     """Folder with the statistics of a published checkpoint, to tell how far the state is from what it learned."""
     grid: str | None = None
     """Degrees or longitudes x latitudes, where the checkpoint allows several; by default its own or the source's."""
-    method: Literal["conservative", "bilinear", "thin"] = "conservative"
-    """Way to the grid; published samples at 1 degree are thinned."""
     member: int | None = None
     """Member of an ensemble."""
-    lead: int | None = None
-    """Lead time in hours, to choose from forecasts that overlap."""
-    accumulation: int | None = None
-    """Hours over which precipitation is summed where a file does not tell: 1 for ERA5's hourly data."""
-    names: Path | None = None
-    """CSV file of further names (see `airmass data names --csv`)."""
     downloads: Path | None = None
     """Folder that keeps what is fetched from a service; by default `analyses` in the cache."""
     server: str | None = None
@@ -84,8 +77,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _require_ranges(options: InitialOptions) -> None:
-    require_between("--lead", options.lead, 0, 10000)
-    require_between("--accumulation", options.accumulation, 1, 240)
+    options.require()
     require_between("--member", options.member, 0, 100000)
     if options.out.suffix != ".nc":
         raise InputError(f"{options.out}: expected a name that ends in .nc")
@@ -116,10 +108,8 @@ def _request(options: InitialOptions, task: "Task", centre: str | None) -> "tupl
     from airmass.data.ingest.request import IngestRequest
     from airmass.data.services.fetch import fetched, service_of
 
-    request = IngestRequest(
-        options.sources, grid=options.grid, method=options.method, member=options.member, lead=options.lead,
-        accumulation=options.accumulation, names=options.names,
-    )  # fmt: skip
+    ways = {part.name: getattr(options, part.name) for part in fields(SourceOptions)}
+    request = IngestRequest(options.sources, grid=options.grid, member=options.member, **ways)
     if (service := service_of(request.sources)) is None:
         if options.downloads is not None or options.server is not None:
             raise InputError("--downloads and --server are for ecmwf-open-data, gfs and cds; the sources are files")

@@ -182,6 +182,11 @@ def require_plausible(
     Limits(channels, usual).require(path, low, high, means(frames) if needed else low * np.nan, times, forecast)
 
 
+def slips_of(name: str) -> tuple[Slip, ...]:
+    """The common errors of units of a variable."""
+    return _SLIPS.get(VARIABLES[name].units, ())
+
+
 def usual(channels: Sequence[Channel], mean: ArrayLike, spread: ArrayLike) -> Usual:
     """Means and spreads by channel, for `Limits`."""
     return {
@@ -244,7 +249,7 @@ def _out_of_range(variable: Variable, low: float, high: float) -> Doubt | None:
 
 def _slip_reason(variable: Variable, low: float, high: float) -> str:
     least, greatest = variable.valid_range
-    for slip in _SLIPS.get(variable.units, ()):
+    for slip in slips_of(variable.name):
         if least <= slip.factor * low + slip.offset and slip.factor * high + slip.offset <= greatest:
             return slip.words
     return ""
@@ -286,7 +291,7 @@ def _far_from_usual(
     center, spread = usual
     expected = f"{center:.6g} {variable.units} as in the statistics, whose spread is {spread:.4g}"
     away = abs(mean - center) / spread
-    for slip in _SLIPS.get(variable.units, ()):
+    for slip in slips_of(variable.name):
         if away > FAR_SLIP and abs(slip.factor * mean + slip.offset - center) < min(2 * spread, abs(center) / 2):
             return Doubt(mean, expected, True, slip.words)
     if away > FAR_MEAN:

@@ -157,16 +157,14 @@ def _order_of_times(times: np.ndarray) -> Iterator[Problem]:
     steps = np.diff(times)
     if np.any(twice := steps == np.timedelta64(0)):
         more = f", and {twice.sum() - 1} more such" if twice.sum() > 1 else ""
-        yield "time", f"{minute(times[1:][twice][0])} appears twice{more}"
+        yield "time", f"{minute(times[1:][twice][0])} appears twice{more}; expected once"
     if np.any(back := steps < np.timedelta64(0)):
-        yield "time", f"runs backwards after {minute(times[:-1][back][0])}"
+        yield "time", f"runs backwards after {minute(times[:-1][back][0])}; expected rising times"
 
 
 def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[Problem]:
     field, variable = dataset[name], VARIABLES[name]
-    expected: tuple[str, ...] = HORIZONTAL if variable.static else ("time", *HORIZONTAL)
-    if variable.on_levels:
-        expected = (*expected[:-2], "level", *HORIZONTAL)
+    expected = expected_dims(variable)
     if (found := _names(field.dims)) != expected:
         advice = (
             "; `airmass data convert` rewrites a store in this order" if _mendable(dataset, found, expected) else ""
@@ -177,6 +175,11 @@ def _field_problems(dataset: xr.Dataset, name: str) -> Iterator[Problem]:
     for problem in (type_problem(field, variable), units_problem(field, variable)):
         if problem:
             yield name, problem
+
+
+def expected_dims(variable: Variable) -> tuple[str, ...]:
+    """The dimensions of a variable in a store."""
+    return (*(() if variable.static else ("time",)), *(("level",) if variable.on_levels else ()), *HORIZONTAL)
 
 
 def _mendable(dataset: xr.Dataset, found: Sequence[str], expected: Sequence[str]) -> bool:

@@ -50,16 +50,33 @@ def initial_dataset(
         return latest(task, held, request.sources) if last is None else frames_to(task, last)
 
     opened = open_sources(chosen, grid=grid, choose=choose)
-    require_centre(opened.analysis.centres(), centre)
+    require_centre(opened.analysis.archive.centres(), centre)
     fields = {}
     for name in names:
         variable = VARIABLES[name]
         dims = opened.dims(name)
         frames = [opened.analysis.frame(name, t) for t in (opened.times[:1] if variable.static else opened.times)]
+        _require_above_ground(opened, name, frames)
         values = frames[0] if variable.static else np.stack(frames)
         fields[name] = (dims, values, {**variable.attributes, **opened.analysis.provenance(name)})
     made = xr.Dataset(fields, _coordinates(opened), {"airmass_version": airmass.__version__, "Conventions": "CF-1.11"})
     return _repeated(made, task) if repeat_frame else made
+
+
+def _require_above_ground(opened: Opened, name: str, frames: Sequence[np.ndarray]) -> None:
+    """Raise InputError for values of model levels that are missing below the ground, which no model reads."""
+    archive = opened.analysis.archive
+    if not archive.on_model_levels(name):
+        return
+    for time, frame in zip(opened.times, frames, strict=True):
+        below = np.isnan(frame).sum(axis=(-2, -1))
+        if below.any():
+            k = int(below.argmax())
+            raise InputError(
+                f"{archive.describe(name)}: {name} at {opened.levels[k]} hPa at {minute(time)} is below the ground at "
+                f"{below[k]} points, where model levels have no values; expected values everywhere: give "
+                "--below-ground extrapolate"
+            )
 
 
 def _repeated(dataset: xr.Dataset, task: Task) -> xr.Dataset:

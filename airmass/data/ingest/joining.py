@@ -1,30 +1,13 @@
 """Rules by which pieces of several sources are joined: what is there twice, and what is missing, in words."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from airmass.core.errors import InputError
 from airmass.data.formats.layout import minute
 from airmass.data.ingest.pieces import Piece
-from airmass.data.ingest.sums import Interval
 from airmass.fields.variables import VARIABLES
-
-
-def intervals_of(pieces: Sequence[Piece]) -> Iterator[Interval]:
-    held: dict[tuple[np.datetime64, np.datetime64], Piece] = {}
-    for index, piece in enumerate(pieces):
-        if piece.windows is None:
-            raise InputError(
-                f"{piece.described}: nothing says over how many hours it is summed; give them with --accumulation (1 "
-                "for ERA5's hourly data, 3 for its ensemble)"
-            )
-        for time, window in zip(piece.times, piece.windows, strict=True):
-            if np.isnat(window) or window <= np.timedelta64(0):
-                continue
-            if (other := held.setdefault((time - window, time), piece)) is not piece:
-                raise InputError(there_twice([other, piece], f"{piece.quantity.name} to {minute(time)}"))
-            yield Interval(time - window, time, index)
 
 
 def there_twice(pieces: Sequence[Piece], what: str) -> str:

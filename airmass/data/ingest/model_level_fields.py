@@ -20,6 +20,13 @@ _INPUTS = ("temperature", "specific_humidity")
 HYDROSTATIC = Formula("geopotential", _INPUTS, None, "integrated from virtual temperature on model levels")
 
 
+def can_integrate(pieces: Mapping[str, Sequence[Piece]]) -> bool:
+    """True with temperature and humidity on all model levels down to the ground."""
+    held = [piece for quantity in _INPUTS for piece in pieces.get(quantity, ())]
+    both = all(quantity in pieces for quantity in _INPUTS)
+    return both and all(p.model is not None and p.model.half is not None for p in held)
+
+
 class ModelLevelFields:
     """Fields on model levels. `holders` and `read` give the pieces and values of a quantity of the archive."""
 
@@ -37,13 +44,6 @@ class ModelLevelFields:
         """Words on the way from model levels to pressures."""
         ground = "extended" if self._below_ground else "missing"
         return f"from model levels, linear in log pressure, {ground} below ground"
-
-    @property
-    def can_integrate(self) -> bool:
-        """True with temperature and humidity on all model levels down to the ground."""
-        held = [piece for quantity in _INPUTS for piece in self._pieces.get(quantity, ())]
-        both = all(quantity in self._pieces for quantity in _INPUTS)
-        return both and all(p.model is not None and p.model.half is not None for p in held)
 
     def require(self, name: str, piece: Piece, time: np.datetime64, levels: Sequence[int]) -> None:
         """Raise InputError unless levels in hPa lie within a piece's model levels, over a ground that is known."""

@@ -11,6 +11,7 @@ from airmass.core.errors import InputError
 from airmass.core.place import Place
 from airmass.data.formats.layout import minute
 from airmass.data.ingest.analysis import Analysis
+from airmass.data.ingest.archive import Archive
 from airmass.data.ingest.model_levels import read_half_levels
 from airmass.data.ingest.pieces import Reading, by_quantity, pieces_of
 from airmass.data.ingest.regrid import METHODS, parse_grid
@@ -98,23 +99,29 @@ def open_sources(
     if twice := [s for n, s in enumerate(request.sources) if str(s) in map(str, request.sources[:n])]:
         raise InputError(f"{twice[0]}: given twice as a source, expected once")
     grid = parse_grid(request.grid) if request.grid is not None else grid
+    archive, notes = open_archive(request)
+    asked = levels if levels is not None else _levels(request.levels)
+    names = _variables(request.variables, archive, asked, notes)
+    if choose is None and not request.variables:
+        names = _without_partial_sums(names, archive, request.times, notes)
+    levels = asked or archive.common_levels(names)
+    changing = [name for name in names if not VARIABLES[name].static]
+    if choose is None:
+        times = _times(request.times, archive, names, notes)
+    else:
+        times = choose({name: archive.times(name) for name in changing})
+    extended = request.below_ground == "extrapolate"
+    analysis = Analysis(archive, grid, request.method, levels, request.member, extended)
+    analysis.require(names, times)
+    return Opened(analysis, names, times, levels, archive.numbers(changing, request.member), tuple(notes))
+
+
+def open_archive(request: IngestRequest) -> tuple[Archive, list[str]]:
+    """All known quantities of the sources, and notes on what is left out."""
     half = read_half_levels(request.half_levels) if request.half_levels is not None else None
     reading = Reading(names_from(request.names), request.accumulation, request.lead, half)
     pieces = [piece for source in request.sources for piece in pieces_of(source, reading)]
-    wanted = levels if levels is not None else _levels(request.levels)
-    extended = request.below_ground == "extrapolate"
-    analysis = Analysis(by_quantity(pieces), grid, request.method, wanted, request.member, extended)
-    names = _variables(request.variables, analysis, reading.notes)
-    if choose is None and not request.variables:
-        names = _without_partial_sums(names, analysis, request.times, reading.notes)
-    analysis.levels = analysis.level_values(names)
-    changing = [name for name in names if not VARIABLES[name].static]
-    if choose is None:
-        times = _times(request.times, analysis, names, reading.notes)
-    else:
-        times = choose({name: analysis.times(name) for name in changing})
-    analysis.require(names, times)
-    return Opened(analysis, names, times, analysis.levels, analysis.numbers(changing), tuple(reading.notes))
+    return Archive(by_quantity(pieces)), reading.notes
 
 
 def parse_times(text: str) -> np.ndarray:
@@ -146,50 +153,50 @@ def _levels(levels: Sequence[int]) -> tuple[int, ...]:
     return tuple(sorted(levels))
 
 
-def _variables(asked: Sequence[str], analysis: Analysis, notes: list[str]) -> tuple[str, ...]:
-    """Long names of the variables: those asked for, or all that the sources give; others are noted."""
+def _variables(asked: Sequence[str], archive: Archive, levels: Sequence[int], notes: list[str]) -> tuple[str, ...]:
+    """Long names of the variables: those asked for, or all that the sources give on `levels`; others are noted."""
     if not asked:
-        return tuple(name for name in VARIABLES if name not in COMPUTED and _can(analysis, name, notes))
+        return tuple(name for name in VARIABLES if name not in COMPUTED and _can(archive, name, levels, notes))
     names = [variable(name).name for name in asked]
     if computed := [name for name in names if name in COMPUTED]:
         raise InputError(f"{computed[0]} is computed from time and grid, never taken in")
     for name in names:
-        analysis.origin(name)
+        archive.origin(name)
     return tuple(dict.fromkeys(names))
 
 
 def _without_partial_sums(
-    names: Sequence[str], analysis: Analysis, text: str | None, notes: list[str]
+    names: Sequence[str], archive: Archive, text: str | None, notes: list[str]
 ) -> tuple[str, ...]:
     """The variables without sums that nobody asked for and that can be put together at some of the times only.
 
     Of sums over 6 h, those over 12 h lack the first time.
     """
     changing = [name for name in names if not VARIABLES[name].static]
-    put_together = [name for name in changing if analysis.is_put_together(name)]
+    put_together = [name for name in changing if archive.is_put_together(name)]
     others = [name for name in changing if name not in put_together]
     if not others and text is None:
         return tuple(names)
-    wanted = parse_times(text) if text is not None else analysis.times(others[0])
-    partial = [name for name in put_together if not np.isin(wanted, analysis.times(name)).all()]
+    wanted = parse_times(text) if text is not None else archive.times(others[0])
+    partial = [name for name in put_together if not np.isin(wanted, archive.times(name)).all()]
     for name in partial:
-        notes.append(f"left out: {name}: it can be put together at {_span(analysis.times(name))} only")
+        notes.append(f"left out: {name}: it can be put together at {_span(archive.times(name))} only")
     return tuple(name for name in names if name not in partial)
 
 
-def _can(analysis: Analysis, name: str, notes: list[str]) -> bool:
+def _can(archive: Archive, name: str, levels: Sequence[int], notes: list[str]) -> bool:
     """True if a variable can be had.
 
     Unless they are asked for, sums of unknown windows, and variables without one of the levels wanted, are left out
     with a note.
     """
-    if not analysis.sources(name):
+    if not archive.origins(name):
         return False
-    if lacking := analysis.lacking_levels(name):
+    if lacking := archive.lacking_levels(name, levels):
         notes.append(f"left out: {name}: it is missing at {' '.join(f'{level:g}' for level in lacking)} hPa")
         return False
     try:
-        found = VARIABLES[name].static or len(analysis.times(name)) > 0
+        found = VARIABLES[name].static or len(archive.times(name)) > 0
     except InputError as error:
         notes.append(f"left out: {name}: {error}")
         return False
@@ -198,7 +205,7 @@ def _can(analysis: Analysis, name: str, notes: list[str]) -> bool:
     return found
 
 
-def _times(text: str | None, analysis: Analysis, names: Sequence[str], notes: Sequence[str]) -> np.ndarray:
+def _times(text: str | None, archive: Archive, names: Sequence[str], notes: Sequence[str]) -> np.ndarray:
     """The times asked for, or those that all variables have, which must then be the same."""
     changing = [name for name in names if not VARIABLES[name].static]
     if not changing:
@@ -206,7 +213,7 @@ def _times(text: str | None, analysis: Analysis, names: Sequence[str], notes: Se
         raise InputError(f"only fields that never change are there with a time, expected one or more that change{left}")
     if text is not None:
         return parse_times(text)
-    held = {name: analysis.times(name) for name in changing}
+    held = {name: archive.times(name) for name in changing}
     first, *others = held
     for name in others:
         if not np.array_equal(held[first], held[name]):

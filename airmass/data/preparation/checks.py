@@ -14,10 +14,11 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.layout import HORIZONTAL, axis_problem, fill_hint, minute, problems
+from airmass.data.formats.layout import HORIZONTAL, axis_problem, expected_dims, fill_hint, minute, problems
 from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.store import read
-from airmass.data.preparation.physical_checks import physical_problems
+from airmass.data.preparation.matching_statistics import statistics_problems, without_statistics
+from airmass.data.preparation.physical_checks import level_order_problems, physical_problems
 from airmass.data.preparation.tally import Tally, at_level, tally_of
 from airmass.data.sea_mask import MASK, gap_problem
 from airmass.fields.variables import COMPUTED, VARIABLES, Variable
@@ -38,21 +39,31 @@ class Finding:
     wrong: bool = True
 
 
-def check_store(path: str | Path) -> list[Finding]:
-    """All problems of a store, and notes; reads all data once. Raises InputError if it cannot be opened."""
+def check_store(path: str | Path, statistics: str | Path | None = None) -> list[Finding]:
+    """All problems of a store, and notes; reads all data once.
+
+    With a folder of `statistics`, the store's means and spreads are held against them. Raises InputError if one of both
+    cannot be opened.
+    """
     dataset = open_unchecked(path, dask=False)
     findings = [Finding(where, problem) for where, problem in problems(dataset)]
     findings += _known(dataset)
     findings += _times(dataset)
     findings += _upside_down(dataset, path)
-    findings += [Finding(where, problem) for where, problem in physical_problems(dataset, path)]
+    tallies = {
+        name: tally_of(dataset[name], VARIABLES[name], path, statistics is not None)
+        for name in map(str, dataset.data_vars)
+        if name in VARIABLES and name not in COMPUTED and _are_numbers(dataset, dataset[name])
+    }
+    turned = level_order_problems(dataset, path)
+    for name, _ in turned:  # what the order of levels explains is not told again
+        tallies[name].doubts.clear()
+    ordered = dataset.drop_vars([name for name, _ in turned])
+    findings += [Finding(where, problem) for where, problem in [*turned, *physical_problems(ordered, path)]]
     for name in sorted(map(str, dataset.data_vars)):
-        if name not in VARIABLES:
-            findings.append(Finding(name, "is not in the table of variables and will not be used", wrong=False))
-        elif name in COMPUTED:
-            findings.append(Finding(name, "is computed from time and grid, never read from a store", wrong=False))
-        else:
-            findings += _variable(dataset, VARIABLES[name], path)
+        findings += _variable(dataset, name, tallies.get(name), path)
+    if statistics is not None:
+        findings += _statistics(ordered, tallies, statistics)
     return sorted(findings, key=lambda finding: not finding.wrong)
 
 
@@ -121,7 +132,9 @@ def _times(dataset: xr.Dataset) -> Iterator[Finding]:
         return
     times = np.unique(dataset.time.values)
     if np.any(between := times != times.astype("datetime64[h]")):
-        yield Finding("time", f"has {between.sum()} times between full hours, first {minute(times[between][0])}")
+        yield Finding(
+            "time", f"has {between.sum()} times between full hours, first {minute(times[between][0])}; expected none"
+        )
     if len(times) < 3:
         return
     steps, counts = np.unique(np.diff(times), return_counts=True)
@@ -132,40 +145,63 @@ def _times(dataset: xr.Dataset) -> Iterator[Finding]:
     if odd.any():
         yield Finding(
             "time",
-            f"has {odd.sum()} steps other than whole multiples of {hours}, first after {minute(times[:-1][odd][0])}",
+            f"has {odd.sum()} steps other than whole multiples of {hours}, first after {minute(times[:-1][odd][0])}; "
+            f"take in times of one step: --times FIRST:LAST:{hours.replace(' ', '')}",
         )
     missing = int((gaps[~odd] // usual - 1).sum())
     if missing:
         first = times[:-1][~odd & (gaps > usual)][0] + usual
-        yield Finding("time", f"misses {missing} at a step of {hours}, first {minute(first)}")
+        yield Finding("time", f"misses {missing} at a step of {hours}, first {minute(first)}; take in what is missing")
 
 
-def _variable(dataset: xr.Dataset, variable: Variable, path: str | Path) -> Iterator[Finding]:
-    values, name = dataset[variable.name], variable.name
-    if "units" not in values.attrs:
-        yield Finding(name, f"has no units; {variable.units!r} is assumed", wrong=False)
-    if not _are_numbers(dataset, values):
-        return  # reported among the problems of its coordinates and dtype
-    tally = tally_of(values, variable, path)
-    for text in tally.unreadable:
-        yield Finding(name, text)
-    if not tally.count:
-        return
-    if tally.missing and not variable.missing_over_land:
-        yield Finding(name, f"has {tally.missing} NaN or infinite values{tally.first_missing}{fill_hint(values)}")
-    elif tally.infinite:
-        yield Finding(name, f"has {tally.infinite} infinite values{tally.first_missing}")
-    if tally.doubts:
-        yield Finding(name, tally.doubts[0] + _more(tally))
-    if tally.repeated and np.all(tally.low != tally.high):
-        yield Finding(name, f"has {tally.repeated} frames that repeat the one before{tally.first_repeated}")
+def _statistics(dataset: xr.Dataset, tallies: dict[str, Tally], folder: str | Path) -> Iterator[Finding]:
+    """Findings on means and spreads, of variables whose layout and values have no other problem."""
+    held = {
+        name: (tally.levels, tally.moments)
+        for name, tally in tallies.items()
+        if tally.moments is not None and not tally.doubts
+        and name in dataset and dataset[name].dims == expected_dims(VARIABLES[name])
+    }  # fmt: skip
+    if held:
+        yield from (Finding(name, problem) for name, problem in statistics_problems(held, folder))
+        yield from (Finding(str(folder), remark, wrong=False) for remark in without_statistics(held, folder))
+
+
+def _variable(dataset: xr.Dataset, name: str, tally: Tally | None, path: str | Path) -> Iterator[Finding]:
+    """Findings on one variable, with the tally of its values if they are numbers."""
+    if name not in VARIABLES:
+        yield Finding(name, "is not in the table of variables and will not be used", wrong=False)
+    elif name in COMPUTED:
+        yield Finding(name, "is computed from time and grid, never read from a store", wrong=False)
+    elif "units" not in dataset[name].attrs:
+        yield Finding(name, f"has no units; {VARIABLES[name].units!r} is assumed", wrong=False)
+    if tally is not None:
+        yield from (Finding(name, text) for text in tally.unreadable)
+        yield from _values(dataset, VARIABLES[name], tally, path) if tally.count else ()
+
+
+def _values(dataset: xr.Dataset, variable: Variable, tally: Tally, path: str | Path) -> Iterator[Finding]:
+    """Findings on missing, implausible, repeated and constant values."""
+    name = variable.name
     if tally.missing == tally.count:
         yield Finding(name, "has no value at all")
-    elif tally.flat and np.all(tally.low != tally.high):
-        yield Finding(name, f"has {tally.flat} frames of one value everywhere{tally.first_flat}")
-    elif np.any(same := tally.low == tally.high):
+        return
+    if tally.missing and not variable.missing_over_land:
+        hint = fill_hint(dataset[name])
+        yield Finding(name, f"has {tally.missing} NaN or infinite values{tally.first_missing}{hint}; expected none")
+    elif tally.infinite:
+        yield Finding(name, f"has {tally.infinite} infinite values{tally.first_missing}; expected none")
+    if tally.doubts:
+        yield Finding(name, tally.doubts[0] + _more(tally))
+    if np.any(same := tally.low == tally.high):
         place = at_level(tally.levels[int(np.argmax(same))])
         yield Finding(name, f"{place}is {tally.low[same][0]:g} everywhere")
+    else:
+        anew = "; take them in anew"
+        if tally.repeated:
+            yield Finding(name, f"has {tally.repeated} frames that repeat the one before{tally.first_repeated}{anew}")
+        if tally.flat:
+            yield Finding(name, f"has {tally.flat} frames of one value everywhere{tally.first_flat}{anew}")
     if variable.missing_over_land and tally.first_mask is not None:
         yield from _missing_over_land(dataset, name, tally, path)
 
@@ -192,8 +228,10 @@ def _missing_over_land(dataset: xr.Dataset, name: str, tally: Tally, path: str |
             yield Finding(name, "has values over land too, where analyses have none", wrong=False)
         return
     try:
-        problem = gap_problem(read(dataset[MASK], path), tally.first_mask)
+        mask = read(dataset[MASK], path)
     except InputError:
         return  # reported where the mask itself is read
-    if problem:
+    least, greatest = VARIABLES[MASK].valid_range
+    in_range = mask.min() >= least and mask.max() <= greatest  # else reported for the mask
+    if in_range and (problem := gap_problem(mask, tally.first_mask)):
         yield Finding(name, problem)

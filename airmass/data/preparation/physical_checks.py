@@ -4,7 +4,7 @@ They find what ranges cannot: levels in another order, hemispheres exchanged, da
 window.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ import xarray as xr
 from airmass.core.errors import InputError
 from airmass.data.formats.layout import HORIZONTAL, axis_problem, minute
 from airmass.data.formats.store import read
+from airmass.data.plausible import doubt
 from airmass.fields.variables import VARIABLES
 
 Found = tuple[str, str]
@@ -27,13 +28,23 @@ _SEASON = 8.0
 _RAIN, _RAIN_FACTOR = 2.7e-3 / 24, 4.0
 
 
-def physical_problems(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
-    """(variable, problem) for each physical test that fails; fields in other layouts are left out."""
-    for test in (_order_of_levels, _hydrostatic, _seasons, _rain):
-        try:
-            yield from test(dataset, path)
-        except InputError:
-            continue  # reported where the variable is read
+def level_order_problems(dataset: xr.Dataset, path: str | Path) -> list[Found]:
+    """(variable, problem) for geopotential that does not fall with pressure."""
+    return _of(_order_of_levels, dataset, path)
+
+
+def physical_problems(dataset: xr.Dataset, path: str | Path) -> list[Found]:
+    """(variable, problem) for each balance and mean that is wrong; fields in other layouts or units are left out."""
+    return [found for test in (_hydrostatic, _seasons, _rain, _running_sums) for found in _of(test, dataset, path)]
+
+
+def _of(
+    test: Callable[[xr.Dataset, str | Path], Iterator[Found]], dataset: xr.Dataset, path: str | Path
+) -> list[Found]:
+    try:
+        return list(test(dataset, path))
+    except InputError:
+        return []  # reported where the variable is read
 
 
 def _ready(dataset: xr.Dataset, name: str) -> bool:
@@ -79,12 +90,12 @@ def _hydrostatic(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
     levels = dataset.level.values.astype(np.float64)
     if len(levels) < 2 or levels[0] <= 0 or np.any(np.diff(levels) <= 0):
         return  # reported for the coordinate
-    weights = np.cos(np.deg2rad(dataset.latitude.values))[:, None] * np.ones(dataset.sizes["longitude"])
+    weights = _area(dataset)
     both = map(_some_frames, (dataset.geopotential, dataset.temperature))
     for height_frame, temperature_frame in zip(*both, strict=True):
         frames = [read(frame, path).astype(np.float64) for frame in (height_frame, temperature_frame)]
-        if not all(map(_within_range, ("geopotential", "temperature"), frames)):
-            continue  # reported for the values
+        if not all(_plausible(n, f, levels) for n, f in zip(("geopotential", "temperature"), frames, strict=True)):
+            continue
         height, temperature = (np.average(v, axis=(1, 2), weights=weights) for v in frames)
         expected = _DRY_AIR * (temperature[1:] + temperature[:-1]) / 2 * np.diff(np.log(levels))
         ratio = -np.diff(height) / expected
@@ -100,9 +111,18 @@ def _hydrostatic(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
             return
 
 
-def _within_range(name: str, values: np.ndarray) -> bool:
-    least, greatest = VARIABLES[name].valid_range
-    return bool(values.min() >= least and values.max() <= greatest)
+def _plausible(name: str, frame: np.ndarray, levels: Sequence[float] | np.ndarray = ()) -> bool:
+    """True for a frame without values in other units, fill values and gaps, which are reported for the values."""
+    parts = [(int(level), part) for level, part in zip(levels, frame, strict=True)] if len(levels) else [(None, frame)]
+    return all(
+        np.isfinite(part).all() and doubt((name, level), part.min(), part.max(), part.mean()) is None
+        for level, part in parts
+    )
+
+
+def _area(dataset: xr.Dataset) -> np.ndarray:
+    """Area weights of all grid points."""
+    return np.cos(np.deg2rad(dataset.latitude.values))[:, None] * np.ones(dataset.sizes["longitude"])
 
 
 def _seasons(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
@@ -121,7 +141,10 @@ def _seasons(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
         for name in names:
             field = dataset[name].isel(time=there)
             field = field.isel(level=-1) if "level" in field.dims else field
-            means = [read(frame, path).astype(np.float64).mean(axis=1) for frame in _some_frames(field)]
+            frames = [read(frame, path).astype(np.float64) for frame in _some_frames(field)]
+            if not all(np.isfinite(frame).all() and frame.max() < VARIABLES[name].valid_range[1] for frame in frames):
+                return  # reported for the values
+            means = [frame.mean(axis=1) for frame in frames]
             rows = np.mean(means, axis=0)
             wrong.append(sign * (rows[north].mean() - rows[south].mean()))
         if min(wrong) > _SEASON:
@@ -135,14 +158,34 @@ def _seasons(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
 
 def _rain(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
     """Precipitation is about 2.7 mm a day, over whatever window it is summed."""
-    for name, variable in VARIABLES.items():
-        if not name.startswith("total_precipitation") or not _ready(dataset, name):
+    for name in _sums(dataset):
+        weights, hours = _area(dataset), VARIABLES[name].accumulation_hours
+        frames = [read(frame, path) for frame in _some_frames(dataset[name])]
+        if not all(_plausible(name, frame) for frame in frames):
             continue
-        weights = np.cos(np.deg2rad(dataset.latitude.values))[:, None] * np.ones(dataset.sizes["longitude"])
-        means = [np.average(read(frame, path), weights=weights) for frame in _some_frames(dataset[name])]
-        found, hours = float(np.mean(means)), variable.accumulation_hours
-        expected = _RAIN * hours
-        if np.isfinite(found) and not expected / _RAIN_FACTOR < found < expected * _RAIN_FACTOR:
+        found, expected = float(np.mean([np.average(frame, weights=weights) for frame in frames])), _RAIN * hours
+        if not expected / _RAIN_FACTOR < found < expected * _RAIN_FACTOR:
             window = found / _RAIN
             likely = f": is it summed over about {window:.2g} h?" if 0.5 <= window <= 100 else ""
             yield name, f"averages {1e3 * found:.3g} mm, expected about {1e3 * expected:.3g} mm in {hours} h{likely}"
+
+
+def _running_sums(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
+    """From one window to the next, precipitation falls at some point; sums since a start never do."""
+    for name in _sums(dataset):
+        times, hours = dataset.time.values, VARIABLES[name].accumulation_hours
+        first = np.flatnonzero(np.diff(times) > np.timedelta64(0))
+        for i in first[np.unique(np.linspace(0, len(first) - 1, min(len(first), _MOST_FRAMES)).round().astype(int))]:
+            before, after = (read(dataset[name].isel(time=int(k)), path) for k in (i, i + 1))
+            if (after >= before).all() and (after > before).any():
+                yield (
+                    name,
+                    f"falls at no point from {minute(times[i])} to {minute(times[i + 1])}, expected sums over {hours} "
+                    "h that fall at many: is it summed since the start of a forecast? `airmass data ingest` puts the "
+                    "windows together",
+                )
+                break
+
+
+def _sums(dataset: xr.Dataset) -> list[str]:
+    return [name for name in VARIABLES if name.startswith("total_precipitation") and _ready(dataset, name)]

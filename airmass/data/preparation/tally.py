@@ -11,6 +11,7 @@ from airmass.core.errors import InputError
 from airmass.data.formats.layout import minute
 from airmass.data.formats.store import read
 from airmass.data.plausible import doubt, extremes, means
+from airmass.data.preparation.moments import Moments
 from airmass.fields.variables import Variable
 
 _BLOCK_BYTES = 64 * 2**20
@@ -38,13 +39,15 @@ class Tally:
     flat: int = 0
     first_flat: str = ""
     unreadable: list[str] = field(default_factory=list)
+    moments: Moments | None = None  # only where they are asked for
 
     @classmethod
-    def of(cls, values: xr.DataArray) -> "Tally":
+    def of(cls, values: xr.DataArray, moments: bool = False) -> "Tally":
         levels: tuple[int | None, ...] = (None,) * values.sizes.get("level", 1)
         if "level" in values.dims and values.level.dtype.kind in "fiu":  # otherwise reported for the coordinate
             levels = tuple(values.level.values)
-        return cls(np.full(len(levels), np.inf), np.full(len(levels), -np.inf), levels)
+        empty = Moments.none((len(levels),)) if moments else None
+        return cls(np.full(len(levels), np.inf), np.full(len(levels), -np.inf), levels, moments=empty)
 
     def add(self, frame: np.ndarray, variable: Variable, when: str) -> None:
         """Add one frame, ([level,] latitude, longitude)."""
@@ -57,6 +60,8 @@ class Tally:
             self.first_missing = self.first_missing or when
             frame = np.where(missing, np.nan, frame)
         self._hold_against(frame.reshape(1, len(self.levels), -1), variable, when)
+        if self.moments is not None:
+            self.moments = self.moments.merge(Moments.of(frame.reshape(1, len(self.levels), 1, -1)))
         if variable.missing_over_land:
             self.first_mask = missing if self.first_mask is None else self.first_mask
             if not self.mask_changes and not np.array_equal(self.first_mask, missing):
@@ -90,8 +95,8 @@ def at_level(level: int | None) -> str:
     return "" if level is None else f"at {level:g} hPa "
 
 
-def tally_of(values: xr.DataArray, variable: Variable, path: str | Path) -> Tally:
-    tally = Tally.of(values)
+def tally_of(values: xr.DataArray, variable: Variable, path: str | Path, moments: bool = False) -> Tally:
+    tally = Tally.of(values, moments)
     if "time" not in values.dims:
         try:
             tally.add(read(values, path), variable, "")

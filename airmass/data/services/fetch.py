@@ -8,16 +8,14 @@ import numpy as np
 
 from airmass.core.cache import cache_folder
 from airmass.core.errors import InputError
-from airmass.data.ingest.analysis import Analysis
+from airmass.data.ingest.archive import Archive
 from airmass.data.ingest.initial_file import fields_of, frames_to, require_centre
-from airmass.data.ingest.pieces import Reading, by_quantity, pieces_of
-from airmass.data.ingest.request import IngestRequest
+from airmass.data.ingest.request import IngestRequest, open_archive
 from airmass.data.services.base import Downloads, Service, wanted_fields
 from airmass.data.services.cds import Cds
 from airmass.data.services.ecmwf_open_data import EcmwfOpenData
 from airmass.data.services.gfs import Gfs
 from airmass.fields.clock import parse_time
-from airmass.fields.names import names_from
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
 
@@ -69,11 +67,9 @@ def _lacking(request: IngestRequest, task: Task, times: np.ndarray) -> list[str]
     names = fields_of(task)
     if not request.sources:
         return list(names)
-    reading = Reading(names_from(request.names), request.accumulation, request.lead)
-    pieces = [piece for source in request.sources for piece in pieces_of(source, reading)]
-    held = Analysis(by_quantity(pieces), None, request.method, task.levels, request.member)
-    return [name for name in names if not (held.sources(name) and _is_at(held, name, times))]
+    held, _ = open_archive(request)
+    return [name for name in names if not (held.origins(name) and _is_at(held, name, times))]
 
 
-def _is_at(held: Analysis, name: str, times: np.ndarray) -> bool:
+def _is_at(held: Archive, name: str, times: np.ndarray) -> bool:
     return VARIABLES[name].static or bool(np.isin(times, held.times(name)).all())

@@ -1,5 +1,6 @@
 """The protocol of a source of fields, and what several sources share."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -13,6 +14,9 @@ from airmass.data.formats.reading import error_line, reading
 
 # Longest axis that metadata may declare: axes are read completely when a store is opened.
 _LONGEST_AXIS = 20_000_000
+# Units of dates, and what may follow the date and time in them.
+_DATED = r"\s*\w+\s+since\s+\d{1,4}-\d{1,2}-\d{1,2}(?:[T ]\s*\d{1,2}(?::\d{1,2}(?::\d{1,2}(?:\.\d*)?)?)?)?(.*)"
+_ZONE = r"|Z|UTC|GMT|[+-]\d{1,2}(:?\d{2})?"
 
 
 class Source(Protocol):
@@ -34,13 +38,23 @@ def opened(opener: Callable[..., xr.Dataset], place: Place, names: Callable[[], 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", xr.SerializationWarning)  # `problems` refuses these cases
             warnings.filterwarnings("ignore", "Object at .* is not recognized")  # folders that are not arrays
-            return opener()
+            dataset = opener()
     except Exception as error:
         with reading(place):
             held = list(names())
         faults = {name: fault for name in held if (fault := _fault(opener, name, held))}
         name, fault = next(iter(faults.items())) if 0 < len(faults) < len(held) else ("", error)
         raise InputError(f"{place}: {name}{' ' if name else ''}cannot be read: {error_line(fault)}") from error
+    for key, variable in dataset.variables.items():
+        _require_known_zone(place, str(key), variable.encoding.get("units"))
+    return dataset
+
+
+def _require_known_zone(place: Place, name: str, units: object) -> None:
+    """Raise InputError for dates in a time zone that xarray passes over: words, and offsets without a sign."""
+    found = re.match(_DATED, units) if isinstance(units, str) else None
+    if found and not re.fullmatch(_ZONE, found[1].strip(), re.IGNORECASE):
+        raise InputError(f"{place}: {name} has units {units!r}, expected UTC, or an offset such as +02:00")
 
 
 def require_short_axis(place: Place, name: str, shape: tuple[int, ...]) -> None:

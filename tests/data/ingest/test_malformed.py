@@ -3,11 +3,13 @@
 import re
 from functools import partial
 
+import numpy as np
 import pytest
+import xarray as xr
 
 from airmass.commands.main import main
 from tests.conftest import make_store
-from tests.data.ingest.malformed import axes, files, grib, values  # noqa: F401
+from tests.data.ingest.malformed import axes, damage, files, grib, values  # noqa: F401
 from tests.data.ingest.malformed.case import CASES, base
 from tests.grib import messages, write
 
@@ -37,6 +39,13 @@ def test_a_finished_store_is_not_written_over(tmp_path, capsys):
     for out, said in (("o.zarr", "already exists"), ("o.nc", "ends in .zarr"), ("a.zarr/b.zarr", "lies in the input")):
         assert main([*words("--out", str(tmp_path / out))]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_an_offset_of_a_time_zone_is_taken_off(tmp_path):
+    (path,) = damage.in_zone("+06:00")(tmp_path)
+    assert main(["data", "ingest", str(path), "--out", str(tmp_path / "o.zarr")]) == 0
+    with xr.open_zarr(tmp_path / "o.zarr", consolidated=False) as held:
+        np.testing.assert_array_equal(held.time, base().time - np.timedelta64(6, "h"))
 
 
 def test_messages_of_a_store_read_back(tmp_path):

@@ -91,7 +91,8 @@ def test_uneven_steps(tmp_path):
     time = dataset.time.values.copy()
     time[5:] += np.timedelta64(2, "h")
     path = make_store(tmp_path / "a.zarr", dataset.assign_coords(time=time))
-    assert said(path) == ["time has 1 steps other than whole multiples of 6 h, first after 2000-11-02T00:00"]
+    (line,) = said(path)
+    assert line.startswith("time has 1 steps other than whole multiples of 6 h, first after 2000-11-02T00:00; take in")
 
 
 def test_zeros_lost_to_a_zarr_v2_fill_value_are_explained(tmp_path):
@@ -159,7 +160,8 @@ def test_a_level_without_spread_and_times_between_hours_are_wrong(tmp_path):
     dataset.temperature[:, 1] = 250
     late = dataset.assign_coords(time=dataset.time + np.timedelta64(30, "m"))
     assert said(make_store(tmp_path / "a.zarr", late)) == [
-        "time has 12 times between full hours, first 2000-11-01T00:30", "temperature at 500 hPa is 250 everywhere",
+        "time has 12 times between full hours, first 2000-11-01T00:30; expected none",
+        "temperature at 500 hPa is 250 everywhere",
     ]  # fmt: skip
 
 
