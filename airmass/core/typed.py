@@ -7,7 +7,7 @@ import dataclasses
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from numbers import Integral, Real
@@ -160,9 +160,57 @@ def _sequence(value: Any, origin: type, args: tuple, place: str, later: frozense
     kinds = [args[0]] * len(value) if alike else list(args)
     if len(kinds) != len(value):
         raise _wrong(place, value, f"{len(kinds)} values")
+    if alike and later is None and len(value) > 1 and (checked := _at_once(value, args[0])) is not None:
+        return origin(checked)
     return origin(
         typed(part, kind, f"{place}[{i}]", later) for i, (part, kind) in enumerate(zip(value, kinds, strict=True))
     )
+
+
+def _at_once(values: Sequence, kind: Any) -> list | None:
+    """`values` as `kind`, or None where one may not fit, for whose name the values are then checked one by one.
+
+    Records are checked field by field, and equal values of a field once: files of scores hold hundreds of thousands.
+    """
+    try:
+        return _records(values, kind) if dataclasses.is_dataclass(kind) else _column(values, kind)
+    except (InputError, TypeError):  # a value that does not fit, or that is not hashable
+        return None
+
+
+def _records(values: Sequence, kind: Any) -> list | None:
+    known = field_types(kind)
+    if hasattr(kind, "choose") or not all(type(value) is dict and value.keys() <= known.keys() for value in values):
+        return None
+    columns: list[Sequence] = []
+    for field in (field for field in dataclasses.fields(kind) if field.init):
+        column = _column([value[field.name] for value in values if field.name in value], known[field.name])
+        if len(column) < len(values):
+            if field.default is dataclasses.MISSING:
+                return None
+            held = iter(column)
+            column = [next(held) if field.name in value else field.default for value in values]
+        columns.append(column)
+    return [kind(*row) for row in zip(*columns, strict=True)]
+
+
+def _column(values: Sequence, kind: Any) -> list:
+    """`values` as `kind`: the ends of numbers are checked, of others each distinct one. Raises InputError."""
+    plain = float if _is_number(kind) else None
+    if floats := [value for value in values if type(value) is plain]:
+        for end in (min(floats), max(floats), *(value for value in floats if math.isnan(value))):
+            typed(end, kind, "")
+    others = {(type(value), value) for value in values if type(value) is not plain}
+    found = {(of, value): typed(value, kind, "") for of, value in others}
+    return [value if type(value) is plain else found[type(value), value] for value in values]
+
+
+def _is_number(kind: Any) -> bool:
+    """True for a float, in a range or not, or such a one that may be None."""
+    if get_origin(kind) in (Union, UnionType):
+        kinds = [part for part in get_args(kind) if part is not NoneType]
+        return len(kinds) == 1 and _is_number(kinds[0])
+    return kind is float or (get_origin(kind) is Annotated and get_args(kind)[0] is float)
 
 
 def _scalar(value: Any, kind: Any, place: str) -> Any:

@@ -114,15 +114,6 @@ def families(rows: Sequence[Comparison]) -> dict[tuple[str, str, Part], list[Com
     return found
 
 
-def headline_sentences(rows: Sequence[Comparison]) -> list[str]:
-    """Sentences on RMSE and CRPS over all dates, for the globe and each region."""
-    return [
-        in_words(members)
-        for (_, metric, (_, period)), members in families(rows).items()
-        if metric in SCORECARD_METRICS and period is None
-    ]
-
-
 def intervals_of(
     data: VerificationData, found: VariableScores, system: str, metric: str, dates: np.ndarray, method: str
 ) -> Interval:
@@ -184,36 +175,3 @@ def read_comparisons(folder: str | Path) -> list[Comparison]:
         if not (one.system and one.against):
             raise InputError(f"{path}: [{i}] names no two systems")
     return found
-
-
-def in_words(rows: Sequence[Comparison]) -> str:
-    """Sentence on one system, metric and part: cells better, worse and not significantly different."""
-    first, metric = rows[0], known_metrics()[rows[0].metric]
-    better, worse = (sum(r.significant and r.better == side for r in rows) for side in (True, False))
-    place = " over the globe" if first.region is None else f" over {first.region}"
-    when = f", {first.period}" if first.period else ""
-    rest, title = len(rows) - better - worse, metric.title[0].upper() + metric.title[1:]
-    if not better and not worse:
-        return (
-            f"{title}{place}{when}: no significant difference between {first.system} and {first.against} in "
-            f"any of {len(rows)} cells."
-        )
-    return (
-        f"{title}{place}{when}: {first.system} is significantly better than {first.against} in {better} of "
-        f"{len(rows)} cells and significantly worse in {worse}; {rest} do not differ significantly."
-        f"{_by_lead_time(rows)}"
-    )
-
-
-def _by_lead_time(rows: Sequence[Comparison]) -> str:
-    """Where in the forecast a system is better and where worse, if it is both and more than one part is scored."""
-    told, first = [], 0.0
-    for last in (24.0, 72.0, 120.0, np.inf):
-        part = [row for row in rows if first < row.lead_time_hours <= last and row.significant]
-        if any(first < row.lead_time_hours <= last for row in rows):
-            better = sum(row.better for row in part)
-            when = f"up to {last:g} h" if np.isfinite(last) else f"beyond {first:g} h"
-            told.append(f"{better} and {len(part) - better} {when}")
-        first = last
-    both = 0 < sum(row.better for row in rows if row.significant) < sum(row.significant for row in rows)
-    return f" Better and worse: {', '.join(told)}." if both and len(told) > 1 else ""

@@ -23,7 +23,7 @@ from airmass.core.tables import plain, say
 from airmass.data.formats.climatology import EXTREMES
 from airmass.data.formats.forecast_reader import MEMBER, hours
 from airmass.data.formats.layout import minute
-from airmass.evaluation.comparisons import COMPARISONS, compare, headline_sentences, intervals_of, require_against
+from airmass.evaluation.comparisons import COMPARISONS, compare, intervals_of, require_against
 from airmass.evaluation.inputs import VerificationData, open_verification
 from airmass.evaluation.left_out import THESE, left_out, sentences, undefined
 from airmass.evaluation.maps import MAPS, STATION_SCORES, score_maps, station_scores
@@ -49,6 +49,7 @@ from airmass.evaluation.scoring import RANKS, VariableScores, with_vectors
 from airmass.evaluation.significance import LEAST_TIMES, flatness
 from airmass.evaluation.spectra import compute_spectra
 from airmass.evaluation.tables import check_table, write_table
+from airmass.evaluation.wording import verdicts
 from airmass.evaluation.workers import memory_of, score_pieces
 
 
@@ -115,8 +116,9 @@ def write_scores(
     if request.table is not None:
         write_table(found, request.table)
     print_headlines(found, console, len(data.init_times), any(one.what == THESE for one in missing))
-    for line in headline_sentences(compared):
-        say(console, line)
+    for verdict in verdicts([row for row in compared if row.period is None]):
+        for line in (verdict.headline, *(f"  {fields}" for fields in verdict.fields)):
+            say(console, line)
     if against and not compared:
         say(console, f"Fewer than {LEAST_TIMES} initial times: no significance can be told.")
     return found

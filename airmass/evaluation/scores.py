@@ -7,9 +7,9 @@ Each is a flat list of objects. `evaluation.json` records what was compared.
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -227,7 +227,7 @@ class ScoreTable:
         self.part = part
         self._found = {(s.system, s.variable, s.level, s.lead_time_hours, s.metric): s for s in self.scores}
 
-    @property
+    @cached_property
     def parts(self) -> tuple[Part, ...]:
         """Regions and periods of the scores, the globe and all dates first."""
         return tuple(dict.fromkeys((WHOLE, *(score.part for score in self.all_scores))))
@@ -236,17 +236,17 @@ class ScoreTable:
         """The scores of another region or period."""
         return ScoreTable(self.all_scores, part)
 
-    @property
+    @cached_property
     def systems(self) -> tuple[str, ...]:
         """Models in alphabetical order, then the baselines."""
         found = {score.system for score in self.scores}
         return (*sorted(found - set(BASELINES)), *(name for name in BASELINES if name in found))
 
-    @property
+    @cached_property
     def metrics(self) -> tuple[str, ...]:
         return tuple(sorted({score.metric for score in self.scores}))
 
-    @property
+    @cached_property
     def headline_metrics(self) -> tuple[Metric, ...]:
         """Metrics to show first, in their order; those of ensembles only if there is one."""
         ensemble = "spread" in self.metrics
@@ -254,17 +254,17 @@ class ScoreTable:
         found = [m for m in known if m.headline is not None and (ensemble or not m.ensemble)]
         return tuple(sorted(found, key=lambda metric: metric.headline or 0))
 
-    @property
+    @cached_property
     def channels(self) -> tuple[tuple[str, int | None], ...]:
         """All scored (variable, level), sorted by name, then by pressure."""
         found = {(score.variable, score.level) for score in self.scores}
         return tuple(sorted(found, key=lambda channel: (channel[0], channel[1] or 0)))
 
-    @property
+    @cached_property
     def hours(self) -> tuple[float, ...]:
         return tuple(sorted({score.lead_time_hours for score in self.scores}))
 
-    @property
+    @cached_property
     def headline_hours(self) -> tuple[float, ...]:
         """Headline lead times that were scored; all lead times if none of them was."""
         return tuple(hour for hour in self.hours if hour in HEADLINE_HOURS) or self.hours
@@ -373,13 +373,17 @@ def read_evaluation(folder: str | Path) -> Evaluation | None:
 
 def _read(path: str | Path, kind: type[Kept]) -> list[Kept]:
     found: list[Kept] = read_json(path, list[kind])  # type: ignore[valid-type]
-    for i, one in enumerate(found):
-        if problem := _problem(one):
-            raise InputError(f"{path}: [{i}].{problem}")
+    problems: dict[tuple, str | None] = {}
     keys: set[tuple] = set()
     for i, one in enumerate(found):
-        if (key := tuple(_key(one))) in keys:
-            raise InputError(f"{path}: [{i}] stands there twice: {', '.join(map(str, key))}")
+        named = one.system, one.variable, one.level
+        if named not in problems:
+            problems[named] = _problem(one)
+        if problem := problems[named]:
+            raise InputError(f"{path}: [{i}].{problem}")
+        key = *named, one.lead_time_hours, *_rest_of_key(one)
+        if key in keys:
+            raise InputError(f"{path}: [{i}] stands there twice: {_in_words(key)}")
         keys.add(key)
     return found
 
@@ -395,13 +399,15 @@ def _problem(one: Score | RankHistogram | EventTable | Spectrum) -> str | None:
     return None
 
 
-def _key(one: Score | RankHistogram | EventTable | Spectrum) -> Iterator[object]:
-    """Yield the values that identify a record."""
-    yield from (one.system, one.variable, one.level, f"{one.lead_time_hours:g} h")
+def _rest_of_key(one: Score | RankHistogram | EventTable | Spectrum) -> tuple:
+    """Values that identify a record beside its system, variable, level and lead time."""
     if isinstance(one, Score):
-        yield one.metric
-        yield from (text for text in one.part if text is not None)
-    elif isinstance(one, EventTable):
-        yield one.event
-    elif isinstance(one, Spectrum):
-        yield "of the mean" if one.of_mean else "of members"
+        return one.metric, one.region, one.period
+    if isinstance(one, EventTable):
+        return (one.event,)
+    return ("of the mean" if one.of_mean else "of members",) if isinstance(one, Spectrum) else ()
+
+
+def _in_words(key: tuple) -> str:
+    system, variable, level, hours, *rest = key
+    return ", ".join(map(str, (system, variable, level, f"{hours:g} h", *(text for text in rest if text is not None))))

@@ -36,7 +36,7 @@ def _figure(tables: Sequence[EventTable], scores: ScoreTable, draw: _Draw) -> Fi
     hours = [hour for hour in scores.headline_hours if hour >= 24][-ACROSS:] or list(scores.headline_hours[-ACROSS:])
     systems = {table.system for table in tables}
     lines = {system: style for system, style in line_styles(scores.systems).items() if system in systems}
-    figure, panels = panel_rows(len(hours), len(events), 2.9)
+    figure, panels = panel_rows(len(hours), len(events), 2.9, named=True)
     for column, hour in zip(panels, hours, strict=True):
         for panel, event in zip(column, events, strict=True):
             found = [table for system in lines if (table := held.get((system, event, hour))) is not None]
@@ -53,6 +53,7 @@ def _finish(panel: Axes, event: _Event, hour: float, draw: _Draw, found: Sequenc
     if draw is _value:
         panel.set(xscale="log", xlim=(_RATIOS[0], 1), ylim=(0, 1))
         panel.set_xticks([0.01, 0.1, 1], ["0.01", "0.1", "1"])
+        panel.minorticks_off()
         names = "cost / loss", "relative value"
     else:
         panel.set(xlim=(0, 1), ylim=(0, 1))

@@ -17,7 +17,7 @@ from airmass.plots.globe import Globe
 from airmass.plots.maps import map_figure
 from airmass.plots.plumes import PLACES, plume_figure, plumes
 from airmass.plots.png import save_png
-from airmass.plots.score_pictures import score_pictures, write_score_pictures
+from airmass.plots.score_pictures import read_held_scores, write_score_pictures
 from airmass.plots.spaghetti import LINES, spaghetti_figure
 from airmass.plots.stamp_maps import stamp_figure
 
@@ -64,10 +64,11 @@ def plot(
     init_index = data.init_index(init_time)
     leads = data.lead_indices(lead_times if lead_times else _default_hours(data))
     normal = _climatology(data, climatology) if data.members > 1 else None
-    pictures = [] if scores is None else score_pictures(scores)
+    held = None if scores is None else read_held_scores(scores)
     with new_output(out) as aside:
         aside.mkdir()
-        write_score_pictures(aside, pictures)
+        if held is not None:
+            write_score_pictures(aside, held)
         _write_maps(aside, data, fields, init_index, leads)
         if data.members > 1:
             _write_plumes(aside, data, fields, init_index, normal, places or PLACES)

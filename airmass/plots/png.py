@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from jaxtyping import UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -31,25 +32,26 @@ def palette_of(picture: Image.Image) -> UInt8[np.ndarray, "colour 3"]:
 
     The rest covers the remaining colours (edges between steps) evenly. Pillow's median cut merges rare strong colours.
     """
-    coded, counts = np.unique(_code(picture), return_counts=True)
-    frequent = _decode(coded[np.argsort(-counts)[:_EXACT]])
+    where, coded = _distinct(picture)
+    frequent = _decode(coded[np.argsort(-np.bincount(where), kind="stable")[:_EXACT]])
     covering = picture.quantize(_COLOURS - len(frequent), method=Image.Quantize.MAXCOVERAGE).getpalette() or []
     return np.concatenate([frequent, np.array(covering, np.uint8).reshape(-1, 3)])[:_COLOURS]
 
 
 def in_palette(picture: Image.Image, palette: UInt8[np.ndarray, "colour 3"]) -> Image.Image:
     """Convert a picture to the nearest colours of the palette. (Pillow's own search is inexact and tints the white.)"""
-    coded, where = np.unique(_code(picture), return_inverse=True)
+    where, coded = _distinct(picture)
     nearest = cKDTree(palette.astype(float)).query(_decode(coded).astype(float))[1].astype(np.uint8)
     reduced = Image.fromarray(nearest[where].reshape(picture.height, picture.width), mode="P")
     reduced.putpalette(palette.tobytes())
     return reduced
 
 
-def _code(picture: Image.Image) -> np.ndarray:
-    """One integer per pixel."""
+def _distinct(picture: Image.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Index of each pixel's colour among the distinct ones, and these, one integer each."""
     red, green, blue = np.moveaxis(np.asarray(picture, np.uint32), -1, 0)
-    return ((red << 16) | (green << 8) | blue).ravel()
+    # A hash table: sorting millions of pixels takes ten times as long.
+    return pd.factorize(((red << 16) | (green << 8) | blue).ravel())
 
 
 def _decode(coded: np.ndarray) -> UInt8[np.ndarray, "colour 3"]:

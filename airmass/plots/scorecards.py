@@ -7,9 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm, LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch, PathPatch
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
 
-from airmass.evaluation.comparisons import SCORECARD_METRICS, Comparison, in_words
+from airmass.evaluation.comparisons import SCORECARD_METRICS, Comparison
 from airmass.evaluation.metrics import known_metrics
 from airmass.evaluation.scores import HEADLINE_FIELDS
 from airmass.fields.derived import scored
@@ -30,14 +32,13 @@ def scorecard_figures(rows: Sequence[Comparison]) -> dict[str, Figure]:
 
     Rows are fields by level, columns lead times. Hatched cells do not differ significantly.
     """
-    found: dict[str, Figure] = {}
-    for system, against in dict.fromkeys((row.system, row.against) for row in rows):
-        for metric in SCORECARD_METRICS:
-            pair = [r for r in rows if (r.system, r.against, r.metric) == (system, against, metric) and not r.period]
-            pair = [row for row in pair if row.percent is not None]
-            if pair:
-                found[f"{metric}_{len(found)}"] = _figure(pair)
-    return found
+    pairs: dict[tuple[str, str], dict[str, list[Comparison]]] = {}
+    for row in rows:
+        by_metric = pairs.setdefault((row.system, row.against), {metric: [] for metric in SCORECARD_METRICS})
+        if row.metric in by_metric and row.period is None and row.percent is not None:
+            by_metric[row.metric].append(row)
+    wanted = [(metric, held) for by_metric in pairs.values() for metric, held in by_metric.items() if held]
+    return {f"{metric}_{i}": _figure(held) for i, (metric, held) in enumerate(wanted)}
 
 
 def _figure(rows: Sequence[Comparison]) -> Figure:
@@ -70,13 +71,16 @@ def _draw(
     panel: Axes, rows: Sequence[Comparison], channels: Sequence[_Channel], hours: Sequence[float], labels: bool
 ) -> None:
     values = np.full((len(channels), len(hours)), np.nan)
-    for row in rows:
-        if (row.variable, row.level) in channels and row.lead_time_hours in hours:
-            at = channels.index((row.variable, row.level)), hours.index(row.lead_time_hours)
-            values[at] = np.nan if row.percent is None else row.percent
-            if not row.significant:
-                spot = (at[1] - 0.5, at[0] - 0.5)
-                panel.add_patch(Rectangle(spot, 1, 1, fill=False, hatch="////", edgecolor="#707070", linewidth=0))
+    across, hatched = {hour: i for i, hour in enumerate(hours)}, []
+    down = {channel: i for i, channel in enumerate(channels)}
+    for row in (row for row in rows if row.lead_time_hours in across):
+        at = down[row.variable, row.level], across[row.lead_time_hours]
+        values[at] = np.nan if row.percent is None else row.percent
+        if not row.significant:
+            hatched.append(Path.unit_rectangle().transformed(Affine2D().translate(at[1] - 0.5, at[0] - 0.5)))
+    if hatched:  # one patch, as a thousand take seconds
+        cells = Path.make_compound_path(*hatched)
+        panel.add_patch(PathPatch(cells, fill=False, hatch="////", edgecolor="#707070", linewidth=0))
     panel.imshow(values, cmap=_COLOURS, norm=_NORM, aspect="auto", interpolation="nearest")
     panel.set_facecolor("#efefef")
     panel.set_xticks(np.arange(len(hours)), [_lead(hour) for hour in hours], fontsize=8, color=PALE)
@@ -126,12 +130,3 @@ def _hours(rows: Sequence[Comparison]) -> list[float]:
 
 def _lead(hour: float) -> str:
     return f"{hour / 24:.2g}d" if hour >= 24 else f"{hour:g}h"
-
-
-def verdicts(rows: Sequence[Comparison]) -> list[str]:
-    """Sentences on what is significant, for each region, over all dates and each period."""
-    wanted = [row for row in rows if row.metric in SCORECARD_METRICS]
-    groups: dict[tuple, list[Comparison]] = {}
-    for row in wanted:
-        groups.setdefault((row.system, row.metric, row.part), []).append(row)
-    return [in_words(members) for members in groups.values()]

@@ -45,6 +45,24 @@ def test_what_is_right_is_read():
     assert parse_json("[1e308, 12345678901]", list[float | int]) == [1e308, 12345678901]
 
 
+def test_many_records_are_read_as_one_by_one():
+    rows = [{"width": 3}, {"width": 3, "rate": 0}, {"width": 100, "rate": 0.25, "corner": None, "kind": "b"}]
+    read = parse_json(json.dumps(rows), list[Model])
+    assert read == [Model(3), Model(3, 0.0), Model(100, 0.25, None, "b")]
+    assert [type(model.rate) for model in read] == [float] * 3
+    for bad, words in (
+        ({"width": True}, r"\[2\].width is True, expected an integer"),
+        ({"width": 3, "rate": 1.0}, r"\[2\].rate is 1.0, expected 0 or more, below 1"),
+        ({"width": 3, "rate": math.nan}, r"\[2\].rate is nan"),
+        ({"width": 3, "kind": ["a"]}, r"\[2\].kind is \['a'\], expected one of a, b"),
+        ({"width": 3, "more": 1}, r"\[2\].more is not known"),
+        ({"rate": 0.5}, r"\[2\].width is missing"),
+        (3, r"\[2\] is 3, expected an object"),
+    ):
+        with pytest.raises(InputError, match=words):
+            typed([*rows[:2], bad, rows[2]], list[Model], "")
+
+
 @pytest.mark.parametrize(
     "text, words",
     [

@@ -10,9 +10,10 @@ from rich.console import Console
 from scipy.stats import false_discovery_control, ttest_1samp
 
 from airmass.core.errors import InputError
-from airmass.evaluation.comparisons import Comparison, families, in_words, read_comparisons
+from airmass.evaluation.comparisons import Comparison, families, read_comparisons
 from airmass.evaluation.metrics import known_metrics
 from airmass.evaluation.significance import METHODS, corrected_t_interval, flatness, pseudo_values, significant
+from airmass.evaluation.wording import verdict
 from tests.conftest import make_store
 from tests.forecasts import forecast_dataset, scored, truth_dataset, write_forecast
 
@@ -112,19 +113,43 @@ def test_better_is_said_only_where_it_is_significant(files):
     assert row.percent == pytest.approx(-50, abs=3) and row.low < row.difference < row.high < 0
     channel = row.variable, row.level
     assert row.value == table.value("better", channel, row.lead_time_hours, "rmse")
-    assert row.init_times == 32 and "significantly" in in_words([row])
+    assert row.init_times == 32 and "significantly" in verdict([row]).headline
 
 
-def test_words_tell_at_which_lead_times_a_system_is_better():
-    def cell(hours, difference):
-        return Comparison(
-            "b", "a", "2m_temperature", None, hours, "rmse", 2 + difference, 2.0, difference, difference - 0.1,
-            difference + 0.1, 0.001, True, 20,
-        )  # fmt: skip
+def cell(name, level, hours, difference, significant=True):
+    ends = difference - 0.1, difference + 0.1
+    value = 2 + difference
+    return Comparison("b", "a", name, level, hours, "rmse", value, 2.0, difference, *ends, 0.001, significant, 20)
 
-    said = in_words([cell(6.0, 1.0), cell(24.0, 1.0), cell(48.0, -1.0), cell(240.0, 1.0)])
-    assert said.endswith("Better and worse: 0 and 2 up to 24 h, 1 and 0 up to 72 h, 0 and 1 beyond 120 h.")
-    assert "Better and worse" not in in_words([cell(6.0, 1.0), cell(48.0, 1.0)])
+
+def test_words_tell_in_which_fields_and_when_a_system_is_better():
+    levels = (300, 500, 700, 850, 1000)
+    rows = [cell("temperature", level, hours, -1.0) for level in levels for hours in (6.0, 24.0, 72.0, 240.0)]
+    for level in levels:  # better high up at first, worse low down later
+        rows += [cell("geopotential", level, hours, -1.0, level < 800) for hours in (6.0, 24.0)]
+        rows += [cell("geopotential", level, hours, 1.0, level > 800) for hours in (72.0, 240.0)]
+    rows += [cell("2m_temperature", None, hours, -1.0, hours == 6) for hours in (6.0, 12.0, 24.0, 240.0)]
+    said = verdict(rows)
+    assert said.headline.startswith("RMSE over the globe: b is significantly better than a in 27 of 44 cells")
+    assert said.fields == (
+        "Better: temperature at all levels, at all lead times; geopotential at 300 to 700 hPa, up to 24 h.",
+        "Worse: geopotential at 850/1000 hPa, beyond 24 h.",
+        "No clear difference: 2m temperature.",
+    )
+
+
+def test_words_are_few():
+    """However many patterns there are, each side names three groups of fields."""
+    rng = np.random.default_rng(0)
+    rows = [
+        cell("temperature", level, hours, rng.choice([-1.0, 1.0]), rng.random() < 0.8)
+        for level in range(50, 1001, 50)
+        for hours in (6.0, 48.0, 96.0, 240.0)
+    ]
+    better, worse = verdict(rows).fields[:2]
+    assert better.count(";") == worse.count(";") == 3 and "more fields at other lead times" in better
+    assert verdict([cell("temperature", 500, 6.0, 1.0)]).fields == ("Worse: all fields, at all lead times.",)
+    assert verdict([cell("temperature", 500, 6.0, 1.0, False)]).fields == ()
 
 
 def test_scores_have_intervals_where_asked(files):

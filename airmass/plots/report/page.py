@@ -18,7 +18,8 @@ body { margin: 0 auto; max-width: 1180px; padding: 28px 24px 60px; color: var(--
 h1 { font-size: 30px; line-height: 1.2; margin: 0 0 6px; letter-spacing: -.01em }
 h2 { font-size: 20px; margin: 40px 0 10px; padding-top: 14px; border-top: 1px solid var(--line) }
 h3 { font-size: 15px; margin: 18px 0 6px }
-p { margin: 6px 0 10px } .pale { color: var(--pale) } .lead { font-size: 17px }
+p { margin: 6px 0 10px } li { margin-bottom: 10px } .fields { margin: 2px 0 }
+.pale { color: var(--pale) } .lead { font-size: 17px }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin: 6px 0 }
 th, td { padding: 5px 12px 5px 0; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line) }
 th { font-weight: 600; color: var(--pale); font-size: 13px } td.n, th.n { text-align: right; padding: 5px 0 5px 18px }

@@ -8,25 +8,22 @@ from pathlib import Path
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.place import local_path
-from airmass.evaluation.comparisons import Comparison, read_comparisons
+from airmass.evaluation.comparisons import Comparison
 from airmass.evaluation.scores import (
     BASELINES,
     HEADLINE_FIELDS,
-    SCORES,
     Evaluation,
     ScoreTable,
     Spectrum,
     read_evaluation,
-    read_scores,
-    read_spectra,
     scores_folder,
 )
+from airmass.evaluation.wording import verdicts
 from airmass.plots.report import page, tables
 from airmass.plots.report.cyclones import cyclone_section
 from airmass.plots.report.html import Html, element, joined
 from airmass.plots.report.pictures import SUFFIXES
-from airmass.plots.score_pictures import score_pictures, write_score_pictures
-from airmass.plots.scorecards import verdicts
+from airmass.plots.score_pictures import HeldScores, read_held_scores, write_score_pictures
 
 _COMPARED = ("forecasts", "members", "truth", "climatology")
 
@@ -107,14 +104,15 @@ def write_report(
     """
     refuse_existing(out)
     folder = scores_folder(scores)
-    table, compared, differences = read_scores(folder / SCORES), read_evaluation(folder), read_comparisons(folder)
+    held, compared = read_held_scores(folder), read_evaluation(folder)
+    table = held.table
     body = [
         _head(title, table, compared),
         *_left_out(compared),
-        *_significance(differences),
+        *_significance(held.comparisons),
         *_verdicts(table),
-        *(_drawn(folder) if plots is None else _picture_sections(_pictures(local_path(plots, "plots")))),
-        *_resolution(read_spectra(folder)),
+        *(_drawn(held) if plots is None else _picture_sections(_pictures(local_path(plots, "plots")))),
+        *_resolution(held.spectra),
         *([] if tracks is None else [cyclone_section(Path(tracks))]),
         _all_scores(table),
         *_method(compared, settings or {}, timings or {}),
@@ -142,26 +140,34 @@ def _head(title: str, table: ScoreTable, compared: Evaluation | None) -> Html:
     return element("header", *parts)
 
 
-def _drawn(folder: Path) -> list[Html]:
+def _drawn(held: HeldScores) -> list[Html]:
     """Sections with the pictures of the scores, drawn for the page."""
     with tempfile.TemporaryDirectory() as place:
-        write_score_pictures(Path(place), score_pictures(folder))
+        write_score_pictures(Path(place), held)
         return list(_picture_sections(_pictures(Path(place))))
 
 
 def _significance(differences: Sequence[Comparison]) -> Iterator[Html]:
     """Section that says in words which differences are significant."""
     if differences:
-        whole = [row for row in differences if row.region is None]
-        rest = verdicts([row for row in differences if row.region is not None or row.period is not None])
+        whole = [row for row in differences if row.region is None and row.period is None]
+        rest = [row for row in differences if row.region is not None or row.period is not None]
         about = (
-            "Paired over the same initial times, with their correlation in time; a cell is one field at one lead time."
+            "Paired over the same initial times, with their correlation in time; a cell is one field at one lead time. "
+            "A field is named where half of its lead times or more, within one of the parts up to 24, 72 and 120 h and "
+            "beyond, are significant."
         )
-        parts = [page.paragraph(about, "pale"), page.bullets(verdicts([row for row in whole if row.period is None]))]
+        parts = [page.paragraph(about, "pale"), _said(whole)]
         if rest:
-            summary = element("summary", "By region and period")
-            parts.append(element("details", summary, page.bullets(rest)))
+            parts.append(element("details", element("summary", "By region and period"), _said(rest)))
         yield page.section("What is significant", *parts)
+
+
+def _said(rows: Sequence[Comparison]) -> Html:
+    return page.bullets(
+        joined([verdict.headline, *(page.paragraph(fields, "fields") for fields in verdict.fields)])
+        for verdict in verdicts(rows)
+    )
 
 
 def _resolution(spectra: Sequence[Spectrum]) -> Iterator[Html]:

@@ -34,7 +34,7 @@ def errors_figure(made: TrackVerification) -> Figure:
     """Panels of the scores that there are, over all storms, and a reliability diagram for an ensemble."""
     held = {score.metric for score in made.scores}
     panels = [panel for panel in _PANELS if held & set(panel[3])]
-    figure, columns = panel_rows(len(panels) + bool(made.reliability), 1, 2.9)
+    figure, columns = panel_rows(len(panels) + bool(made.reliability), 1, 2.9, named=True)
     for (axes,), panel in zip(columns, panels, strict=False):
         _draw(axes, made, *panel)
     if made.reliability:
