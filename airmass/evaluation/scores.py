@@ -375,8 +375,9 @@ def _read(path: str | Path, kind: type[Kept]) -> list[Kept]:
     found: list[Kept] = read_json(path, list[kind])  # type: ignore[valid-type]
     problems: dict[tuple, str | None] = {}
     keys: set[tuple] = set()
+    one: Score | RankHistogram | EventTable | Spectrum
     for i, one in enumerate(found):
-        named = one.system, one.variable, one.level
+        named: tuple = (one.system, one.variable, one.level)
         if named not in problems:
             problems[named] = _problem(one)
         if problem := problems[named]:

@@ -46,7 +46,8 @@ def panel_rows(columns: int, rows: int, height: float = 2.3, named: bool = False
 
 def _between(figure: Figure, above: float, below: float) -> None:
     """Place the rows of panels, with `above` and `below` inches left free."""
-    height, rows = figure.get_figheight(), figure.axes[0].get_gridspec().nrows
+    height, grid = figure.get_figheight(), figure.axes[0].get_gridspec()
+    rows = 1 if grid is None else grid.nrows
     panel = (height - above - below - (rows - 1) * _BETWEEN) / rows
     figure.subplots_adjust(top=1 - above / height, bottom=below / height, hspace=_BETWEEN / panel)
 
