@@ -1,9 +1,7 @@
 """Downloads of published checkpoints, statistics and samples, by name, which go on after a stop and are verified."""
 
 import base64
-import csv
 import hashlib
-import io
 import json
 import socket
 import time
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote, urlsplit
 
+from airmass.core.csv_rows import read_rows
 from airmass.core.errors import InputError
 from airmass.core.files import made_parents, put, write_durably, writing
 from airmass.core.locks import alone
@@ -63,7 +62,7 @@ def published_files() -> tuple[PublishedFile, ...]:
     text = (resources.files("airmass") / "data/downloads.csv").read_text("utf-8")
     return tuple(
         PublishedFile(row["name"], row["what"], row["path"], int(row["megabytes"]), row["licence"])
-        for row in csv.DictReader(io.StringIO(text))
+        for _, row in read_rows(text, "downloads.csv")[1]
     )
 
 

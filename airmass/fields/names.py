@@ -14,6 +14,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
+from airmass.core.csv_rows import read_rows
 from airmass.core.errors import InputError
 from airmass.core.reading import read_text
 from airmass.fields.variables import COMPUTED, VARIABLES
@@ -98,22 +99,12 @@ def names_from(path: str | Path | None) -> Names:
 
 
 def _rows(text: str, path: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.DictReader(io.StringIO(text))
-    if missing := {"quantity"} - set(reader.fieldnames or ()):
-        raise InputError(f"{path}: line 1: no column {', '.join(missing)}, expected {', '.join(_COLUMNS)}")
-    if unknown := [name for name in reader.fieldnames or () if name not in _COLUMNS]:
+    columns, rows = read_rows(text, path)
+    if "quantity" not in columns:
+        raise InputError(f"{path}: line 1: no column quantity, expected {', '.join(_COLUMNS)}")
+    if unknown := [name for name in columns if name not in _COLUMNS]:
         raise InputError(f"{path}: line 1: unknown column {unknown[0]!r}, expected {', '.join(_COLUMNS)}")
-    for row in _read(reader, path):
-        if None in row or None in row.values():
-            raise InputError(f"{path}: line {reader.line_num}: expected {len(reader.fieldnames or ())} values")
-        yield reader.line_num, row
-
-
-def _read(reader: csv.DictReader, path: str | Path) -> Iterator[dict[str, str]]:
-    try:
-        yield from reader
-    except csv.Error as error:  # a field without an end
-        raise InputError(f"{path}: line {reader.line_num}: not CSV: {error}") from None
+    yield from rows
 
 
 def _quantity(row: Mapping[str, str], where: str) -> Quantity:

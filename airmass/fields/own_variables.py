@@ -4,13 +4,12 @@ Columns: `name`, `units`, `place` (levels or surface), `least`, `greatest` (the 
 needed, `short_name`, `standard_name`, `static`, `missing_over_land` (yes or no), `accumulation_hours`.
 """
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from airmass.core.csv_rows import read_rows
 from airmass.core.errors import InputError
 from airmass.core.reading import read_text
 
@@ -25,15 +24,12 @@ def own_variables() -> Iterator[dict[str, Any]]:
     path = os.environ.get(ENVIRONMENT)
     if not path:
         return
-    reader = csv.DictReader(io.StringIO(read_text(path, most=2**20)))
-    columns = tuple(reader.fieldnames or ())
+    columns, rows = read_rows(read_text(path, most=2**20), path)
     if (missing := [c for c in _NEEDED if c not in columns]) or [c for c in columns if c not in (*_NEEDED, *_OTHERS)]:
         lacking = f"no column {missing[0]}" if missing else f"columns {', '.join(columns)}"
         raise InputError(f"{path}: {lacking}, expected {', '.join(_NEEDED)} and, if needed, {', '.join(_OTHERS)}")
-    for row in reader:
-        if None in row or None in row.values():
-            raise InputError(f"{path}: line {reader.line_num}: expected {len(columns)} values")
-        yield _variable({key: value.strip() for key, value in row.items()}, f"{path}: line {reader.line_num}")
+    for line, row in rows:
+        yield _variable({key: value.strip() for key, value in row.items()}, f"{path}: line {line}")
 
 
 def _variable(row: Mapping[str, str], where: str) -> dict[str, Any]:

@@ -5,8 +5,6 @@ The pressure of level k is a_k + b_k times the pressure at the surface (CF conve
 around each level; the pressure of the level is the mean of both (IFS Documentation CY47R3, part III, section 2.2).
 """
 
-import csv
-import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
+from airmass.core.csv_rows import read_rows
 from airmass.core.errors import InputError
 from airmass.core.place import Place
 from airmass.core.reading import read_text
@@ -126,16 +125,16 @@ def read_half_levels(path: Path) -> HalfLevels:
 
     Raises InputError, with the line, for values that are none or do not run from the top to the ground.
     """
-    reader = csv.DictReader(io.StringIO(read_text(path, most=2**20)))
-    columns = {re.split(r"[ \[]", name.strip())[0].lower(): name for name in reader.fieldnames or ()}
+    names, held = read_rows(read_text(path, most=2**20), path)
+    columns = {re.split(r"[ \[]", name.strip())[0].lower(): name for name in names}
     if missing := [name for name in ("n", "a", "b") if name not in columns]:
         raise InputError(f"{path}: no column {missing[0]}, expected n, a (Pa) and b")
     rows = []
-    for row in reader:
+    for line, row in held:
         try:
             rows.append([float(row[columns[name]]) for name in ("n", "a", "b")])
         except (ValueError, TypeError):
-            raise InputError(f"{path}: line {reader.line_num}: expected numbers for n, a and b") from None
+            raise InputError(f"{path}: line {line}: expected numbers for n, a and b") from None
     n, a, b = np.array(rows, float).reshape(-1, 3).T
     if not np.array_equal(n, np.arange(len(n))) or len(n) < 2:
         raise InputError(f"{path}: n is {_ends(n)}, expected 0, 1, 2, ... from the top down")

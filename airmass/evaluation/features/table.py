@@ -5,7 +5,6 @@ m s-1, `slp` in Pa, and `number` (member), `init_time` and `lead_time`; these tw
 track follow one another in order of time.
 """
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from airmass.core.csv_rows import count_values
 from airmass.core.errors import InputError
 from airmass.core.place import is_url, local_path
 from airmass.core.reading import open_regular
@@ -153,7 +153,7 @@ def require_whole(path: Path) -> None:
         header = file.readline()
         file.seek(max(0, path.stat().st_size - _LAST_BYTES))
         lines = file.read().rstrip(b"\r\n").split(b"\n")
-    columns, values = (len(next(csv.reader([line.decode("utf-8", "replace")]), [])) for line in (header, lines[-1]))
+    columns, values = (count_values(line.decode("utf-8", "replace"), path) for line in (header, lines[-1]))
     if values < columns:
         raise InputError(f"{path}: its last line has {values} values, expected {columns}; the file is not whole")
 
