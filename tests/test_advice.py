@@ -39,6 +39,7 @@ def test_every_message_that_recommends_a_command_is_tried_below():
         "data/ingest/pieces.py": 1,  # no known quantity
         "data/preparation/checks.py": 1,  # names of another archive
         "data/formats/layout.py": 4,  # order of coordinates, fill value, dimensions, reference time
+        "data/preparation/matching_statistics.py": 1,  # a store of another climate
         "data/preparation/convert.py": 1,  # a chunk that cannot be read
         "data/preparation/saved_statistics.py": 1,  # no statistics
     }
@@ -102,6 +103,17 @@ def test_stats_writes_the_statistics_that_were_not_there(tmp_path):
         load_statistics(folder)
     assert main(["data", "stats", str(given), "--dates", *DATES, "--out", str(folder)]) == 0
     load_statistics(folder, NAMES, [300, 500, 850])
+
+
+def test_stats_of_the_store_itself_match_where_others_did_not(tmp_path, capsys):
+    warm, own = make_store(tmp_path / "warm.zarr", dataset() + 30), make_store(tmp_path / "own.zarr", dataset())
+    for store in (warm, own):
+        options = ["--dates", *DATES, "--out", str(tmp_path / f"{store.stem}-statistics")]
+        assert main(["data", "stats", str(store), *options]) == 0
+    main(["data", "check", "--json", str(own), "--statistics", str(tmp_path / "warm-statistics")])
+    assert "`airmass data stats` makes a store's own" in capsys.readouterr().out
+    main(["data", "check", "--json", str(own), "--statistics", str(tmp_path / "own-statistics")])
+    assert "as in the statistics" not in capsys.readouterr().out
 
 
 def test_names_lists_what_was_not_found(tmp_path, capsys):

@@ -101,7 +101,7 @@ def test_an_ensemble_is_judged_beside_graphcast_alone_and_from_perturbed_states(
     out.mkdir()
     (out / "simulated.zarr").symlink_to(made / "simulated.zarr")
     (out / "demo.json").write_text(json.dumps({"seed": 0, "model": model, "timings": SIMULATED}))
-    tiny = TINY_GENCAST if model == "gencast" else small_recipe("fgn", calibrated=True)
+    tiny = TINY_GENCAST if model == "gencast" else small_recipe("fgn", calibrated=True, forced=())
     twelve = dataclasses.replace(
         tiny, task=dataclasses.replace(tiny.task, step=12, diagnostic=TINY.task.diagnostic), watch=TINY.watch
     )

@@ -181,8 +181,7 @@ def _running_sums(dataset: xr.Dataset, path: str | Path) -> Iterator[Found]:
                 yield (
                     name,
                     f"falls at no point from {minute(times[i])} to {minute(times[i + 1])}, expected sums over {hours} "
-                    "h that fall at many: is it summed since the start of a forecast? `airmass data ingest` puts the "
-                    "windows together",
+                    "h that fall at many: is it summed since the start of a forecast?",
                 )
                 break
 

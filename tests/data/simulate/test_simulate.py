@@ -235,14 +235,14 @@ def test_another_seed_is_other_weather_in_the_same_climate(dataset, tmp_path):
 KILLED = """
 import os, signal, sys
 from airmass.data.simulate import SimulateSettings, archive, run, simulate
-calls, consolidate = [], archive._consolidate
+calls, consolidate = [], archive.consolidate
 def killed(path):
     calls.append(path)
     if len(calls) == 3:
         (path / "time" / "zarr.json.0123.partial").write_bytes(b"{")
         os.kill(os.getpid(), signal.SIGKILL)
     consolidate(path)
-archive._consolidate, run.BLOCK_FRAMES = killed, 4
+archive.consolidate, run.BLOCK_FRAMES = killed, 4
 simulate(sys.argv[1], SimulateSettings(days=3, truncation=21), lambda *_: None)
 """
 
