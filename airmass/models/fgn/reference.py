@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from airmass.core.types import Array
 from airmass.models.fgn.model import FGNNetwork
 from airmass.models.gencast.reference import transform
-from airmass.models.graphcast.reference import Nodes, decode, interact, perceptron
+from airmass.models.graphcast.reference import GridNodes, MeshNodes, decode, interact, perceptron
 from airmass.models.grid_mesh import Encoder
 from airmass.models.mesh.graph import Graphs
 from airmass.models.nn.mlp import Condition
@@ -40,7 +40,7 @@ def encode(
     x: Float[Array, "grid channel"],
     uniform: Float[Array, " channel"],
     condition: Condition,
-) -> tuple[Nodes, Nodes]:
+) -> tuple[GridNodes, MeshNodes]:
     """Grid and mesh nodes after one interaction step from the grid to the mesh."""
     on_mesh = jnp.broadcast_to(uniform, (len(graphs.mesh_features), len(uniform)))
     grid = perceptron(encoder.embed_grid, jnp.concatenate([x, graphs.grid_features], axis=-1), condition)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from airmass.core.types import Array
 from airmass.models.gencast.model import DenoiserNetwork
-from airmass.models.graphcast.reference import Nodes, decode, encode
+from airmass.models.graphcast.reference import MeshNodes, decode, encode
 from airmass.models.mesh.graph import Graphs
 from airmass.models.nn.attention import attend_densely
 from airmass.models.nn.mlp import Condition
@@ -35,7 +35,9 @@ def network(
     return decode(parameters.decoder, graphs, grid, mesh, condition)
 
 
-def transform(transformer: Transformer, mesh: Nodes, near: Bool[Array, "mesh mesh"], condition: Condition) -> Nodes:
+def transform(
+    transformer: Transformer, mesh: MeshNodes, near: Bool[Array, "mesh mesh"], condition: Condition
+) -> MeshNodes:
     """Mesh nodes after all blocks and the last norm."""
     for number in range(len(transformer.blocks.query)):
         block = jax.tree.map(lambda leaf, number=number: leaf[number], transformer.blocks)
@@ -45,7 +47,7 @@ def transform(transformer: Transformer, mesh: Nodes, near: Bool[Array, "mesh mes
     return transformer.norm(mesh, condition)
 
 
-def attention(block: Block, x: Nodes, near: Bool[Array, "mesh mesh"]) -> Nodes:
+def attention(block: Block, x: MeshNodes, near: Bool[Array, "mesh mesh"]) -> MeshNodes:
     """Softmax attention of every head over near nodes, joined and mapped back."""
 
     def heads(weight):

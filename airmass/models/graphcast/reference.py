@@ -15,7 +15,10 @@ from airmass.models.mesh.graph import EdgeSet, Graphs
 from airmass.models.nn.interaction import Interaction
 from airmass.models.nn.mlp import MLP, Condition, unit_variance
 
-Nodes = Float[Array, "node width"]
+GridNodes = Float[Array, "grid width"]
+MeshNodes = Float[Array, "mesh width"]
+Senders = Float[Array, "sender width"]
+Receivers = Float[Array, "receiver width"]
 Edges = Float[Array, "edge width"]
 
 
@@ -34,7 +37,7 @@ def network(
 
 def encode(
     encoder: Encoder, graphs: Graphs, x: Float[Array, "grid channel"], condition: Condition = None
-) -> tuple[Nodes, Nodes]:
+) -> tuple[GridNodes, MeshNodes]:
     """Grid and mesh nodes after one interaction step from the grid to the mesh (supplement 3.4)."""
     # Mesh nodes carry no weather: zeros where grid nodes have channels, then three features of their place.
     no_weather = jnp.zeros((len(graphs.mesh_features), x.shape[-1]))
@@ -46,7 +49,7 @@ def encode(
 
 
 def decode(
-    decoder: Decoder, graphs: Graphs, grid: Nodes, mesh: Nodes, condition: Condition = None
+    decoder: Decoder, graphs: Graphs, grid: GridNodes, mesh: MeshNodes, condition: Condition = None
 ) -> Float[Array, "grid output"]:
     """Outputs after one interaction step from the mesh to the grid (supplement 3.6)."""
     edges = perceptron(decoder.embed_edges, graphs.mesh_to_grid.features, condition)
@@ -58,10 +61,10 @@ def interact(
     interaction: Interaction,
     edges: EdgeSet,
     edge: Edges,
-    senders: Nodes,
-    receivers: Nodes,
+    senders: Senders,
+    receivers: Receivers,
     condition: Condition = None,
-) -> tuple[Edges, Nodes]:
+) -> tuple[Edges, Receivers]:
     """Messages on edges, and receivers after the sum of those that reach them (supplement 3.5)."""
     ends = [edge, senders[edges.senders], *([receivers[edges.receivers]] if interaction.reads_receivers else [])]
     messages = perceptron(interaction.edge_mlp, jnp.concatenate(ends, axis=-1), condition)

@@ -63,7 +63,7 @@ class Tiles(eqx.Module):
         return self.grid_features.shape[1]
 
     def rows(
-        self, field: Float[Array, "*lead grid channel"], tile: Int[Array, ""]
+        self, field: Float[Array, "*lead grid channel"], tile: Int[Array, ""] | int
     ) -> Float[Array, "*lead node channel"]:
         """The rows of `field` at the nodes of one tile."""
         return jax.lax.dynamic_slice_in_dim(jnp.asarray(field), tile * self.nodes, self.nodes, axis=-2)
