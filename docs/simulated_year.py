@@ -13,7 +13,7 @@ COLOURS = {"graphcast": "#0072b2", "persistence": "#999999", "climatology": "#44
 
 
 def table(name: str) -> list[dict[str, str]]:
-    with open(FOLDER / name) as file:
+    with (FOLDER / name).open() as file:
         return list(csv.DictReader(file))
 
 
