@@ -22,9 +22,14 @@ from airmass.core.typed import Range
 from airmass.recipes.recipes import RECIPES, Recipe
 from airmass.training.run_folder import STATISTICS_FOLDER
 
-START = "2000-11-01"
-TRAINING_DATES = ("2000-11-01", "2000-12-30")
-DAYS = 90
+Model = Literal["graphcast", "gencast", "fgn"]
+# First and last day to train on. Ensembles are slower to train, and their settings were chosen on sixty days.
+TRAINING_DATES: dict[Model, tuple[str, str]] = {
+    "graphcast": ("2000-09-01", "2000-12-30"),
+    "gencast": ("2000-11-01", "2000-12-30"),
+    "fgn": ("2000-11-01", "2000-12-30"),
+}
+HELD_OUT_DAYS = 30
 INIT_TIMES = tuple(f"{day}T00" for day in np.arange("2000-12-31", "2001-01-20", dtype="datetime64[D]"))
 LEAD_TIME = "10d"
 # An ensemble costs more: every other day, half the lead time.
@@ -36,13 +41,10 @@ PERTURBATION: dict[str, float | None] = {"gencast": 0.3, "fgn": None}
 GRAPHCAST_PERTURBATION = 0.5
 # What the demo trains; ensembles are compared with the plain recipe, for which the perturbation was chosen.
 GRAPHCAST, PLAIN = "demo-curriculum", "demo"
-
-
 # Fields of the viewer; all levels would make a page of 40 MB.
 VIEWED = tuple("2t msl tp06 10u 10v z500 t850 u850 v850 q700".split())
 
 _MARK = "demo.json"
-Model = Literal["graphcast", "gencast", "fgn"]
 
 
 @dataclass(frozen=True)
@@ -76,15 +78,15 @@ def demo(
 ) -> Path:
     """Run every part whose output does not exist yet; return the path of the report.
 
-    Ninety days are simulated: sixty to train on, and thirty held out from which forecasts start. "graphcast" makes a
-    forecast of ten days from each of the first twenty held-out days. "gencast" and "fgn" make an ensemble of five days
-    from every other of these days, and compare it with GraphCast, unperturbed and from perturbed states. A stopped demo
-    resumes with the same command: simulation, training and forecasts where they stopped, other parts from their
+    Days to train on (`TRAINING_DATES`) are simulated, and thirty held out from which forecasts start. "graphcast" makes
+    a forecast of ten days from each of the first twenty held-out days. "gencast" and "fgn" make an ensemble of five
+    days from every other of these days, and compare it with GraphCast, unperturbed and from perturbed states. A stopped
+    demo resumes with the same command: simulation, training and forecasts where they stopped, other parts from their
     beginning. Raises InputError if `out` was made with another seed or model.
     """
     out, console = local_path(out, "output"), console or Console()
     _claim(out, seed, model)
-    by_name = {name: _demo_recipe(made, seed) for name, made in recipes.items()}
+    by_name = {name: _demo_recipe(made, seed, model) for name, made in recipes.items()}
     if model == "graphcast":
         parts = _graphcast_parts(out, seed, by_name, console)
     else:
@@ -103,16 +105,27 @@ def demo(
     return out / "report.html"
 
 
-def _demo_recipe(recipe: Recipe, seed: int) -> Recipe:
-    return replace(recipe, training=replace(recipe.training, seed=seed, dates=TRAINING_DATES))
+def _demo_recipe(recipe: Recipe, seed: int, model: Model) -> Recipe:
+    return replace(recipe, training=replace(recipe.training, seed=seed, dates=TRAINING_DATES[model]))
+
+
+def training_days(model: Model) -> int:
+    """Number of days that a model is trained on."""
+    first, last = (np.datetime64(day) for day in TRAINING_DATES[model])
+    return int((last - first).astype(int)) + 1
 
 
 def _graphcast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console: Console) -> list[Part]:
     store, run, forecasts, recipe = out / "simulated.zarr", out / "run", out / "forecast.zarr", recipes[GRAPHCAST]
     scores, pictures = out / "scores", out / "pictures"
     return [
-        Part(f"Simulate {DAYS} days of weather", store, lambda: _simulate(store, seed), True),
-        Part("Train GraphCast on the first 60", run / "model.npz", lambda: _train(recipe, store, run, console), True),
+        _simulation(out, seed, "graphcast"),
+        Part(
+            f"Train GraphCast on the first {training_days('graphcast')}",
+            run / "model.npz",
+            lambda: _train(recipe, store, run, console),
+            True,
+        ),
         Part(
             f"Forecast {LEAD_TIME} from {len(INIT_TIMES)} held-out days",
             forecasts,
@@ -144,8 +157,13 @@ def _ensemble_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console
         _evaluate([ensemble, single, perturbed], store, scores, console, climatology=run / STATISTICS_FOLDER, **leads)
 
     return [
-        Part(f"Simulate {DAYS} days of weather", store, lambda: _simulate(store, seed), True),
-        Part(f"Train {title} on the first 60", run / "model.npz", lambda: _train(recipe, store, run, console), True),
+        _simulation(out, seed, model),
+        Part(
+            f"Train {title} on the first {training_days(model)}",
+            run / "model.npz",
+            lambda: _train(recipe, store, run, console),
+            True,
+        ),
         Part(
             "Train GraphCast on them, to compare with",
             other / "model.npz",
@@ -174,9 +192,14 @@ def _ensemble_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console
     ]
 
 
-def _simulate(store: Path, seed: int) -> None:
+def _simulation(out: Path, seed: int, model: Model) -> Part:
+    store, days, start = out / "simulated.zarr", training_days(model) + HELD_OUT_DAYS, TRAINING_DATES[model][0]
+    return Part(f"Simulate {days} days of weather", store, lambda: _simulate(store, seed, start, days), True)
+
+
+def _simulate(store: Path, seed: int, start: str, days: int) -> None:
     # In its own process: the circulation model changes JAX's settings, and its memory is freed at the end.
-    command = [sys.executable, "-m", "airmass", "simulate", str(store), "--days", str(DAYS), "--start", START]
+    command = [sys.executable, "-m", "airmass", "simulate", str(store), "--days", str(days), "--start", start]
     status = subprocess.run([*command, "--seed", str(seed)]).returncode
     if status:
         raise InputError(f"{store}: the simulation ended with status {status}; the same command resumes it")

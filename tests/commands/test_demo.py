@@ -3,11 +3,20 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from airmass.commands import demo_pipeline
-from airmass.commands.demo_pipeline import DAYS, GRAPHCAST, INIT_TIMES, PLAIN, TRAINING_DATES, demo
+from airmass.commands.demo_pipeline import (
+    GRAPHCAST,
+    HELD_OUT_DAYS,
+    INIT_TIMES,
+    PLAIN,
+    TRAINING_DATES,
+    demo,
+    training_days,
+)
 from airmass.core.errors import InputError
 from tests.conftest import make_store
 from tests.models.gencast.test_objective import TINY as TINY_GENCAST
@@ -23,8 +32,8 @@ SIMULATED = {f"Simulate {SHORT_DAYS} days of weather": 1.0}
 @pytest.fixture(scope="module")
 def short():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo_pipeline, "DAYS", SHORT_DAYS)
-        patch.setattr(demo_pipeline, "TRAINING_DATES", ("2000-11-01", "2000-11-10"))
+        patch.setattr(demo_pipeline, "HELD_OUT_DAYS", SHORT_DAYS - 10)
+        patch.setattr(demo_pipeline, "TRAINING_DATES", dict.fromkeys(TRAINING_DATES, ("2000-11-01", "2000-11-10")))
         patch.setattr(demo_pipeline, "INIT_TIMES", SHORT_INIT_TIMES)
         yield
 
@@ -56,9 +65,12 @@ def test_it_trains_on_the_dates_for_training(made):
     assert settings["recipe"]["training"]["dates"] == ["2000-11-01", "2000-11-10"]
 
 
-def test_twenty_initial_times_are_held_out():
-    assert len(INIT_TIMES) == 20 and DAYS == 90
-    assert TRAINING_DATES == ("2000-11-01", "2000-12-30") and min(INIT_TIMES) > "2000-12-30T18"
+@pytest.mark.parametrize("model", TRAINING_DATES)
+def test_twenty_initial_times_are_held_out(model):
+    first, last = (np.datetime64(day) for day in TRAINING_DATES[model])
+    assert training_days(model) == len(np.arange(first, last + 1))
+    assert len(INIT_TIMES) == 20 and np.datetime64(min(INIT_TIMES)) == last + 1
+    assert np.datetime64(max(INIT_TIMES)) + np.timedelta64(10, "D") < last + 1 + HELD_OUT_DAYS
 
 
 def test_a_second_run_only_makes_what_is_missing(made):
