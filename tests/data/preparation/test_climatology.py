@@ -140,3 +140,12 @@ def test_blocks_and_files_change_nothing(lengths, missing, block_bytes):
 def test_what_is_no_climatology_is_refused(store):
     with pytest.raises(InputError, match="no coordinate hour, dayofyear, expected a climatology"):
         open_climatology(store)
+
+
+def test_beyond_the_window_the_nearest_sixty_frames_fill_up():
+    days, last = np.arange(1, 121), 150
+    weights = day_weights(np.array([last]), days, np.ones(120, np.int64))[0]
+    np.testing.assert_allclose(weights.sum(), 1)
+    assert np.all(weights[:60] == 0) and np.all(weights[60:] > 0)
+    sample = 1 / 31  # the last day's weight, at 30 days
+    np.testing.assert_allclose(weights[60:-1], (FULL_SAMPLE - sample) / FULL_SAMPLE / 60)
