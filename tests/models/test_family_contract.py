@@ -84,6 +84,7 @@ def small_recipe(family: str, calibrated: bool = False, forced: tuple[str, ...] 
         model=small(recipe.model),
         training=TrainingSettings(updates=(UPDATES,), rollout=(1,), batch=2, dates=DATES),
         optimiser=OptimiserSettings(warmup=2),
+        loss=dataclasses.replace(recipe.loss, stages=()),
         safety=SafetySettings(save_updates=UPDATES, window=2),
         diffusion=diffusion,
         watch=watch,

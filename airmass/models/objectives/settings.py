@@ -19,9 +19,9 @@ OWN = ("alpha", "scales", "spectral")
 class LossSettings:
     """Which loss, and how errors are weighted.
 
-    `kind` is one of the losses that there are, each a file in `objectives/losses`. `stages` names the loss of each
-    stage of the curriculum where they differ: an ensemble may start from a loss of single forecasts, such as squared
-    errors, and then trains one member without noise. `latitude` is "area" or "uniform";
+    `kind` is one of the losses that there are, each a file in `objectives/losses`. `stages` names the losses of
+    the first stages of the curriculum where they are others: an ensemble may start from a loss of single forecasts,
+    such as squared errors, and then trains one member without noise. `latitude` is "area" or "uniform";
     `level` is "pressure" (divided by the mean pressure of the levels) or "uniform"; `variable` overrides the published
     weights by ERA5 long name. The others are for losses that have them, whose own values None takes: `alpha` is the
     share of the fair score in an almost fair one, `scales` the total wavenumbers between the parts of a multiscale
@@ -49,7 +49,7 @@ class LossSettings:
 
     def of_stage(self, number: int) -> "LossSettings":
         """The settings in a stage of the curriculum; those of `kind` alone are left out for another loss."""
-        kind = self.stages[number] if self.stages else self.kind
+        kind = self.stages[number] if number < len(self.stages) else self.kind
         if kind == self.kind:
             return replace(self, stages=())
         unset: dict[str, Any] = dict.fromkeys(OWN)

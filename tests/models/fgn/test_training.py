@@ -49,7 +49,7 @@ def recipe():
 def test_an_ensemble_that_starts_from_squared_errors_has_no_spread_before_its_score_begins(store, tmp_path):
     recipe = small_recipe("fgn", calibrated=True, forced=())
     training = dataclasses.replace(recipe.training, updates=(3, 3), rollout=(1, 1))
-    loss = dataclasses.replace(recipe.loss, stages=("squared_error", recipe.loss.kind))
+    loss = dataclasses.replace(recipe.loss, stages=("squared_error",))
     recipe = dataclasses.replace(recipe, training=training, loss=loss)
     train(recipe, store, tmp_path / "run")
     lines = [json.loads(line) for line in (tmp_path / "run" / LOG_FILE).read_text().splitlines()]
@@ -101,10 +101,14 @@ def test_other_models_and_inputs_cannot_have_them(store, recipe):
         ("fgn-demo --model.members 1", "model.members is 1, expected"),
         ("fgn-demo --loss.alpha 0.9", "loss.alpha is 0.9, but fair_crps has no settings of its own"),
         ("fgn-demo --loss.kind squared_error", "squared_error, for members: 1, but FGN trains with 2"),
-        ("fgn-demo --loss.stages squared_error", "loss.stages is ('squared_error',) and training.updates (1"),
+        ("demo --loss.stages huber huber", "loss.stages names 2 losses, but training.updates has 1"),
         (
-            "fgn-demo --loss.stages squared_error fair_crps squared_error --training.updates 1 1 1",
-            "squared_error, for members: 1, but FGN trains with 2",
+            "fgn-demo --training.updates 9 --training.rollout 1",
+            "loss.stages names squared_error for stage 1 of 1, but the last stage trains 2 members by loss.kind",
+        ),
+        (
+            "fgn-demo --loss.stages squared_error fair_crps fair_crps squared_error",
+            "loss.stages names squared_error for stage 4 of 4",
         ),
         ("gencast-demo --loss.stages huber", "loss.kind is huber, expected squared_error"),
         ("fgn-demo --devices.member 3", "devices: member is 3, expected a divisor of model.members, 2"),

@@ -145,6 +145,11 @@ def require_losses(
         alone = members > 1 and number < stages - 1 and loss_of(of_stage).most_members == 1
         if alone and along_member > 1:
             raise InputError(f"devices: member is {along_member}, expected 1: {of_stage.kind} trains one member")
+        if members > 1 and not alone and number < len(settings.stages) and loss_of(of_stage).most_members == 1:
+            raise InputError(
+                f"loss.stages names {of_stage.kind} for stage {number + 1} of {stages}, but the last stage trains "
+                f"{members} members by loss.kind: give --training.updates more stages, or --loss.stages fewer"
+            )
         require_loss(of_stage, 1 if alone else members, title, space)
 
 
