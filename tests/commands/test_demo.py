@@ -15,7 +15,6 @@ from airmass.commands.demo_pipeline import (
     PLAIN,
     TRAINING_DATES,
     demo,
-    training_days,
 )
 from airmass.core.errors import InputError
 from tests.conftest import make_store
@@ -68,7 +67,7 @@ def test_it_trains_on_the_dates_for_training(made):
 @pytest.mark.parametrize("model", TRAINING_DATES)
 def test_twenty_initial_times_are_held_out(model):
     first, last = (np.datetime64(day) for day in TRAINING_DATES[model])
-    assert training_days(model) == len(np.arange(first, last + 1))
+    assert (last - first).astype(int) + 1 in (60, 121)
     assert len(INIT_TIMES) == 20 and np.datetime64(min(INIT_TIMES)) == last + 1
     assert np.datetime64(max(INIT_TIMES)) + np.timedelta64(10, "D") < last + 1 + HELD_OUT_DAYS
 
