@@ -17,7 +17,7 @@ from pathlib import Path
 from airmass.commands.main import main
 
 SECONDS = 10
-_WAIT = float(os.environ.get("WAIT", 3 * SECONDS))  # after which a command is stopped
+_WAIT = float(os.environ.get("WAIT", 3 * SECONDS))  # after which a command is stopped, where nobody else is busy
 _ROOM = 6 << 30  # bytes that a command may ask for beyond what the process has
 
 
@@ -41,8 +41,9 @@ class TooLong(BaseException):
     """Not an Exception, so that nothing on the way takes it for its own."""
 
 
-def run(arguments: Sequence[str], wait: float = _WAIT) -> Outcome:
+def run(arguments: Sequence[str], wait: float | None = None) -> Outcome:
     """Run a command in this process, and stop it where it hangs."""
+    wait = _WAIT * _busy() if wait is None else wait
     out, err, status, trace = io.StringIO(), io.StringIO(), None, ""
     began = time.perf_counter()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), _warnings_shown(), _bounded(wait):
@@ -73,8 +74,12 @@ def run_alone(arguments: Sequence[str], folder: Path) -> Outcome:
 
 def allowed_seconds(alone: bool) -> float:
     """`SECONDS` on a machine with a core for us; more where others keep it busy, and to start a process."""
-    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-    return SECONDS * busy * (1.5 if alone else 1)
+    return SECONDS * _busy() * (1.5 if alone else 1)
+
+
+def _busy() -> float:
+    """Processes that want a core, for each core, 1 at least."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def listing(*folders: Path) -> dict[str, tuple]:

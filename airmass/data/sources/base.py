@@ -63,6 +63,12 @@ def require_short_axis(place: Place, name: str, shape: tuple[int, ...]) -> None:
         raise InputError(f"{place}: {name} has {shape[0]} values, expected {_LONGEST_AXIS} at most along a dimension")
 
 
+def require_distinct_dimensions(place: Place, name: str, dims: Iterable[object]) -> None:
+    """Raise InputError for a variable that has a dimension twice, of which xarray warns many times, and goes on."""
+    if len(set(map(str, dims := tuple(dims)))) < len(dims):
+        raise InputError(f"{place}: {name} has dimensions {dims}, expected each name once")
+
+
 def _fault(opener: Callable[..., xr.Dataset], name: str, held: list[str]) -> Exception | None:
     """The exception raised when this variable alone is opened, None if it opens."""
     try:

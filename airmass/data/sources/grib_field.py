@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -159,15 +160,14 @@ def _hours(said: Header, where: str) -> tuple[float, float]:
 
 def _date(said: Header, where: str) -> np.datetime64:
     day, time = int(said["dataDate"] or 0), int(said["dataTime"] or 0)
-    text = f"{day:08d}"
     try:
-        date = np.datetime64(f"{text[:-4]}-{text[-4:-2]}-{text[-2:]}T{time // 100:02d}:{time % 100:02d}", "s")
-        year = date.astype("datetime64[Y]").astype(int) + 1970
+        # Not from text: numpy reads an hour of 127 as 12 o'clock in a time zone, with a warning.
+        date = datetime(day // 10000, day // 100 % 100, day % 100, time // 100, time % 100)
     except ValueError:
-        year = 0
-    if not 1700 <= year <= 2250:
+        date = datetime.min
+    if not 1700 <= date.year <= 2250:
         raise InputError(f"{where} has the date {day} {time:04d}, expected a date from 1700 to 2250")
-    return date.astype("datetime64[ns]")
+    return np.datetime64(date, "ns")
 
 
 def _grid_name(said: Header) -> str:

@@ -10,7 +10,7 @@ import xarray as xr
 from airmass.core.place import Place
 from airmass.data.formats.kind import Kind
 from airmass.data.formats.reading import reading
-from airmass.data.sources.base import opened, require_short_axis
+from airmass.data.sources.base import opened, require_distinct_dimensions, require_short_axis
 
 # scipy closes a NetCDF 3 file only when its last array is deleted, and warns each time; this is harmless.
 warnings.filterwarnings("ignore", "Cannot close a netcdf_file opened with mmap=True", RuntimeWarning)
@@ -27,8 +27,11 @@ class NetCDF3Source:
         file = str(Path(place).absolute())
         with reading(place), scipy.io.netcdf_file(file, mmap=True) as held:
             axes = {name: tuple(held.variables[name].shape) for name in held.dimensions if name in held.variables}
+            dims = {str(name): variable.dimensions for name, variable in held.variables.items()}
         for name, shape in axes.items():
             require_short_axis(place, str(name), shape)
+        for name, names in dims.items():
+            require_distinct_dimensions(place, name, names)
         options: dict[str, Any] = {"chunks": {} if dask else None, "decode_timedelta": True}
         opener = partial(xr.open_dataset, file, engine="scipy", **options)
         return opened(opener, place, lambda: map(str, opener(decode_cf=False).variables))

@@ -14,7 +14,7 @@ from airmass.core.place import Place, is_url
 from airmass.data.formats.kind import Kind, require_file
 from airmass.data.formats.layout import HORIZONTAL
 from airmass.data.formats.reading import reading
-from airmass.data.sources.base import opened, require_short_axis
+from airmass.data.sources.base import opened, require_distinct_dimensions, require_short_axis
 from airmass.fields.variables import VARIABLES
 
 _MOST_METADATA = 64 * 2**20
@@ -109,5 +109,5 @@ def check_array(path: Place, name: str, array: Any) -> None:
     dims = getattr(array.metadata, "dimension_names", None) or about.get("_ARRAY_DIMENSIONS")
     if dims is None and array.ndim and array.metadata.zarr_format == 3:
         raise InputError(f"{path}: {name} does not name its dimensions")
-    if isinstance(dims, (list, tuple)) and len(set(map(str, dims))) < len(dims):
-        raise InputError(f"{path}: {name} has dimensions {tuple(dims)}, expected each name once")
+    if isinstance(dims, (list, tuple)):
+        require_distinct_dimensions(path, name, dims)

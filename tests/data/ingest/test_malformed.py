@@ -18,7 +18,6 @@ def test_there_are_sixty():
     assert len(CASES) >= 60
 
 
-@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", CASES)
 def test_malformed_input_is_one_line(name, tmp_path, capsys):
     maker, options, said = CASES[name]

@@ -1,9 +1,12 @@
 """NetCDF files whose axes, levels or times are wrong."""
 
+from pathlib import Path
+
 import numpy as np
 import xarray as xr
+from scipy.io import netcdf_file
 
-from tests.data.ingest.malformed.case import at, changed, spoiled
+from tests.data.ingest.malformed.case import at, case, changed, spoiled
 
 # --- axes ---
 changed(
@@ -103,3 +106,12 @@ changed(
     "expected durations with units",
     lambda d: d.assign_coords(step=("time", [0, 6])),
 )
+
+
+@case("a dimension twice", r"2m_temperature has dimensions \('time', 'latitude', 'latitude'\), expected each name once")
+def _(folder: Path) -> list[Path]:
+    with netcdf_file(folder / "a.nc", "w") as file:
+        for name, size in (("time", 1), ("latitude", 8)):
+            file.createDimension(name, size)
+        file.createVariable("2m_temperature", "f4", ("time", "latitude", "latitude"))[:] = 280
+    return [folder / "a.nc"]

@@ -136,3 +136,9 @@ grib(
     "has the value|cannot be decoded|cannot be read",
     lambda: [patched(one(), len(one()) - 40, b"\x7f\x7f\x7f\x7f")],
 )
+# numpy reads 2000-01-01T127:00 as 12 o'clock in a time zone of 7:00, with a warning.
+grib(
+    "GRIB 1 of hour 127",
+    "has the date 20000101 12700, expected a date from 1700 to 2250",
+    lambda: [patched(one(edition=1), 8 + 15, b"\x7f")],
+)
