@@ -94,7 +94,7 @@ def times_of(place: Place, field: xr.DataArray, name: str) -> np.ndarray:
         raise InputError(f"{place}: {name} {_no_dates(field, times)}")
     times = times.astype("datetime64[ns]")
     if np.isnat(times).any():
-        raise InputError(f"{place}: {name} has {np.isnat(times).sum()} missing times of {times.size}")
+        raise InputError(f"{place}: {name} has {np.isnat(times).sum()} missing times of {times.size}, expected none")
     if times.size and times.min() < _FIRST:
         raise InputError(f"{place}: {name} has the time {minute(times.min())}, expected from {minute(_FIRST)} on")
     steps = np.diff(times)
@@ -102,7 +102,7 @@ def times_of(place: Place, field: xr.DataArray, name: str) -> np.ndarray:
         raise InputError(f"{place}: {name} has the time {minute(times[1:][twice][0])} twice, expected once")
     if (steps < np.timedelta64(0)).any():
         after = minute(times[:-1][steps < np.timedelta64(0)][0])
-        raise InputError(f"{place}: {name} has times that run backwards after {after}")
+        raise InputError(f"{place}: {name} has times that run backwards after {after}, expected rising times")
     return times
 
 
@@ -123,8 +123,10 @@ def pressures_of(place: Place, field: xr.DataArray, name: str) -> tuple[float, .
         raise InputError(f"{place}: {name} has a level axis without values, expected pressures")
     axis = field.level
     levels = np.asarray(axis.values)
-    if levels.dtype.kind not in "fiu" or not np.isfinite(levels.astype(float)).all():
+    if levels.dtype.kind not in "fiu":
         raise InputError(f"{place}: {name} has levels {levels.dtype}, expected pressures in hPa")
+    if missing := int((~np.isfinite(levels.astype(float))).sum()):
+        raise InputError(f"{place}: {name} has {missing} missing levels of {levels.size}, expected pressures in hPa")
     levels = levels.astype(np.float64)
     units = axis.attrs.get("units")
     if units == "Pa" or (units is None and levels.max() > 2000):

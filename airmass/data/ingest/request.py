@@ -218,8 +218,8 @@ def _times(text: str | None, archive: Archive, names: Sequence[str], notes: Sequ
     for name in others:
         if not np.array_equal(held[first], held[name]):
             raise InputError(
-                f"{first} has {_span(held[first])}, {name} has {_span(held[name])}; choose times that all have with "
-                "--times"
+                f"{archive.describe(first)}: {first} has {_span(held[first])}, {archive.describe(name)}: {name} has "
+                f"{_span(held[name])}; choose times that all have with --times"
             )
     if not len(held[first]):
         raise InputError(f"{first} has no times")

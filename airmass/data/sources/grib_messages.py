@@ -78,7 +78,7 @@ def _next_start(path: Path, file: BinaryIO, at: int, size: int, number: int) -> 
 def _length(path: Path, file: BinaryIO, at: int, size: int, where: str) -> int:
     head = _read(file, at, 16)
     if len(head) < 16:
-        raise InputError(f"{path}: truncated: {where} has {len(head)} bytes")
+        raise InputError(f"{path}: truncated: {where} has {len(head)} bytes, expected 16 or more")
     edition = head[7]
     if edition not in (1, 2):
         raise InputError(f"{path}: {where} is GRIB edition {edition}, expected 1 or 2")
@@ -86,7 +86,7 @@ def _length(path: Path, file: BinaryIO, at: int, size: int, where: str) -> int:
     if edition == 1 and length & 0x800000:
         length = _large_length(file, at, length)
     if length < 20:
-        raise InputError(f"{path}: {where} says that it has {length} bytes")
+        raise InputError(f"{path}: {where} says that it has {length} bytes, expected 20 or more")
     if at + length > size:
         raise InputError(f"{path}: truncated: {where} has {length} bytes, of which the file holds {size - at}")
     return length

@@ -61,13 +61,17 @@ changed(
 )
 changed("levels in Pa called hPa", "levels from 30000 to 85000 hPa: are they in Pa", at("level", lambda v: v * 100))
 changed("a level below zero", "levels from -300 to 850 hPa", at("level", [-300, 500, 850]))
-changed("a level that is NaN", "has levels float64, expected pressures", at("level", [300.0, np.nan, 850]))
+changed(
+    "a level that is NaN",
+    "temperature has 1 missing levels of 3, expected pressures",
+    at("level", [300.0, np.nan, 850]),
+)
 changed("levels as text", "expected pressures in hPa", at("level", ["a", "b", "c"]))
 changed("a level twice", "has a level twice, expected each once", at("level", [300, 500, 500]))
 changed("levels in km", "has levels in 'km', expected hPa or Pa", at("level", [9, 5, 1], units="km"))
 changed(
     "levels that differ between variables",
-    "not every variable has the levels",
+    "a.nc: not every variable has the levels",
     lambda d: d.drop_vars("temperature").assign(t=d.temperature.isel(level=[0, 1]).rename(level="plev")),
 )
 # --- times ---

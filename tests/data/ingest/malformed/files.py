@@ -62,7 +62,7 @@ def _(folder: Path) -> list[Path]:
 
 @case(
     "files at other times",
-    "geopotential has 2 times from 2000-11-01T00:00 .*2m_temperature has 2 times from 2000-11-02T00:00",
+    "a.zarr: geopotential has 2 times from 2000-11-01T00:00 .*b.zarr: 2m_temperature has 2 times from 2000-11-02T00:00",
 )
 def _(folder: Path) -> list[Path]:
     surface = base()[["2m_temperature"]]
