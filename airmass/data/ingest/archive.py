@@ -142,8 +142,8 @@ class Archive:
         if len({frozenset(levels) for levels in held}) > 1:
             lacking = sorted(set.union(*held) - set(common))
             raise InputError(
-                f"{self._places()}: not every variable has the levels {[f'{level:g}' for level in lacking]}; choose with "
-                f"--levels among {' '.join(f'{level:g}' for level in common)}"
+                f"{self._places()}: not every variable has the levels {[f'{level:g}' for level in lacking]}; choose "
+                f"with --levels among {' '.join(f'{level:g}' for level in common)}"
             )
         return tuple(int(level) for level in common)
 
