@@ -128,8 +128,8 @@ def kind_of(variable) -> str:
 def metrics() -> Iterator[str]:
     from airmass.evaluation.metrics import known_metrics
 
-    yield "# Metrics\n\nOf `airmass evaluate` and `airmass.evaluate`. A metric with events, quantiles or widths is called"
-    yield "by its name and one of them, such as `csi_above_0.9`; `--metrics csi` takes all."
+    yield "# Metrics\n\nOf `airmass evaluate` and `airmass.evaluate`. A metric with events, quantiles or widths is"
+    yield "called by its name and one of them, such as `csi_above_0.9`; `--metrics csi` takes all."
     yield "How to add one: [Contributing](../contributing.md).\n"
     families: dict[str, dict[str, object]] = {}
     for name, metric in known_metrics().items():
