@@ -218,7 +218,7 @@ def _span(values: np.ndarray) -> str:
     return str(values.tolist())
 
 
-def _ends(values: Sequence) -> list:
+def _ends(values: Sequence | np.ndarray) -> list:
     return [values[0], values[-1]] if len(values) > 1 else [values[0]]
 
 
