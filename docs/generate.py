@@ -128,10 +128,20 @@ def kind_of(variable) -> str:
 def metrics() -> Iterator[str]:
     from airmass.evaluation.metrics import known_metrics
 
-    yield "# Metrics\n\nOf `airmass evaluate` and `airmass.evaluate`."
+    yield "# Metrics\n\nOf `airmass evaluate` and `airmass.evaluate`. A metric with events, quantiles or widths is"
+    yield "called by its name and one of them, such as `csi_above_0.9`; `--metrics csi` takes all."
     yield "How to add one: [Contributing](../contributing.md).\n"
-    yield from table(("metric", "", "source"), ((f"`{name}`", *_with_source(metric)) for name, metric in
-                                                known_metrics().items()))  # fmt: skip
+    families: dict[str, dict[str, object]] = {}
+    for name, metric in known_metrics().items():
+        families.setdefault(type(metric).__module__.rpartition(".")[2], {})[name] = metric
+    rows = ((f"`{family}`", _parameters(family, held), *_with_source(next(iter(held.values())))) for family, held in
+            sorted(families.items()))  # fmt: skip
+    yield from table(("metric", "with", "", "source"), rows)
+
+
+def _parameters(family: str, names: Iterable[str]) -> str:
+    """Endings of the names of one metric's cases, each in backquotes; empty for a metric of one case."""
+    return ", ".join(f"`{name.removeprefix(family)[1:]}`" for name in names if name != family)
 
 
 def _with_source(metric: object) -> tuple[str, str]:

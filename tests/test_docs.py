@@ -177,7 +177,6 @@ def rows(page) -> list[list[str]]:
     [
         ("recipes", lambda: RECIPES),
         ("variables", lambda: VARIABLES),
-        ("metrics", known_metrics),
         ("losses", loss_names),
         ("samplers", lambda: [*known_samplers(), *OPTIMISERS, *SCHEDULES]),
     ],
@@ -186,6 +185,14 @@ def test_every_member_is_in_the_reference_with_words(reference, page, members):
     found = {row[0].strip(" `"): row for row in rows(reference.PAGES[page][1]())}
     assert set(found) == set(members())
     assert [name for name, row in found.items() if not "".join(row[1:]).strip()] == []
+
+
+def test_every_metric_is_in_the_reference_in_one_row_with_its_cases(reference):
+    found = rows(reference.PAGES["metrics"][1]())
+    cases = [(row[0].strip(" `"), case.strip()) for row in found for case in row[1].replace("`", "").split(",")]
+    assert sorted("_".join(filter(None, case)) for case in cases) == sorted(known_metrics())
+    assert len({row[0] for row in found}) == len(found) < len(known_metrics()) / 3
+    assert [row[0] for row in found if not row[2].strip() or not row[3].strip(" |")] == []
 
 
 def test_every_public_name_and_command_is_in_the_reference(reference):

@@ -92,13 +92,9 @@ class SystemForecasts:
 
     def training_overlap(self, init_times: np.ndarray, lead_times: np.ndarray) -> str:
         """Sentence on the forecasts that are valid in the period that the system was trained on; empty if none is."""
-        ends = [self.example.attrs.get(f"airmass_training_{end}") for end in ("from", "to")]
-        if None in ends:
+        if (period := self._training_period()) is None:
             return ""
-        try:
-            first, last = (parse_time(str(end)) for end in ends)
-        except InputError as error:
-            raise InputError(f"{self.paths[0]}: attribute 'airmass_training_from' or '_to': {error}") from None
+        first, last = period
         valid = init_times[:, None] + lead_times
         inside = ((valid >= first) & (valid <= last)).any(axis=1)
         if not inside.any():
@@ -107,6 +103,22 @@ class SystemForecasts:
             f"{self.name} was trained on {minute(first)} to {minute(last)}: forecasts from {inside.sum()} of "
             f"{len(inside)} initial times are valid in it, so they are not of weather that it has never seen."
         )
+
+    def _training_period(self) -> tuple[np.datetime64, np.datetime64] | None:
+        """First and last date of training, as the file says; None if it says nothing."""
+        held = [self.example.attrs.get(f"airmass_training_{end}") for end in ("from", "to")]
+        if held == [None, None]:
+            return None
+        where = f"{self.paths[0]}: attributes 'airmass_training_from' and '_to'"
+        if None in held:
+            raise InputError(f"{where} are {held[0]} and {held[1]}, expected both or none")
+        try:
+            first, last = (parse_time(str(end)) for end in held)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        if first > last:
+            raise InputError(f"{where} are {minute(first)} and {minute(last)}, expected the earlier one first")
+        return first, last
 
     def path(self, init_time: np.datetime64) -> Place:
         return self.sources[init_time][0]
@@ -169,7 +181,10 @@ def _add(system: SystemForecasts, path: Place, dataset: xr.Dataset) -> None:
 def _same_axis(axis: str, dataset: xr.Dataset, path: Place, first: SystemForecasts) -> None:
     found, expected = (d[axis].values if axis in d.coords else np.array([]) for d in (dataset, first.example))
     if not np.array_equal(found, expected):
-        raise InputError(f"{path}: {axis} is {_span(found)}, but in {first.paths[0]} it is {_span(expected)}")
+        raise InputError(
+            f"{path}: {_words_of(axis)} is {_span(found)}, but in {first.paths[0]} it is {_span(expected)}"
+            f"{_first_difference(found, expected)}"
+        )
 
 
 def _same_variables(system: SystemForecasts, dataset: xr.Dataset, path: Place) -> None:
@@ -183,19 +198,41 @@ def same_grid(found: LatLonGrid, path: Place | None, expected: LatLonGrid, where
         raise InputError(f"{path}: grid is {found}, but {where} is on {expected}")
 
 
+def _words_of(axis: str) -> str:
+    return "number (members)" if axis == MEMBER else axis
+
+
+def _first_difference(found: np.ndarray, expected: np.ndarray) -> str:
+    """Words on the first value that only one of two axes has; empty if one of the axes is absent."""
+    different = np.setxor1d(found, expected) if len(found) and len(expected) else np.array([])
+    return f"; first in one only: {_one(different[0])}" if len(different) else ""
+
+
 def _span(values: np.ndarray) -> str:
     if not len(values):
         return "absent"
     if values.dtype.kind == "m":
-        values = values / np.timedelta64(1, "h")
-        return f"{values[0]:g} to {values[-1]:g} h ({len(values)})"
+        return f"{' to '.join(f'{hour:g}' for hour in _ends(hours(values)))} h{_spacing(values)}"
     if values.dtype.kind == "M":
-        return f"{minute(values[0])} to {minute(values[-1])} ({len(values)})"
+        return f"{' to '.join(minute(time) for time in _ends(values))}{_spacing(values)}"
     return str(values.tolist())
 
 
-def _one(value: np.datetime64 | np.timedelta64) -> str:
-    return minute(value) if isinstance(value, np.datetime64) else f"{hours(np.array(value))[0]} h"
+def _ends(values: Sequence | np.ndarray) -> list:
+    return [values[0], values[-1]] if len(values) > 1 else [values[0]]
+
+
+def _spacing(times: np.ndarray) -> str:
+    """Words on the step of times and their number: " every 6 h (40)"."""
+    steps = np.unique(np.diff(times))
+    every = f" every {hours(steps)[0]:g} h" if len(steps) == 1 else " in uneven steps" if len(steps) else ""
+    return f"{every} ({len(times)})"
+
+
+def _one(value: np.datetime64 | np.timedelta64 | int) -> str:
+    if isinstance(value, np.timedelta64):
+        return f"{hours(np.array(value))[0]:g} h"
+    return minute(value) if isinstance(value, np.datetime64) else str(value)
 
 
 def _dates(texts: Sequence[str]) -> np.ndarray | str:

@@ -32,10 +32,14 @@ from airmass.evaluation.metrics import chosen_metrics
 from airmass.evaluation.periods import Grouping, periods
 from airmass.evaluation.regions import LAND_MASK, needs_land_mask, region_names, region_weights, station_weights
 from airmass.evaluation.request import VerificationRequest
+from airmass.evaluation.station_doubts import OFFSETS, refuse_local_time
 from airmass.evaluation.stations import Stations, open_stations
 from airmass.fields.derived import combined, linear, parts_of, scored
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES, same_units
+
+# Initial times whose forecasts are compared with observations to tell local times.
+_LOCAL_TIMES = 60
 
 
 @dataclass(frozen=True)
@@ -230,17 +234,38 @@ def _require_all(data: VerificationData) -> None:
         require_times(data.truth, data.truth_path, data.times)
     else:
         _require_observations(data, data.stations)
+        _require_utc(data, data.stations)
 
 
 def _require_observations(data: VerificationData, observed: Stations) -> None:
     """Raise InputError unless a station has a value at one of the valid times."""
     valid = np.unique((data.init_times[:, None] + data.lead_times).ravel())
     if not np.isin(valid, observed.times).any():
-        spans = [f"{minute(times[0])} to {minute(times[-1])}" for times in (observed.times, valid)]
+        spans = [f"{minute(times[0])} to {minute(times[-1])}, {_clock(times)}" for times in (observed.times, valid)]
+        apart = observed.times[-1] < valid[0] or valid[-1] < observed.times[0]
         raise InputError(
             f"{observed.path}: has no observation at a valid time of the forecasts; its times are {spans[0]}, theirs "
-            f"{spans[1]}"
+            f"{spans[1]}{'' if apart else '; expected UTC: are these local times?'}"
         )
+
+
+def _clock(times: np.ndarray) -> str:
+    """Words on the times of day: "at 02:00, 08:00, 14:00, 20:00"."""
+    held = sorted({minute(time)[11:] for time in times})
+    return f"at {', '.join(held)}" if len(held) <= 8 else f"at {len(held)} times of day"
+
+
+def _require_utc(data: VerificationData, observed: Stations) -> None:
+    """Raise InputError where 2 m temperature shows that the observations are not in UTC."""
+    name = "2m_temperature"
+    system = next((system for system in data.systems if name in system.variables), None)
+    if system is None or name not in observed.values:
+        return
+    starts, leads = data.init_times[:_LOCAL_TIMES], data.lead_times[:1]
+    forecast = np.concatenate([data.placed(name, system.read(name, time, leads)).mean(axis=0)[:, 0] for time in starts])
+    hour = np.timedelta64(1, "h")
+    by_offset = {offset: observed.observed(name, starts + leads + offset * hour)[:, 0] for offset in OFFSETS}
+    refuse_local_time(by_offset, forecast, name, VARIABLES[name].units, observed.path)
 
 
 def _weights(

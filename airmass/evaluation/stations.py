@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from airmass.core.errors import InputError
 from airmass.core.reading import open_regular
 from airmass.data.formats.layout import minute
+from airmass.evaluation.station_doubts import refuse_feet, refuse_swapped
 from airmass.fields.derived import DERIVED
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES, Variable
@@ -27,13 +28,14 @@ _CORRECTED = ("2m_temperature",)
 # station none is judged. Precipitation and wind have heavy tails.
 _GROSS, _LEAST_VALUES = 8.0, 20
 _HEAVY = ("total_precipitation_6hr", "total_precipitation_12hr", "10m_wind_speed")
-# Year, month and day first: other orders can be read in two ways.
-_ISO = r"\d{4}-\d\d-\d\d|\d{8}(?!\d)"
+# Year, month and day first: other orders can be read in two ways. Offsets are read to be refused unless they are 0.
+_TIME = (
+    r"(?P<time>(?:\d{4}-\d\d-\d\d|\d{8})(?:[T ]\d\d(?::?\d\d(?::?\d\d(?:\.\d+)?)?)?)?)"
+    r"\s*(?P<zone>Z|[A-Z]{3,4}|[A-Z][a-z]+/\w+|[+-]\d\d(?::?\d\d)?)?"
+)
+_UTC = ("Z", "UTC", "GMT", "+00:00", "+0000", "-00:00", "+00")
 # Share of values out of range above which the whole column is in other units.
 _OTHER_UNITS = 0.01
-_FEET = 3.2808
-# Stations that it takes to tell from their heights that the table is wrong, and metres off the model's surface.
-_LEAST_PLACES, _OFF = 5, 150.0
 _MOST_BYTES = 4 << 30
 
 
@@ -76,7 +78,8 @@ def open_stations(
     Columns are station, time (UTC), latitude, longitude, height (m), and values by the name or short name of their
     variable, in the units of the table of variables. `surface` is the model's surface geopotential. Raises InputError
     for missing columns, positions that change or lie off the globe, repeated values, times with another offset than
-    UTC's, heights that look like feet and values in other units.
+    UTC's, heights that look like feet and values in other units. Local times without an offset show only beside
+    forecasts (`refuse_local_time`).
     """
     table = _read(path)
     _require_columns(table, path)
@@ -108,8 +111,10 @@ def open_stations(
     correction = None
     if surface is not None:
         model = (surface[nodes] * shares).sum(axis=0) / _GRAVITY
-        _refuse_feet(height, model, path)
-        _refuse_swapped(latitude, longitude, height, model, surface, grid, path)
+        refuse_feet(height, model, path)
+        if np.abs(longitude).max() <= 90:
+            there, parts = bilinear(grid, longitude, latitude)
+            refuse_swapped(height, model, (surface[there] * parts).sum(axis=0) / _GRAVITY, path)
         correction = LAPSE_RATE * (model - height)
     elif any(name in _CORRECTED for name in values):
         notes.append(f"{path}: no --orography, so 2 m temperature is not corrected for the height of the stations")
@@ -156,20 +161,24 @@ def _times(times: pd.Series, path: str | Path) -> pd.Series:
     if pd.api.types.is_numeric_dtype(times):
         raise InputError(f"{path}: time is {times.iloc[0]}, expected times such as 2001-01-05T06:00, in UTC")
     if times.dtype == object or str(times.dtype).startswith("str"):
-        text = times.astype(str)
-        if (odd := ~text.str.match(_ISO)).any():
-            raise InputError(f"{path}: time {text[odd].iloc[0]!r}, expected one such as 2001-01-05T06:00, in UTC")
-        offset = text.str.extract(r"\d\d:\d\d(?::\d\d(?:\.\d+)?)? ?([+-]\d\d(?::?\d\d)?)$")[0]
-        local = offset.notna() & ~offset.isin(["+00:00", "+0000", "-00:00", "+00"])
-        if local.any():
-            raise InputError(f"{path}: time {times[local].iloc[0]!r} is not in UTC, expected times in UTC")
+        times = _without_zone(times.astype(str), path)
     try:
-        found = pd.to_datetime(times, utc=True, errors="raise")
+        found = pd.to_datetime(times, utc=True, errors="raise", format="ISO8601")
     except (ValueError, TypeError, OverflowError) as error:
         raise InputError(f"{path}: time: {' '.join(str(error).split())}") from None
     if found.isna().any():
         raise InputError(f"{path}: time is missing in row {int(np.argmax(found.isna()))}")
     return found.dt.tz_localize(None)
+
+
+def _without_zone(times: pd.Series, path: str | Path) -> pd.Series:
+    """Times without the mark of UTC. Raises InputError for other forms and time zones."""
+    parts = times.str.extract(f"^{_TIME}$")
+    if (odd := parts["time"].isna()).any():
+        raise InputError(f"{path}: time is {times[odd].iloc[0]!r}, expected one such as 2001-01-05T06:00, in UTC")
+    if (local := parts["zone"].notna() & ~parts["zone"].isin(_UTC)).any():
+        raise InputError(f"{path}: time is {times[local].iloc[0]!r}, expected times in UTC")
+    return parts["time"]
 
 
 def _numbers(table: pd.DataFrame, name: str, path: str | Path) -> np.ndarray:
@@ -226,38 +235,3 @@ def _nanmedian(values: np.ndarray) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of stations without any value
         return np.nanmedian(values, axis=0)
-
-
-def _refuse_feet(height: np.ndarray, model: np.ndarray, path: str | Path) -> None:
-    """Raise InputError where heights fit the model's surface clearly better after a conversion from feet."""
-    land = (model > 50) & (height > 50)
-    if land.sum() < _LEAST_PLACES:
-        return
-    ratio = float(np.median(height[land] / model[land]))
-    off = [float(np.median(np.abs(height[land] / factor - model[land]))) for factor in (1, _FEET)]
-    if ratio > 2 and off[1] < off[0] / 3:
-        raise InputError(
-            f"{path}: heights are {ratio:.1f} times the model's surface (median), expected m: are these feet?"
-        )
-
-
-def _refuse_swapped(
-    latitude: np.ndarray,
-    longitude: np.ndarray,
-    height: np.ndarray,
-    model: np.ndarray,
-    surface: np.ndarray,
-    grid: LatLonGrid,
-    path: str | Path,
-) -> None:
-    """Raise InputError where heights fit the model's surface clearly better with latitude and longitude exchanged."""
-    if len(height) < _LEAST_PLACES or np.abs(longitude).max() > 90:
-        return
-    nodes, shares = bilinear(grid, longitude, latitude)
-    other = (surface[nodes] * shares).sum(axis=0) / _GRAVITY
-    off, swapped = (float(np.median(np.abs(height - at))) for at in (model, other))
-    if off > _OFF and swapped < off / 3:
-        raise InputError(
-            f"{path}: heights are {off:.0f} m off the model's surface (median), but {swapped:.0f} m with latitude and "
-            "longitude exchanged: are they swapped?"
-        )

@@ -50,7 +50,7 @@ def files(tmp_path_factory):
 # The words after the command, without truth and output, and what the line says.
 EVALUATE = [
     ("f.zarr f.zarr", "f.zarr: given twice among the forecasts"),
-    ("f.zarr late.zarr", "late.zarr: lead_time is 12 to 24 h (2), but in"),
+    ("f.zarr late.zarr", "late.zarr: lead_time is 12 to 24 h every 12 h (2), but in"),
     ("f.zarr less.zarr", "less.zarr: holds geopotential"),
     ("f.zarr ./f.zarr/", "f.zarr: given twice among the forecasts"),
     ("f.zarr grid.zarr", "grid.zarr: grid is"),

@@ -67,7 +67,9 @@ def require_times(dataset: xr.Dataset, path: str | Path, times: Iterable[np.date
     held = dataset.time.values.astype("datetime64[ns]")
     absent = wanted[~np.isin(wanted, held)]
     if absent.size:
-        span = f"{minute(held[0])} to {minute(held[-1])}" if held.size else "no times"
+        steps = np.unique(np.diff(held)) / np.timedelta64(1, "h")
+        every = f" every {steps[0]:g} h" if len(steps) == 1 else ""
+        span = f"{minute(held[0])} to {minute(held[-1])}{every}" if held.size else "no times"
         raise InputError(
             f"{path}: missing time {minute(absent[0])}"
             + (f" and {absent.size - 1} more" if absent.size > 1 else "")
