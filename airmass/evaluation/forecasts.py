@@ -29,7 +29,7 @@ from airmass.evaluation.scores import BASELINES
 from airmass.fields.clock import parse_time
 from airmass.fields.derived import combined, derived_fields, parts_of, scored
 from airmass.fields.grid import LatLonGrid
-from airmass.fields.variables import VARIABLES
+from airmass.fields.variables import VARIABLES, variable
 
 COMMON = "common"
 
@@ -39,11 +39,15 @@ _RESERVED = dict.fromkeys(BASELINES, "the baseline that is scored beside every m
 
 @dataclass(frozen=True)
 class SystemForecasts:
-    """Forecasts of one system: initial time -> (path, dataset, index in the dataset); derived fields to score."""
+    """Forecasts of one system: initial time -> (path, dataset, index in the dataset).
+
+    Scored are `chosen` variables, by default all, and `derived` fields.
+    """
 
     name: str
     sources: dict[np.datetime64, tuple[Place, xr.Dataset, int]]
     derived: tuple[str, ...] = ()
+    chosen: frozenset[str] = frozenset()
 
     @property
     def paths(self) -> list[Place]:
@@ -80,6 +84,7 @@ class SystemForecasts:
     def variables(self) -> tuple[str, ...]:
         """Variables to score: those in the files and derived ones."""
         held = set(map(str, self.example.data_vars))
+        held = held & self.chosen if self.chosen else held
         try:
             return tuple(sorted(held | {*derived_fields(held, self.levels, self.derived)}))
         except InputError as error:
@@ -136,10 +141,12 @@ class SystemForecasts:
         return with_level_axis(name, combined(name, parts, self.levels), 2)
 
 
-def open_systems(paths: Sequence[str | Path], derived: Sequence[str] = ()) -> tuple[SystemForecasts, ...]:
+def open_systems(
+    paths: Sequence[str | Path], derived: Sequence[str] = (), variables: Sequence[str] = ()
+) -> tuple[SystemForecasts, ...]:
     """Open forecast files and group them by system, in alphabetical order; `derived` fields are scored too.
 
-    `NAME=STORE` gives a file's system another name.
+    `NAME=STORE` gives a file's system another name. `variables` are those to score, by any of their names.
 
     Raises InputError unless all files have the same grid and levels, and files of one system have the same lead times,
     members and variables, and different initial times.
@@ -151,14 +158,18 @@ def open_systems(paths: Sequence[str | Path], derived: Sequence[str] = ()) -> tu
     if twice := next((place for i, place in enumerate(places) if place in places[:i]), None):
         raise InputError(f"{twice}: given twice among the forecasts")
     found: dict[str, SystemForecasts] = {}
+    chosen = frozenset(variable(name).name for name in variables)
     for (given, _), path in zip(named, places, strict=True):
         dataset = open_forecast(path, ensemble=True)
         if (name := given or system_of(dataset, path)) in _RESERVED:
             raise InputError(f"{path}: its system is {name!r}, a name reserved for {_RESERVED[name]}")
-        _add(found.setdefault(name, SystemForecasts(name, {}, tuple(derived))), path, dataset)
+        _add(found.setdefault(name, SystemForecasts(name, {}, tuple(derived), chosen)), path, dataset)
         first = next(iter(found.values()))
         same_grid(grid_of(dataset, path), path, grid_of(first.example, first.paths[0]), first.paths[0])
         _same_axis("level", dataset, path, first)
+        if lacking := sorted(chosen - set(map(str, dataset.data_vars))):
+            held = ", ".join(sorted(map(str, dataset.data_vars)))
+            raise InputError(f"{path}: has no {lacking[0]}, expected by --variables; it has {held}")
     return tuple(found[name] for name in sorted(found))
 
 

@@ -181,7 +181,7 @@ class VerificationData:
 def open_verification(request: VerificationRequest) -> VerificationData:
     """Open and check all inputs of an evaluation. Raises InputError, with both values, where two do not fit."""
     names, chosen = region_names(request.regions), chosen_metrics(request.metrics)
-    systems = open_systems(request.forecasts, request.derived)
+    systems = open_systems(request.forecasts, request.derived, request.variables)
     first = systems[0]
     path = _climatology_path(systems, request.climatology)
     grid = grid_of(first.example, first.paths[0])

@@ -21,6 +21,7 @@ def evaluate(
     climatology: str | Path | None = None,
     lead_times: Sequence[str] | None = None,
     init_times: Sequence[str] | None = None,
+    variables: Sequence[str] = (),
     regions: Sequence[str] = (),
 ) -> xr.Dataset:
     """Scores by variable, with dims (system, metric, lead_time, [level]); NaN where a metric is undefined.
@@ -29,8 +30,8 @@ def evaluate(
 
     `forecast` is one or more files of one or more systems, deterministic or ensembles, as for `airmass evaluate`.
     Errors are in the variable's units, given in its attribute `units`; ratios and correlations are dimensionless.
-    `lead_times` (such as 24h, 5d) and `init_times` choose the times to score. Raises InputError for inputs that do not
-    fit together exactly.
+    `lead_times` (such as 24h, 5d) and `init_times` choose the times to score, `variables` the fields. Raises
+    InputError for inputs that do not fit together exactly.
     """
     files = (forecast,) if isinstance(forecast, str | Path) else tuple(forecast)
     request = VerificationRequest(
@@ -39,6 +40,7 @@ def evaluate(
         climatology=climatology,
         lead_times=None if lead_times is None else tuple(lead_times),
         init_times=None if init_times is None else tuple(init_times),
+        variables=tuple(variables),
         regions=tuple(regions),
     )
     data = open_verification(request)

@@ -42,6 +42,9 @@ class VerificationRequest:
     systems must have the same ones."""
     init_times: tuple[str, ...] | None = None
     """Initial times, such as 2001-01-05T00, or "common", as for --lead-times."""
+    variables: tuple[str, ...] = ()
+    """Variables to score, such as z 2m_temperature; by default all that the forecasts hold. Truth and climatology need
+    not hold the others."""
     spectra: tuple[str, ...] = ()
     """Lead times, such as 24h 5d, at which to compute spectra of headline fields: power, error and coherence, and the
     effective resolution."""

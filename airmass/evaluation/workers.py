@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from airmass.core.files import put, write_arrays
-from airmass.core.memory import keep_freed_memory
+from airmass.core.memory import keep_freed_memory, resident
 from airmass.core.tables import say
 from airmass.data.formats.forecast_reader import CACHE_BYTES
 from airmass.evaluation.field_cache import READ_BYTES
@@ -53,8 +53,8 @@ def pieces(data: VerificationData, workers: int) -> list[Piece]:
 
 
 def memory_of(data: VerificationData) -> int:
-    """Estimated bytes of one worker, beyond the program's own: cached chunks, read blocks, frames, copies, and the
-    arrays in float64 of what is scored at once."""
+    """Estimated bytes of one worker: the program itself, as it is now, cached chunks, read blocks, frames, copies, and
+    the arrays in float64 of what is scored at once."""
     members = max(system.members for system in data.systems)
     window = len(np.unique(np.concatenate([data.lead_times, [np.timedelta64(0)]])))
     greatest = 0
@@ -65,7 +65,7 @@ def memory_of(data: VerificationData) -> int:
         fields = 1 + (data.climatology is not None) + len(data.quantiles(name))
         read = 3 * min(block, members * len(data.lead_times) * frame)
         greatest = max(greatest, read + 2 * fields * min(ahead, len(data.times) * frame))
-    return CACHE_BYTES + greatest + 8 * _ARRAYS * max(BLOCK_VALUES, members * data.grid.size)
+    return resident() + CACHE_BYTES + greatest + 8 * _ARRAYS * max(BLOCK_VALUES, members * data.grid.size)
 
 
 def score_pieces(

@@ -1,8 +1,11 @@
 """Inputs that do not fit are refused in one line that names both."""
 
+import json
+
 import numpy as np
 import pytest
 
+from airmass.commands.main import main
 from airmass.core.errors import InputError
 from tests.conftest import make_store
 from tests.evaluation.checks import refused
@@ -67,3 +70,25 @@ def test_names_of_baselines_and_of_nothing(shifted, tmp_path):
 def test_an_existing_output(shifted, tmp_path):
     with pytest.raises(InputError, match="already exists"):
         scored([shifted / "forecast.zarr"], shifted / "truth.zarr", tmp_path)
+
+
+def test_chosen_variables_are_scored_where_the_truth_holds_no_others(tmp_path, capsys):
+    truth = truth_dataset(names=("geopotential", "2m_temperature"))
+    forecast = write_forecast(tmp_path / "f.zarr", forecast_dataset(truth))
+    make_store(tmp_path / "truth.zarr", truth.drop_vars("geopotential"))
+    words = ["evaluate", str(forecast), "--truth", str(tmp_path / "truth.zarr"), "--out", str(tmp_path / "s")]
+    assert main(words) == 2
+    assert "geopotential" in capsys.readouterr().err
+    assert main([*words, "--variables", "2t"]) == 0
+    rows = json.loads((tmp_path / "s" / "scores.json").read_text())
+    assert {row["variable"] for row in rows} == {"2m_temperature"}
+    for names, line in (
+        (
+            ["tp"],
+            "f.zarr: has no total_precipitation_6hr, expected by --variables; it has",
+        ),
+        (["nonsense"], "nonsense"),
+    ):
+        assert main([*words[:-1], str(tmp_path / "t"), "--variables", *names]) == 2
+        error = capsys.readouterr().err
+        assert line in error and error.count("\n") == 1 and not (tmp_path / "t").exists()
