@@ -39,7 +39,7 @@ def load(
 ) -> "ForecastModel":
     """Load a model from a run's folder, a model file of airmass, or a published `.npz`.
 
-    "demo" is the GraphCast of `airmass demo` (64 x 32 grid, steps of 6 h), which is in the package, unless there is a
+    "demo" is a GraphCast of the recipe `demo` (64 x 32 grid, steps of 6 h), which is in the package, unless there is a
     file or a run's folder of that name.
     A published file needs its `statistics` folder, that of WeatherNext 2 its configuration file `config` instead.
     `precision` of the network's arithmetic is "float32" or "bfloat16". Raises InputError for a path that is not a

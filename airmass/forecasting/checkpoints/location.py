@@ -7,7 +7,7 @@ from airmass.core.errors import InputError
 from airmass.core.place import local_path
 
 MODEL_FILE = "model.npz"
-# Model in the package by its name: the GraphCast of `airmass demo`.
+# Model in the package by its name: a GraphCast of the recipe `demo`.
 SHIPPED = {"demo": Path(__file__).parents[1] / "shipped" / "demo.npz"}
 
 
