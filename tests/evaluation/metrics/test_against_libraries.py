@@ -11,13 +11,15 @@ import xarray as xr
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import norm
 
+from airmass.data.formats.climatology import QUANTILES
 from airmass.evaluation.metrics import Fields, known_metrics, score_sum
-from airmass.evaluation.metrics.events import EVENTS, economic_value, probability_table_of, rates
+from airmass.evaluation.metrics.events import EVENTS, economic_value, probability_table_of, rates, unpacked
 from airmass.evaluation.metrics.seeps import Wetness
-from airmass.fields.grid import LatLonGrid
+from airmass.fields.grid import LatLonGrid, latitude_weights
 
 GRID = LatLonGrid.equiangular(16, 32)
 EQUAL = np.ones(GRID.size)
+AREAS = np.repeat(latitude_weights(GRID.latitude), 32)
 EVENT = next(event for event in EVENTS if event.name == "above_0.9")
 DIMS = ("number", "init_time", "node")
 
@@ -123,18 +125,32 @@ def test_roc_area_and_economic_value():
     assert value("economic_value_above_0.9", fields) == pytest.approx(float(at_frequency[0]), rel=1e-9)
 
 
-def test_brier_decomposition_adds_up():
-    """With ten members the classes hold one probability each, so BS = reliability - resolution + uncertainty."""
-    members, truth, limit = drawn(10)
-    fields = fields_of(members, truth, limit)
-    event = (truth > limit).astype(float)
-    brier = value("brier_above_0.9", fields)
-    forecast, observed = arrays((members > limit).astype(float), event)
-    theirs = independent.probability.brier_score(forecast.mean("number"), observed)
-    assert brier == pytest.approx(float(theirs), rel=1e-9)
-    uncertainty = event.mean() * (1 - event.mean())
-    terms = [value(f"brier_{term}_above_0.9", fields) * uncertainty for term in ("reliability", "resolution")]
-    assert terms[0] - terms[1] + uncertainty == pytest.approx(brier, rel=1e-9)
+@pytest.mark.parametrize("m", [10, 25])
+def test_brier_terms_are_those_of_murphy(m):
+    """Sums over classes written out, with areas; of 25 members, two or three probabilities share a class."""
+    members, truth, limit = drawn(m)
+    fields = fields_of(members, truth, limit, AREAS)
+    share, event = (members > limit).mean(axis=0), (truth > limit).astype(float)
+    area = np.broadcast_to(AREAS / AREAS.sum() / len(truth), truth.shape)
+    frequency, reliability, resolution = np.sum(area * event), 0.0, 0.0
+    for k in range(11):
+        inside = np.abs(share - k / 10) < 0.05
+        if inside.any():
+            probability, occurrence = (np.average(x[inside], weights=area[inside]) for x in (share, event))
+            reliability += area[inside].sum() * (probability - occurrence) ** 2
+            resolution += area[inside].sum() * (occurrence - frequency) ** 2
+    uncertainty = frequency * (1 - frequency)
+    terms = [value(f"brier_{term}_above_0.9", fields) for term in ("reliability", "resolution")]
+    assert terms == pytest.approx([reliability / uncertainty, resolution / uncertainty], rel=1e-9)
+    _, _, found = unpacked(probability_table_of(EVENT)(fields).mean(axis=0))
+    assert found.sum() * (1 - found.sum()) == pytest.approx(uncertainty, rel=1e-9)
+    if m == 10:  # one probability a class: the terms add up to the score
+        forecast, observed = arrays((members > limit).astype(float), event)
+        brier = independent.probability.brier_score(
+            forecast.mean("number"), observed, weights=xr.DataArray(AREAS, dims="node")
+        )
+        assert value("brier_above_0.9", fields) == pytest.approx(float(brier), rel=1e-9)
+        assert (terms[0] - terms[1] + 1) * uncertainty == pytest.approx(float(brier), rel=1e-9)
 
 
 def test_fractions_skill_score():
@@ -166,6 +182,23 @@ def fss_by_hand(forecast, truth, inside):
         inside[1:-1, 1:-1] = 1
     off = (np.square(sums[0] - sums[1]) * inside).sum()
     return 1 - off / ((np.square(sums[0]) + np.square(sums[1])) * inside).sum()
+
+
+@pytest.mark.parametrize("m", [1, 7])
+def test_ranked_probability_score_of_categories(m):
+    """The sum over categories written out, and properscoring's at every limit; limits differ by date and node."""
+    members, truth, _ = drawn(m)
+    limits, shift = norm.ppf(QUANTILES), np.random.default_rng(1).uniform(-5, 5, truth.shape)
+    thresholds = {quantile: limit + shift for quantile, limit in zip(QUANTILES, limits, strict=True)}
+    found = value("rps", Fields(members + shift, truth + shift, AREAS, thresholds=thresholds))
+    share, event = (
+        np.searchsorted(limits, values)[..., None] == np.arange(len(limits) + 1) for values in (members, truth)
+    )
+    squares = np.square(np.cumsum(share.mean(axis=0), axis=-1) - np.cumsum(event, axis=-1)).sum(axis=-1)
+    expected = np.average(squares.mean(axis=0), weights=AREAS) / len(limits)
+    assert found == pytest.approx(expected, rel=1e-9)
+    theirs = properscoring.threshold_brier_score(truth, np.moveaxis(members, 0, -1), limits).mean(axis=(0, -1))
+    assert found == pytest.approx(np.average(theirs, weights=AREAS), rel=1e-9)
 
 
 def test_ranked_probability_score_over_many_quantiles_is_a_crps():

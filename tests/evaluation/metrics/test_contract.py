@@ -15,6 +15,8 @@ from airmass.fields.grid import LatLonGrid, latitude_weights
 
 GRID = LatLonGrid.equiangular(8, 16)
 WEIGHTS = np.repeat(latitude_weights(GRID.latitude), 16)
+# Of a whole area: the distance between fields, and the variance about their mean.
+OF_WHOLE_AREAS = ("energy", "std_ratio")
 
 
 def chosen():
@@ -95,6 +97,25 @@ def test_states_of_chunks_add_to_the_state_of_all(metric, fields):
     both = second + first
     assert isinstance(both, ScoreSum) and both.count == whole.count == 6
     np.testing.assert_allclose(metric.finish(both.mean), metric.finish(whole.mean), rtol=1e-12)
+
+
+def test_states_of_disjoint_grid_points_add_to_the_state_of_all(metric, fields):
+    """Each counts by its area. Neighbourhoods reach beyond a part, so these fields stay whole and weights choose."""
+
+    def part(nodes):
+        if metric.needs_grid:
+            return replace(fields, weights=np.where(np.isin(np.arange(GRID.size), nodes), WEIGHTS, 0))
+        return replace(changed(fields, lambda v: v[..., nodes]), weights=WEIGHTS[nodes])
+
+    parts = np.split(np.random.default_rng(1).permutation(GRID.size), (1, 20, 70))
+    areas = [WEIGHTS[nodes].sum() / WEIGHTS.sum() for nodes in parts]
+    states = [[statistic(part(nodes)) for statistic in metric.statistics] for nodes in parts]
+    both = [sum(area * mean for area, mean in zip(areas, means, strict=True)) for means in zip(*states, strict=True)]
+    found, expected = metric.finish(metric.score(*both).mean(axis=0)), value(metric, fields)
+    if metric.name in OF_WHOLE_AREAS:
+        assert not np.allclose(found, expected, rtol=1e-6)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
 def test_the_order_of_members_does_not_count(metric, fields):

@@ -62,6 +62,21 @@ def test_spread_equals_error_for_exchangeable_truth(m):
     assert value("spread_skill", members, truth, ALIKE) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.parametrize("m", [2, 3, 10])
+def test_spread_and_its_ratio_to_the_error_are_those_of_numpy_and_scores(m):
+    """Spread and error differ between dates, so that roots taken before the means would show."""
+    rng = np.random.default_rng(m)
+    size = np.linspace(0.5, 3, 5)[:, None]
+    members = 280 + size * rng.standard_normal((m, 5, GRID.size))
+    truth = 280 + size[::-1] * rng.standard_normal((5, GRID.size))
+    spread = np.sqrt(np.average(np.var(members, axis=0, ddof=1).mean(axis=0), weights=WEIGHTS))
+    assert value("spread", members, truth) == pytest.approx(spread, rel=1e-10)
+    forecast, observed = (xr.DataArray(x, dims=("init_time", "node")) for x in (members.mean(axis=0), truth))
+    error = independent.continuous.rmse(forecast, observed, weights=xr.DataArray(WEIGHTS, dims="node"))
+    expected = np.sqrt((m + 1) / m) * spread / float(error)
+    assert value("spread_skill", members, truth) == pytest.approx(expected, rel=1e-10)
+
+
 def test_an_ensemble_too_narrow_by_half_says_so():
     members, truth = drawn(10, spread=0.5)
     assert value("spread_skill", members, truth, ALIKE) == pytest.approx(

@@ -6,6 +6,9 @@ import scores as independent
 import xarray as xr
 
 from airmass.evaluation.metrics import Fields, area_mean, known_metrics, score_sum
+from airmass.evaluation.metrics.base import scores_of
+from airmass.evaluation.scoring import VariableScores, with_vectors
+from airmass.fields.derived import VECTORS
 from airmass.fields.grid import LatLonGrid, latitude_weights
 
 GRID = LatLonGrid.equiangular(16, 32)
@@ -76,3 +79,20 @@ def test_acc_agrees_with_pearson_of_scores():
     )
     ours = value("acc", CLIMATOLOGY + forecast, CLIMATOLOGY + truth, np.ones(GRID.size))
     assert ours == pytest.approx(float(by_time.mean()), rel=1e-10)
+
+
+def test_rmse_of_the_wind_vector_by_numpy():
+    """Root of the mean squared length of the error, from the scores of both components at two lead times."""
+    rng = np.random.default_rng(2)
+    truth, forecast = (10 * rng.standard_normal((2, 5, 2, 1, GRID.size)) for _ in range(2))
+    rmse, vector = known_metrics()["rmse"], known_metrics()["vector_rmse"]
+    scores = {
+        name: VariableScores(
+            {"graphcast": scores_of({"rmse": rmse}, Fields(forecast[i][None], truth[i], WEIGHTS))},
+            np.zeros((5, 2, 1), np.uint8),
+        )
+        for i, name in enumerate(VECTORS["10m_wind_vector"][1])
+    }
+    found = vector.finish(with_vectors(scores)["10m_wind_vector"].scores["graphcast"]["vector_rmse"].mean(axis=0))
+    length = np.hypot(*(forecast - truth))
+    np.testing.assert_allclose(found, np.sqrt(np.average(length**2, axis=-1, weights=WEIGHTS).mean(axis=0)), rtol=1e-10)
