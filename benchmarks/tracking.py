@@ -20,7 +20,7 @@ import zarr
 
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
-from tests.evaluation.features.planting import CHANNELS, LEVELS, frames, straight
+from tests.evaluation.tracks.planting import CHANNELS, LEVELS, frames, straight
 
 GRID = LatLonGrid.equiangular(721, 1440, poles=True)
 INIT = np.datetime64("2019-10-06", "ns")

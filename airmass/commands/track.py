@@ -8,7 +8,7 @@ import tyro
 
 from airmass.commands.options import parse, require_between, require_positive
 from airmass.core.errors import one_line
-from airmass.evaluation.features.settings import ExtratropicalSettings, RiverSettings, TropicalSettings
+from airmass.evaluation.tracks.settings import ExtratropicalSettings, RiverSettings, TropicalSettings
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> None:
     require_positive("--within-km", options.within_km)
 
     from airmass.core.files import refuse_existing
-    from airmass.evaluation.features.run import track_features
+    from airmass.evaluation.tracks.run import track_features
 
     if options.plots is not None:
         refuse_existing(options.plots, *options.files)

@@ -2,11 +2,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from airmass.evaluation.features.base import Point
-from airmass.evaluation.features.lows import centres, closed, minima
-from airmass.evaluation.features.sphere import destination, distance, position, vectors
-from airmass.evaluation.features.stitching import Reach, Stitcher
-from airmass.evaluation.features.strike import StrikeGrid, strike_probability
+from airmass.evaluation.tracks.base import Point
+from airmass.evaluation.tracks.lows import centres, closed, minima
+from airmass.evaluation.tracks.sphere import destination, distance, position, vectors
+from airmass.evaluation.tracks.stitching import Reach, Stitcher
+from airmass.evaluation.tracks.strike import StrikeGrid, strike_probability
 from airmass.fields.grid import LatLonGrid
 
 rng = np.random.default_rng(3)

@@ -14,15 +14,15 @@ from rich.console import Console
 
 import airmass
 from airmass.data.loading.frames import Frames
-from airmass.evaluation.features.run import track_features
 from airmass.evaluation.scores import Score, ScoreTable
+from airmass.evaluation.tracks.run import track_features
 from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.forecasting.checkpoints.model_file import ModelFile, write_model
 from airmass.models.family import new_network
 from airmass.recipes.saved import as_settings
 from tests.conftest import make_store, synthetic_dataset
-from tests.evaluation.features.planting import forecast, hourly, straight
+from tests.evaluation.tracks.planting import forecast, hourly, straight
 from tests.forecasts import ensemble_dataset, forecast_dataset, write_climatology, write_forecast
 from tests.golden_case import ROOT as GOLDEN
 from tests.training.small import OPTIONS, SMALL, small_model

@@ -39,7 +39,7 @@ def test_constant_error_is_found_in_every_variable_level_and_lead_time(judged):
             assert table.value("graphcast", channel, hour, "bias") == pytest.approx(2, abs=2e-3)
     assert {name for name, _ in table.channels} == set(NAMES)
     assert table.systems == ("graphcast", "persistence", "climatology")
-    assert table.hours == HOURS and table.metrics == ("acc", "bias", "crps", "energy", "mae", "rmse", "std_ratio")
+    assert table.hours == HOURS and {"acc", "bias", "crps", "energy", "mae", "rmse", "std_ratio"} <= set(table.metrics)
 
 
 def expected(candidate, truth, normal):
@@ -124,14 +124,8 @@ def test_without_climatology_the_rest_is_judged(shifted, tmp_path):
     forecast = write_forecast(tmp_path / "f.zarr", forecast_dataset(TRUTH, error=2.0))
     screen = Console(file=StringIO(), width=100)
     table = scored([forecast], shifted / "truth.zarr", tmp_path / "out", console=screen)
-    assert table.systems == ("graphcast", "persistence") and table.metrics == (
-        "bias",
-        "crps",
-        "energy",
-        "mae",
-        "rmse",
-        "std_ratio",
-    )
+    assert table.systems == ("graphcast", "persistence") and "acc" not in table.metrics
+    assert {"bias", "crps", "energy", "mae", "rmse", "std_ratio"} <= set(table.metrics)
     assert "No climatology" in screen.file.getvalue()
 
 

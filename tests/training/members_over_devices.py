@@ -19,7 +19,7 @@ from airmass.training.update import TrainingState
 from tests.models.test_family_contract import DATES, small_recipe
 from tests.training.small import small_saved
 
-MEMBERS, WAYS = 4, ((1, 1), (1, 2), (2, 2))  # devices along data and member
+MEMBERS, WAYS = 4, ((1, 1, 1), (1, 2, 1), (2, 2, 1), (1, 2, 2))  # devices along data, member and space
 
 
 def _apart(leaf):
@@ -40,9 +40,9 @@ def main(store: str, out: str) -> None:
     trained, held = split(saved.network, recipe.adaptation, jax.random.key(0))
     batch = Examples(frames, recipe.loader, 0, 2).read(0, 2)
     found = []
-    for data, member in WAYS:
-        mesh = mesh_of(DeviceSettings(data=data, member=member), training, MEMBERS)
-        update, (fixed, *_) = update_program(recipe, saved.model(frames.static()), held, frames.grid, mesh)
+    for data, member, space in WAYS:
+        mesh = mesh_of(DeviceSettings(data=data, member=member, space=space), training, MEMBERS)
+        update, (fixed, *_) = update_program(recipe, saved.model(frames.static(), parts=space), held, frames.grid, mesh)
         start = TrainingState.start(recipe.optimiser, training.updates, trained)
         state = replicated(jax.tree.map(lambda x: jnp.array(x, copy=True), start), mesh)
         _, report = update(state, place_batch(training, MEMBERS, mesh, batch), fixed)

@@ -14,10 +14,10 @@ import numpy as np
 import zarr
 
 import airmass
-from airmass.core.ahead import results_by_pool, results_in_order
 from airmass.core.cluster import cluster
 from airmass.core.errors import InputError
 from airmass.core.files import refuse_existing, refuse_inside
+from airmass.core.parallel import results_by_pool, results_in_order
 from airmass.core.place import Place, is_url, local_path
 from airmass.core.strict_json import parse_json
 from airmass.data.formats.layout import minute

@@ -14,10 +14,10 @@ import numpy as np
 import xarray as xr
 
 import airmass
-from airmass.core.ahead import results_by_pool, results_in_order
 from airmass.core.cluster import cluster
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
+from airmass.core.parallel import results_by_pool, results_in_order
 from airmass.core.place import is_url
 from airmass.data.formats.climatology import DRY, EXTREMES, quantiles_name
 from airmass.data.formats.layout import fill_hint, minute

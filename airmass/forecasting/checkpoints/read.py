@@ -7,10 +7,10 @@ from pathlib import Path
 from airmass.core.arrays import ArrayFile
 from airmass.core.errors import InputError
 from airmass.core.place import local_path
+from airmass.forecasting.checkpoints.airmass_file import OwnCheckpoint
 from airmass.forecasting.checkpoints.base import Checkpoint
 from airmass.forecasting.checkpoints.location import checkpoint_file
 from airmass.forecasting.checkpoints.model_file import read_model
-from airmass.forecasting.checkpoints.own import OwnCheckpoint
 from airmass.forecasting.checkpoints.published import PublishedCheckpoint
 from airmass.models.family import families
 

@@ -15,8 +15,8 @@ from airmass.fields.channels import ChannelLayout
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.models.convlstm.convolution import Convolution
 from airmass.models.convlstm.settings import ConvLSTMSettings
+from airmass.models.nn.convolution import Convolution
 from airmass.models.nn.mlp import Linear, in_precision, unit_variance
 from airmass.models.state import State
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airmass.core.place import local_path
-from airmass.evaluation.features.comparison import TrackComparison
-from airmass.evaluation.features.scores import TRACK_SCORES, TrackVerification, read_track_scores
+from airmass.evaluation.tracks.comparison import TrackComparison
+from airmass.evaluation.tracks.scores import TRACK_SCORES, TrackVerification, read_track_scores
 from airmass.plots.report import page
 from airmass.plots.report.html import Html
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from airmass.evaluation.features.sphere import distance, position, vectors
-from airmass.evaluation.features.strike import path
+from airmass.evaluation.tracks.sphere import distance, position, vectors
+from airmass.evaluation.tracks.strike import path
 
 QUANTILES = (0.9, 0.67)
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from airmass.evaluation.features.scores import TrackVerification
-from airmass.evaluation.features.verification import ALL_STORMS
+from airmass.evaluation.tracks.scores import TrackVerification
+from airmass.evaluation.tracks.verification import ALL_STORMS
 from airmass.plots.axes import INK, PALE, lead_axis, panel_rows
 
 # Title, units, factor, and lines: metric -> (label, colour, dashes).

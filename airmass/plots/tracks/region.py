@@ -14,7 +14,7 @@ from matplotlib.patches import PathPatch
 from matplotlib.patheffects import withStroke
 
 from airmass.data.shorelines import SHORE, polygons
-from airmass.evaluation.features.sphere import distance, position, vectors
+from airmass.evaluation.tracks.sphere import distance, position, vectors
 from airmass.plots.coastlines import coastlines
 from airmass.plots.globe import Rectangle
 

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from airmass.evaluation.features.strike import RADIUS, near
+from airmass.evaluation.tracks.strike import RADIUS, near
 from airmass.plots.axes import INK, PALE, style_panel
 from airmass.plots.globe import Rectangle
 from airmass.plots.maps import rectangle

@@ -6,7 +6,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import BoundaryNorm, Colormap
 from matplotlib.figure import Figure
 
-from airmass.evaluation.features.scores import Runs
+from airmass.evaluation.tracks.scores import Runs
 from airmass.plots.axes import INK, PALE
 from airmass.plots.globe import PROJECTION, map_axes
 from airmass.plots.maps import colour_bar, rectangle

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from airmass.core.files import new_output
-from airmass.evaluation.features.run import TrackResult
-from airmass.evaluation.features.scores import TRACK_SCORES
+from airmass.evaluation.tracks.run import TrackResult
+from airmass.evaluation.tracks.scores import TRACK_SCORES
 from airmass.plots.png import save_png
 from airmass.plots.tracks.errors import errors_figure
 from airmass.plots.tracks.storm import StormForecast, storm_figure

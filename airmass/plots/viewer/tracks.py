@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from airmass.evaluation.features.table import read_tracks
+from airmass.evaluation.tracks.table import read_tracks
 
 
 def track_records(path: str | Path) -> list[dict[str, Any]]:

@@ -12,9 +12,9 @@ from airmass.core.errors import InputError
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.models.convlstm.convolution import Convolution, padded_on_sphere
 from airmass.models.convlstm.model import Cell, ConvLSTM, ConvLSTMNetwork, convlstm, network_sizes
 from airmass.models.convlstm.settings import ConvLSTMSettings
+from airmass.models.nn.convolution import Convolution, padded_on_sphere
 from airmass.models.state import State
 from airmass.recipes.recipes import RECIPES
 from airmass.recipes.settings import DeviceSettings

@@ -5,17 +5,17 @@ import pandas as pd
 import pytest
 
 from airmass.commands.main import main
-from airmass.evaluation.features.best_tracks import read_best_tracks
-from airmass.evaluation.features.scores import read_track_scores
-from airmass.evaluation.features.sphere import destination, distance
-from airmass.evaluation.features.table import write_tracks
+from airmass.evaluation.tracks.best_tracks import read_best_tracks
+from airmass.evaluation.tracks.scores import read_track_scores
+from airmass.evaluation.tracks.sphere import destination, distance
+from airmass.evaluation.tracks.table import write_tracks
 from airmass.plots.png import render
 from airmass.plots.report.cyclones import cyclone_section
 from airmass.plots.report.pictures import read_picture
 from airmass.plots.tracks.cone import QUANTILES, inside_cone, mean_track
 from airmass.plots.tracks.region import Region
 from airmass.plots.tracks.storm import StormForecast, storm_figure
-from tests.evaluation.features.test_verification import FILE, HAGIBIS, INIT, displaced
+from tests.evaluation.tracks.test_verification import FILE, HAGIBIS, INIT, displaced
 
 
 @pytest.mark.parametrize(

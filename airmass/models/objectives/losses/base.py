@@ -90,7 +90,7 @@ class PointwiseLoss(Loss):
 
     @abstractmethod
     def of_errors(self, errors: Float[Array, "node target"]) -> Float[Array, "node target"]:
-        """The loss of scaled errors, 0 for 0."""
+        """The loss of scaled errors, prediction minus target; 0 for 0."""
 
     def __call__(self, members, target, weights):
         members, target = known_parts(members, target)
@@ -98,7 +98,7 @@ class PointwiseLoss(Loss):
         return weights.total(errors), errors
 
     def reported(self, terms, scale):
-        return np.asarray(terms)
+        return np.asarray(terms) * (scale if self.unit is None else 1)
 
 
 def known_parts(

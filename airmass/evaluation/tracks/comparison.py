@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from airmass.evaluation.features.verification import homogeneous, mean_by_init_time
 from airmass.evaluation.significance import corrected_t_interval
+from airmass.evaluation.tracks.verification import homogeneous, mean_by_init_time
 
 
 @dataclass(frozen=True)

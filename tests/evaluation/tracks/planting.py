@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from airmass.evaluation.features.base import Frame
-from airmass.evaluation.features.neighbourhood import window
-from airmass.evaluation.features.sphere import KM_PER_DEGREE, bearing, distance, extrapolated
+from airmass.evaluation.tracks.base import Frame
+from airmass.evaluation.tracks.neighbourhood import window
+from airmass.evaluation.tracks.sphere import KM_PER_DEGREE, bearing, distance, extrapolated
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 

@@ -14,10 +14,10 @@ from airmass.core.files import put
 from airmass.core.place import Place
 from airmass.core.tables import progress, say
 from airmass.data.formats.layout import minute
-from airmass.evaluation.features.base import Frame, Point, Tracker
-from airmass.evaluation.features.frames import Run, Source, frames, open_source, require_channels
-from airmass.evaluation.features.table import table_of, typed
 from airmass.evaluation.processes import spread
+from airmass.evaluation.tracks.base import Frame, Point, Tracker
+from airmass.evaluation.tracks.frames import Run, Source, frames, open_source, require_channels
+from airmass.evaluation.tracks.table import table_of, typed
 from airmass.fields.clock import parse_time
 
 # Points of storms at and before an initial time, by storm.

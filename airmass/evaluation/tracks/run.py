@@ -14,21 +14,21 @@ from rich.table import Table
 from airmass.core.errors import InputError
 from airmass.core.files import new_output, refuse_existing
 from airmass.core.tables import say
-from airmass.evaluation.features.base import Tracker
-from airmass.evaluation.features.best_tracks import read_best_tracks
-from airmass.evaluation.features.comparison import TrackComparison, compare_tracks
-from airmass.evaluation.features.frames import Source
-from airmass.evaluation.features.matching import covered, observed_before
-from airmass.evaluation.features.scores import Runs, TrackVerification, verify
-from airmass.evaluation.features.settings import ExtratropicalSettings, RiverSettings, TropicalSettings
-from airmass.evaluation.features.table import check_suffix, is_table, read_tracks, write_tracks
-from airmass.evaluation.features.trackers.direct import DirectTracker
-from airmass.evaluation.features.trackers.extratropical import ExtratropicalTracker
-from airmass.evaluation.features.trackers.rivers import RiverTracker
-from airmass.evaluation.features.trackers.tropical import TropicalTracker
-from airmass.evaluation.features.tracking import Observed, open_sources, track
-from airmass.evaluation.features.verification import errors
 from airmass.evaluation.restart import kept_parts
+from airmass.evaluation.tracks.base import Tracker
+from airmass.evaluation.tracks.best_tracks import read_best_tracks
+from airmass.evaluation.tracks.comparison import TrackComparison, compare_tracks
+from airmass.evaluation.tracks.frames import Source
+from airmass.evaluation.tracks.matching import covered, observed_before
+from airmass.evaluation.tracks.scores import Runs, TrackVerification, verify
+from airmass.evaluation.tracks.settings import ExtratropicalSettings, RiverSettings, TropicalSettings
+from airmass.evaluation.tracks.table import check_suffix, is_table, read_tracks, write_tracks
+from airmass.evaluation.tracks.trackers.direct import DirectTracker
+from airmass.evaluation.tracks.trackers.extratropical import ExtratropicalTracker
+from airmass.evaluation.tracks.trackers.rivers import RiverTracker
+from airmass.evaluation.tracks.trackers.tropical import TropicalTracker
+from airmass.evaluation.tracks.tracking import Observed, open_sources, track
+from airmass.evaluation.tracks.verification import errors
 
 # Trackers of what best tracks are of.
 BEST_TRACKED = ("tropical", "direct")

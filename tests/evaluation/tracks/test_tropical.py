@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 
 from airmass.data.shorelines import over_land
-from airmass.evaluation.features.base import Point
-from airmass.evaluation.features.frames import frames as read_frames
-from airmass.evaluation.features.frames import open_source
-from airmass.evaluation.features.neighbourhood import spacing
-from airmass.evaluation.features.settings import ExtratropicalSettings, TropicalSettings
-from airmass.evaluation.features.sphere import KM_PER_DEGREE, distance
-from airmass.evaluation.features.trackers.extratropical import ExtratropicalTracker
-from airmass.evaluation.features.trackers.tropical import TropicalTracker
+from airmass.evaluation.tracks.base import Point
+from airmass.evaluation.tracks.frames import frames as read_frames
+from airmass.evaluation.tracks.frames import open_source
+from airmass.evaluation.tracks.neighbourhood import spacing
+from airmass.evaluation.tracks.settings import ExtratropicalSettings, TropicalSettings
+from airmass.evaluation.tracks.sphere import KM_PER_DEGREE, distance
+from airmass.evaluation.tracks.trackers.extratropical import ExtratropicalTracker
+from airmass.evaluation.tracks.trackers.tropical import TropicalTracker
 from airmass.fields.grid import LatLonGrid
-from tests.evaluation.features.planting import CHANNELS, Frame, Storm, frames, hourly, plant, straight
+from tests.evaluation.tracks.planting import CHANNELS, Frame, Storm, frames, hourly, plant, straight
 
 COARSE, MIDDLE, FINE = (
     LatLonGrid.equiangular(32, 64),

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Int
 from scipy.ndimage import label
 
-from airmass.evaluation.features.base import Channel, Frame, Point, Track
-from airmass.evaluation.features.neighbourhood import Field, spacing
-from airmass.evaluation.features.settings import RiverSettings
-from airmass.evaluation.features.sphere import KM_PER_DEGREE, distance, position, vectors
-from airmass.evaluation.features.stitching import Reach, Stitcher, hours_between
+from airmass.evaluation.tracks.base import Channel, Frame, Point, Track
+from airmass.evaluation.tracks.neighbourhood import Field, spacing
+from airmass.evaluation.tracks.settings import RiverSettings
+from airmass.evaluation.tracks.sphere import KM_PER_DEGREE, distance, position, vectors
+from airmass.evaluation.tracks.stitching import Reach, Stitcher, hours_between
 from airmass.fields.grid import LatLonGrid
 
 _G = 9.80665

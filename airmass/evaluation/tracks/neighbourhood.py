@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float, Int
 
-from airmass.evaluation.features.sphere import KM_PER_DEGREE, destination, distance
+from airmass.evaluation.tracks.sphere import KM_PER_DEGREE, destination, distance
 from airmass.fields.grid import LatLonGrid
 
 Field = Float[np.ndarray, "latitude longitude"]

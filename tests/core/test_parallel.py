@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from airmass.core.ahead import results_in_order
+from airmass.core.parallel import results_in_order
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])

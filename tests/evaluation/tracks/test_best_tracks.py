@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.evaluation.features.best_tracks import KNOT, landfalls, read_best_tracks
+from airmass.evaluation.tracks.best_tracks import KNOT, landfalls, read_best_tracks
 
 FILE = Path(__file__).with_name("ibtracs_october_2019.csv")
 HAGIBIS = "2019278N16165"

@@ -10,10 +10,10 @@ import pandas as pd
 
 from airmass import __version__
 from airmass.core.strict_json import read_json
-from airmass.evaluation.features.comparison import TrackComparison
-from airmass.evaluation.features.matching import covered
-from airmass.evaluation.features.strike import Reliability, StrikeGrid, strike_probability, strike_scores
-from airmass.evaluation.features.verification import (
+from airmass.evaluation.tracks.comparison import TrackComparison
+from airmass.evaluation.tracks.matching import covered
+from airmass.evaluation.tracks.strike import Reliability, StrikeGrid, strike_probability, strike_scores
+from airmass.evaluation.tracks.verification import (
     TrackScore,
     ensemble_scores,
     error_scores,

@@ -10,12 +10,12 @@ from itertools import pairwise
 import numpy as np
 
 from airmass.data.shorelines import over_land
-from airmass.evaluation.features.base import Channel, Frame, Point, Track
-from airmass.evaluation.features.lows import centres, closed, deepest, minima
-from airmass.evaluation.features.neighbourhood import Field, disc, spacing, vorticity
-from airmass.evaluation.features.settings import TropicalSettings
-from airmass.evaluation.features.sphere import KM_PER_DEGREE
-from airmass.evaluation.features.stitching import Chain, Reach, Stitcher, hours_between
+from airmass.evaluation.tracks.base import Channel, Frame, Point, Track
+from airmass.evaluation.tracks.lows import centres, closed, deepest, minima
+from airmass.evaluation.tracks.neighbourhood import Field, disc, spacing, vorticity
+from airmass.evaluation.tracks.settings import TropicalSettings
+from airmass.evaluation.tracks.sphere import KM_PER_DEGREE
+from airmass.evaluation.tracks.stitching import Chain, Reach, Stitcher, hours_between
 from airmass.fields.grid import LatLonGrid
 
 MSL: Channel = ("mean_sea_level_pressure", None)

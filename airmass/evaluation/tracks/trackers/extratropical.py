@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from airmass.evaluation.features.base import Channel, Frame, Point, Track
-from airmass.evaluation.features.lows import centres, closed, deepest, minima
-from airmass.evaluation.features.neighbourhood import spacing
-from airmass.evaluation.features.settings import ExtratropicalSettings, TropicalSettings
-from airmass.evaluation.features.sphere import KM_PER_DEGREE, distance
-from airmass.evaluation.features.stitching import Reach, Stitcher, hours_between
-from airmass.evaluation.features.trackers.tropical import CORE, MSL, WIND_10M, scaled, strongest_wind, warm
+from airmass.evaluation.tracks.base import Channel, Frame, Point, Track
+from airmass.evaluation.tracks.lows import centres, closed, deepest, minima
+from airmass.evaluation.tracks.neighbourhood import spacing
+from airmass.evaluation.tracks.settings import ExtratropicalSettings, TropicalSettings
+from airmass.evaluation.tracks.sphere import KM_PER_DEGREE, distance
+from airmass.evaluation.tracks.stitching import Reach, Stitcher, hours_between
+from airmass.evaluation.tracks.trackers.tropical import CORE, MSL, WIND_10M, scaled, strongest_wind, warm
 
 
 class ExtratropicalTracker:

@@ -6,9 +6,9 @@ import pytest
 import xarray as xr
 
 from airmass.commands.main import main
-from airmass.evaluation.features.base import Frame, Point
-from airmass.evaluation.features.table import read_tracks
-from airmass.evaluation.features.trackers.direct import QUADRANTS, RADII, SPEEDS, DirectTracker, consistent
+from airmass.evaluation.tracks.base import Frame, Point
+from airmass.evaluation.tracks.table import read_tracks
+from airmass.evaluation.tracks.trackers.direct import QUADRANTS, RADII, SPEEDS, DirectTracker, consistent
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 from tests.forecasts import write_forecast

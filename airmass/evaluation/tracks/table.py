@@ -19,8 +19,8 @@ from airmass.core.place import is_url, local_path
 from airmass.core.reading import open_regular
 from airmass.data.formats.kind import TableKind, kind_of_table
 from airmass.data.formats.reading import reading
-from airmass.evaluation.features.base import Point, Track
-from airmass.evaluation.features.frames import Run
+from airmass.evaluation.tracks.base import Point, Track
+from airmass.evaluation.tracks.frames import Run
 
 UNITS = {"lon": "degrees_east", "lat": "degrees_north", "wind": "m s-1", "slp": "Pa"}
 RUN = ("number", "init_time", "lead_time")

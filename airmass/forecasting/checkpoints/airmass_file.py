@@ -1,4 +1,4 @@
-"""Model files of airmass as checkpoints."""
+"""Model files of airmass as checkpoints, beside the published ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

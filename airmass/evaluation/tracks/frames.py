@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from airmass.core.ahead import results_in_order
 from airmass.core.errors import InputError
+from airmass.core.parallel import results_in_order
 from airmass.core.place import Place, located
 from airmass.data.formats.field_reader import FieldReader, field_reader
 from airmass.data.formats.forecast_reader import MEMBER, open_forecast, system_of
@@ -16,7 +16,7 @@ from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.reading import error_line
 from airmass.data.formats.store import checked, require
 from airmass.data.plausible import require_plausible
-from airmass.evaluation.features.base import Channel, Frame
+from airmass.evaluation.tracks.base import Channel, Frame
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import VARIABLES
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from airmass.evaluation.features.base import Point
-from airmass.evaluation.features.sphere import distance, extrapolated
+from airmass.evaluation.tracks.base import Point
+from airmass.evaluation.tracks.sphere import distance, extrapolated
 
 # Part of the last motion that is expected to go on.
 PERSISTENCE = 0.9

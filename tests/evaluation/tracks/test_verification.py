@@ -8,15 +8,15 @@ import pyproj
 import pytest
 
 from airmass.core.errors import InputError
-from airmass.evaluation.features.best_tracks import read_best_tracks
-from airmass.evaluation.features.comparison import compare_tracks
-from airmass.evaluation.features.matching import covered, match, observed_before
-from airmass.evaluation.features.run import track_features
-from airmass.evaluation.features.scores import Runs, read_track_scores, verify
-from airmass.evaluation.features.sphere import RADIUS_KM, bearing, destination, distance, extrapolated
-from airmass.evaluation.features.strike import StrikeGrid, strike_probability, strike_scores
-from airmass.evaluation.features.table import write_tracks
-from airmass.evaluation.features.verification import ensemble_scores, error_scores, errors, fair_crps, homogeneous
+from airmass.evaluation.tracks.best_tracks import read_best_tracks
+from airmass.evaluation.tracks.comparison import compare_tracks
+from airmass.evaluation.tracks.matching import covered, match, observed_before
+from airmass.evaluation.tracks.run import track_features
+from airmass.evaluation.tracks.scores import Runs, read_track_scores, verify
+from airmass.evaluation.tracks.sphere import RADIUS_KM, bearing, destination, distance, extrapolated
+from airmass.evaluation.tracks.strike import StrikeGrid, strike_probability, strike_scores
+from airmass.evaluation.tracks.table import write_tracks
+from airmass.evaluation.tracks.verification import ensemble_scores, error_scores, errors, fair_crps, homogeneous
 
 FILE = Path(__file__).with_name("ibtracs_october_2019.csv")
 HAGIBIS, INIT = "2019278N16165", np.datetime64("2019-10-08", "ns")

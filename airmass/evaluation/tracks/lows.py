@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Float
 
-from airmass.evaluation.features.neighbourhood import Field, framed, rays, spacing
-from airmass.evaluation.features.sphere import distance
+from airmass.evaluation.tracks.neighbourhood import Field, framed, rays, spacing
+from airmass.evaluation.tracks.sphere import distance
 from airmass.fields.grid import LatLonGrid
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from airmass.core.errors import InputError
-from airmass.evaluation.features.base import Point
-from airmass.evaluation.features.sphere import bearing, distance
+from airmass.evaluation.tracks.base import Point
+from airmass.evaluation.tracks.sphere import bearing, distance
 
 # A case is one observed storm at one valid time of one run.
 CASE = ("storm", "init_time", "number", "lead_time")

@@ -19,8 +19,8 @@ from airmass.core.place import local_path
 from airmass.data.formats.kind import TableKind, kind_of_table
 from airmass.data.formats.reading import reading
 from airmass.data.shorelines import over_land
-from airmass.evaluation.features.sphere import bearing, destination, distance
-from airmass.evaluation.features.table import require_points, require_ranges, require_whole
+from airmass.evaluation.tracks.sphere import bearing, destination, distance
+from airmass.evaluation.tracks.table import require_points, require_ranges, require_whole
 
 KNOT = 1852 / 3600  # m s-1
 AGENCIES = (

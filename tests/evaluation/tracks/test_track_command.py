@@ -13,10 +13,10 @@ import pytest
 import xarray as xr
 
 from airmass.commands.main import main
-from airmass.evaluation.features.table import COLUMNS, read_tracks
+from airmass.evaluation.tracks.table import COLUMNS, read_tracks
 from airmass.fields.grid import LatLonGrid
-from tests.evaluation.features.planting import dataset, forecast, hourly, straight
-from tests.evaluation.features.test_verification import FILE
+from tests.evaluation.tracks.planting import dataset, forecast, hourly, straight
+from tests.evaluation.tracks.test_verification import FILE
 from tests.forecasts import write_forecast
 
 GRID = LatLonGrid.equiangular(60, 120)
@@ -73,7 +73,7 @@ def test_a_dask_cluster_gives_the_same_bytes(ensemble, tmp_path):
 
 
 def test_it_goes_on_with_the_runs_that_were_tracked(ensemble, tmp_path, monkeypatch, capsys):
-    from airmass.evaluation.features import tracking
+    from airmass.evaluation.tracks import tracking
 
     out, done, plain = tmp_path / "t.parquet", [], tracking._track
 
@@ -100,7 +100,7 @@ def test_it_goes_on_with_the_runs_that_were_tracked(ensemble, tmp_path, monkeypa
 
 
 def test_other_settings_begin_anew(ensemble, tmp_path, monkeypatch, capsys):
-    from airmass.evaluation.features import tracking
+    from airmass.evaluation.tracks import tracking
 
     plain = tracking._track
 

@@ -13,8 +13,8 @@ import pandas as pd
 from jaxtyping import Bool, Float
 from scipy.spatial import cKDTree
 
-from airmass.evaluation.features.sphere import RADIUS_KM, bearing, destination, distance, vectors
-from airmass.evaluation.features.verification import ALL_STORMS, TrackScore
+from airmass.evaluation.tracks.sphere import RADIUS_KM, bearing, destination, distance, vectors
+from airmass.evaluation.tracks.verification import ALL_STORMS, TrackScore
 
 RADIUS = 120.0  # km
 # Verified where tropical cyclones may be.

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 
 from airmass.commands.main import main
-from airmass.evaluation.features.best_tracks import read_best_tracks
-from airmass.evaluation.features.run import track_features
-from airmass.evaluation.features.sphere import KM_PER_DEGREE, destination, distance
-from airmass.evaluation.features.strike import StrikeGrid, strike_probability
-from airmass.evaluation.features.verification import errors
+from airmass.evaluation.tracks.best_tracks import read_best_tracks
+from airmass.evaluation.tracks.run import track_features
+from airmass.evaluation.tracks.sphere import KM_PER_DEGREE, destination, distance
+from airmass.evaluation.tracks.strike import StrikeGrid, strike_probability
+from airmass.evaluation.tracks.verification import errors
 from airmass.fields.grid import LatLonGrid
-from tests.evaluation.features.planting import Storm, forecast
-from tests.evaluation.features.test_verification import FILE, HAGIBIS, displaced
+from tests.evaluation.tracks.planting import Storm, forecast
+from tests.evaluation.tracks.test_verification import FILE, HAGIBIS, displaced
 from tests.forecasts import write_forecast
 
 INIT = np.datetime64("2019-10-09", "ns")

@@ -12,9 +12,9 @@ from itertools import combinations, pairwise
 import numpy as np
 import pyproj
 
-from airmass.evaluation.features.base import Channel, Frame, Point, Track
-from airmass.evaluation.features.neighbourhood import Field, interpolate
-from airmass.evaluation.features.sphere import position, vectors
+from airmass.evaluation.tracks.base import Channel, Frame, Point, Track
+from airmass.evaluation.tracks.neighbourhood import Field, interpolate
+from airmass.evaluation.tracks.sphere import position, vectors
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.variables import CYCLONE_EXISTS
 

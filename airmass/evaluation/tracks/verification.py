@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from airmass.evaluation.features.matching import match
-from airmass.evaluation.features.sphere import bearing, distance, position, vectors
+from airmass.evaluation.tracks.matching import match
+from airmass.evaluation.tracks.sphere import bearing, distance, position, vectors
 
 ALL_STORMS = "all"
 

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from airmass.evaluation.features.base import Frame
-from airmass.evaluation.features.lows import closed, minima
-from airmass.evaluation.features.neighbourhood import disc, interpolate, vorticity
-from airmass.evaluation.features.settings import RiverSettings
-from airmass.evaluation.features.sphere import KM_PER_DEGREE, destination, distance, vectors
-from airmass.evaluation.features.trackers.extratropical import ExtratropicalTracker
-from airmass.evaluation.features.trackers.rivers import LEVELS, RiverTracker, regions, transport
+from airmass.evaluation.tracks.base import Frame
+from airmass.evaluation.tracks.lows import closed, minima
+from airmass.evaluation.tracks.neighbourhood import disc, interpolate, vorticity
+from airmass.evaluation.tracks.settings import RiverSettings
+from airmass.evaluation.tracks.sphere import KM_PER_DEGREE, destination, distance, vectors
+from airmass.evaluation.tracks.trackers.extratropical import ExtratropicalTracker
+from airmass.evaluation.tracks.trackers.rivers import LEVELS, RiverTracker, regions, transport
 from airmass.fields.grid import LatLonGrid
-from tests.evaluation.features.planting import MSL_ONLY, frames, hourly, plant_low, straight
+from tests.evaluation.tracks.planting import MSL_ONLY, frames, hourly, plant_low, straight
 
 GRIDS = [LatLonGrid.equiangular(60, 120), LatLonGrid.equiangular(61, 120, poles=True)]
 

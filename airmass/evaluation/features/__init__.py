@@ -1,1 +1,0 @@
-"""Weather features in gridded fields: tracks of cyclones, best tracks, verification; atmospheric rivers."""

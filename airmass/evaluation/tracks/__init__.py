@@ -1,0 +1,1 @@
+"""Weather features that move: tracks of cyclones, best tracks, verification; atmospheric rivers."""
