@@ -3,8 +3,8 @@
 Three tests, each on the minimum, the maximum and the mean of a frame, so that the data are read once:
 
 - every value is in the table's range;
-- the mean over the frame does not look like a known error of units: heights in m instead of geopotential are within its
-  range, which spans all levels, but far from the standard atmosphere's geopotential at their level;
+- the mean of geopotential is at least a fifth of the standard atmosphere's at its level: the range spans all levels, so
+  it includes heights in m and the zeros of a lost chunk;
 - with statistics, the mean is within `FAR_MEAN` spreads of theirs, or within `FAR_SLIP` if an error of units would
   explain it; and single values are within `FAR`, except in fields with heavy tails. A spread is over space and time, so
   the mean over a global frame is within one spread of the mean in any season: a mean 20 spreads off is another field,
@@ -33,6 +33,9 @@ _G = 9.80665
 _SURFACE, _SURFACE_MEAN = "geopotential_at_surface", 1.2e4
 # Numbers that formats and archives use for missing values.
 _FILL_VALUES = (9.999e20, 1e20, 9.96921e36, -9e33, -9.99e33, -32767.0, -32768.0, -9999.0, -999.0, 9999.0)
+# Smallest part of the standard atmosphere's geopotential that the mean of a frame may be; heights in m are a tenth.
+_LEAST_PART = 0.2
+_LOST = "is a part of the file lost?"
 _UNDECLARED = "a fill value that the file does not declare?"
 
 Channel = tuple[str, int | None]  # variable and level in hPa
@@ -124,7 +127,7 @@ class Limits:
     def _calm(self, channel: Channel) -> tuple[float, float, float, float]:
         name, level = channel
         least, greatest = (float(np.float32(bound)) for bound in VARIABLES[name].valid_range)
-        mean_least, mean_greatest = _standard(name, level) / 3, _SURFACE_MEAN if name == _SURFACE else np.inf
+        mean_least, mean_greatest = _standard(name, level) * _LEAST_PART, _SURFACE_MEAN if name == _SURFACE else np.inf
         if channel in self._usual:
             center, spread = self._usual[channel]
             mean_least = max(mean_least, center - FAR_SLIP * spread)
@@ -229,7 +232,7 @@ def _slipped(found: Doubt, name: str, low: float, mean: float) -> bool:
     what cannot be negative is a bad model's.
     """
     least, greatest = VARIABLES[name].valid_range
-    return bool(found.reason) and (
+    return found.reason not in ("", _LOST) and (
         found.mean or found.reason == _UNDECLARED or mean < least > 0 or (mean > greatest / 4 and low < mean / 10)
     )
 
@@ -260,11 +263,13 @@ def _fills(value: float) -> bool:
 
 
 def _far_from_standard(variable: Variable, level: int | None, mean: float) -> Doubt | None:
-    """Heights in place of geopotential, recognised by the standard atmosphere without statistics."""
+    """Geopotential far below the standard atmosphere's: heights, or the zeros of a lost chunk."""
     standard = _standard(variable.name, level)
-    if not (mean < standard / 3 and 0.6 < _G * mean / standard < 1.6):
+    if not mean < standard * _LEAST_PART:
         return None
-    return Doubt(mean, f"about {standard:.2g} {variable.units}", True, _SLIPS[variable.units][0].words)
+    heights = 0.6 < _G * mean / standard < 1.6
+    reason = _SLIPS[variable.units][0].words if heights else "" if mean else _LOST
+    return Doubt(mean, f"about {standard:.2g} {variable.units}", True, reason)
 
 
 def _far_from_surface(name: str, mean: float) -> Doubt | None:

@@ -1,5 +1,7 @@
 """What no atmosphere has is refused in one line that names it; real extremes and bad forecasts pass."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from airmass.core.errors import InputError
 from airmass.data.initial import open_initial
 from airmass.data.loading.frames import Frames
 from airmass.data.plausible import FAR, FAR_MEAN, Limits, doubt, extremes, require_plausible
+from airmass.data.preparation.saved_statistics import require_statistics
 from airmass.data.preparation.statistics import compute_statistics
 from airmass.fields.task import Task
 from airmass.fields.variables import VARIABLES
@@ -119,8 +122,23 @@ def test_heights_of_any_level_of_the_standard_atmosphere_are_told_without_statis
     for level in (1, 10, 50, 100, 250, 500, 700, 850):
         right = 9.80665 * 7400 * np.log(1013.25 / level)
         for off in (0.85, 1, 1.15):
-            assert doubt(("geopotential", level), 0, 0, off * right) is None
-            assert "heights in m" in doubt(("geopotential", level), 0, 0, off * right / 9.80665).text
+            height = off * right / 9.80665
+            assert doubt(("geopotential", level), right / 2, right, off * right) is None
+            assert "heights in m" in doubt(("geopotential", level), height, height, height).text
+
+
+@pytest.mark.parametrize("name", ["geopotential", "temperature", "2m_temperature", "mean_sea_level_pressure"])
+def test_a_frame_of_zeros_is_refused(name):
+    """Zarr gives zeros in place of an absent chunk whose fill value is 0."""
+    values = frames(name)[0].copy()
+    values[2] = 0
+    message = refusal(name, values, times=TIMES)
+    assert " at 2000-11-01T12:00 " in message and re.search(r"(averages|has the value) 0, expected", message)
+    if name == "geopotential":
+        assert "at 300 hPa at 2000-11-01T12:00 averages 0, expected about 8.8e+04 m2 s-2; is a part" in message
+        require_plausible("f.nc", name, values, LEVELS, forecast=True)  # a model may forecast that, and is judged
+        low = values[:1] * 0.02
+        assert " averages " in (message := refusal(name, low)) and "lost" not in message and "heights" not in message
 
 
 def test_geopotential_of_a_level_is_not_the_surfaces():
@@ -135,11 +153,23 @@ def test_extremes_pass_over_missing_values():
     assert (low[0, 0], high[0, 0]) == (1, 2) and np.isnan(low[0, 1]) and np.isnan(high[0, 1])
 
 
-def test_every_reader_refuses_one_fill_value(tmp_path):
+ZEROS = "geopotential at 300 hPa at 2000-11-02T18:00 averages 0, expected about 8.8e+04 m2 s-2; is a part of the file"
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "value", "words"),
+    [
+        (
+            "2m_temperature", (2, 3), 9.999e20,
+            "2m_temperature at 2000-11-02T18:00 has the value 9.999e+20, expected 160 to 345 K; a fill value",
+        ),
+        ("geopotential", ..., 0.0, ZEROS),
+    ],
+)  # fmt: skip
+def test_every_reader_refuses_one_bad_frame(tmp_path, name, where, value, words):
     dataset = synthetic_dataset()
-    dataset["2m_temperature"].values[7, 2, 3] = 9.999e20
+    dataset[name].values[7][where] = value
     path = make_store(tmp_path / "a.zarr", dataset)
-    words = "2m_temperature at 2000-11-02T18:00 has the value 9.999e+20, expected 160 to 345 K; a fill value"
     with pytest.raises(InputError) as error:
         compute_statistics(path, tmp_path / "s", ("2000-11-01", "2000-11-03"))
     assert f"{path}: {words}" in str(error.value) and not (tmp_path / "s").exists()
@@ -160,3 +190,10 @@ def test_training_holds_frames_against_its_statistics_once(tmp_path):
     held.hold_against({("2m_temperature", None): (278.0, 0.1)})
     with pytest.raises(InputError, match=r"2m_temperature at 2000-11-01T00:00 averages .* as in the statistics"):
         held.window(0, 1)
+
+
+def test_statistics_of_zeros_are_refused(tmp_path):
+    table = synthetic_dataset().mean(("time", "latitude", "longitude"))[["geopotential"]]
+    require_statistics(table, "mean.nc", ["geopotential"])
+    with pytest.raises(InputError, match=r"mean.nc: geopotential at 300 hPa averages 0, expected about 8.8e\+04"):
+        require_statistics(0 * table, "mean.nc", ["geopotential"])

@@ -164,6 +164,19 @@ def test_spectra_of_a_system_that_has_no_scores(files, capsys, monkeypatch, tmp_
     assert "system 'x' is not among those of" in run(files, capsys, monkeypatch, words)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "plot"])
+def test_a_frame_of_zeros_is_no_truth(files, capsys, tmp_path, command):
+    """A lost chunk whose fill value is 0."""
+    truth = TRUTH.copy(deep=True)
+    truth.geopotential.values[6] = 0
+    path = make_store(tmp_path / "t.zarr", truth)
+    assert main([command, str(files / "f.zarr"), "--truth", str(path), "--out", str(tmp_path / "o")]) == 2
+    said = capsys.readouterr().err
+    assert f"{path}: geopotential at " in said and "hPa at 2000-11-02T12:00 averages 0, expected about" in said
+    assert "is a part of the file lost?" in said
+    assert not (tmp_path / "o").exists()
+
+
 def test_lost_truth_is_drawn_as_missing(files, tmp_path):
     truth = TRUTH.copy(deep=True)
     truth.geopotential.values[3] = np.nan
