@@ -19,8 +19,8 @@ _FORMS = (
     r"(?P<year>\d{4})(?P<month>\d\d)(?P<day>\d\d)(?P<hour>\d\d)" + _OFFSET,
 )
 _FORMS_OF_PERIODS = (*_FORMS, r"(?P<year>\d{4})(?:-(?P<month>\d\d))?")
-# The range of datetime64[ns], with room for the longest forecast.
-_YEARS = range(1700, 2201)
+# Years of dates in files and options: the range of datetime64[ns], with room for the longest forecast.
+YEARS = range(1700, 2201)
 
 _DAY = 86400.0
 _DAYS_A_YEAR = 365.24219
@@ -61,8 +61,8 @@ def _parsed(text: str, forms: Sequence[str]) -> tuple[np.datetime64, str]:
         moment = datetime(*numbers, tzinfo=zone).astimezone(UTC)  # type: ignore[misc, arg-type]
     except (ValueError, OverflowError) as error:
         raise InputError(f"time {text!r}: {error}; {expected}") from None
-    if moment.year not in _YEARS:
-        raise InputError(f"time {text!r}: expected a year from {_YEARS[0]} to {_YEARS[-1]}")
+    if moment.year not in YEARS:
+        raise InputError(f"time {text!r}: expected a year from {YEARS[0]} to {YEARS[-1]}")
     unit = next((unit for unit, name in (("Y", "month"), ("M", "day"), ("D", "hour")) if name not in parts), "ns")
     return np.datetime64(moment.replace(tzinfo=None), "ns"), unit
 

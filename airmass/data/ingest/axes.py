@@ -9,6 +9,7 @@ from airmass.core.errors import InputError
 from airmass.core.place import Place
 from airmass.data.formats.layout import HECTOPASCALS, minute
 from airmass.data.formats.valid_time import TIMES, with_valid_time
+from airmass.fields.clock import YEARS
 from airmass.fields.names import Quantity
 from airmass.fields.variables import VARIABLES
 
@@ -16,8 +17,8 @@ _HORIZONTAL = {"lat": "latitude", "lon": "longitude"}
 _LEVELS = ("level", "pressure_level", "isobaricInhPa", "isobaricInPa", "plev", "lev", "isobaric", "pressure")
 _MEMBERS = ("number", "realization", "ensemble", "member", "sample")
 _POINTS = ("cell", "ncells", "points")
+_DATES = f"dates from {YEARS[0]} to {YEARS[-1]}"
 _LEADS = ("step", "prediction_timedelta", "lead_time", "forecast_period", "leadtime")
-_FIRST = np.datetime64("1800-01-01", "ns")
 
 
 def with_our_axes(dataset: xr.Dataset, name: str) -> xr.DataArray:
@@ -92,11 +93,11 @@ def times_of(place: Place, field: xr.DataArray, name: str) -> np.ndarray:
         raise InputError(f"{place}: {name} has no times, expected one or more")
     if times.dtype.kind != "M":
         raise InputError(f"{place}: {name} {_no_dates(field, times)}")
-    times = times.astype("datetime64[ns]")
     if np.isnat(times).any():
         raise InputError(f"{place}: {name} has {np.isnat(times).sum()} missing times of {times.size}, expected none")
-    if times.size and times.min() < _FIRST:
-        raise InputError(f"{place}: {name} has the time {minute(times.min())}, expected from {minute(_FIRST)} on")
+    if (far := ~np.isin(times.astype("datetime64[Y]").astype(np.int64) + 1970, YEARS)).any():
+        raise InputError(f"{place}: {name} has the time {minute(times[far][0])}, expected {_DATES}")
+    times = times.astype("datetime64[ns]")
     steps = np.diff(times)
     if (twice := steps == np.timedelta64(0)).any():
         raise InputError(f"{place}: {name} has the time {minute(times[1:][twice][0])} twice, expected once")
@@ -112,7 +113,7 @@ def _no_dates(field: xr.DataArray, times: np.ndarray) -> str:
         return "has times without dates, expected dates of the standard calendar"
     calendar = field.time.encoding.get("calendar", "another")
     if calendar in ("standard", "gregorian", "proleptic_gregorian") and times.size:
-        return f"has times such as {times.flat[-1]}, expected dates from {minute(_FIRST)} to 2262"
+        return f"has times such as {times.flat[-1]}, expected {_DATES}"
     return f"has times in the calendar {calendar!r}, expected dates of the standard calendar"
 
 

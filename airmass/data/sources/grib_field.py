@@ -12,6 +12,7 @@ from jaxtyping import Float
 from airmass.core.errors import InputError
 from airmass.data.sources.grib_messages import Position
 from airmass.data.sources.grib_process import DecodingError, ask
+from airmass.fields.clock import YEARS
 from airmass.fields.names import Names, Quantity
 
 PRESSURE = {"isobaricInhPa": 1.0, "isobaricInPa": 0.01}
@@ -165,8 +166,8 @@ def _date(said: Header, where: str) -> np.datetime64:
         date = datetime(day // 10000, day // 100 % 100, day % 100, time // 100, time % 100)
     except ValueError:
         date = datetime.min
-    if not 1700 <= date.year <= 2250:
-        raise InputError(f"{where} has the date {day} {time:04d}, expected a date from 1700 to 2250")
+    if date.year not in YEARS:
+        raise InputError(f"{where} has the date {day} {time:04d}, expected a date from {YEARS[0]} to {YEARS[-1]}")
     return np.datetime64(date, "ns")
 
 

@@ -92,8 +92,18 @@ changed(
 changed("times as plain numbers", "has times without dates, expected dates", at("time", [0, 6]))
 changed(
     "dates far in the future",
-    "has times such as 2400-01-02 00:00:00, expected dates from 1800-01-01T00:00 to 2262",
+    "has times such as 2400-01-02 00:00:00, expected dates from 1700 to 2200",
     at("time", np.array(["2400-01-01", "2400-01-02"], "datetime64[s]")),
+)
+changed(
+    "dates after those of GRIB",
+    "has the time 2201-01-01T00:00, expected dates from 1700 to 2200",
+    at("time", np.array(["2200-12-31T18", "2201-01-01"], "datetime64[ns]")),
+)
+changed(
+    "dates before those of GRIB",
+    "has the time 1699-12-31T18:00, expected dates from 1700 to 2200",
+    at("time", np.array(["1699-12-31T18", "1700-01-01"], "datetime64[ns]")),
 )
 changed(
     "a time that is asked for and absent",
