@@ -28,7 +28,7 @@ from tests.golden_case import ROOT as GOLDEN
 from tests.training.small import OPTIONS, SMALL, small_model
 
 NAMES = (*SMALL.task.targets, *SMALL.task.static)
-BEST_TRACKS = Path(__file__).parents[1] / "evaluation" / "features" / "ibtracs_october_2019.csv"
+BEST_TRACKS = Path(__file__).parents[1] / "evaluation" / "tracks" / "ibtracs_october_2019.csv"
 DATES = ("2000-11-01", "2000-11-02")
 TRAINING = (
     "--training.updates 1 --training.rollout 1 --training.batch 1 --optimiser.warmup 1 --safety.save-updates 100 "
