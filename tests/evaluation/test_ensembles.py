@@ -140,7 +140,10 @@ def test_memory_is_for_a_few_lead_times_and_blocks_change_nothing(together, ense
 def test_lead_and_initial_times_are_chosen_or_the_same(ensembles, tmp_path):
     both = {"forecasts": [ensembles / "e.zarr", ensembles / "d.zarr"], "truth": ensembles / "truth.zarr"}
     refused(
-        ensembles, tmp_path, r"lead_time of graphcast is 6 to 24 h \(4\), but gencast.*12 to 36 h.*--lead-times", **both
+        ensembles,
+        tmp_path,
+        r"lead_time of graphcast is 6 to 24 h every 6 h \(4\), but gencast.*12 to 36 h.*--lead-times",
+        **both,
     )
     refused(ensembles, tmp_path, "graphcast has no lead_time 36 h, which was requested", lead_times=["36h"], **both)
     refused(ensembles, tmp_path, "expected one such as 10d", lead_times=["soon"], **both)

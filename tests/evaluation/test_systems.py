@@ -128,7 +128,7 @@ def test_forecasts_of_training_dates_are_told(files, tmp_path):
     assert said in report.read_text()
     forecast.attrs["airmass_training_to"] = "soon"
     write_forecast(tmp_path / "g.zarr", forecast)
-    with pytest.raises(InputError, match=r"g.zarr: attribute 'airmass_training_from' or '_to'"):
+    with pytest.raises(InputError, match=r"g.zarr: attributes 'airmass_training_from' and '_to': time 'soon'"):
         scored([tmp_path / "g.zarr"], files / "truth.zarr", tmp_path / "t")
 
 
