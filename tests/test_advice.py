@@ -23,7 +23,7 @@ DATES = ("2000-11-01", "2000-11-01")
 
 
 def recommending() -> dict[str, int]:
-    """How many texts in code, other than docstrings, name a command to run, by file."""
+    """Number of texts in code, other than docstrings, that name a command to run, by file."""
     found = {}
     for path in PACKAGE.rglob("*.py"):
         code = re.sub(r'""".*?"""', "", path.read_text(), flags=re.DOTALL)

@@ -98,7 +98,7 @@ def test_links_lead_to_files(page):
 
 
 def of_readme(name: str) -> dict[str, list]:
-    """What must not differ between the languages: headings by depth, tables by shape and code, code, addresses."""
+    """Parts that are equal in all languages: headings by depth, tables by shape and code, code, addresses."""
     text = (ROOT / name).read_text()
     cells = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
     blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -202,7 +202,7 @@ def test_every_public_name_and_command_is_in_the_reference(reference):
 
 
 def test_every_setting_is_in_the_reference(reference):
-    """Those of the families' settings; a class says in its docstring what its settings do."""
+    """Settings of every recipe have a row, and their class a docstring that says what they do."""
     text = "\n".join(reference.settings())
     for recipe in RECIPES.values():
         for prefix, value in reference._settings(recipe, "--"):

@@ -109,7 +109,7 @@ def _demo_recipe(recipe: Recipe, seed: int, model: Model) -> Recipe:
     return replace(recipe, training=replace(recipe.training, seed=seed, dates=TRAINING_DATES[model]))
 
 
-def training_days(model: Model) -> int:
+def _training_days(model: Model) -> int:
     """Number of days that a model is trained on."""
     first, last = (np.datetime64(day) for day in TRAINING_DATES[model])
     return int((last - first).astype(int)) + 1
@@ -120,12 +120,7 @@ def _graphcast_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], consol
     scores, pictures = out / "scores", out / "pictures"
     return [
         _simulation(out, seed, "graphcast"),
-        Part(
-            f"Train GraphCast on the first {training_days('graphcast')}",
-            run / "model.npz",
-            lambda: _train(recipe, store, run, console),
-            True,
-        ),
+        _training(recipe, "graphcast", store, run, console),
         Part(
             f"Forecast {LEAD_TIME} from {len(INIT_TIMES)} held-out days",
             forecasts,
@@ -149,7 +144,7 @@ def _ensemble_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console
     ensemble, single, perturbed = out / "forecast.zarr", out / "graphcast.zarr", out / "perturbed.zarr"
     scores, pictures, inits, lead = out / "scores", out / "pictures", ENSEMBLE_INIT_TIMES, ENSEMBLE_LEAD_TIME
     recipe, other_recipe = recipes[f"{model}-demo"], recipes[PLAIN]
-    title, perturb = recipe.family.title, PERTURBATION[model]
+    perturb = PERTURBATION[model]
     random = {"members": MEMBERS, "seed": seed}
 
     def evaluate_all():
@@ -158,12 +153,7 @@ def _ensemble_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console
 
     return [
         _simulation(out, seed, model),
-        Part(
-            f"Train {title} on the first {training_days(model)}",
-            run / "model.npz",
-            lambda: _train(recipe, store, run, console),
-            True,
-        ),
+        _training(recipe, model, store, run, console),
         Part(
             "Train GraphCast on them, to compare with",
             other / "model.npz",
@@ -193,14 +183,21 @@ def _ensemble_parts(out: Path, seed: int, recipes: Mapping[str, Recipe], console
 
 
 def _simulation(out: Path, seed: int, model: Model) -> Part:
-    store, days, start = out / "simulated.zarr", training_days(model) + HELD_OUT_DAYS, TRAINING_DATES[model][0]
+    store, days, start = out / "simulated.zarr", _training_days(model) + HELD_OUT_DAYS, TRAINING_DATES[model][0]
     return Part(f"Simulate {days} days of weather", store, lambda: _simulate(store, seed, start, days), True)
+
+
+def _training(recipe: Recipe, model: Model, store: Path, run: Path, console: Console) -> Part:
+    title = f"Train {recipe.family.title} on the first {_training_days(model)}"
+    return Part(title, run / "model.npz", lambda: _train(recipe, store, run, console), True)
 
 
 def _simulate(store: Path, seed: int, start: str, days: int) -> None:
     # In its own process: the circulation model changes JAX's settings, and its memory is freed at the end.
     command = [sys.executable, "-m", "airmass", "simulate", str(store), "--days", str(days), "--start", start]
     status = subprocess.run([*command, "--seed", str(seed)]).returncode
+    if status == 2:  # bad input, of which it has printed the line
+        raise InputError(f"{store}: not simulated, for the reason above; choose another --out")
     if status:
         raise InputError(f"{store}: the simulation ended with status {status}; the same command resumes it")
 

@@ -22,7 +22,7 @@ from airmass.data.formats.forecast_reader import (
     remarks,
     system_of,
 )
-from airmass.data.formats.layout import grid_of, minute
+from airmass.data.formats.layout import every, grid_of, minute
 from airmass.data.plausible import require_plausible
 from airmass.evaluation.request import named_store
 from airmass.evaluation.scores import BASELINES
@@ -235,9 +235,7 @@ def _ends(values: Sequence | np.ndarray) -> list:
 
 def _spacing(times: np.ndarray) -> str:
     """Words on the step of times and their number: " every 6 h (40)"."""
-    steps = np.unique(np.diff(times))
-    every = f" every {hours(steps)[0]:g} h" if len(steps) == 1 else " in uneven steps" if len(steps) else ""
-    return f"{every} ({len(times)})"
+    return f"{every(times) or ' in uneven steps' * (len(times) > 1)} ({len(times)})"
 
 
 def _one(value: np.datetime64 | np.timedelta64 | int) -> str:

@@ -51,6 +51,12 @@ def minute(time: np.datetime64) -> str:
     return str(np.datetime_as_string(time, "m"))
 
 
+def every(times: np.ndarray) -> str:
+    """Words on the step of times or intervals, such as " every 6 h"; empty if it is uneven or there is none."""
+    steps = np.unique(np.diff(times)) / np.timedelta64(1, "h")
+    return f" every {steps[0]:g} h" if len(steps) == 1 else ""
+
+
 def fill_hint(field: xr.DataArray) -> str:
     """A hint for missing values in Zarr v2 arrays with fill_value 0, which readers take as missing; else empty."""
     fill = field.encoding.get("_FillValue")

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from airmass.core.errors import InputError
-from airmass.data.formats.layout import axis_problem, minute, problems
+from airmass.data.formats.layout import axis_problem, every, minute, problems
 from airmass.data.formats.opening import open_unchecked
 from airmass.data.formats.reading import error_line
 from airmass.fields.variables import VARIABLES
@@ -67,9 +67,7 @@ def require_times(dataset: xr.Dataset, path: str | Path, times: Iterable[np.date
     held = dataset.time.values.astype("datetime64[ns]")
     absent = wanted[~np.isin(wanted, held)]
     if absent.size:
-        steps = np.unique(np.diff(held)) / np.timedelta64(1, "h")
-        every = f" every {steps[0]:g} h" if len(steps) == 1 else ""
-        span = f"{minute(held[0])} to {minute(held[-1])}{every}" if held.size else "no times"
+        span = f"{minute(held[0])} to {minute(held[-1])}{every(held)}" if held.size else "no times"
         raise InputError(
             f"{path}: missing time {minute(absent[0])}"
             + (f" and {absent.size - 1} more" if absent.size > 1 else "")

@@ -68,7 +68,7 @@ def test_a_convolution_is_a_sum_over_neighbours():
 
 
 def test_a_cell_follows_the_equations_of_the_paper():
-    """Of one grid point, where a convolution with a kernel of one is a product."""
+    """One grid point, where a convolution with a kernel of one is a product."""
     cell = Cell(2, 1, key=jax.random.key(0))
     frames = np.random.default_rng(0).normal(size=(3, 1, 1, 2)).astype(np.float32)
     found = np.asarray(cell(jnp.asarray(frames), False))[:, 0, 0]
