@@ -23,6 +23,7 @@ class Model(Protocol):
 
     network: Any
     normaliser: Normaliser
+    static: Float[Array, "node static"]
 
     @property
     def space(self) -> str | None: ...

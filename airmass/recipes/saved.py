@@ -26,6 +26,7 @@ _LATER = frozenset(
     + [
         "loss.stages",
         "task.nonnegative",
+        "training.rotate",
         "model.linear_residual",
         "diffusion.calibration",
         "loader.block",

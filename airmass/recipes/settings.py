@@ -25,7 +25,9 @@ class TrainingSettings:
     first and last training date, both included; None takes the whole store. `recompute` recomputes the activations of
     each rollout step in the backward pass, which saves memory. `precision` applies to activations; parameters, scales,
     states and residual sums on the mesh stay float32. `input_noise` is the standard deviation of white noise added to
-    the initial frames of a rollout, in standard deviations of the change over one step.
+    the initial frames of a rollout, in standard deviations of the change over one step. With `rotate`, each example is
+    turned about the Earth's axis by a random number of grid columns, with its forcings and static fields: where days
+    are few, a model learns less of them by heart.
     """
 
     updates: tuple[_Updates, ...]
@@ -37,6 +39,7 @@ class TrainingSettings:
     recompute: bool = True
     precision: str = "float32"
     input_noise: Annotated[float, Range(0, 1000)] = 0.0
+    rotate: bool = False
 
     def __post_init__(self):
         check(self, "training")

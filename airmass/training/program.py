@@ -17,6 +17,7 @@ from airmass.models.objectives.base import Example, Objective
 from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.recipes.recipes import Recipe
 from airmass.recipes.settings import TrainingSettings
+from airmass.training.rotation import require_rows
 from airmass.training.sharding import MEMBER, SPACE, example_axes, own_share, spread
 from airmass.training.update import Fixed, TrainingBatch, Update, make_update
 
@@ -29,13 +30,19 @@ class UpdateProgram(NamedTuple):
 
 
 def update_program(recipe: Recipe, model: Any, held: PyTree, grid: LatLonGrid, mesh: Mesh) -> UpdateProgram:
-    """The update of a recipe's model, whose parameters are in the state but for the frozen ones, `held`."""
+    """The update of a recipe's model, whose parameters are in the state but for the frozen ones, `held`.
+
+    Raises InputError for examples that are to be turned on devices that have parts of rows.
+    """
+    if recipe.training.rotate:
+        require_rows(grid, mesh.shape[SPACE])
     recipe = replace(recipe, devices=replace(recipe.devices, member=mesh.shape[MEMBER]))
     stages = [recipe.loss.of_stage(number) for number in range(len(recipe.training.updates))]
     parts = replace(model, network=None)
     fixed = {loss.kind: Fixed(parts, held, objective_of(replace(recipe, loss=loss), grid)) for loss in stages}
     placed = _placed_together(fixed, mesh)
-    update = make_update(recipe.optimiser, recipe.training, recipe.family.training_members(recipe.model), mesh)
+    members, (_, columns) = recipe.family.training_members(recipe.model), grid.shape
+    update = make_update(recipe.optimiser, recipe.training, members, columns, mesh)
     return UpdateProgram(update, tuple(placed[loss.kind] for loss in stages))
 
 

@@ -17,6 +17,7 @@ from airmass.models.objectives.base import Example, Objective
 from airmass.recipes.settings import OptimiserSettings, TrainingSettings
 from airmass.training.adaptation import join
 from airmass.training.optimiser import average_decay, optimiser
+from airmass.training.rotation import rotated
 from airmass.training.sharding import DATA, MEMBER, SPACE, example_axes
 
 
@@ -82,17 +83,20 @@ class Fixed(NamedTuple):
 Update = Callable[[TrainingState, TrainingBatch, Fixed], tuple[TrainingState, UpdateReport]]
 
 
-def make_update(settings: OptimiserSettings, training: TrainingSettings, members: int, mesh: Mesh) -> Update:
+def make_update(
+    settings: OptimiserSettings, training: TrainingSettings, members: int, columns: int, mesh: Mesh
+) -> Update:
     """Make the update function for a loss of so many `members`, compiled once per rollout length and loss.
 
+    `columns` is the number of longitudes of the grid, by which examples may be turned.
     The state's memory is reused for the next.
     """
     transform = optimiser(settings, training.updates)
-    seed, axes = training.seed, example_axes(members)
+    seed, axes, turned = training.seed, example_axes(members), columns if training.rotate else 0
 
     def update(state: TrainingState, batch: TrainingBatch, fixed: Fixed):
         key = jax.random.fold_in(jax.random.key(seed), state.update + state.offset)
-        mean_loss = _loss_on(mesh, key, axes)
+        mean_loss = _loss_on(mesh, key, axes, turned)
         (loss, errors), gradient = _over_parts(mean_loss, state.trained, batch, fixed)
         norm = optax.tree.norm(gradient)
         finite = jnp.isfinite(norm) & jnp.isfinite(loss)
@@ -131,14 +135,21 @@ def _over_parts(mean_loss, trained: PyTree, batch: TrainingBatch, fixed: Fixed):
     return jax.lax.scan(add, zeros, jnp.arange(parts))[0]
 
 
-def _loss_on(mesh: Mesh, key, axes: tuple[str, ...]):
-    """Function for the mean loss of a part, on one device or on a mesh that has its examples along `axes`."""
+def _loss_on(mesh: Mesh, key, axes: tuple[str, ...], columns: int):
+    """Function for the mean loss of a part, on one device or on a mesh that has its examples along `axes`.
+
+    Examples are turned by up to so many `columns`, 0 for not at all.
+    """
 
     def mean_loss(trained: PyTree, part: TrainingBatch, fixed: Fixed):
         model = replace(fixed.model, network=join(trained, fixed.held))
 
         def one(example: Example, number):
-            return fixed.objective(model, example, jax.random.fold_in(key, number))
+            own, read = jax.random.fold_in(key, number), model
+            if columns:
+                own, turn_key = jax.random.split(own)
+                read, example = rotated(model, example, columns, turn_key)
+            return fixed.objective(read, example, own)
 
         if part.number.shape[0] == 1:  # on a CPU, batched gathers are much slower
             return one(*jax.tree.map(lambda leaf: leaf[0], (part.examples, part.number)))
