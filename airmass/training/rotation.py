@@ -29,7 +29,8 @@ def rotated(model: Any, example: Example, columns: int, key: PRNGKeyArray) -> tu
     shift = jax.random.randint(key, (), 0, columns)
 
     def turn(field: Float[Array, "*lead node channel"]) -> Float[Array, "*lead node channel"]:
-        rows = field.reshape(*field.shape[:-2], -1, columns, field.shape[-1])
+        *lead, nodes, channels = field.shape
+        rows = field.reshape(*lead, nodes // columns, columns, channels)
         return jnp.roll(rows, shift, axis=-2).reshape(field.shape)
 
     turned = eqx.tree_at(lambda e: (e.frames, e.forcings), example, (turn(example.frames), turn(example.forcings)))

@@ -30,7 +30,7 @@ def _apart(leaf):
 def main(store: str, out: str) -> None:
     recipe = small_recipe("fgn", calibrated=True)
     task = dataclasses.replace(recipe.task, forcing=RECIPES["demo"].task.forcing)
-    training = TrainingSettings(updates=(1,), rollout=(2,), batch=2, dates=DATES)
+    training = TrainingSettings(updates=(1,), rollout=(2,), batch=2, dates=DATES, rotate=True)
     recipe = dataclasses.replace(
         recipe, task=task, training=training, model=dataclasses.replace(recipe.model, members=MEMBERS)
     )
