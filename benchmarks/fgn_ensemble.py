@@ -1,10 +1,11 @@
 """A long ensemble forecast from random weights, killed on its way: it goes on to the same bits, and memory stays flat.
 
-    python -m benchmarks.fgn_ensemble [--recipe weathernext2-mini --rows 181 --undisturbed 2] [--members 8] [--steps 60]
+    python -m benchmarks.fgn_ensemble [--recipe weathernext2-mini --rows 181 --width 64] [--members 8] [--steps 60]
 
 By default at the sizes of `fgn-demo`. Runs the command twice, undisturbed and killed by SIGKILL at even distances
-(`--kills`). Prints the greatest resident memory in the second and last third of both, and whether the two stores are
-equal. A member depends on its number alone, so where calls are slow the first few (`--undisturbed`) can stand for all.
+(`--kills`). Prints the greatest resident memory of the undisturbed run's second and last third and of each killed one,
+and whether the two stores are equal. Where calls are slow, a narrower network (`--width`) or fewer members help; a
+member depends on its number alone, so the first few (`--undisturbed`) can stand for all.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -43,10 +44,10 @@ class Found:
 
 
 def measure(
-    folder: Path, name: str, grid: LatLonGrid, members: int, steps: int, kills: int, undisturbed: int | None = None
+    folder: Path, recipe: Recipe, grid: LatLonGrid, members: int, steps: int, kills: int, undisturbed: int | None = None
 ) -> Found:
     """Run the forecast undisturbed (its first members alone, where their number is given) and killed."""
-    recipe, first = RECIPES[name], undisturbed or members
+    first = undisturbed or members
     write_store(folder / "initial.zarr", recipe.task, grid, recipe.task.history)
     write_model(folder / "model.npz", random_model(recipe, grid))
     began = time.monotonic()
@@ -124,15 +125,17 @@ def main() -> None:
     for name, value in (("members", 8), ("steps", 60), ("kills", 2)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--undisturbed", type=int)
+    parser.add_argument("--width", type=int)
     options = parser.parse_args()
     poles = options.rows % 2 == 1
     grid = LatLonGrid.equiangular(options.rows, 2 * (options.rows - poles), poles=poles)
+    recipe = RECIPES[options.recipe]
+    if options.width:
+        narrow = replace(recipe.model, width=options.width, feedforward=4 * options.width)  # type: ignore[call-arg]
+        recipe = replace(recipe, model=narrow)
     with tempfile.TemporaryDirectory() as folder:
-        print(
-            measure(
-                Path(folder), options.recipe, grid, options.members, options.steps, options.kills, options.undisturbed
-            )
-        )
+        numbers = options.members, options.steps, options.kills, options.undisturbed
+        print(measure(Path(folder), recipe, grid, *numbers))
 
 
 if __name__ == "__main__":
