@@ -169,7 +169,7 @@ def resolve(request: ForecastRequest) -> ResolvedForecast:
 def _system(request: ForecastRequest) -> ForecastSystem:
     """The system of a request's checkpoints, perturbed and with another sampler where the request says so."""
     paths = request.checkpoints
-    given = request.statistics, request.precision, request.memory_limit, request.config, len(paths)
+    given = request.statistics, request.precision, request.memory_limit, request.config, len(paths), request.noise_scale
     systems = {path: load_system(path, *given) for path in paths}
     system = systems[paths[0]] if len(paths) == 1 else pooled(systems)
     if request.perturb is not None:

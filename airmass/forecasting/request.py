@@ -33,7 +33,7 @@ _SAMPLER = {
     "noise_memory_degrees": "memory_degrees",
 }
 # Options that need random members, and those that need members.
-_DRAWING = ("seed", "initial_noise", *_SAMPLER)
+_DRAWING = ("seed", "initial_noise", "noise_scale", *_SAMPLER)
 _OF_ENSEMBLES = ("members", "first_member", "add", "perturb", "perturb_length", *_DRAWING)
 
 
@@ -74,6 +74,9 @@ class ForecastRequest:
     initial_noise: str | Path | None = None
     """NetCDF file with noise of unit variance, used in place of random noise: for GenCast one field, the same for every
     member; for FGN `noise` (sample, time, noise_channels)."""
+    noise_scale: Annotated[float, Range(0, 100)] | None = None
+    """Standard deviation of the noise of FGN and other models whose members differ by noise in the norms: above 1
+    members spread more. By default the checkpoint's; 1 in published ones."""
     sampler: str | None = None
     """Sampler of GenCast: dpmpp-2s (as published), dpmpp-2m, heun, ddim, ...; by default the checkpoint's."""
     noise_levels: int | None = None
@@ -115,6 +118,8 @@ class ForecastRequest:
             raise InputError(f"--perturb-length {self.perturb_length:g} has no effect without --perturb")
         if self.initial_noise is not None and self.noise_memory:
             raise InputError(f"--initial-noise fixes the noise, so --noise-memory {self.noise_memory:g} has no effect")
+        if self.initial_noise is not None and self.noise_scale is not None:
+            raise InputError(f"--initial-noise fixes the noise, so --noise-scale {self.noise_scale:g} has no effect")
 
     @property
     def checkpoints(self) -> tuple[str | Path, ...]:
@@ -166,6 +171,7 @@ class ForecastRequest:
     def record(self, ensemble: bool) -> dict[str, Any]:
         """Options that determine a forecast's values, as in JSON. Options of ensembles only for an `ensemble`."""
         unset = [] if self.perturb is not None else ["perturb_length"]
+        unset += [] if self.noise_scale is not None else ["noise_scale"]  # as before there was this option
         left_out = {*_NOT_RECORDED, *_SAMPLER, *unset, *(() if ensemble else _OF_ENSEMBLES)}
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in left_out}
         sampler = {"sampler": self.sampler_changes} if self.sampler_changes else {}

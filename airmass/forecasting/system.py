@@ -20,12 +20,13 @@ from airmass.fields.forcing import Stored
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.forecasting.checkpoints.base import Statistics
+from airmass.forecasting.checkpoints.base import Checkpoint, Statistics
 from airmass.forecasting.checkpoints.read import read_checkpoint
 from airmass.models.footprint import fitting
 from airmass.models.model import Model, Trained
 from airmass.models.nn.attention_choice import PLAIN
 from airmass.models.runner import MakeRunner, Runner
+from airmass.models.settings import ModelSettings
 
 # Makes the model for a grid and its static fields.
 BuildModel = Callable[[LatLonGrid, Float[np.ndarray, "node static"]], Model]
@@ -74,18 +75,19 @@ def load_system(
     memory_limit: float | None = None,
     config: str | Path | None = None,
     models: int = 1,
+    noise_scale: float | None = None,
 ) -> ForecastSystem:
     """Read a run's folder, a model file of airmass or a published `.npz`.
 
     A published file needs its `statistics` folder, or its `config`, which contains them. `models` is the number of
-    models of this size that will be in memory.
+    models of this size that will be in memory. `noise_scale` replaces that of a model with noise in its norms.
     `precision` of the network's arithmetic is "float32" or "bfloat16"; `memory_limit` is in GB. Raises InputError for a
     file that is none of these or is inconsistent, and for statistics that lack a variable or level of the task.
     """
     if memory_limit is not None and not memory_limit > 0:
         raise InputError(f"memory limit is {memory_limit:g} GB, expected above 0")
     held = read_checkpoint(checkpoint, config)
-    family, task, settings = held.family, held.task, held.settings
+    family, task, settings = held.family, held.task, _with_noise_scale(held, noise_scale)
     scales, fill = held.scales(statistics), held.fill(statistics)
     attention = family.attention(settings, precision)
     about = {**held.attributes(statistics), **({"attention": attention.report} if attention.report else {})}
@@ -129,6 +131,16 @@ def load_system(
         build,
         read_noise,
     )
+
+
+def _with_noise_scale(held: Checkpoint, noise_scale: float | None) -> ModelSettings:
+    """Settings of a model with another scale of noise; raises InputError for a model without one."""
+    if noise_scale is None:
+        return held.settings
+    if not hasattr(held.settings, "noise_scale"):
+        raise InputError(f"{held.path}: {held.family.title} has no noise in its norms: --noise-scale has no effect")
+    changed: Any = {"noise_scale": noise_scale}
+    return replace(held.settings, **changed)
 
 
 def check_grid(system: ForecastSystem, checkpoint: str | Path, start: Initial) -> None:

@@ -28,6 +28,11 @@ class MemberModel(Model, Protocol):
         """Size of a member's noise of a step."""
         ...
 
+    @property
+    def noise_scale(self) -> float:
+        """Standard deviation of the noise of forecasts."""
+        ...
+
     def prepare(self, state: State, forcing: Float[Array, "window node forcing"]) -> Any: ...
 
     def predict(self, inputs: Any, noise: Noise) -> Float[Array, "node target"]:
@@ -117,8 +122,8 @@ def step(
 
 
 def draw(model: MemberModel, key: PRNGKeyArray) -> Noise:
-    """A member's noise of one step."""
-    return jax.random.normal(key, (model.noise_channels,))
+    """A member's noise of one step of a forecast."""
+    return model.noise_scale * jax.random.normal(key, (model.noise_channels,))
 
 
 _step = jax.jit(step)

@@ -28,6 +28,7 @@ _LATER = frozenset(
         "task.nonnegative",
         "training.rotate",
         "model.linear_residual",
+        "model.noise_scale",
         "diffusion.calibration",
         "loader.block",
         "loader.blocks_at_once",

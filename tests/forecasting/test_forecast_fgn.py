@@ -93,6 +93,34 @@ def test_members_are_dealt_to_several_models_by_number_and_can_be_added(models, 
     assert open_forecast(pool, ensemble=True).attrs["airmass_models"] == ", ".join(map(str, models))
 
 
+def test_a_scale_of_noise_replaces_the_checkpoints(tmp_path):
+    """Without noise members are one; each scale is its own forecast, which the store tells."""
+    first = {}
+    for scale in (0, 1, 2):
+        out = tmp_path / f"{scale}.zarr"
+        assert command(out, "--members", 2, "--noise-scale", scale, lead_time="6h") == 0
+        first[scale] = frames_of(out)[:, 0]
+        assert json.loads(open_forecast(out, ensemble=True).attrs["airmass_settings"])["noise_scale"] == scale
+    assert command(tmp_path / "plain.zarr", "--members", 2, lead_time="6h") == 0
+    np.testing.assert_array_equal(frames_of(tmp_path / "plain.zarr")[:, 0], first[1])
+    apart = [np.nanstd(first[scale][0] - first[scale][1]) for scale in (0, 1, 2)]
+    assert apart[0] == 0 and 1.2 < apart[2] / apart[1] < 4
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({"initial_noise": FOLDER / "noise.nc"}, "--initial-noise fixes the noise, so --noise-scale 2 has no effect"),
+        (
+            {"checkpoints": (FOLDER.parent / "graphcast" / "checkpoint.npz",), "config": None},
+            "GraphCast has no noise in its norms: --noise-scale has no effect",
+        ),
+    ],
+)
+def test_a_scale_of_noise_without_effect(refused, inputs, words):
+    assert words in refused("--noise-scale", 2, **inputs)
+
+
 @pytest.mark.slow
 def test_bfloat16_is_near(made, tmp_path):
     noise = ["--members", MEMBERS, "--initial-noise", FOLDER / "noise.nc", "--precision", "bfloat16"]

@@ -133,6 +133,7 @@ class FGN(eqx.Module):
     uniform: tuple[int, ...] = eqx.field(static=True)
     unit_interval: tuple[int, ...] = eqx.field(static=True)
     precision: str = eqx.field(static=True, default="float32")
+    noise_scale: float = eqx.field(static=True, default=1.0)
     embedded: FGNEmbedded | None = None
 
     def ready(self, inference: bool = False) -> "FGN":
@@ -234,7 +235,7 @@ def fgn(
     tiles = Tiles.of(graphs, parts=parts, space=shared_axis(parts))
     model = FGN(
         trained.network, tiles, neighbours, trained.normaliser, static, trained.fill, task.step, uniform_columns(task),
-        unit_interval_columns(task), precision,
+        unit_interval_columns(task), precision, settings.noise_scale,
     )  # fmt: skip
     return jax.tree.map(jnp.asarray, model)
 

@@ -15,7 +15,8 @@ class FGNSettings(ModelSettings):
     A member's noise of a step is `noise_channels` normal numbers for the whole globe, from which one matrix makes the
     condition of size `condition` that every norm reads. Edges have `edge_width` channels. Sums of messages that reach
     mesh nodes are divided by `divisor`. Training scores `members` of an example together. `corner_length` is what
-    features of mesh to grid edges are divided by; None is the longest of them.
+    features of mesh to grid edges are divided by; None is the longest of them. Forecasts draw noise of the standard
+    deviation `noise_scale`, training always of 1: above 1 members spread more than they learned to.
 
     With `recompute` 0 the backward pass finds every activation kept; with k it makes those of k blocks at a time again,
     and those of each tile of encoder and decoder.
@@ -33,6 +34,7 @@ class FGNSettings(ModelSettings):
     condition: Annotated[int, Range(1, 4096)] = 32
     divisor: Annotated[float, Range(0, 1e6, above=True)] = 4.0
     members: Annotated[int, Range(2, 256)] = 2
+    noise_scale: Annotated[float, Range(0, 100)] = 1.0
     radius_fraction: Annotated[float, Range(0, 10, above=True)] = 0.6
     corner_length: Annotated[float, Range(0, above=True)] | None = None
     recompute: Annotated[int, Range(0, 1024)] = 1

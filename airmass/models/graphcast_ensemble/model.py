@@ -63,6 +63,7 @@ class GraphCastEnsemble(eqx.Module):
     static: Float[Array, "node static"]
     step_hours: int = eqx.field(static=True)
     precision: str = eqx.field(static=True, default="float32")
+    noise_scale: float = eqx.field(static=True, default=1.0)
     inference: bool = eqx.field(static=True, default=False)
 
     @property

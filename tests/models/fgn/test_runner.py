@@ -1,12 +1,15 @@
 """A member of an ensemble depends on the seed, the initial time and its own number alone."""
 
+import dataclasses
 from itertools import islice
 
+import jax
 import numpy as np
 import pytest
 
 from airmass.data.loading.frames import Frames
 from airmass.models.family import families
+from airmass.models.members import draw
 from airmass.models.runner import Written
 from tests.models.test_family_contract import DATES, small_recipe
 from tests.training.small import small_saved
@@ -54,3 +57,18 @@ def test_given_noise_is_that_of_its_member_and_step(case):
     both = run(case, [0, 1], noise=noise)
     np.testing.assert_array_equal(run(case, [0, 1], noise=noise[::-1])[::-1], both)
     assert (both[0] != both[1]).any()
+
+
+@pytest.mark.parametrize("family", [f for f in families() if hasattr(families()[f].settings(), "noise_scale")])
+def test_noise_of_forecasts_has_the_scale_of_the_settings(small_store, family):
+    """Drawn with half the scale, a member is that of half its noise; without any, members are one."""
+    recipe = small_recipe(family, calibrated=True, forced=())
+    frames = Frames(small_store, recipe.task, DATES)
+    drawn = {}
+    for scale in (1.0, 0.5, 0.0):
+        settings = dataclasses.replace(recipe.model, noise_scale=scale)
+        model = small_saved(dataclasses.replace(recipe, model=settings), frames).model(frames.static())
+        drawn[scale] = draw(model, jax.random.key(5))
+        assert drawn[scale].shape == (model.noise_channels,)
+    np.testing.assert_array_equal(drawn[0.5], drawn[1.0] / 2)
+    assert not drawn[0.0].any() and drawn[1.0].all()
