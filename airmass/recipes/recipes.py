@@ -277,9 +277,10 @@ RECIPES: dict[str, Recipe] = {
             condition=16,
             divisor=1.0,
             recompute=0,
+            noise_scale=1.3,
         ),
-        # From squared errors by one member without noise, which learns fast, to the score of members.
-        training=TrainingSettings(updates=(2400, 400, 300, 250), rollout=(1, 1, 2, 4)),
+        # From squared errors by one member without noise, which learns fast, to the score of members (decision 24).
+        training=TrainingSettings(updates=(3000, 400, 300, 250), rollout=(1, 1, 2, 4), rotate=True),
         optimiser=OptimiserSettings(
             kind="muon",
             schedule="stages",
