@@ -17,7 +17,6 @@ from airmass.models.objectives.base import Example, Objective
 from airmass.models.objectives.losses.base import WeightedLoss
 from airmass.recipes.recipes import Recipe
 from airmass.recipes.settings import TrainingSettings
-from airmass.training.rotation import require_rows
 from airmass.training.sharding import MEMBER, SPACE, example_axes, own_share, spread
 from airmass.training.update import Fixed, TrainingBatch, Update, make_update
 
@@ -30,12 +29,7 @@ class UpdateProgram(NamedTuple):
 
 
 def update_program(recipe: Recipe, model: Any, held: PyTree, grid: LatLonGrid, mesh: Mesh) -> UpdateProgram:
-    """The update of a recipe's model, whose parameters are in the state but for the frozen ones, `held`.
-
-    Raises InputError for examples that are to be turned on devices that have parts of rows.
-    """
-    if recipe.training.rotate:
-        require_rows(grid, mesh.shape[SPACE])
+    """The update of a recipe's model, whose parameters are in the state but for the frozen ones, `held`."""
     recipe = replace(recipe, devices=replace(recipe.devices, member=mesh.shape[MEMBER]))
     stages = [recipe.loss.of_stage(number) for number in range(len(recipe.training.updates))]
     parts = replace(model, network=None)

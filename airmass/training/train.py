@@ -44,6 +44,7 @@ from airmass.training.loop import Callbacks, Loop
 from airmass.training.monitor import Monitor
 from airmass.training.profiler import Profiler
 from airmass.training.program import place_batch, update_program
+from airmass.training.rotation import require_rows
 from airmass.training.run_folder import FROM_SCRATCH, WarmStart, claimed, export, initial_model
 from airmass.training.sharding import (
     MEMBER,
@@ -88,6 +89,8 @@ def train(
     frames = Frames(data, recipe.task, dates, missing=family.may_be_missing, sparse=family.masks_targets)
     for number in range(len(recipe.training.updates)):
         require_grid(recipe.loss.of_stage(number), frames.grid)
+    if recipe.training.rotate:
+        require_rows(frames.grid, mesh.shape[SPACE])
     validation = _validation(recipe, data)
     settings = _settings(recipe, frames, mesh, start)
     require_installed(recipe.watch)
