@@ -1,5 +1,6 @@
 """Recipes as saved in runs and model files, of this version or an older one."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from airmass.diffusion.samplers import known_samplers
 from airmass.models.family import family_named
 from airmass.models.objectives.settings import OWN
 from airmass.recipes.recipes import Recipe
+from airmass.recipes.settings import DeviceSettings
 
 
 def as_settings(made: Recipe) -> dict:
@@ -54,6 +56,15 @@ def from_settings(settings: Mapping, source: str | Path = "settings") -> Recipe:
         return typed(parts | {"model": model}, Recipe, "", _LATER)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
+
+
+def in_full(settings: Mapping, source: str | Path) -> dict:
+    """The recipe of a run's settings as this version writes it, fields that it lacks at their defaults.
+
+    `devices` holds the axes that the run was started on, and stays as it is. Raises InputError as `from_settings`.
+    """
+    made = from_settings(dict(settings) | {"devices": asdict(DeviceSettings())}, source)
+    return json.loads(json.dumps(as_settings(made))) | {"devices": settings.get("devices")}
 
 
 def completed(settings: Mapping) -> dict:

@@ -38,7 +38,7 @@ from airmass.forecasting.checkpoints.model_file import (
 from airmass.forecasting.checkpoints.published import missing_fill
 from airmass.models.family import new_network
 from airmass.recipes.recipes import Recipe
-from airmass.recipes.saved import completed
+from airmass.recipes.saved import in_full
 from airmass.training.warm_start import restored_fill, restored_scales, start_from
 
 SETTINGS_FILE = "settings.json"
@@ -171,7 +171,7 @@ def _compare(run: Path, settings: dict, console: Console, accept_changes: bool) 
     recipe = old.get("recipe")
     if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), dict):
         raise InputError(f"{run / SETTINGS_FILE}: has no recipe of a training run")
-    old["recipe"] = completed(recipe)
+    old["recipe"] = in_full(recipe, run / SETTINGS_FILE)
     different = list(_differences(settings, {key: old.get(key) for key in settings}))
     if not different:
         return None

@@ -20,7 +20,8 @@ from airmass.training.sharding import example_axes, mesh_of
 from tests.training.small import OPTIONS, TASK
 
 COMMAND = [sys.executable, "-m", "airmass", "train", "demo", *OPTIONS, "--watch.every", "1", "--training.batch", "8"]
-COMMAND += "--training.updates 3 --training.rollout 2 --training.input-noise 0.1 --training.accumulate 2 --training.rotate".split()
+COMMAND += "--training.updates 3 --training.rollout 2 --training.input-noise 0.1 --training.accumulate 2".split()
+COMMAND += ["--training.rotate"]
 
 
 def _run(store, run, devices: int, *options: str) -> subprocess.Popen:

@@ -168,6 +168,19 @@ def test_changes_are_accepted_when_told(small_store, small_run, tmp_path, capsys
     train(longer, small_store, run)  # and kept
 
 
+def test_a_run_of_an_older_version_goes_on(small_store, small_run, tmp_path):
+    """Settings that came later are at their defaults, and differ where they are not."""
+    run = shutil.copytree(small_run, tmp_path / "run")
+    settings = json.loads((run / "settings.json").read_text())
+    for part, name in (("training", "rotate"), ("loss", "stages"), ("task", "nonnegative"), ("loader", "block")):
+        del settings["recipe"][part][name]
+    (run / "settings.json").write_text(json.dumps(settings))
+    train(SMALL, small_store, run)
+    turned = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, rotate=True))
+    with pytest.raises(InputError, match=r"was started with training\.rotate = False, not True; choose another --run"):
+        train(turned, small_store, run)
+
+
 def test_two_runs_in_one_folder_are_refused(small_store, small_run, tmp_path):
     run = shutil.copytree(small_run, tmp_path / "run")
     before = (run / "settings.json").read_text()

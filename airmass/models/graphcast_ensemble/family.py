@@ -25,8 +25,8 @@ class GraphCastEnsembleFamily(MembersFamily):
 
         given = trained.network, trained.settings, trained.grid, trained.normaliser, static, trained.task.step
         plain = graphcast(*given, precision, parts)
-        parts = plain.network, plain.tiles, plain.normaliser, plain.static, trained.task.step, precision
-        return GraphCastEnsemble(*parts, trained.settings.noise_scale)
+        shared = plain.network, plain.tiles, plain.normaliser, plain.static, trained.task.step, precision
+        return GraphCastEnsemble(*shared, trained.settings.noise_scale)
 
     def footprint(self, settings: GraphCastEnsembleSettings, sizes):
         from airmass.models.graphcast.footprint import footprint
