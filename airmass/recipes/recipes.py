@@ -176,10 +176,10 @@ RECIPES: dict[str, Recipe] = {
     "demo-curriculum": Recipe(
         # Recomputing, the default, was measured to be faster in longer rollouts.
         task=_DEMO,
-        model=GraphCastSettings(mesh_level=2, width=64, steps=4, recompute=0),
+        model=GraphCastSettings(mesh_level=3, width=64, steps=4, recompute=0),
         training=TrainingSettings(updates=(2000, 200, 250, 200), rollout=(1, 2, 3, 4)),
         optimiser=_FOUR_STAGES,
-        cost="about three minutes on two CPU cores",
+        cost="about four minutes on two CPU cores",
         expect="Z500 RMSE about 39 / 137 / 385 / 556 m2 s-2 at 6 / 24 / 72 / 120 h, three seeds (docs/demo.md)",
     ),
     "simulated-year": Recipe(
@@ -324,7 +324,7 @@ RECIPES: dict[str, Recipe] = {
     "graphcast-ensemble-demo": Recipe(
         # --start with a run of "demo" or "demo-curriculum".
         task=replace(_DEMO, nonnegative=("total_precipitation_6hr",)),
-        model=GraphCastEnsembleSettings(mesh_level=2, width=64, steps=4, recompute=0, noise_channels=16),
+        model=GraphCastEnsembleSettings(mesh_level=3, width=64, steps=4, recompute=0, noise_channels=16),
         training=TrainingSettings(updates=(250, 180), rollout=(1, 4)),
         optimiser=OptimiserSettings(
             kind="muon",
