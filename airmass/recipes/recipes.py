@@ -322,7 +322,7 @@ RECIPES: dict[str, Recipe] = {
         expect="not yet run by us (docs/fgn.md)",
     ),
     "graphcast-ensemble-demo": Recipe(
-        # --start with a run of "demo" or "demo-curriculum".
+        # --start with a run of "demo-curriculum"; with one of "demo", also --model.mesh-level 2.
         task=replace(_DEMO, nonnegative=("total_precipitation_6hr",)),
         model=GraphCastEnsembleSettings(mesh_level=3, width=64, steps=4, recompute=0, noise_channels=16),
         training=TrainingSettings(updates=(250, 180), rollout=(1, 4)),
