@@ -20,13 +20,12 @@ from airmass.fields.forcing import Stored
 from airmass.fields.grid import LatLonGrid
 from airmass.fields.normalise import Normaliser
 from airmass.fields.task import Task
-from airmass.forecasting.checkpoints.base import Checkpoint, Statistics
+from airmass.forecasting.checkpoints.base import Statistics
 from airmass.forecasting.checkpoints.read import read_checkpoint
 from airmass.models.footprint import fitting
 from airmass.models.model import Model, Trained
 from airmass.models.nn.attention_choice import PLAIN
 from airmass.models.runner import MakeRunner, Runner
-from airmass.models.settings import ModelSettings
 
 # Makes the model for a grid and its static fields.
 BuildModel = Callable[[LatLonGrid, Float[np.ndarray, "node static"]], Model]
@@ -87,7 +86,9 @@ def load_system(
     if memory_limit is not None and not memory_limit > 0:
         raise InputError(f"memory limit is {memory_limit:g} GB, expected above 0")
     held = read_checkpoint(checkpoint, config)
-    family, task, settings = held.family, held.task, _with_noise_scale(held, noise_scale)
+    family, task, settings = held.family, held.task, held.settings
+    if noise_scale is not None:
+        settings = family.with_noise_scale(held.path, settings, noise_scale)
     scales, fill = held.scales(statistics), held.fill(statistics)
     attention = family.attention(settings, precision)
     about = {**held.attributes(statistics), **({"attention": attention.report} if attention.report else {})}
@@ -131,16 +132,6 @@ def load_system(
         build,
         read_noise,
     )
-
-
-def _with_noise_scale(held: Checkpoint, noise_scale: float | None) -> ModelSettings:
-    """Settings of a model with another scale of noise; raises InputError for a model without one."""
-    if noise_scale is None:
-        return held.settings
-    if not hasattr(held.settings, "noise_scale"):
-        raise InputError(f"{held.path}: {held.family.title} has no noise in its norms: --noise-scale has no effect")
-    changed: Any = {"noise_scale": noise_scale}
-    return replace(held.settings, **changed)
 
 
 def check_grid(system: ForecastSystem, checkpoint: str | Path, start: Initial) -> None:

@@ -178,6 +178,10 @@ class ModelFamily(Protocol):
         """Noise from a file, for a runner of these members and steps; raises InputError for another shape."""
         raise InputError(f"{path}: {self.title} draws no noise")
 
+    def with_noise_scale(self, path: str | Path, settings: Any, noise_scale: float) -> Any:
+        """Sizes of a model in `path` whose forecasts draw noise of another scale; raises InputError without such."""
+        raise InputError(f"{path}: {self.title} has no noise in its norms: --noise-scale has no effect")
+
     @abstractmethod
     def objective(self, recipe: RecipeParts, loss: "WeightedLoss", grid: "LatLonGrid") -> "Objective":
         """The training objective."""

@@ -1,12 +1,13 @@
 """Parts shared by families whose members are drawn by noise in the norms, one network call a frame."""
 
+from dataclasses import replace
 from typing import Any
 
 from airmass.models.family import ModelFamily, RecipeParts
 
 
 class MembersFamily(ModelFamily):
-    """A family whose settings have `members` an example and `noise_channels`."""
+    """A family whose settings have `members` an example, `noise_channels` and `noise_scale`."""
 
     ensemble = True
     masks_targets = True
@@ -24,6 +25,9 @@ class MembersFamily(ModelFamily):
         from airmass.models.noise import read_noise_vectors
 
         return read_noise_vectors(path, settings.noise_channels, members, steps)
+
+    def with_noise_scale(self, path, settings: Any, noise_scale: float) -> Any:
+        return replace(settings, noise_scale=noise_scale)
 
     def objective(self, recipe: RecipeParts, loss, grid):
         from airmass.models.objectives.members import MembersObjective

@@ -50,7 +50,7 @@ def from_settings(settings: Mapping, source: str | Path = "settings") -> Recipe:
     Raises InputError, beginning with `source`, for a field that is missing, unknown, of the wrong type or out of range.
     """
     try:
-        parts = completed(typed(settings, dict, "recipe"))
+        parts = _completed(typed(settings, dict, "recipe"))
         family = family_named(typed(parts.pop("family"), str, "family"))
         model = typed(parts["model"], family.settings, "model", _LATER)
         return typed(parts | {"model": model}, Recipe, "", _LATER)
@@ -67,7 +67,7 @@ def in_full(settings: Mapping, source: str | Path) -> dict:
     return json.loads(json.dumps(as_settings(made))) | {"devices": settings.get("devices")}
 
 
-def completed(settings: Mapping) -> dict:
+def _completed(settings: Mapping) -> dict:
     """Saved settings of a recipe, completed with fields that older versions did not write.
 
     Older versions had only GraphCast and GenCast, and only the squared error.

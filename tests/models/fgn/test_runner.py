@@ -10,6 +10,7 @@ import pytest
 from airmass.data.loading.frames import Frames
 from airmass.models.family import families
 from airmass.models.members import draw
+from airmass.models.members_family import MembersFamily
 from airmass.models.runner import Written
 from tests.models.test_family_contract import DATES, small_recipe
 from tests.training.small import small_saved
@@ -59,7 +60,7 @@ def test_given_noise_is_that_of_its_member_and_step(case):
     assert (both[0] != both[1]).any()
 
 
-@pytest.mark.parametrize("family", [f for f in families() if hasattr(families()[f].settings(), "noise_scale")])
+@pytest.mark.parametrize("family", [n for n, f in families().items() if isinstance(f, MembersFamily)])
 def test_noise_of_forecasts_has_the_scale_of_the_settings(small_store, family):
     """Drawn with half the scale, a member is that of half its noise; without any, members are one."""
     recipe = small_recipe(family, calibrated=True, forced=())
